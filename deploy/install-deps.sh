@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs what Atelier needs to build, run and be tested, from Debian's own packages, and does
+# nothing when nothing is missing. Both README commands call it; it is safe to run again.
+#
+#   deploy/install-deps.sh            what building and running need
+#   deploy/install-deps.sh --tests    also what the tests need
+#   deploy/install-deps.sh --list     prints the packages, one a line, and installs nothing
+set -euo pipefail
+
+build=(
+  build-essential ccache cmake ninja-build pkg-config
+  libabsl-dev libarchive-dev libbenchmark-dev libcli11-dev libfmt-dev libgrpc++-dev libgtest-dev
+  libgmock-dev libhwy-dev libjpeg-dev libpng-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
+  libsqlitecpp-dev libssl-dev libtorch-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
+  protobuf-compiler-grpc zlib1g-dev
+  dataset-fashion-mnist
+)
+tests=(clang clang-format clang-tidy python3-grpcio python3-numpy python3-protobuf python3-torch)
+
+packages=("${build[@]}")
+list_only=false
+for argument in "$@"; do
+  case "$argument" in
+    --tests) packages+=("${tests[@]}") ;;
+    --list) list_only=true ;;
+    *)
+      echo "install-deps.sh: unknown argument '$argument'; it takes --tests and --list" >&2
+      exit 1
+      ;;
+  esac
+done
+
+if $list_only; then
+  printf '%s\n' "${packages[@]}"
+  exit 0
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  cat >&2 <<MESSAGE
+install-deps.sh: this system has no apt-get, so nothing was installed.
+Atelier is built and tested on Debian 12 (and keeps to what Debian 13 has). Either run it there
+(a container or virtual machine of debian:12 will do), or install your system's packages of:
+  a C++20 compiler, CMake 3.25, Ninja, gRPC 1.51 with its C++ plugin, Protobuf 3.21, LibTorch 1.13,
+  Abseil 20220623, prometheus-cpp 1.0, GoogleTest with GoogleMock, Google Benchmark, SQLite with SQLiteCpp, CLI11,
+  spdlog, fmt, nlohmann-json, libarchive, libpng, libjpeg-turbo, OpenSSL, zlib, Highway, and the
+  Fashion-MNIST files in /usr/share/datasets/fashion-mnist.
+gRPC, Protobuf and Abseil must be built against each other.
+MESSAGE
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install-deps.sh: run this as root once: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"
