@@ -15,7 +15,10 @@ build=(
   protobuf-compiler-grpc zlib1g-dev
   dataset-fashion-mnist
 )
-tests=(clang clang-format clang-tidy python3-grpcio python3-numpy python3-protobuf python3-torch)
+tests=(
+  clang clang-format clang-tidy python3-grpcio python3-numpy python3-pil python3-protobuf
+  python3-pytest python3-torch
+)
 
 packages=("${build[@]}")
 list_only=false

@@ -1,0 +1,166 @@
+"""Models, versions, aliases, downloads, classification; and the model file in other hands."""
+
+import hashlib
+import io
+import tarfile
+
+import grpc
+import numpy
+import pytest
+from PIL import Image
+
+import harness
+
+
+@pytest.fixture(scope="module")
+def trained(shared_server):
+    """A model `net` with two versions; the second is better trained."""
+    for epochs in (1, 3):
+        job = shared_server.wait_job(shared_server.start_job("net", model_name="net", epochs=epochs))
+        assert job.state == harness.job_pb.JOB_STATE_COMPLETED
+    return shared_server
+
+
+def classify(server, pixels, model="models/net", top_k=3):
+    return server.inference.Classify(harness.inference_pb.ClassifyRequest(
+        model=model, raw=harness.inference_pb.RawImages(pixels=pixels.tobytes()), top_k=top_k))
+
+
+@pytest.fixture(scope="module")
+def images(small_dataset):
+    return harness.read_idx(small_dataset / "t10k-images-idx3-ubyte.gz")
+
+
+def test_raw_float_and_encoded_images_get_the_same_answer(trained, images):
+    raw = classify(trained, images[:3], top_k=10)
+    floats = trained.inference.Classify(harness.inference_pb.ClassifyRequest(
+        model="models/net", top_k=10, floats=harness.inference_pb.FloatImages(
+            pixels=(images[:3].astype(numpy.float32) / 255).ravel())))
+    files = []
+    for image in images[:3]:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        files.append(file.getvalue())
+    encoded = trained.inference.Classify(harness.inference_pb.ClassifyRequest(
+        model="models/net", top_k=10, encoded=harness.inference_pb.EncodedImages(files=files)))
+    assert raw.model_version == floats.model_version == encoded.model_version == "models/net/versions/2"
+    for answers in zip(raw.classifications, floats.classifications, encoded.classifications):
+        by_index = [{c.index: c.probability for c in a.classes} for a in answers]
+        assert sum(by_index[0].values()) == pytest.approx(1, abs=1e-5)
+        for other in by_index[1:]:
+            assert other == pytest.approx(by_index[0], abs=1e-5)
+        probabilities = [c.probability for c in answers[0].classes]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert {c.name for c in answers[0].classes} == set(harness.CLASS_NAMES)
+
+
+def test_versions_and_aliases_choose_what_answers(trained, images):
+    def version(model):
+        return classify(trained, images[:1], model).model_version.rsplit("/", 1)[1]
+
+    assert version("models/net/versions/1") == "1"
+    assert version("models/net/versions/latest") == "2"
+    model = trained.models.SetAlias(harness.model_pb.SetAliasRequest(
+        name="models/net", alias="production", version=1))
+    assert [(a.alias, a.version) for a in model.aliases] == [("latest", 2), ("production", 1)]
+    assert version("models/net/versions/production") == "1"
+    with pytest.raises(grpc.RpcError) as raised:
+        trained.models.DeleteModel(harness.model_pb.DeleteModelRequest(name="models/net/versions/1"))
+    assert raised.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert harness.error_details(raised.value)[1].reason == "VERSION_IN_USE"
+    trained.models.SetAlias(harness.model_pb.SetAliasRequest(
+        name="models/net", alias="production", version=0))
+    with pytest.raises(grpc.RpcError) as raised:
+        version("models/net/versions/production")
+    assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_deleted_version_is_gone_and_its_number_is_not_used_again(server, images):
+    for _ in range(2):
+        server.wait_job(server.start_job("gone", model_name="gone", epochs=1))
+    classify(server, images[:1], "models/gone/versions/2")
+    server.models.DeleteModel(harness.model_pb.DeleteModelRequest(name="models/gone/versions/2"))
+    with pytest.raises(grpc.RpcError) as raised:
+        classify(server, images[:1], "models/gone/versions/2")
+    assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+    assert not (server.data_dir / "models" / "gone" / "2").exists()
+    job = server.wait_job(server.start_job("gone", model_name="gone", epochs=1))
+    assert job.result.model_version == "models/gone/versions/3"
+
+
+def test_download_gives_the_stored_archive_and_its_torchscript(trained):
+    def download(**fields):
+        chunks = list(trained.models.DownloadModel(
+            harness.model_pb.DownloadModelRequest(name="models/net", **fields)))
+        data = b"".join(chunk.data for chunk in chunks)
+        assert len(data) == chunks[0].total_bytes
+        assert hashlib.sha256(data).hexdigest() == chunks[0].sha256
+        assert chunks[0].model_version == "models/net/versions/2"
+        return data
+
+    archive = download()
+    stored = trained.data_dir / "models" / "net" / "2" / "model.tar.gz"
+    assert archive == stored.read_bytes()
+    script = download(format=harness.model_pb.MODEL_FORMAT_TORCHSCRIPT)
+    with tarfile.open(stored) as file:
+        assert script == file.extractfile("model.pt").read()
+
+
+def test_an_archive_changed_on_disk_is_not_served_and_the_rest_is(server, images):
+    for _ in range(2):
+        server.wait_job(server.start_job("bent", model_name="bent", epochs=1))
+    path = server.data_dir / "models" / "bent" / "2" / "model.tar.gz"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(grpc.RpcError) as raised:
+        classify(server, images[:1], "models/bent")
+    assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert harness.error_details(raised.value)[1].reason == "VERSION_UNAVAILABLE"
+    assert classify(server, images[:1], "models/bent/versions/1").classifications
+
+
+def test_stock_python_torch_gives_the_same_class_for_all_test_images(server, tmp_path):
+    """model.pt in Debian's python3-torch against Classify, on the 10,000 real test images."""
+    torch = pytest.importorskip("torch")
+    job = server.wait_job(server.start_job("stock", preset="cnn-1", dataset="fashion-mnist",
+                                           epochs=1, cores=2), timeout=300)
+    assert job.state == harness.job_pb.JOB_STATE_COMPLETED
+    images = harness.read_idx(harness.FASHION_MNIST / "t10k-images-idx3-ubyte.gz")
+    labels = harness.read_idx(harness.FASHION_MNIST / "t10k-labels-idx1-ubyte.gz")
+
+    with tarfile.open(server.data_dir / job.result.model_version.replace("/versions", "")
+                      / "model.tar.gz") as archive:
+        script = torch.jit.load(io.BytesIO(archive.extractfile("model.pt").read()))
+    with torch.no_grad():
+        stock = script(torch.tensor(images.reshape(-1, 1, 28, 28).astype("float32") / 255)).numpy()
+    assert stock.shape == (10000, 10) and numpy.allclose(stock.sum(1), 1, atol=1e-4)
+
+    ours = []
+    for start in range(0, 10000, 1000):
+        answer = classify(server, images[start:start + 1000], "models/cnn-1", top_k=1)
+        ours += [c.classes[0].index for c in answer.classifications]
+    ours = numpy.array(ours)
+    ordered = numpy.sort(stock, axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] > 1e-4
+    assert clear.sum() > 9900
+    assert (stock.argmax(1) == ours)[clear].all()
+    # The accuracy that the job reported is the accuracy of the model that was stored.
+    assert (ours == labels).mean() == pytest.approx(job.result.test_accuracy, abs=5e-4)
+
+
+def test_the_data_sets_can_be_looked_at(trained, images):
+    names = [d.name for d in trained.dataset_service.ListDatasets(
+        harness.dataset_pb.ListDatasetsRequest()).datasets]
+    assert names == ["datasets/fashion-mnist", "datasets/small"]
+    small = trained.dataset_service.GetDataset(
+        harness.dataset_pb.GetDatasetRequest(name="datasets/small"))
+    assert (small.training_images, small.test_images) == (2000, 500)
+    assert list(small.class_names) == harness.CLASS_NAMES and not small.problem
+    answer = trained.dataset_service.GetImages(harness.dataset_pb.GetImagesRequest(
+        name="datasets/small", indices=[5, 0, 499]))
+    assert [i.index for i in answer.images] == [5, 0, 499]
+    assert answer.images[0].data == images[5].tobytes()
+    picture = trained.dataset_service.GetImages(harness.dataset_pb.GetImagesRequest(
+        name="datasets/small", indices=[5], png=True)).images[0].data
+    assert (numpy.array(Image.open(io.BytesIO(picture))) == images[5]).all()

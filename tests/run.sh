@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Runs Atelier's tests from a clean checkout: installs what is missing, builds, tests.
+#
+#   tests/run.sh          release build with every test, the sanitizer run, the checked build, lint
+#   tests/run.sh --all    also the long campaigns: thread sanitizer, clang-tidy, repeated faults
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+all=false
+case "${1-}" in
+  "") ;;
+  --all) all=true ;;
+  *) echo "run.sh: unknown argument '$1'; it takes --all" >&2; exit 1 ;;
+esac
+
+jobs=$(nproc)
+started=$SECONDS
+step() { printf '\n== %s (%d s since the start)\n' "$1" $((SECONDS - started)); }
+# Builds quietly; shows the end of the log when that fails.
+build() {
+  local preset=$1 log=build/$1.log
+  shift
+  mkdir -p build
+  if ! { cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs" "$@"; } >"$log" 2>&1; then
+    tail -n 60 "$log"
+    echo "run.sh: building the preset '$preset' failed; the whole log is $log" >&2
+    exit 1
+  fi
+}
+
+step "Packages"
+deploy/install-deps.sh --tests
+
+step "Release build"
+build release
+
+step "Unit tests"
+ctest --test-dir build/release --output-on-failure -j "$jobs" --timeout 300
+
+step "Integration tests: the real programs"
+# Debian's own interpreter, whatever stands first in PATH: it has the packages.
+/usr/bin/python3 -m pytest -q tests/integration tests/faults
+
+step "Address and undefined-behaviour sanitizers"
+build asan
+ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1 \
+  ctest --test-dir build/asan --output-on-failure -j "$jobs" --timeout 600
+
+step "Clang with thread-safety analysis as an error"
+build checked atelier_libraries
+
+step "Formatting and lint"
+git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
+echo "clang-format: every file is formatted"
+if command -v buf >/dev/null; then
+  buf lint proto
+  echo "buf lint: clean"
+elif command -v npx >/dev/null && npx --yes @bufbuild/buf@1.75.0 --version >/dev/null 2>&1; then
+  npx --yes @bufbuild/buf@1.75.0 lint proto
+  echo "buf lint: clean"
+else
+  echo "buf lint: SKIPPED, buf is not installed and npm cannot fetch it"
+fi
+
+if $all; then
+  step "Thread sanitizer on the code that links no gRPC"
+  build tsan atelier_tsan_tests
+  ctest --test-dir build/tsan --output-on-failure -j "$jobs" --timeout 600 -L tsan
+  step "clang-tidy"
+  git ls-files 'models/*.cc' 'server/*.cc' 'client/*.cc' |
+    xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/checked
+  step "Faults, many times over"
+  ATELIER_FAULT_ROUNDS=20 /usr/bin/python3 -m pytest -q tests/faults
+fi
+
+step "All passed"
