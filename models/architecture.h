@@ -1,0 +1,82 @@
+// What a network is, as plain data: blocks of convolution → ReLU → batch norm → pooling, then dense
+// layers with ReLU and dropout, then one output per class. The study's five networks are presets.
+// Everything that builds, counts, stores or draws a network starts from here. Values; no LibTorch.
+#ifndef ATELIER_MODELS_ARCHITECTURE_H_
+#define ATELIER_MODELS_ARCHITECTURE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace atelier::models {
+
+// Size of an image: channels × height × width, in this order wherever pixels are stored in a row.
+struct ImageShape {
+  int64_t channels = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+
+  // Numbers in one image.
+  int64_t size() const { return channels * height * width; }
+  friend bool operator==(const ImageShape&, const ImageShape&) = default;
+};
+
+// 3×3 convolution with same padding, ReLU, batch norm, then max pooling.
+struct ConvBlock {
+  // Output channels.
+  int64_t filters = 0;
+  // Edge and stride of the max pooling; 0 or 1 for none.
+  int64_t pool = 0;
+
+  friend bool operator==(const ConvBlock&, const ConvBlock&) = default;
+};
+
+struct Architecture {
+  // The preset it was made from; a label, nothing depends on it.
+  std::string name;
+  ImageShape input;
+  // Outputs of the network.
+  int64_t classes = 0;
+  std::vector<ConvBlock> conv_blocks;
+  // Widths of the hidden dense layers.
+  std::vector<int64_t> dense_layers;
+  // Fraction of units dropped after each hidden dense layer while training, 0 to below 1.
+  double dropout = 0;
+  // Added to the variance in every batch norm; Keras' default.
+  double batch_norm_epsilon = 1e-3;
+
+  // The study's network of that name, for those images. kInvalidArgument if there is no such preset
+  // or the result is not valid (see Validate).
+  static absl::StatusOr<Architecture> FromPreset(std::string_view preset, ImageShape input,
+                                                 int64_t classes, double dropout);
+
+  // Reads what ToJson wrote. kInvalidArgument if it is not JSON, a field is missing or of another
+  // type, or the result is not valid.
+  static absl::StatusOr<Architecture> FromJson(std::string_view json);
+  std::string ToJson() const;
+
+  // kInvalidArgument naming the first field that is out of range, or the pooling that leaves no
+  // pixels of the image.
+  absl::Status Validate() const;
+
+  // Size of the feature map after the last block: what the dense layers get, flattened.
+  // Requires a valid architecture, as do the counts.
+  ImageShape FeatureShape() const;
+  // Numbers that training changes by gradients.
+  int64_t TrainableParameterCount() const;
+  // Those and the batch-norm running means and variances.
+  int64_t ParameterCount() const;
+
+  friend bool operator==(const Architecture&, const Architecture&) = default;
+};
+
+// dense, cnn-1, cnn-2, cnn-3, cnn-3-pooled.
+const std::vector<std::string>& PresetNames();
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_ARCHITECTURE_H_

@@ -1,0 +1,58 @@
+// PNG and JPEG files to pixels and back, for images that strangers send: sizes are checked against
+// limits before anything is decoded, and damaged data is an error, never a crash or a grey half.
+// Thread-safe: free functions.
+#ifndef ATELIER_MODELS_IMAGE_CODEC_H_
+#define ATELIER_MODELS_IMAGE_CODEC_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "models/architecture.h"
+
+namespace atelier::models {
+
+// 8-bit pixels, height × width × channels: rows from the top, channels of a pixel side by side.
+struct Image {
+  int64_t height = 0;
+  int64_t width = 0;
+  // 1 (grey) or 3 (red, green, blue).
+  int64_t channels = 0;
+  std::vector<uint8_t> pixels;
+};
+
+struct DecodeLimits {
+  // Size of the file.
+  int64_t max_bytes = int64_t{16} << 20;
+  // Height × width.
+  int64_t max_pixels = int64_t{16} << 20;
+};
+
+// Decodes a PNG or JPEG file, told apart by its first bytes. Grey files give one channel, all
+// others three; transparency is laid over black. kInvalidArgument, with a sentence, for anything
+// else: empty, too large, of another format, truncated, damaged.
+absl::StatusOr<Image> DecodeImage(std::string_view file, const DecodeLimits& limits = {});
+
+// The image with that many channels: grey by Rec. 601 luma (0.299 R + 0.587 G + 0.114 B, rounded),
+// colour by repeating the grey. kInvalidArgument if `channels` is neither 1 nor 3.
+absl::StatusOr<Image> ConvertChannels(Image image, int64_t channels);
+
+// C×H×W bytes, as networks and data sets have them, of an image, and back. FromPlanar requires
+// pixels.size() == shape.size().
+std::vector<uint8_t> ToPlanar(const Image& image);
+Image FromPlanar(const ImageShape& shape, absl::Span<const uint8_t> pixels);
+
+// What a network of input `shape` takes: decodes, converts the channels and checks the size. C×H×W
+// bytes. kInvalidArgument if the picture's height or width is another.
+absl::StatusOr<std::vector<uint8_t>> DecodeForShape(std::string_view file, const ImageShape& shape,
+                                                    const DecodeLimits& limits = {});
+
+// A PNG file. kInvalidArgument unless the image has 1 or 3 channels and as many pixels as it says.
+absl::StatusOr<std::string> EncodePng(const Image& image);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_IMAGE_CODEC_H_

@@ -1,0 +1,58 @@
+// Classifies images with the network of an archive. Thread-safe: any number of threads may classify
+// at once, each computing on its own (one LibTorch thread per call, whatever the machine has).
+#ifndef ATELIER_MODELS_PREDICTOR_H_
+#define ATELIER_MODELS_PREDICTOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "models/architecture.h"
+#include "models/model_archive.h"
+
+namespace atelier::models {
+
+class Predictor {
+ public:
+  struct Options {
+    // Batch sizes run once while loading, because the first call at a new size compiles for up to
+    // seconds.
+    std::vector<int64_t> warm_batch_sizes = {1, 8};
+    // Freeze and optimise the module for inference. Off, it runs as it was stored: slower, for
+    // comparison.
+    bool optimize = true;
+  };
+
+  // Reads the archive and warms the network up. Errors as ReadModelArchive, and kDataLoss if
+  // model.pt is damaged or does not answer with one probability per class.
+  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path,
+                                                               const Options& options);
+  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path) {
+    return Load(archive_path, Options{});
+  }
+  ~Predictor();
+
+  const ImageShape& input_shape() const;
+  const std::vector<std::string>& class_names() const;
+  const Architecture& architecture() const;
+  // As it stands in the archive.
+  const std::string& metadata_json() const;
+
+  // `images` are any number N ≥ 1 of images side by side, N×C×H×W; the answer is N×classes
+  // probabilities. Floats are in [0,1]; bytes are divided by 255. kInvalidArgument if the size is
+  // no multiple of an image's or a float is not finite; kResourceExhausted, kInternal.
+  absl::StatusOr<std::vector<float>> Classify(absl::Span<const float> images) const;
+  absl::StatusOr<std::vector<float>> Classify(absl::Span<const uint8_t> images) const;
+
+ private:
+  class Impl;
+  explicit Predictor(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_PREDICTOR_H_

@@ -1,0 +1,40 @@
+// A network's numbers as plain data, without LibTorch: what training yields, a checkpoint stores,
+// evaluation scores and an archive is made from. Values; not synchronised.
+#ifndef ATELIER_MODELS_TRAINED_MODEL_H_
+#define ATELIER_MODELS_TRAINED_MODEL_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/architecture.h"
+
+namespace atelier::models {
+
+// One tensor, its values in row-major order.
+struct NamedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+  std::vector<float> values;
+
+  friend bool operator==(const NamedTensor&, const NamedTensor&) = default;
+};
+
+// A network with its weights. Tensors, in this order: for each conv block i (from 1)
+// `conv<i>.weight` (filters × channels × 3 × 3), `conv<i>.bias`, `norm<i>.weight`, `norm<i>.bias`,
+// `norm<i>.running_mean`, `norm<i>.running_var`; for each hidden dense layer j `dense<j>.weight`
+// (out × in) and `dense<j>.bias`; `output.weight` and `output.bias`.
+struct TrainedModel {
+  Architecture architecture;
+  std::vector<NamedTensor> tensors;
+
+  // The tensor of that name; null if there is none.
+  const NamedTensor* Find(std::string_view name) const;
+
+  friend bool operator==(const TrainedModel&, const TrainedModel&) = default;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TRAINED_MODEL_H_

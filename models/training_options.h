@@ -1,0 +1,73 @@
+// What a training is told: network, schedule, optimiser, and how it uses the machine. The defaults
+// are the study's recipe. Values; no LibTorch.
+#ifndef ATELIER_MODELS_TRAINING_OPTIONS_H_
+#define ATELIER_MODELS_TRAINING_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/architecture.h"
+#include "models/dataset.h"
+
+namespace atelier::models {
+
+// Number format of the arithmetic in training; weights, statistics and the loss are always float32.
+enum class Precision { kFloat32, kBfloat16 };
+
+// `float32` or `bfloat16`.
+std::string_view PrecisionName(Precision precision);
+absl::StatusOr<Precision> ParsePrecision(std::string_view name);
+// True if this machine's processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).
+bool Bfloat16Supported();
+// What `auto` means on this machine.
+Precision AutoPrecision();
+// How many shards `auto` means for a job that was given so many threads: the largest number, at
+// most `threads`, that divides the batch.
+int64_t AutoShards(int64_t threads, int64_t batch_size);
+
+struct TrainingOptions {
+  Architecture architecture;
+
+  // Epochs at most, 1 to 10,000.
+  int64_t epochs = 20;
+  // Images a step, 1 to 65,536 and at most the training split without its validation part. An
+  // epoch's last batch holds what is left.
+  int64_t batch_size = 128;
+  // Epochs without a lower validation loss after which training stops, 1 to 10,000.
+  int64_t patience = 5;
+  // Fraction of the training images held back for validation, 0.01 to 0.5.
+  double validation_fraction = 0.1;
+  // Of every random choice: split, weights, order, dropout.
+  uint64_t seed = 0;
+
+  // Adam. Range of the learning rate: above 0, at most 10.
+  double learning_rate = 1e-3;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-7;
+  // Share of a batch's statistics in the running ones (LibTorch's meaning: Keras' 0.99 is 0.01).
+  double batch_norm_momentum = 0.01;
+
+  Precision precision = Precision::kFloat32;
+  // Pieces every batch is split into, as even as possible; batch norm sees one piece. Part of the
+  // specification: results depend on it. Must divide batch_size, 1 to 64.
+  int64_t shards = 1;
+  // Shards that run at once, 1 to 64; results do not depend on it. More than `shards` help only
+  // evaluation.
+  int64_t threads = 1;
+
+  // FailureReason kInvalidSpec, naming every wrong field with its value and range, if a field is
+  // out of range, does not fit the data set, or asks for what this machine has not.
+  absl::Status Validate(const Dataset& dataset) const;
+
+  // A text of everything the weights depend on (so not `threads`); a checkpoint is continued only
+  // under the same.
+  std::string Fingerprint(const Dataset& dataset) const;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TRAINING_OPTIONS_H_
