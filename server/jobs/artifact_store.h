@@ -1,0 +1,55 @@
+// The files that outlive a job: attempts' folders and published model archives. A folder for now,
+// reachable from wherever workers run; an object store later.
+#ifndef ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_
+#define ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace atelier::jobs {
+
+// An attempt's archive to be kept as a model version.
+struct Publication {
+  std::string job_id;
+  int attempt = 1;
+  std::string archive;          // Relative to the attempt's folder, within it.
+  std::int64_t size_bytes = 0;  // What the archive must have.
+  std::string model;
+  std::int64_t version = 1;
+};
+
+// Thread-safe; calls wait for the disk. Paths are absolute. Ids and names must have been checked.
+class ArtifactStore {
+ public:
+  virtual ~ArtifactStore() = default;
+
+  // The only folder an attempt writes to. Not made by this call.
+  virtual std::string AttemptDir(absl::string_view job_id, int attempt) const = 0;
+
+  // Where an attempt's worker writes its log.
+  virtual std::string LogPath(absl::string_view job_id, int attempt) const = 0;
+
+  // Where a published version's archive is.
+  virtual std::string ArchivePath(absl::string_view model, std::int64_t version) const = 0;
+
+  // Copies an archive to its version's place; durable when it answers, never seen half written.
+  // Doing it again replaces it. NOT_FOUND if there is no archive, DATA_LOSS if it has another size.
+  virtual absl::Status Publish(const Publication& publication) = 0;
+
+  // Frees what only a running job needs (checkpoints, the archive's first copy); logs stay. Nothing
+  // to free is no error.
+  virtual absl::Status FreeJob(absl::string_view job_id) = 0;
+
+  // Removes all files of a job; its model stays. Nothing there is no error.
+  virtual absl::Status RemoveJob(absl::string_view job_id) = 0;
+
+  // Removes a version's files. Nothing there is no error.
+  virtual absl::Status RemoveVersion(absl::string_view model, std::int64_t version) = 0;
+};
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_

@@ -1,0 +1,237 @@
+// The life of all jobs: accepts requests, starts worker processes when cores are free, takes what
+// workers report, notices lost ones, and carries everything over restarts of the server. Knows
+// nothing of gRPC, SQL or processes; the services and the worker sessions are thin layers over it.
+//
+// Whatever it answers or shows is stored: a change is made on a copy of the job's record,
+// committed, and only then taken over. When the store fails the call fails and nothing has changed.
+#ifndef ATELIER_SERVER_JOBS_JOB_CONTROLLER_H_
+#define ATELIER_SERVER_JOBS_JOB_CONTROLLER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "atelier/v1/training_service.pb.h"
+#include "atelier/worker/v1/worker_service.pb.h"
+#include "server/jobs/artifact_store.h"
+#include "server/jobs/clock.h"
+#include "server/jobs/dataset_source.h"
+#include "server/jobs/event_log.h"
+#include "server/jobs/executor.h"
+#include "server/jobs/job_change.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/model_store.h"
+#include "server/jobs/mutex.h"
+#include "server/jobs/scheduler.h"
+#include "server/jobs/spec_resolver.h"
+#include "server/jobs/worker_link.h"
+
+namespace atelier::jobs {
+
+// What a worker is told when it attaches.
+struct Attachment {
+  worker::v1::Assignment assignment;
+  // Commands that are due; the session sends them right after the assignment.
+  bool stop = false;
+  bool suspend = false;
+};
+
+// How busy the server is.
+struct JobLoad {
+  std::size_t queued = 0;
+  std::size_t running = 0;  // Jobs that hold cores.
+  int free_cores = 0;
+  int total_cores = 0;
+};
+
+// Thread-safe. Calls wait for the disk (a commit takes milliseconds), so none belongs on a gRPC
+// thread. Locks: mutex_, then view_mutex_ or a lock of the stores or the event log; executor, links
+// and wake-ups are called with no lock held.
+//
+// Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
+// REQUEST_ID_REUSED, NOT_EVALUATED, SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN,
+// PROTOCOL_VIOLATION, and those of the stores.
+class JobController {
+ public:
+  struct Options {
+    int total_cores = 1;                // workers × threads_per_worker.
+    std::size_t queue_capacity = 1000;  // New jobs beyond it are refused.
+    // Without a word for this long, a worker is lost.
+    absl::Duration lease = absl::Seconds(30);
+    // A new process must attach within this time.
+    absl::Duration attach_timeout = absl::Seconds(60);
+    // A worker told to stop must begin to evaluate or end within this time, or it is killed.
+    absl::Duration stop_timeout = absl::Seconds(60);
+    // A process whose attempt has ended must be gone within this time, or it is killed.
+    absl::Duration exit_timeout = absl::Seconds(15);
+    // Pause after a failed launch or commit in the background.
+    absl::Duration retry_delay = absl::Seconds(1);
+    int max_lost_attempts = 3;  // A job is tried again after this many; the next ends it.
+    // Told one sentence about each failure that no caller is there to hear of. May be empty.
+    std::function<void(const std::string&)> log;
+  };
+
+  // All must outlive the controller.
+  struct Dependencies {
+    Clock* clock;
+    JobStore* jobs;
+    ModelStore* models;
+    ArtifactStore* artifacts;
+    DatasetSource* datasets;
+    Executor* executor;
+    SpecResolver* resolver;
+    EventLog* events;
+  };
+
+  // Takes over what an earlier server left: queued jobs are queued again; running ones keep their
+  // worker, which has a fresh lease to attach again; those whose process is gone are lost attempts.
+  // Sets the executor's exit callback.
+  static absl::StatusOr<std::unique_ptr<JobController>> Create(Options options,
+                                                               Dependencies dependencies);
+  ~JobController();
+  JobController(const JobController&) = delete;
+  JobController& operator=(const JobController&) = delete;
+
+  // --- For TrainingService. Ids are bare (see ParseJobName). ---
+
+  // Checks the request and stores a job in QUEUED. A request id seen before answers with the job it
+  // made, whatever has become of it.
+  absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request);
+  absl::StatusOr<v1::TrainingJob> Get(absl::string_view id);
+  absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
+  absl::StatusOr<v1::TrainingJob> Stop(absl::string_view id);
+  absl::Status Delete(absl::string_view id);
+  absl::StatusOr<v1::ConfusionMatrix> GetConfusionMatrix(absl::string_view id);
+  // `request.name` is not looked at.
+  absl::StatusOr<v1::GetPredictionsResponse> GetPredictions(
+      absl::string_view id, const v1::GetPredictionsRequest& request);
+
+  // --- For the worker sessions. A job is `Hello.job`, an attempt `Hello.attempt`. ---
+
+  // UNAUTHENTICATED (WRONG_TOKEN); ABORTED (ATTEMPT_NOT_WANTED) if the job or attempt has ended or
+  // never was. A worker that is attached already loses its old link, which is closed.
+  absl::StatusOr<Attachment> Attach(const worker::v1::Hello& hello,
+                                    std::shared_ptr<WorkerLink> link);
+
+  // Stores events and answers with the number of the attempt's last stored one, to be acknowledged.
+  // Events stored before are left out. ABORTED (ATTEMPT_NOT_WANTED) when the attempt is over;
+  // INVALID_ARGUMENT (PROTOCOL_VIOLATION) for events that cannot be (a gap, an unknown kind), which
+  // fails the job. After any other error nothing of what was not acknowledged counts: end the call,
+  // the worker sends it again.
+  absl::StatusOr<std::int64_t> Report(absl::string_view job, int attempt,
+                                      absl::Span<const worker::v1::WorkerEvent> events);
+
+  // The worker lives. ABORTED (ATTEMPT_NOT_WANTED).
+  absl::Status Heartbeat(absl::string_view job, int attempt);
+
+  // The connection is gone; the worker has until the end of its lease to attach again. Does nothing
+  // if `link` is no longer the attempt's link.
+  void Detached(absl::string_view job, int attempt, const WorkerLink* link);
+
+  // --- For JobDriver. ---
+
+  // Does what is due: starts jobs, ends leases, kills what does not end. Answers with how long
+  // until it has to be called again, unless kicked before. One thread only.
+  absl::Duration Tick();
+
+  // `kick` is called, with no lock held, whenever Tick may have something to do at once. Set it
+  // before other threads use the controller; an empty function unsets it.
+  void SetKick(std::function<void()> kick);
+
+  // --- For main: graceful shutdown. ---
+
+  // Nothing new is accepted or started (Start answers UNAVAILABLE, SHUTTING_DOWN), every worker is
+  // asked to write a checkpoint and end. Workers can still attach and report.
+  void BeginShutdown();
+  bool AllSuspended();
+  // Waits until no attempt is active; false if `timeout` is over before.
+  bool AwaitSuspended(absl::Duration timeout);
+  // Kills what is still running, once the grace is over; such jobs go on from their last checkpoint
+  // at the next start, which does not count as a lost attempt.
+  void KillRemaining();
+
+  JobLoad Load();
+
+ private:
+  // A job that has not ended, or not been cleaned up after.
+  struct LiveJob {
+    JobRecord record;
+    std::shared_ptr<WorkerLink> link;                         // Null while not attached.
+    absl::Duration lease_end = absl::InfiniteDuration();      // By Clock::Elapsed.
+    absl::Duration stop_deadline = absl::InfiniteDuration();  // By Clock::Elapsed.
+    bool publishing = false;  // Its archive is being copied; the lease stands still.
+  };
+
+  // Calls to make once the lock is gone; declare it before the lock, its destructor makes them.
+  class Effects {
+   public:
+    ~Effects() {
+      for (auto& call : calls_) call();
+    }
+    void Add(std::function<void()> call) { calls_.push_back(std::move(call)); }
+
+   private:
+    std::vector<std::function<void()>> calls_;
+  };
+
+  // Outlives the controller in the executor's callback.
+  struct ExitRelay;
+
+  JobController(Options options, Dependencies dependencies);
+
+  absl::Status Recover();
+  absl::Status RecoverJob(JobRecord record);
+  void OnProcessExit(const std::string& handle, const std::string& how);
+
+  // Takes a change over: commits it, replaces the record, tells readers, frees cores or queues as
+  // the new state wants. On failure nothing has changed.
+  absl::Status Apply(JobChange change, LiveJob* live, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What follows from an attempt's end, after Apply.
+  void AfterAttempt(LiveJob* live, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterEnd(const std::string& id, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  LiveJob* Find(absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The job if `attempt` is its active one, else ABORTED.
+  absl::StatusOr<LiveJob*> FindAttempt(absl::string_view id, int attempt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
+                                         const ResolvedRequest& resolved, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<v1::TrainingJob> Shown(const JobRecord& record);
+  void Enqueue(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PublishQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Lose(LiveJob* live, absl::string_view how, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void KickLater(Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Log(const std::string& sentence) const;
+
+  const Options options_;
+  const Dependencies with_;
+  std::shared_ptr<ExitRelay> relay_;
+
+  Mutex mutex_;
+  CondVar attempts_changed_;
+  absl::flat_hash_map<std::string, std::unique_ptr<LiveJob>> live_ ABSL_GUARDED_BY(mutex_);
+  Scheduler scheduler_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+
+  Mutex view_mutex_ ABSL_ACQUIRED_AFTER(mutex_);
+  // Places of the queued jobs, so that reading them never waits for a commit.
+  absl::flat_hash_map<std::string, int> places_ ABSL_GUARDED_BY(view_mutex_);
+};
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_JOB_CONTROLLER_H_

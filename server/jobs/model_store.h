@@ -1,0 +1,62 @@
+// The model registry: models, their versions and aliases. server/store implements it with SQLite;
+// versions are registered by JobStore::Commit, together with the end of the job that made them.
+#ifndef ATELIER_SERVER_JOBS_MODEL_STORE_H_
+#define ATELIER_SERVER_JOBS_MODEL_STORE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "atelier/v1/model_service.pb.h"
+
+namespace atelier::jobs {
+
+// Thread-safe; calls wait for the disk, so none belongs on a gRPC thread. Store errors as in
+// JobStore. Model names are bare (`cnn-3`, not `models/cnn-3`).
+//
+// `latest` is the newest version whose training was not stopped early; it moves by itself, also
+// back when that version is deleted, and does not exist while all versions were stopped early.
+class ModelStore {
+ public:
+  virtual ~ModelStore() = default;
+
+  // Models by name, each with its newest version alone, all aliases and `latest` among them.
+  // INVALID_ARGUMENT for a page token from elsewhere.
+  virtual absl::StatusOr<v1::ListModelsResponse> ListModels(int page_size,
+                                                            absl::string_view page_token) = 0;
+
+  // With all versions, newest first; NOT_FOUND (MODEL_NOT_FOUND).
+  virtual absl::StatusOr<v1::Model> GetModel(absl::string_view model) = 0;
+
+  // The version that `reference` (a number, an alias, `latest`; empty means `latest`) stands for.
+  // NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND), FAILED_PRECONDITION
+  // (NO_LATEST_VERSION) if every version was stopped early.
+  virtual absl::StatusOr<v1::ModelVersion> ResolveVersion(absl::string_view model,
+                                                          absl::string_view reference) = 0;
+
+  // Makes `alias` stand for `version`, or removes it if that is 0. NOT_FOUND (MODEL_NOT_FOUND,
+  // VERSION_NOT_FOUND, ALIAS_NOT_FOUND when removing), INVALID_ARGUMENT naming `alias` if it may
+  // not have that name.
+  virtual absl::StatusOr<v1::Model> SetAlias(absl::string_view model, absl::string_view alias,
+                                             std::int64_t version) = 0;
+
+  // Deletes one version; the caller removes its files afterwards. A model whose last version goes
+  // is gone. NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND), FAILED_PRECONDITION (VERSION_IN_USE)
+  // while an alias names it, unless `force`, which deletes the alias too.
+  virtual absl::Status DeleteVersion(absl::string_view model, std::int64_t version, bool force) = 0;
+
+  // Deletes a model with all versions; errors as in DeleteVersion. Answers with the versions it
+  // had.
+  virtual absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
+                                                                bool force) = 0;
+
+  // Takes the next version number of a model, which need not exist yet. Never given again, not even
+  // when it is left unused or its version or the whole model is deleted.
+  virtual absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) = 0;
+};
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_MODEL_STORE_H_

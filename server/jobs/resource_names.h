@@ -1,0 +1,41 @@
+// Resource names (`jobs/{job}`, `models/{model}`, `models/{model}/versions/{version}`) and the
+// characters that the names in them may have.
+#ifndef ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_
+#define ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace atelier::jobs {
+
+// True for 1 to `max_length` characters of a-z, 0-9 and '-', the first and last a letter or digit.
+bool IsSlug(absl::string_view text, std::size_t max_length);
+
+// True for a name that an alias may have: 1 to 63 characters of a-z, 0-9 and '-', beginning with a
+// letter.
+bool IsAlias(absl::string_view text);
+
+std::string JobName(absl::string_view job_id);
+std::string ModelName(absl::string_view model);
+std::string ModelVersionName(absl::string_view model, std::int64_t version);
+
+// The id in `jobs/{job}`. INVALID_ARGUMENT naming `field` if it is anything else.
+absl::StatusOr<std::string> ParseJobName(absl::string_view name, absl::string_view field = "name");
+
+// A model, and the version if the name had one: a number or an alias, as written; else empty.
+struct ModelReference {
+  std::string model;
+  std::string version;
+};
+
+// Takes `models/{model}` and `models/{model}/versions/{version}`. INVALID_ARGUMENT naming `field`
+// if it is anything else.
+absl::StatusOr<ModelReference> ParseModelName(absl::string_view name,
+                                              absl::string_view field = "name");
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_

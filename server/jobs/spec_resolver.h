@@ -1,0 +1,57 @@
+// Checks a request to train and fills every value that was left out, so that the accepted job says
+// all of what will be done.
+#ifndef ATELIER_SERVER_JOBS_SPEC_RESOLVER_H_
+#define ATELIER_SERVER_JOBS_SPEC_RESOLVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "atelier/v1/training_service.pb.h"
+#include "server/jobs/dataset_source.h"
+#include "server/jobs/error.h"
+
+namespace atelier::jobs {
+
+// A request that is in order.
+struct ResolvedRequest {
+  v1::TrainingSpec spec;  // Every value present; conv_depth only where it names the preset.
+  std::string base_name;
+  std::string request_id;  // Empty if none was given.
+};
+
+// Thread-safe.
+class SpecResolver {
+ public:
+  struct Options {
+    // Networks there are, in the order in which a message names them. `dense` and `cnn-N` are also
+    // known by conv_depth.
+    std::vector<std::string> presets;
+    std::string default_dataset = "fashion-mnist";
+    int max_cores = 1;                      // Cores the server gives to all jobs together.
+    int default_cores = 1;                  // Cores of a job that names none.
+    std::int64_t machine_memory_bytes = 0;  // Most that a job may have; 0: not known.
+    bool bfloat16 = false;                  // The processor has it.
+    v1::Precision automatic_precision = v1::PRECISION_FLOAT32;  // What AUTO becomes.
+    std::function<std::int64_t()> draw_seed;                    // Seed of a job that names none.
+  };
+
+  // A draw_seed for servers: uniform over 0 to 2^31-1.
+  static std::int64_t RandomSeed();
+
+  // `datasets` must live as long.
+  SpecResolver(Options options, DatasetSource* datasets);
+
+  // INVALID_ARGUMENT naming every wrong field. May read a data set's headers from disk.
+  absl::StatusOr<ResolvedRequest> Resolve(const v1::StartTrainingRequest& request) const;
+
+ private:
+  const Options options_;
+  DatasetSource* const datasets_;
+};
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_SPEC_RESOLVER_H_

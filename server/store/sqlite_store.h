@@ -1,0 +1,77 @@
+// The database: jobs, events, evaluations, models. The only SQL.
+//
+// One connection writes, a few read beside it (write-ahead log), so that listing and replaying
+// never wait for a commit. Every commit is on the disk before it answers (synchronous=FULL).
+#ifndef ATELIER_SERVER_STORE_SQLITE_STORE_H_
+#define ATELIER_SERVER_STORE_SQLITE_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/model_store.h"
+
+namespace atelier::store {
+
+// Thread-safe.
+class SqliteStore final : public jobs::JobStore, public jobs::ModelStore {
+ public:
+  struct Options {
+    int readers = 2;  // Connections for reading; at least 1.
+  };
+
+  // Opens a database, makes it if it is missing, brings an older one up to date.
+  // FAILED_PRECONDITION if a newer version of Atelier made it or it is no database of Atelier's,
+  // DATA_LOSS if it is damaged, PERMISSION_DENIED or INTERNAL if it cannot be opened.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,
+                                                           Options options);
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path) {
+    return Open(path, Options());
+  }
+  ~SqliteStore() override;
+
+  // jobs::JobStore
+  absl::StatusOr<std::int64_t> Insert(const jobs::JobRecord& record,
+                                      const std::vector<v1::JobEvent>& events) override;
+  absl::StatusOr<jobs::JobRecord> Load(absl::string_view id) override;
+  absl::StatusOr<std::optional<jobs::JobRecord>> FindByRequestId(
+      absl::string_view request_id) override;
+  absl::StatusOr<std::vector<jobs::JobRecord>> LoadUnfinished() override;
+  absl::StatusOr<jobs::JobPage> List(const jobs::JobQuery& query) override;
+  absl::Status Commit(const jobs::JobUpdate& update) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(absl::string_view id, std::int64_t after,
+                                                       int limit, bool epochs_only) override;
+  absl::StatusOr<v1::ConfusionMatrix> ReadConfusionMatrix(absl::string_view id) override;
+  absl::StatusOr<v1::GetPredictionsResponse> ReadPredictions(
+      absl::string_view id, const jobs::PredictionQuery& query) override;
+  absl::Status Delete(absl::string_view id) override;
+
+  // jobs::ModelStore
+  absl::StatusOr<v1::ListModelsResponse> ListModels(int page_size,
+                                                    absl::string_view page_token) override;
+  absl::StatusOr<v1::Model> GetModel(absl::string_view model) override;
+  absl::StatusOr<v1::ModelVersion> ResolveVersion(absl::string_view model,
+                                                  absl::string_view reference) override;
+  absl::StatusOr<v1::Model> SetAlias(absl::string_view model, absl::string_view alias,
+                                     std::int64_t version) override;
+  absl::Status DeleteVersion(absl::string_view model, std::int64_t version, bool force) override;
+  absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
+                                                        bool force) override;
+  absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
+
+ private:
+  class Connections;
+
+  explicit SqliteStore(std::unique_ptr<Connections> connections);
+
+  const std::unique_ptr<Connections> connections_;
+};
+
+}  // namespace atelier::store
+
+#endif  // ATELIER_SERVER_STORE_SQLITE_STORE_H_
