@@ -6,11 +6,11 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace atelier::models {
 
@@ -51,12 +51,12 @@ struct Architecture {
 
   // The study's network of that name, for those images. kInvalidArgument if there is no such preset
   // or the result is not valid (see Validate).
-  static absl::StatusOr<Architecture> FromPreset(std::string_view preset, ImageShape input,
+  static absl::StatusOr<Architecture> FromPreset(absl::string_view preset, ImageShape input,
                                                  int64_t classes, double dropout);
 
   // Reads what ToJson wrote. kInvalidArgument if it is not JSON, a field is missing or of another
   // type, or the result is not valid.
-  static absl::StatusOr<Architecture> FromJson(std::string_view json);
+  static absl::StatusOr<Architecture> FromJson(absl::string_view json);
   std::string ToJson() const;
 
   // kInvalidArgument naming the first field that is out of range, or the pooling that leaves no

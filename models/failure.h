@@ -4,9 +4,8 @@
 #ifndef ATELIER_MODELS_FAILURE_H_
 #define ATELIER_MODELS_FAILURE_H_
 
-#include <string_view>
-
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace atelier::models {
 
@@ -21,11 +20,11 @@ enum class FailureReason {
 };
 
 // The reason's stable name: INTERNAL, BAD_DATA, DIVERGED, OUT_OF_MEMORY, INVALID_SPEC, CANCELLED.
-std::string_view FailureReasonName(FailureReason reason);
+absl::string_view FailureReasonName(FailureReason reason);
 
 // A status of that reason. Its code is kInternal, kDataLoss, kOutOfRange, kResourceExhausted,
 // kInvalidArgument or kCancelled, in the order of the enumeration.
-absl::Status Failure(FailureReason reason, std::string_view message);
+absl::Status Failure(FailureReason reason, absl::string_view message);
 
 // The reason a status carries; kInternal if it carries none. `status` must not be OK.
 FailureReason ReasonOf(const absl::Status& status);

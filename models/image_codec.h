@@ -6,10 +6,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "models/architecture.h"
 
@@ -34,7 +34,7 @@ struct DecodeLimits {
 // Decodes a PNG or JPEG file, told apart by its first bytes. Grey files give one channel, all
 // others three; transparency is laid over black. kInvalidArgument, with a sentence, for anything
 // else: empty, too large, of another format, truncated, damaged.
-absl::StatusOr<Image> DecodeImage(std::string_view file, const DecodeLimits& limits = {});
+absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits = {});
 
 // The image with that many channels: grey by Rec. 601 luma (0.299 R + 0.587 G + 0.114 B, rounded),
 // colour by repeating the grey. kInvalidArgument if `channels` is neither 1 nor 3.
@@ -47,7 +47,7 @@ Image FromPlanar(const ImageShape& shape, absl::Span<const uint8_t> pixels);
 
 // What a network of input `shape` takes: decodes, converts the channels and checks the size. C×H×W
 // bytes. kInvalidArgument if the picture's height or width is another.
-absl::StatusOr<std::vector<uint8_t>> DecodeForShape(std::string_view file, const ImageShape& shape,
+absl::StatusOr<std::vector<uint8_t>> DecodeForShape(absl::string_view file, const ImageShape& shape,
                                                     const DecodeLimits& limits = {});
 
 // A PNG file. kInvalidArgument unless the image has 1 or 3 channels and as many pixels as it says.

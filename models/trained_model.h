@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "models/architecture.h"
 
 namespace atelier::models {
@@ -30,7 +30,7 @@ struct TrainedModel {
   std::vector<NamedTensor> tensors;
 
   // The tensor of that name; null if there is none.
-  const NamedTensor* Find(std::string_view name) const;
+  const NamedTensor* Find(absl::string_view name) const;
 
   friend bool operator==(const TrainedModel&, const TrainedModel&) = default;
 };

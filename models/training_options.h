@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "models/architecture.h"
 #include "models/dataset.h"
 
@@ -18,8 +18,8 @@ namespace atelier::models {
 enum class Precision { kFloat32, kBfloat16 };
 
 // `float32` or `bfloat16`.
-std::string_view PrecisionName(Precision precision);
-absl::StatusOr<Precision> ParsePrecision(std::string_view name);
+absl::string_view PrecisionName(Precision precision);
+absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
 // True if this machine's processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).
 bool Bfloat16Supported();
 // What `auto` means on this machine.
