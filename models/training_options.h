@@ -59,6 +59,9 @@ struct TrainingOptions {
   // evaluation.
   int64_t threads = 1;
 
+  // How many of so many training images are held back for validation; at least 1.
+  int64_t ValidationImages(int64_t training_images) const;
+
   // FailureReason kInvalidSpec, naming every wrong field with its value and range, if a field is
   // out of range, does not fit the data set, or asks for what this machine has not.
   absl::Status Validate(const Dataset& dataset) const;

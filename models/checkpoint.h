@@ -1,0 +1,64 @@
+// A training, stopped between two steps, as a file: everything that the rest of it depends on, so
+// that it goes on bit-identically. (Random numbers need no place in it, see random.h.) The file is
+// a line "atelier-checkpoint 1\n", the length of a JSON object as 8 little-endian bytes, the
+// object, the tensors' values as little-endian floats in the order the object lists them, and the
+// SHA-256 of all of that, as 64 hexadecimal digits. Values and free functions; a folder has one
+// writer.
+#ifndef ATELIER_MODELS_CHECKPOINT_H_
+#define ATELIER_MODELS_CHECKPOINT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/trained_model.h"
+#include "models/trainer.h"
+
+namespace atelier::models {
+
+// The part of an epoch that is done.
+struct EpochProgress {
+  int64_t step = 0;
+  int64_t images = 0;
+  int64_t correct = 0;
+  double loss_sum = 0;
+  double training_seconds = 0;
+};
+
+struct TrainingState {
+  // TrainingOptions::Fingerprint of the run.
+  std::string fingerprint;
+  // One entry per finished epoch.
+  std::vector<EpochMetrics> history;
+  EpochProgress epoch;
+  int64_t global_step = 0;
+  // 0 while no epoch is finished.
+  int64_t best_epoch = 0;
+  // Sums over the finished epochs.
+  double total_seconds = 0;
+  double training_seconds = 0;
+  int64_t images = 0;
+
+  std::vector<NamedTensor> weights;
+  // Adam's moments, one number per trainable parameter, in the order of the weights.
+  std::vector<float> first_moment;
+  std::vector<float> second_moment;
+  // Weights of the best epoch; empty while no epoch is finished.
+  std::vector<NamedTensor> best_weights;
+};
+
+// Writes `checkpoint-<global step>.ckpt` into `dir`, durably, then removes all checkpoints there
+// but this and the newest other one. FailureReason kInternal if it cannot be written.
+absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir, const TrainingState& state);
+
+// FailureReason kInternal if the file cannot be read or is damaged in any way.
+absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
+
+// The readable checkpoint with the most steps in any of the folders; empty if there is none.
+std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_CHECKPOINT_H_

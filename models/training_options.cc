@@ -1,0 +1,168 @@
+#include "models/training_options.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/failure.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace atelier::models {
+namespace {
+
+// Collects what is wrong, a phrase per field.
+class Problems {
+ public:
+  // Written so that NaN is out of every range.
+  template <typename T>
+  void RequireRange(absl::string_view field, T value, bool within, absl::string_view range) {
+    if (!within) list_.push_back(absl::StrCat(field, " is ", value, ", it must be ", range));
+  }
+  void Add(std::string problem) { list_.push_back(std::move(problem)); }
+
+  absl::Status ToStatus() const {
+    if (list_.empty()) return absl::OkStatus();
+    return Failure(FailureReason::kInvalidSpec, absl::StrJoin(list_, "; "));
+  }
+
+ private:
+  std::vector<std::string> list_;
+};
+
+void CheckSchedule(const TrainingOptions& options, int64_t training_images, Problems& problems) {
+  const auto within = [](int64_t value, int64_t low, int64_t high) {
+    return low <= value && value <= high;
+  };
+  problems.RequireRange("epochs", options.epochs, within(options.epochs, 1, 10000), "1 to 10000");
+  problems.RequireRange("patience", options.patience, within(options.patience, 1, 10000),
+                        "1 to 10000");
+  problems.RequireRange("shards", options.shards, within(options.shards, 1, 64), "1 to 64");
+  problems.RequireRange("threads", options.threads, within(options.threads, 1, 64), "1 to 64");
+  const double fraction = options.validation_fraction;
+  const bool fraction_ok = fraction >= 0.01 && fraction <= 0.5;
+  problems.RequireRange("validation_fraction", fraction, fraction_ok, "0.01 to 0.5");
+  if (!within(options.batch_size, 1, 65536)) {
+    problems.RequireRange("batch_size", options.batch_size, false, "1 to 65536");
+    return;
+  }
+  if (fraction_ok) {
+    const int64_t left = training_images - options.ValidationImages(training_images);
+    problems.RequireRange(
+        "batch_size", options.batch_size, options.batch_size <= left,
+        absl::StrCat("at most the ", left, " images left for training after validation"));
+  }
+  if (options.shards >= 1 && options.batch_size % options.shards != 0) {
+    problems.Add(absl::StrCat("shards is ", options.shards, ", it must divide the batch size of ",
+                              options.batch_size));
+  }
+}
+
+void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
+  const double rate = options.learning_rate;
+  problems.RequireRange("learning_rate", rate, rate > 0 && rate <= 10, "above 0 and at most 10");
+  const auto fraction = [&](absl::string_view field, double value) {
+    problems.RequireRange(field, value, value >= 0 && value < 1, "at least 0 and below 1");
+  };
+  fraction("adam_beta1", options.adam_beta1);
+  fraction("adam_beta2", options.adam_beta2);
+  problems.RequireRange("adam_epsilon", options.adam_epsilon,
+                        options.adam_epsilon > 0 && options.adam_epsilon <= 1,
+                        "above 0 and at most 1");
+  problems.RequireRange("batch_norm_momentum", options.batch_norm_momentum,
+                        options.batch_norm_momentum > 0 && options.batch_norm_momentum <= 1,
+                        "above 0 and at most 1");
+}
+
+void CheckNetwork(const TrainingOptions& options, const Dataset& dataset, Problems& problems) {
+  const Architecture& network = options.architecture;
+  if (absl::Status status = network.Validate(); !status.ok()) {
+    problems.Add(std::string(status.message()));
+    return;
+  }
+  if (network.input != dataset.shape() || network.classes != dataset.classes()) {
+    const auto text = [](const ImageShape& s, int64_t classes) {
+      return absl::StrCat(s.channels, "x", s.height, "x", s.width, " images of ", classes,
+                          " classes");
+    };
+    problems.Add(absl::StrCat("the network is for ", text(network.input, network.classes),
+                              ", the data set has ", text(dataset.shape(), dataset.classes())));
+  }
+}
+
+}  // namespace
+
+absl::string_view PrecisionName(Precision precision) {
+  return precision == Precision::kFloat32 ? "float32" : "bfloat16";
+}
+
+absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
+  if (name == "float32") return Precision::kFloat32;
+  if (name == "bfloat16") return Precision::kBfloat16;
+  return absl::InvalidArgumentError(
+      absl::StrCat("precision is '", name, "'; it must be float32 or bfloat16"));
+}
+
+bool Bfloat16Supported() {
+#if defined(__x86_64__)
+  // Leaf 7 of CPUID: AVX512_BF16 is bit 5 of EAX in subleaf 1. avx512f asks the system as well
+  // whether it saves the registers.
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 &&
+         (a >> 5 & 1) != 0;
+#else
+  return false;
+#endif
+}
+
+Precision AutoPrecision() { return Precision::kFloat32; }
+
+int64_t AutoShards(int64_t threads, int64_t batch_size) {
+  int64_t shards = std::clamp<int64_t>(threads, 1, 64);
+  while (batch_size % shards != 0) --shards;
+  return shards;
+}
+
+int64_t TrainingOptions::ValidationImages(int64_t training_images) const {
+  const auto images =
+      static_cast<int64_t>(static_cast<double>(training_images) * validation_fraction + 0.5);
+  return std::max<int64_t>(images, 1);
+}
+
+absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
+  Problems problems;
+  CheckNetwork(*this, dataset, problems);
+  CheckSchedule(*this, dataset.training().size(), problems);
+  CheckOptimizer(*this, problems);
+  if (precision == Precision::kBfloat16 && !Bfloat16Supported()) {
+    problems.Add("precision is bfloat16, which this machine's processor has not; use float32");
+  }
+  return problems.ToStatus();
+}
+
+std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
+  return nlohmann::ordered_json{{"architecture", architecture.ToJson()},
+                                {"epochs", epochs},
+                                {"batch_size", batch_size},
+                                {"patience", patience},
+                                {"validation_fraction", validation_fraction},
+                                {"seed", seed},
+                                {"learning_rate", learning_rate},
+                                {"adam_beta1", adam_beta1},
+                                {"adam_beta2", adam_beta2},
+                                {"adam_epsilon", adam_epsilon},
+                                {"batch_norm_momentum", batch_norm_momentum},
+                                {"precision", std::string(PrecisionName(precision))},
+                                {"shards", shards},
+                                {"dataset", dataset.checksum()}}
+      .dump();
+}
+
+}  // namespace atelier::models
