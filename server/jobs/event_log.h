@@ -86,20 +86,15 @@ class EventLog {
   [[nodiscard]] WakeList Close(absl::string_view job);
 
  private:
-  struct Subscriber {
-    std::uint64_t id;
-    WakeFunction wake;
-  };
   struct Tail {
     std::int64_t last = 0;   // Number of the newest event.
     std::int64_t floor = 0;  // Every event above this number that is not withdrawn is in `events`.
     std::deque<std::shared_ptr<const v1::JobEvent>> events;
-    std::vector<Subscriber> subscribers;
+    absl::flat_hash_map<std::uint64_t, WakeFunction> subscribers;
   };
 
-  // Reads from the tail; nothing if the store has to be asked.
-  std::optional<EventPage> ReadTail(const Tail& tail, std::int64_t after, int limit,
-                                    bool epochs_only) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static WakeList TakeSubscribers(Tail* tail);
+  EventPage ReadTail(const Tail& tail, std::int64_t after, int limit, bool epochs_only) const;
   absl::StatusOr<EventPage> ReadStore(absl::string_view job, std::int64_t after, int limit,
                                       bool epochs_only, std::optional<std::int64_t> last);
 

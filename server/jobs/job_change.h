@@ -1,5 +1,5 @@
 // One step in a job's life, prepared on a copy of its record: what is in it is stored together or
-// not at all. Also the steps that attempts take. No disk, no clock of its own.
+// not at all. No disk, no clock of its own.
 #ifndef ATELIER_SERVER_JOBS_JOB_CHANGE_H_
 #define ATELIER_SERVER_JOBS_JOB_CHANGE_H_
 
@@ -32,8 +32,8 @@ class JobChange {
   void Append(v1::JobEvent event);
 
   // Withdraws progress stored before this change, from `first` on, appends the Rewound event and
-  // sets the record back to `epoch` finished epochs.
-  void Rewind(std::int64_t first, std::int32_t epoch);
+  // sets the record back to `epoch` finished epochs and `step` steps of the next.
+  void Rewind(std::int64_t first, std::int32_t epoch, std::int32_t step);
 
   JobUpdate& update() { return update_; }
   const JobUpdate& update() const { return update_; }

@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -162,59 +164,114 @@ class JobController {
   JobLoad Load();
 
  private:
-  // A job that has not ended, or not been cleaned up after.
+  // A job that has not ended.
   struct LiveJob {
     JobRecord record;
     std::shared_ptr<WorkerLink> link;                         // Null while not attached.
     absl::Duration lease_end = absl::InfiniteDuration();      // By Clock::Elapsed.
     absl::Duration stop_deadline = absl::InfiniteDuration();  // By Clock::Elapsed.
-    bool publishing = false;  // Its archive is being copied; the lease stands still.
+    // Its outcome is being stored; what becomes of its process meanwhile does not matter.
+    bool publishing = false;
+    // How its process ended; empty while it is not known to have.
+    std::string exited;
   };
 
-  // Calls to make once the lock is gone; declare it before the lock, its destructor makes them.
+  // What is left to do once the lock is gone. Declared before the lock, so that its destructor runs
+  // after the unlocking.
   class Effects {
    public:
-    ~Effects() {
-      for (auto& call : calls_) call();
-    }
+    Effects() = default;
+    Effects(const Effects&) = delete;
+    Effects& operator=(const Effects&) = delete;
+    ~Effects();
     void Add(std::function<void()> call) { calls_.push_back(std::move(call)); }
+    void Add(WakeList calls);
+    // Keeps an ended job's entry for whoever still looks at it.
+    void Keep(std::unique_ptr<LiveJob> ended) { ended_.push_back(std::move(ended)); }
 
    private:
     std::vector<std::function<void()>> calls_;
+    std::vector<std::unique_ptr<LiveJob>> ended_;
   };
 
-  // Outlives the controller in the executor's callback.
-  struct ExitRelay;
+  // In the executor's callback, which may outlive the controller.
+  struct ExitRelay {
+    Mutex mutex;
+    JobController* controller ABSL_GUARDED_BY(mutex);
+  };
+
+  // An outcome whose archive is to be published, with the lock released meanwhile.
+  struct PendingOutcome {
+    const worker::v1::WorkerEvent* event = nullptr;  // Null: there is none.
+    Publication publication;
+  };
 
   JobController(Options options, Dependencies dependencies);
 
+  // job_controller.cc: requests, start and end of the server.
   absl::Status Recover();
-  absl::Status RecoverJob(JobRecord record);
-  void OnProcessExit(const std::string& handle, const std::string& how);
+  void RecoverAttempt(const std::string& id, const std::string& handle);
+  absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
+                                         ResolvedRequest resolved, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Stores a job under a new id and queues it.
+  absl::StatusOr<v1::TrainingJob> Admit(JobRecord record, const std::string& base_name,
+                                        Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The job as clients see it, with its place in the queue.
+  v1::TrainingJob Shown(v1::TrainingJob job);
 
-  // Takes a change over: commits it, replaces the record, tells readers, frees cores or queues as
-  // the new state wants. On failure nothing has changed.
+  // job_controller_state.cc: what every step goes through.
+
+  // Takes a change over: commits it, replaces the record, tells readers, and sees to the cores, the
+  // queue and the cleaning up that the new state asks for. On failure nothing has changed. The
+  // entry stays readable until `effects` is destroyed.
   absl::Status Apply(JobChange change, LiveJob* live, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What follows from an attempt's end, after Apply.
   void AfterAttempt(LiveJob* live, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterEnd(const std::string& id, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
   LiveJob* Find(absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job if `attempt` is its active one, else ABORTED.
   absl::StatusOr<LiveJob*> FindAttempt(absl::string_view id, int attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
-                                         const ResolvedRequest& resolved, Effects* effects)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<v1::TrainingJob> Shown(const JobRecord& record);
+  JobChange Change(const LiveJob& live) const { return {live.record, with_.clock->Now()}; }
   void Enqueue(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void PublishQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PublishPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The attempt is lost, or, while the server stops, suspended. Its process is killed.
   void Lose(LiveJob* live, absl::string_view how, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void KickLater(Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Fails the job and dismisses its worker.
+  absl::Status Fail(LiveJob* live, absl::string_view reason, absl::string_view message,
+                    Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What closes the worker's connection and kills its process.
+  WakeList Dismissal(const LiveJob& live) const;
+  bool NoneActive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Log(const std::string& sentence) const;
+
+  // job_controller_workers.cc: sessions and reports.
+  absl::StatusOr<worker::v1::Assignment> MakeAssignment(const LiveJob& live)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Stores events up to the last, or up to an outcome, which it describes in `pending`.
+  absl::Status StoreEvents(LiveJob* live, absl::Span<const worker::v1::WorkerEvent> events,
+                           PendingOutcome* pending, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ApplyEvent(const worker::v1::WorkerEvent& event, JobChange* change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status PrepareOutcome(const worker::v1::WorkerEvent& event, JobChange* change,
+                              PendingOutcome* pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::int64_t> StoreOutcome(absl::string_view job, int attempt,
+                                            const PendingOutcome& pending);
+
+  // job_controller_tick.cc: what is due.
+  void EndLeases(absl::Duration now, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool StartNext();
+  std::optional<LaunchRequest> PrepareLaunch(Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Puts a job back that could not be started, and pauses.
+  void Postpone(const LiveJob& live, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishLaunch(const LaunchRequest& request, const absl::StatusOr<std::string>& handle);
+  void CleanUp();
+  absl::Duration NextDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnProcessExit(const std::string& handle, const std::string& how);
 
   const Options options_;
   const Dependencies with_;
@@ -226,6 +283,15 @@ class JobController {
   Scheduler scheduler_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  // Processes whose attempt has ended, and when they are killed.
+  absl::flat_hash_map<std::string, absl::Duration> leaving_ ABSL_GUARDED_BY(mutex_);
+  // Exits of processes whose Launch has not returned yet.
+  absl::flat_hash_map<std::string, std::string> early_exits_ ABSL_GUARDED_BY(mutex_);
+  bool launching_ ABSL_GUARDED_BY(mutex_) = false;
+  // No launch before; by Clock::Elapsed.
+  absl::Duration next_launch_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+  // Ended jobs whose files are still to be freed.
+  std::vector<JobRecord> to_clean_ ABSL_GUARDED_BY(mutex_);
 
   Mutex view_mutex_ ABSL_ACQUIRED_AFTER(mutex_);
   // Places of the queued jobs, so that reading them never waits for a commit.

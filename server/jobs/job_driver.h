@@ -2,10 +2,10 @@
 #ifndef ATELIER_SERVER_JOBS_JOB_DRIVER_H_
 #define ATELIER_SERVER_JOBS_JOB_DRIVER_H_
 
+#include <memory>
 #include <thread>
 
 #include "server/jobs/job_controller.h"
-#include "server/jobs/mutex.h"
 
 namespace atelier::jobs {
 
@@ -18,14 +18,14 @@ class JobDriver {
   JobDriver& operator=(const JobDriver&) = delete;
 
  private:
-  void Run();
-  void Kick();
+  // Shared with the kick that the controller holds, which may be called once more after the driver
+  // has gone.
+  struct Signal;
+
+  static void Run(JobController* controller, Signal* signal);
 
   JobController* const controller_;
-  Mutex mutex_;
-  CondVar kicked_changed_;
-  bool kicked_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  const std::shared_ptr<Signal> signal_;
   std::thread thread_;
 };
 

@@ -1,0 +1,190 @@
+#include "server/jobs/attempt.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/resource_names.h"
+#include "server/jobs/timestamps.h"
+
+namespace atelier::jobs {
+namespace {
+
+constexpr std::size_t kMaxMessage = 4096;  // Bytes kept of a worker's sentence.
+
+constexpr std::array<v1::JobState, 5> kCourse = {v1::JOB_STATE_STARTING, v1::JOB_STATE_PREPARING,
+                                                 v1::JOB_STATE_TRAINING, v1::JOB_STATE_EVALUATING,
+                                                 v1::JOB_STATE_STORING};
+
+absl::string_view Sentence(v1::JobState state) {
+  switch (state) {
+    case v1::JOB_STATE_PREPARING:
+      return "The data set is loaded and checked.";
+    case v1::JOB_STATE_TRAINING:
+      return "The network is trained.";
+    case v1::JOB_STATE_EVALUATING:
+      return "The test set is scored.";
+    default:
+      return "The model is stored.";
+  }
+}
+
+void EndAttempt(absl::string_view reason, JobChange* change) {
+  v1::TrainingJob& job = change->record().job;
+  v1::Attempt* attempt = job.mutable_attempts(job.attempts_size() - 1);
+  *attempt->mutable_end_time() = ToTimestamp(change->now());
+  attempt->set_end_reason(std::string(reason));
+}
+
+// Stops for want of anything to keep.
+absl::Status EnterStopped(absl::string_view message, JobChange* change) {
+  return change->Enter(v1::JOB_STATE_STOPPED, "STOP_REQUESTED", message);
+}
+
+// A worker's words, cut to a length at a character's border.
+std::string Bounded(absl::string_view text) {
+  if (text.size() <= kMaxMessage) return std::string(text);
+  std::size_t end = kMaxMessage;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return absl::StrCat(text.substr(0, end), "…");
+}
+
+v1::ModelVersion MakeVersion(const worker::v1::Outcome& outcome, const JobChange& change) {
+  const JobRecord& record = change.record();
+  v1::ModelVersion version;
+  version.set_name(record.job.result().model_version());
+  version.set_version(record.reserved_version);
+  version.set_job(record.job.name());
+  *version.mutable_create_time() = ToTimestamp(change.now());
+  *version.mutable_spec() = record.job.spec();
+  *version.mutable_result() = record.job.result();
+  *version.mutable_class_names() = outcome.confusion_matrix().class_names();
+  if (outcome.image_shape_size() == 3) {
+    version.mutable_image_shape()->set_channels(outcome.image_shape(0));
+    version.mutable_image_shape()->set_height(outcome.image_shape(1));
+    version.mutable_image_shape()->set_width(outcome.image_shape(2));
+  }
+  version.set_size_bytes(outcome.size_bytes());
+  version.set_sha256(outcome.sha256());
+  return version;
+}
+
+}  // namespace
+
+bool WaitsForCores(const JobRecord& record) {
+  return !record.attempt_active() && (record.job.state() == v1::JOB_STATE_QUEUED ||
+                                      record.job.state() == v1::JOB_STATE_STOPPING);
+}
+
+absl::Status RequestStop(JobChange* change) {
+  change->record().stop_requested = true;
+  if (change->state() == v1::JOB_STATE_QUEUED && change->record().recorded_epoch == 0) {
+    return EnterStopped("Stopped by request before the first epoch was finished.", change);
+  }
+  return change->Enter(v1::JOB_STATE_STOPPING, "STOP_REQUESTED",
+                       "A stop was asked for; what was trained is evaluated and stored.");
+}
+
+absl::Status BeginAttempt(std::string token, int cores, JobChange* change) {
+  JobRecord& record = change->record();
+  v1::Attempt* attempt = record.job.add_attempts();
+  attempt->set_number(record.attempt());
+  *attempt->mutable_start_time() = ToTimestamp(change->now());
+  attempt->set_cores(cores);
+  record.token = std::move(token);
+  record.handle.clear();
+  record.acknowledged = 0;
+  record.positioned = false;
+  if (change->state() == v1::JOB_STATE_STOPPING) return absl::OkStatus();
+  return change->Enter(v1::JOB_STATE_STARTING, "SCHEDULED",
+                       absl::StrCat("Attempt ", record.attempt(), " is started on ", cores,
+                                    cores == 1 ? " core." : " cores."));
+}
+
+absl::Status Advance(v1::JobState state, JobChange* change) {
+  if (change->state() == v1::JOB_STATE_STOPPING) return absl::OkStatus();
+  const auto target = std::find(kCourse.begin(), kCourse.end(), state);
+  auto here = std::find(kCourse.begin(), kCourse.end(), change->state());
+  while (here < target) {
+    here = CanTransition(*here, *target) ? target : here + 1;
+    if (auto status = change->Enter(*here, StateWord(*here), Sentence(*here)); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change) {
+  JobRecord& record = change->record();
+  EndAttempt("WORKER_LOST", change);
+  const int lost = ++record.lost_attempts;
+  const std::string what =
+      absl::StrCat("The worker of attempt ", record.attempt(), " was lost (", Bounded(how), ")");
+  if (record.stop_requested) {
+    if (record.recorded_epoch == 0) {
+      return EnterStopped(absl::StrCat(what, " before the first epoch was finished."), change);
+    }
+    if (lost <= max_lost) return absl::OkStatus();
+    return EnterStopped(absl::StrCat(what, "; no model could be stored in ", lost, " attempts."),
+                        change);
+  }
+  if (lost <= max_lost) {
+    return change->Enter(v1::JOB_STATE_QUEUED, "WORKER_LOST",
+                         absl::StrCat(what, "; the job goes on from its last checkpoint (", lost,
+                                      " of ", max_lost, ")."));
+  }
+  return change->Enter(v1::JOB_STATE_FAILED, "WORKER_LOST",
+                       absl::StrCat(what, "; that was the last of ", lost, " tries."));
+}
+
+absl::Status SuspendAttempt(absl::string_view reason, absl::string_view message,
+                            JobChange* change) {
+  EndAttempt(reason, change);
+  if (!change->record().stop_requested) {
+    return change->Enter(v1::JOB_STATE_QUEUED, reason, message);
+  }
+  if (change->record().recorded_epoch > 0) return absl::OkStatus();
+  return EnterStopped("Stopped by request before the first epoch was finished.", change);
+}
+
+absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change) {
+  if (change->record().attempt_active()) EndAttempt(reason, change);
+  return change->Enter(v1::JOB_STATE_FAILED, reason, Bounded(message));
+}
+
+absl::Status StopEmptyAttempt(JobChange* change) {
+  EndAttempt("STOP_REQUESTED", change);
+  return EnterStopped("Stopped by request before the first epoch was finished.", change);
+}
+
+absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change) {
+  JobRecord& record = change->record();
+  v1::TrainingResult* result = record.job.mutable_result();
+  *result = outcome.result();
+  result->set_model_version(
+      ModelVersionName(record.job.spec().model_name(), record.reserved_version));
+
+  JobUpdate& update = change->update();
+  update.model_version = MakeVersion(outcome, *change);
+  Evaluation& evaluation = update.evaluation.emplace();
+  evaluation.confusion_matrix = outcome.confusion_matrix();
+  evaluation.confusion_matrix.set_job(record.job.name());
+  evaluation.predictions.assign(outcome.predictions().begin(), outcome.predictions().end());
+
+  v1::JobEvent event;
+  *event.mutable_result() = *result;
+  change->Append(std::move(event));
+  if (record.stop_requested) {
+    EndAttempt("STOP_REQUESTED", change);
+    return EnterStopped(absl::StrCat("Stopped by request; what was trained is stored as ",
+                                     result->model_version(), "."),
+                        change);
+  }
+  EndAttempt("COMPLETED", change);
+  return change->Enter(v1::JOB_STATE_COMPLETED, "COMPLETED",
+                       absl::StrCat("The model is stored as ", result->model_version(), "."));
+}
+
+}  // namespace atelier::jobs

@@ -1,0 +1,51 @@
+// The steps an attempt takes a job through: begun, told to stop, ended in each of the ways there
+// are. Each prepares a JobChange; pure but for that.
+#ifndef ATELIER_SERVER_JOBS_ATTEMPT_H_
+#define ATELIER_SERVER_JOBS_ATTEMPT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "atelier/worker/v1/worker_service.pb.h"
+#include "server/jobs/job_change.h"
+
+namespace atelier::jobs {
+
+// Errors of all: FAILED_PRECONDITION if the job's state does not allow the step.
+
+// A client asks the job to stop. Ends it at once if nothing runs and no epoch was finished.
+absl::Status RequestStop(JobChange* change);
+
+// A new attempt is about to be launched. A job that is stopping stays so: the attempt has only to
+// evaluate and store what there is.
+absl::Status BeginAttempt(std::string token, int cores, JobChange* change);
+
+// Moves on to `state`, through the states between, in the order of a job's life; does nothing if
+// the job is there, further or stopping.
+absl::Status Advance(v1::JobState state, JobChange* change);
+
+// The worker is gone without a word; `how` is a sentence's end ("killed by signal 9"). The job
+// waits to be tried again, unless that was lost attempt number `max_lost` + 1 or it was to stop and
+// has nothing to keep.
+absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change);
+
+// The worker wrote a checkpoint and ended; the job waits to go on.
+absl::Status SuspendAttempt(absl::string_view reason, absl::string_view message, JobChange* change);
+
+// The attempt failed, and the job with it.
+absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change);
+
+// The worker was stopped before an epoch was finished.
+absl::Status StopEmptyAttempt(JobChange* change);
+
+// The archive is published as version `reserved_version`: registers it and ends the job.
+absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change);
+
+// True if the job waits for cores: queued, or stopping without an attempt.
+bool WaitsForCores(const JobRecord& record);
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_ATTEMPT_H_

@@ -1,0 +1,238 @@
+// JobController: workers attach and report.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/attempt.h"
+#include "server/jobs/error.h"
+#include "server/jobs/job_controller.h"
+#include "server/jobs/timestamps.h"
+#include "server/jobs/worker_events.h"
+
+namespace atelier::jobs {
+namespace {
+
+using worker::v1::WorkerEvent;
+
+// Equal in a time that does not depend on where they differ.
+bool SameToken(absl::string_view a, absl::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned char difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  }
+  return difference == 0;
+}
+
+// A worker that was told to stop and has begun to evaluate is obeying.
+bool Obeys(const WorkerEvent& event) {
+  return event.has_phase() && (event.phase() == worker::v1::PHASE_EVALUATING ||
+                               event.phase() == worker::v1::PHASE_STORING);
+}
+
+// The archive is not what the worker said, which trying again does not change.
+bool IsWorkersFault(const absl::Status& published) {
+  return absl::IsNotFound(published) || absl::IsDataLoss(published) ||
+         absl::IsInvalidArgument(published);
+}
+
+}  // namespace
+
+absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
+                                                 std::shared_ptr<WorkerLink> link) {
+  Effects effects;
+  MutexLock lock(&mutex_);
+  auto live = FindAttempt(hello.job(), hello.attempt());
+  if (!live.ok()) return live.status();
+  if (!SameToken(hello.token(), (*live)->record.token)) {
+    return Error(absl::StatusCode::kUnauthenticated, "WRONG_TOKEN",
+                 absl::StrCat("The token is not that of attempt ", hello.attempt(), " of job ",
+                              hello.job(), "."));
+  }
+  Attachment attachment;
+  auto assignment = MakeAssignment(**live);
+  if (!assignment.ok()) {
+    const absl::Status failed = Fail(*live, "BAD_DATA", assignment.status().message(), &effects);
+    return failed.ok() ? Error(absl::StatusCode::kAborted, "ATTEMPT_NOT_WANTED",
+                               assignment.status().message())
+                       : failed;
+  }
+  attachment.assignment = *std::move(assignment);
+  attachment.stop = (*live)->record.stop_requested;
+  attachment.suspend = shutting_down_;
+  if ((*live)->link != nullptr && (*live)->link != link) {
+    effects.Add([old = (*live)->link] {
+      old->Close(absl::UnavailableError("A newer connection of the worker took this one's place."));
+    });
+  }
+  const absl::Duration now = with_.clock->Elapsed();
+  (*live)->link = std::move(link);
+  (*live)->lease_end = now + options_.lease;
+  if (attachment.stop) (*live)->stop_deadline = now + options_.stop_timeout;
+  if (kick_) effects.Add(kick_);
+  return attachment;
+}
+
+absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJob& live) {
+  const JobRecord& record = live.record;
+  const auto directory = with_.datasets->Directory(record.job.spec().dataset());
+  if (!directory.has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."));
+  }
+  worker::v1::Assignment assignment;
+  *assignment.mutable_spec() = record.job.spec();
+  // What it was given, which is less than it asked for on a server that has less.
+  assignment.mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
+  assignment.set_dataset_dir(*directory);
+  assignment.set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
+  for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
+    assignment.add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));
+  }
+  assignment.set_recorded_epoch(record.recorded_epoch);
+  assignment.set_acknowledged(record.acknowledged);
+  *assignment.mutable_lease() = ToDuration(options_.lease);
+  assignment.set_job_name(record.job.name());
+  return assignment;
+}
+
+absl::StatusOr<std::int64_t> JobController::Report(absl::string_view job, int attempt,
+                                                   absl::Span<const WorkerEvent> events) {
+  PendingOutcome pending;
+  {
+    Effects effects;
+    MutexLock lock(&mutex_);
+    auto live = FindAttempt(job, attempt);
+    if (!live.ok()) return live.status();
+    (*live)->lease_end = with_.clock->Elapsed() + options_.lease;
+    auto status = StoreEvents(*live, events, &pending, &effects);
+    if (!status.ok()) return status;
+    if (pending.event == nullptr) return (*live)->record.acknowledged;
+    (*live)->publishing = true;
+  }
+  return StoreOutcome(job, attempt, pending);
+}
+
+absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEvent> events,
+                                        PendingOutcome* pending, Effects* effects) {
+  JobChange change = Change(*live);
+  absl::Status status;
+  bool changed = false;
+  bool obeys = false;
+  for (const WorkerEvent& event : events) {
+    const std::int64_t expected = change.record().acknowledged + 1;
+    if (event.number() < expected) continue;  // Sent again after a reconnect.
+    if (event.number() > expected) {
+      status = ProtocolViolation(
+          absl::StrCat("event ", event.number(), " where ", expected, " was to follow"));
+      break;
+    }
+    changed = true;
+    if (event.has_outcome()) {
+      // A second delivery while the first is being stored: its turn comes with the next connection.
+      if (live->publishing) return absl::UnavailableError("The outcome is being stored.");
+      status = PrepareOutcome(event, &change, pending);
+      break;
+    }
+    status = ApplyEvent(event, &change);
+    if (!status.ok()) break;
+    change.record().acknowledged = event.number();
+    obeys = obeys || Obeys(event);
+    if (EndsAttempt(event)) break;
+  }
+  // A step the state machine does not have is the worker's doing, too.
+  if (absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status)) {
+    const auto failed = Fail(live, "INTERNAL", status.message(), effects);
+    return failed.ok() ? ProtocolViolation(status.message()) : failed;
+  }
+  if (!status.ok() || !changed) return status;
+  if (auto applied = Apply(std::move(change), live, effects); !applied.ok()) return applied;
+  if (obeys) live->stop_deadline = absl::InfiniteDuration();
+  return absl::OkStatus();
+}
+
+absl::Status JobController::ApplyEvent(const WorkerEvent& event, JobChange* change) {
+  switch (event.event_case()) {
+    case WorkerEvent::kFailure:
+      return FailAttempt(event.failure().reason().empty() ? "INTERNAL" : event.failure().reason(),
+                         event.failure().message(), change);
+    case WorkerEvent::kSuspended:
+      return SuspendAttempt("SERVER_SHUTDOWN",
+                            "The worker wrote a checkpoint and ended because the server stops; the "
+                            "job goes on from there.",
+                            change);
+    case WorkerEvent::kStoppedEmpty:
+      return StopEmptyAttempt(change);
+    default:
+      return ApplyWorkerEvent(
+          event,
+          [&](const worker::v1::Resumed& checkpoint) {
+            return FindFirstBeyond(with_.jobs, change->record().id, checkpoint);
+          },
+          change);
+  }
+}
+
+// The number is reserved and on record before anything is published under it, so that whoever
+// delivers the outcome again after a crash publishes it in the same place.
+absl::Status JobController::PrepareOutcome(const WorkerEvent& event, JobChange* change,
+                                           PendingOutcome* pending) {
+  if (auto status = Advance(v1::JOB_STATE_STORING, change); !status.ok()) return status;
+  JobRecord& record = change->record();
+  const std::string& model = record.job.spec().model_name();
+  if (record.reserved_version == 0) {
+    auto version = with_.models->ReserveVersion(model);
+    if (!version.ok()) return version.status();
+    record.reserved_version = *version;
+  }
+  pending->event = &event;
+  pending->publication = {.job_id = record.id,
+                          .attempt = record.attempt(),
+                          .archive = event.outcome().archive(),
+                          .size_bytes = event.outcome().size_bytes(),
+                          .model = model,
+                          .version = record.reserved_version};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, int attempt,
+                                                         const PendingOutcome& pending) {
+  const absl::Status published = with_.artifacts->Publish(pending.publication);
+  Effects effects;
+  MutexLock lock(&mutex_);
+  auto found = FindAttempt(job, attempt);
+  if (!found.ok()) return found.status();
+  LiveJob* live = *found;
+  live->publishing = false;
+  live->lease_end = with_.clock->Elapsed() + options_.lease;
+
+  absl::Status status = published;
+  if (published.ok()) {
+    JobChange change = Change(*live);
+    change.record().acknowledged = pending.event->number();
+    status = FinishAttempt(pending.event->outcome(), &change);
+    if (status.ok()) status = Apply(std::move(change), live, &effects);
+    if (status.ok()) return live->record.acknowledged;
+  } else if (IsWorkersFault(published)) {
+    auto failed = Fail(live, "INTERNAL", published.message(), &effects);
+    return failed.ok() ? ProtocolViolation(published.message()) : failed;
+  }
+  // Nobody is left to deliver it again.
+  if (!live->exited.empty()) Lose(live, live->exited, &effects);
+  return status;
+}
+
+absl::Status JobController::Heartbeat(absl::string_view job, int attempt) {
+  MutexLock lock(&mutex_);
+  auto live = FindAttempt(job, attempt);
+  if (!live.ok()) return live.status();
+  (*live)->lease_end = with_.clock->Elapsed() + options_.lease;
+  return absl::OkStatus();
+}
+
+void JobController::Detached(absl::string_view job, int attempt, const WorkerLink* link) {
+  MutexLock lock(&mutex_);
+  auto live = FindAttempt(job, attempt);
+  if (live.ok() && (*live)->link.get() == link) (*live)->link.reset();
+}
+
+}  // namespace atelier::jobs

@@ -1,0 +1,57 @@
+#include "server/jobs/page_token.h"
+
+#include <cstdint>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "server/jobs/error.h"
+
+namespace atelier::jobs {
+namespace {
+
+// FNV-1a: the same in every process and version, unlike absl::Hash, so that a client can go on
+// paging after the server was restarted.
+std::uint64_t Fingerprint(absl::string_view text) {
+  std::uint64_t hash = 14695981039346656037u;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  }
+  return hash;
+}
+
+// Binds the position to its scope, so that neither can be exchanged.
+std::string Seal(absl::string_view scope, absl::string_view position) {
+  const std::uint64_t hash = Fingerprint(absl::StrCat(scope, "\n", position));
+  return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
+}
+
+}  // namespace
+
+std::string MakePageToken(absl::string_view scope, absl::string_view position) {
+  return absl::WebSafeBase64Escape(absl::StrCat(Seal(scope, position), position));
+}
+
+absl::StatusOr<std::string> ReadPageToken(absl::string_view scope, absl::string_view token) {
+  if (token.empty()) return std::string();
+  std::string text;
+  if (token.size() <= 1024 && absl::WebSafeBase64Unescape(token, &text) && text.size() >= 16) {
+    const absl::string_view position = absl::string_view(text).substr(16);
+    if (absl::string_view(text).substr(0, 16) == Seal(scope, position)) {
+      return std::string(position);
+    }
+  }
+  return InvalidField("page_token",
+                      "The page token is not one that this list with these filters answered with; "
+                      "use next_page_token as it came, or leave it empty for the first page.");
+}
+
+absl::StatusOr<int> ResolvePageSize(int requested, int default_size, int max_size) {
+  if (requested < 0 || requested > max_size) {
+    return InvalidField("page_size",
+                        absl::StrCat("The page size is ", requested, "; it must be 1 to ", max_size,
+                                     ", or 0 for ", default_size, "."));
+  }
+  return requested == 0 ? default_size : requested;
+}
+
+}  // namespace atelier::jobs

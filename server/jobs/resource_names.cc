@@ -1,0 +1,76 @@
+#include "server/jobs/resource_names.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/jobs/error.h"
+
+namespace atelier::jobs {
+namespace {
+
+constexpr std::size_t kMaxJobId = 80;  // Base name, time and a suffix.
+constexpr std::size_t kMaxModel = 63;
+
+bool IsSlugCharacter(char c) {
+  return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+}
+
+// What a message shows of a name that may be anything.
+std::string Quoted(absl::string_view name) {
+  return absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
+                      name.size() > 100 ? "…'" : "'");
+}
+
+// A version's number, or an alias.
+bool IsVersion(absl::string_view text) {
+  const bool number = !text.empty() && text.size() <= 18 && text[0] != '0' &&
+                      std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+  return number || IsAlias(text);
+}
+
+}  // namespace
+
+bool IsSlug(absl::string_view text, std::size_t max_length) {
+  return !text.empty() && text.size() <= max_length && text.front() != '-' && text.back() != '-' &&
+         std::all_of(text.begin(), text.end(), IsSlugCharacter);
+}
+
+bool IsAlias(absl::string_view text) {
+  return !text.empty() && text.size() <= 63 && absl::ascii_islower(text.front()) &&
+         std::all_of(text.begin(), text.end(), IsSlugCharacter);
+}
+
+std::string JobName(absl::string_view job_id) { return absl::StrCat("jobs/", job_id); }
+
+std::string ModelName(absl::string_view model) { return absl::StrCat("models/", model); }
+
+std::string ModelVersionName(absl::string_view model, std::int64_t version) {
+  return absl::StrCat("models/", model, "/versions/", version);
+}
+
+absl::StatusOr<std::string> ParseJobName(absl::string_view name, absl::string_view field) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
+  if (parts.size() != 2 || parts[0] != "jobs" || !IsSlug(parts[1], kMaxJobId)) {
+    return InvalidField(field, absl::StrCat(Quoted(name),
+                                            " is no job's name; it looks like "
+                                            "jobs/cnn-3-20250131-120000."));
+  }
+  return std::string(parts[1]);
+}
+
+absl::StatusOr<ModelReference> ParseModelName(absl::string_view name, absl::string_view field) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
+  const bool has_version = parts.size() == 4 && parts[2] == "versions" && IsVersion(parts[3]);
+  if ((parts.size() != 2 && !has_version) || parts[0] != "models" || !IsSlug(parts[1], kMaxModel)) {
+    return InvalidField(field, absl::StrCat(Quoted(name),
+                                            " is no model's name; it looks like models/cnn-3 or "
+                                            "models/cnn-3/versions/1."));
+  }
+  return ModelReference{std::string(parts[1]), has_version ? std::string(parts[3]) : ""};
+}
+
+}  // namespace atelier::jobs

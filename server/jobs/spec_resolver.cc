@@ -1,0 +1,275 @@
+#include "server/jobs/spec_resolver.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/jobs/resource_names.h"
+
+namespace atelier::jobs {
+namespace {
+
+constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+constexpr std::int64_t kMinMemory = 256 * kMiB;
+constexpr std::int64_t kDefaultMemory = 2048 * kMiB;
+constexpr int kMaxShards = 64;
+
+// What a message shows of a text that may be anything.
+std::string Quoted(absl::string_view text) {
+  return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, 80)),
+                      text.size() > 80 ? "…'" : "'");
+}
+
+std::string PresetOfDepth(int depth) { return depth == 0 ? "dense" : absl::StrCat("cnn-", depth); }
+
+bool IsRequestId(absl::string_view text) {
+  return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isalnum(c) || c == '-' || c == '_';
+         });
+}
+
+// Goes through one request, collecting what is wrong and filling what is left out.
+class Resolution {
+ public:
+  Resolution(const SpecResolver::Options& options, DatasetSource* datasets,
+             const v1::StartTrainingRequest& request)
+      : options_(options),
+        datasets_(datasets),
+        resolved_{request.spec(), request.base_name(), request.request_id()} {}
+
+  absl::StatusOr<ResolvedRequest> Run() {
+    ResolvePreset();
+    ResolveNames();
+    ResolveSchedule();
+    ResolveArithmetic();
+    ResolveResources();
+    ResolveDataset();
+    if (!wrong_.empty()) return InvalidFields(wrong_);
+    return std::move(resolved_);
+  }
+
+ private:
+  v1::TrainingSpec& spec() { return resolved_.spec; }
+
+  void Wrong(absl::string_view field, std::string description) {
+    wrong_.push_back({std::string(field), std::move(description)});
+  }
+
+  bool IsWrong(absl::string_view field) const {
+    return std::any_of(wrong_.begin(), wrong_.end(),
+                       [field](const FieldViolation& v) { return v.field == field; });
+  }
+
+  // `words` begins the sentence: "The number of epochs".
+  void CheckRange(absl::string_view field, absl::string_view words, std::int64_t value,
+                  std::int64_t low, std::int64_t high) {
+    if (value >= low && value <= high) return;
+    Wrong(field, absl::StrCat(words, " is ", value, "; it must be ", low, " to ", high, "."));
+  }
+
+  void ResolvePreset();
+  void ResolveNames();
+  void ResolveSchedule();
+  void ResolveArithmetic();
+  void ResolveResources();
+  void ResolveDataset();
+  void CheckBatchFits(std::int64_t training_images);
+
+  const SpecResolver::Options& options_;
+  DatasetSource* const datasets_;
+  ResolvedRequest resolved_;
+  std::vector<FieldViolation> wrong_;
+};
+
+void Resolution::ResolvePreset() {
+  const auto known = [this](absl::string_view name) {
+    return std::find(options_.presets.begin(), options_.presets.end(), name) !=
+           options_.presets.end();
+  };
+  const std::string choices = absl::StrJoin(options_.presets, ", ");
+  if (spec().has_conv_depth()) {
+    const int depth = spec().conv_depth();
+    CheckRange("spec.conv_depth", "The convolutional depth", depth, 0, 3);
+    if (IsWrong("spec.conv_depth")) return;
+    if (spec().preset().empty()) spec().set_preset(PresetOfDepth(depth));
+    if (known(spec().preset()) && spec().preset() != PresetOfDepth(depth)) {
+      Wrong("spec.conv_depth",
+            absl::StrCat("The convolutional depth ", depth, " means the network ",
+                         PresetOfDepth(depth), ", but the preset is ", spec().preset(),
+                         "; give one of the two, or two that agree."));
+    }
+  }
+  if (spec().preset().empty()) {
+    Wrong("spec.preset", absl::StrCat("No network is named; choose one of ", choices,
+                                      ", or a convolutional depth of 0 to 3."));
+    return;
+  }
+  if (!known(spec().preset())) {
+    Wrong("spec.preset", absl::StrCat("There is no preset ", Quoted(spec().preset()),
+                                      "; choose one of ", choices, "."));
+    return;
+  }
+  for (int depth = 0; depth <= 3; ++depth) {
+    if (spec().preset() == PresetOfDepth(depth)) spec().set_conv_depth(depth);
+  }
+}
+
+void Resolution::ResolveNames() {
+  constexpr absl::string_view kRule =
+      " characters of a-z, 0-9 and '-', the first and last a letter or digit.";
+  const bool preset_known = !IsWrong("spec.preset") && !IsWrong("spec.conv_depth");
+  if (resolved_.base_name.empty()) {
+    if (preset_known) resolved_.base_name = spec().preset();
+  } else if (!IsSlug(resolved_.base_name, 40)) {
+    Wrong("base_name", absl::StrCat("The base name ", Quoted(resolved_.base_name),
+                                    " cannot be one; it must be 1 to 40", kRule));
+  }
+  if (spec().model_name().empty()) {
+    if (preset_known) spec().set_model_name(spec().preset());
+  } else if (!IsSlug(spec().model_name(), 63)) {
+    Wrong("spec.model_name", absl::StrCat("The model name ", Quoted(spec().model_name()),
+                                          " cannot be one; it must be 1 to 63", kRule));
+  }
+  if (!IsRequestId(resolved_.request_id)) {
+    Wrong("request_id", absl::StrCat("The request id ", Quoted(resolved_.request_id),
+                                     " cannot be one; it must be 1 to 64 characters of A-Z, a-z, "
+                                     "0-9, '-' and '_'."));
+  }
+}
+
+void Resolution::ResolveSchedule() {
+  if (spec().recipe() == v1::RECIPE_UNSPECIFIED) spec().set_recipe(v1::RECIPE_STUDY);
+  if (!v1::Recipe_IsValid(spec().recipe())) {
+    Wrong("spec.recipe", absl::StrCat("There is no recipe ", static_cast<int>(spec().recipe()),
+                                      "; choose RECIPE_STUDY."));
+  }
+  if (!spec().has_epochs()) spec().set_epochs(20);
+  if (!spec().has_batch_size()) spec().set_batch_size(128);
+  if (!spec().has_patience()) spec().set_patience(5);
+  if (!spec().has_learning_rate()) spec().set_learning_rate(0.001);
+  if (!spec().has_dropout()) spec().set_dropout(0.3);
+  if (!spec().has_validation_fraction()) spec().set_validation_fraction(0.1);
+  if (!spec().has_seed()) spec().set_seed(options_.draw_seed());
+
+  CheckRange("spec.epochs", "The number of epochs", spec().epochs(), 1, 10'000);
+  CheckRange("spec.batch_size", "The batch size", spec().batch_size(), 1, 65'536);
+  CheckRange("spec.patience", "The patience", spec().patience(), 1, 10'000);
+  // Written so that NaN fails.
+  if (!(spec().learning_rate() > 0 && spec().learning_rate() <= 10)) {
+    Wrong("spec.learning_rate", absl::StrCat("The learning rate is ", spec().learning_rate(),
+                                             "; it must be above 0 and at most 10."));
+  }
+  if (!(spec().dropout() >= 0 && spec().dropout() < 1)) {
+    Wrong("spec.dropout", absl::StrCat("The dropout is ", spec().dropout(),
+                                       "; it must be at least 0 and below 1."));
+  }
+  if (!(spec().validation_fraction() >= 0.01 && spec().validation_fraction() <= 0.5)) {
+    Wrong("spec.validation_fraction",
+          absl::StrCat("The validation fraction is ", spec().validation_fraction(),
+                       "; it must be 0.01 to 0.5."));
+  }
+}
+
+void Resolution::ResolveArithmetic() {
+  switch (spec().precision()) {
+    case v1::PRECISION_UNSPECIFIED:
+    case v1::PRECISION_AUTO:
+      spec().set_precision(options_.automatic_precision);
+      break;
+    case v1::PRECISION_FLOAT32:
+      break;
+    case v1::PRECISION_BFLOAT16:
+      if (!options_.bfloat16) {
+        Wrong("spec.precision",
+              "The server's processor has no bfloat16 arithmetic; choose auto or float32.");
+      }
+      break;
+    default:
+      Wrong("spec.precision",
+            absl::StrCat("There is no precision ", static_cast<int>(spec().precision()),
+                         "; choose auto, float32 or bfloat16."));
+  }
+}
+
+void Resolution::ResolveResources() {
+  const std::int64_t machine = options_.machine_memory_bytes > 0
+                                   ? options_.machine_memory_bytes
+                                   : std::numeric_limits<std::int64_t>::max();
+  if (!spec().has_cores()) spec().set_cores(options_.default_cores);
+  if (!spec().has_memory_bytes()) spec().set_memory_bytes(std::min(kDefaultMemory, machine));
+  CheckRange("spec.cores", "The number of cores", spec().cores(), 1, options_.max_cores);
+  if (spec().memory_bytes() < kMinMemory || spec().memory_bytes() > machine) {
+    Wrong("spec.memory_bytes",
+          absl::StrCat("The memory is ", spec().memory_bytes(), " bytes; it must be ", kMinMemory,
+                       " (256 MiB) to ", machine,
+                       options_.machine_memory_bytes > 0 ? ", what the machine has." : "."));
+  }
+  CheckRange("spec.priority", "The priority", spec().priority(), -100, 100);
+
+  const bool batch_wrong = IsWrong("spec.batch_size");
+  if (!spec().has_shards()) {
+    int shards = std::clamp(spec().cores(), 1, kMaxShards);
+    while (!batch_wrong && spec().batch_size() % shards != 0) --shards;
+    spec().set_shards(shards);
+  }
+  CheckRange("spec.shards", "The number of shards", spec().shards(), 1, kMaxShards);
+  if (!IsWrong("spec.shards") && !batch_wrong && spec().batch_size() % spec().shards() != 0) {
+    Wrong("spec.shards",
+          absl::StrCat("The number of shards is ", spec().shards(),
+                       "; it must divide the batch size, which is ", spec().batch_size(), "."));
+  }
+}
+
+void Resolution::ResolveDataset() {
+  if (spec().dataset().empty()) spec().set_dataset(options_.default_dataset);
+  const auto facts = datasets_->Describe(spec().dataset());
+  if (!facts.has_value()) {
+    const auto names = datasets_->Names();
+    Wrong("spec.dataset",
+          absl::StrCat("There is no data set ", Quoted(spec().dataset()),
+                       names.empty()
+                           ? "; the server has none."
+                           : absl::StrCat("; the server has ", absl::StrJoin(names, ", "), ".")));
+    return;
+  }
+  // A data set with a problem is accepted: the job then fails with that problem as its reason,
+  // which stays on record, and files that are put right meanwhile are found so.
+  if (facts->problem.empty()) CheckBatchFits(facts->training_images);
+}
+
+void Resolution::CheckBatchFits(std::int64_t training_images) {
+  if (IsWrong("spec.batch_size") || IsWrong("spec.validation_fraction")) return;
+  const auto held_back =
+      std::llround(static_cast<double>(training_images) * spec().validation_fraction());
+  const std::int64_t split = training_images - held_back;
+  if (spec().batch_size() > split) {
+    Wrong("spec.batch_size",
+          absl::StrCat("The batch size is ", spec().batch_size(), "; it must be at most ", split,
+                       ", the training images of ", spec().dataset(),
+                       " without those held back for validation."));
+  }
+}
+
+}  // namespace
+
+std::int64_t SpecResolver::RandomSeed() {
+  absl::BitGen generator;
+  return absl::Uniform<std::int64_t>(generator, 0, std::int64_t{1} << 31);
+}
+
+SpecResolver::SpecResolver(Options options, DatasetSource* datasets)
+    : options_(std::move(options)), datasets_(datasets) {}
+
+absl::StatusOr<ResolvedRequest> SpecResolver::Resolve(
+    const v1::StartTrainingRequest& request) const {
+  return Resolution(options_, datasets_, request).Run();
+}
+
+}  // namespace atelier::jobs

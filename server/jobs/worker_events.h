@@ -1,0 +1,46 @@
+// What a worker's events mean for its job's record. The events that end an attempt are not here but
+// in attempt.h.
+#ifndef ATELIER_SERVER_JOBS_WORKER_EVENTS_H_
+#define ATELIER_SERVER_JOBS_WORKER_EVENTS_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "atelier/v1/job.pb.h"
+#include "atelier/worker/v1/worker_service.pb.h"
+#include "server/jobs/job_change.h"
+#include "server/jobs/job_store.h"
+
+namespace atelier::jobs {
+
+// True if the event shows progress that a checkpoint does not hold: a step, epoch or checkpoint
+// after it, or an early stop decided at its last epoch's end or later, since the attempt that goes
+// on from there decides it again.
+bool LiesBeyond(const v1::JobEvent& event, const worker::v1::Resumed& checkpoint);
+
+// The number of the first stored event of a job that is not withdrawn and lies beyond a checkpoint.
+absl::StatusOr<std::optional<std::int64_t>> FindFirstBeyond(JobStore* store, absl::string_view job,
+                                                            const worker::v1::Resumed& checkpoint);
+
+// True for the last event of an attempt.
+bool EndsAttempt(const worker::v1::WorkerEvent& event);
+
+// FindFirstBeyond, for this job.
+using FirstBeyond =
+    absl::FunctionRef<absl::StatusOr<std::optional<std::int64_t>>(const worker::v1::Resumed&)>;
+
+// Puts one event into the change. An attempt whose progress begins without Resumed began afresh:
+// everything stored before is withdrawn. An epoch that is on record already is left out.
+// INVALID_ARGUMENT (PROTOCOL_VIOLATION) for an event that cannot be; errors of `first_beyond`.
+absl::Status ApplyWorkerEvent(const worker::v1::WorkerEvent& event, FirstBeyond first_beyond,
+                              JobChange* change);
+
+// The error of a worker that breaks the protocol.
+absl::Status ProtocolViolation(absl::string_view what);
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_SERVER_JOBS_WORKER_EVENTS_H_
