@@ -1,0 +1,231 @@
+#include "server/launch/process_executor.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/launch/spawn.h"
+
+namespace atelier::launch {
+namespace {
+
+int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
+std::string BesideThisProgram(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name;
+}
+
+// This process's environment, with `overrides` (NAME=value) put in place.
+std::vector<std::string> EnvironmentWith(const std::vector<std::string>& overrides) {
+  std::vector<std::string> result = overrides;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const absl::string_view variable(*entry);
+    const absl::string_view name = variable.substr(0, variable.find('=') + 1);
+    bool overridden = false;
+    for (const std::string& other : overrides) overridden |= absl::StartsWith(other, name);
+    if (!overridden) result.emplace_back(variable);
+  }
+  return result;
+}
+
+std::string Sentence(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED) return absl::StrCat("exited with code ", info.si_status);
+  const char* name = sigabbrev_np(info.si_status);
+  return absl::StrCat("killed by signal ", info.si_status,
+                      name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"));
+}
+
+// How a process that has ended did so; collects it if it is a child of this one. Only the parent
+// learns the status: of a process that an earlier server started nothing more is known.
+std::string Collect(int pidfd, pid_t pid) {
+  siginfo_t info = {};
+  const auto id = static_cast<id_t>(pidfd);
+  if (waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid) {
+    return "ended";
+  }
+  // What it started ends with it. While it is not collected nobody else can have its group's id.
+  kill(-pid, SIGKILL);
+  waitid(P_PIDFD, id, &info, WEXITED | WNOHANG);
+  return Sentence(info);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ProcessExecutor>> ProcessExecutor::Create(Options options) {
+  if (options.worker_binary.empty()) options.worker_binary = BesideThisProgram("atelier-worker");
+  if (access(options.worker_binary.c_str(), X_OK) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat("cannot run the worker program ",
+                                                      options.worker_binary, ": ", strerror(errno),
+                                                      "; it belongs beside the server's"));
+  }
+  const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd < 0) return absl::UnavailableError(absl::StrCat("eventfd: ", strerror(errno)));
+  return std::unique_ptr<ProcessExecutor>(new ProcessExecutor(std::move(options), wake_fd));
+}
+
+ProcessExecutor::ProcessExecutor(Options options, int wake_fd)
+    : options_(std::move(options)), wake_fd_(wake_fd), cpus_(AllowedCpus(0)) {
+  watcher_ = std::thread([this] { Watch(); });
+  pthread_setname_np(watcher_.native_handle(), "process-watch");
+}
+
+ProcessExecutor::~ProcessExecutor() {
+  {
+    jobs::MutexLock lock(&mutex_);
+    ending_ = true;
+  }
+  Wake();
+  watcher_.join();
+  jobs::MutexLock lock(&mutex_);
+  for (const auto& [name, process] : processes_) close(process.pidfd);
+  close(wake_fd_);
+}
+
+void ProcessExecutor::SetServerAddress(std::string address) {
+  jobs::MutexLock lock(&mutex_);
+  server_address_ = std::move(address);
+}
+
+void ProcessExecutor::SetExitCallback(ExitCallback callback) {
+  jobs::MutexLock lock(&mutex_);
+  exit_callback_ = std::move(callback);
+}
+
+absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& request) {
+  std::error_code error;
+  std::filesystem::create_directories(request.attempt_dir, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot make the folder ", request.attempt_dir, ": ", error.message()));
+  }
+  SpawnRequest spawn;
+  {
+    jobs::MutexLock lock(&mutex_);
+    spawn.arguments = {options_.worker_binary, absl::StrCat("--server=", server_address_),
+                       absl::StrCat("--job=", request.job_id),
+                       absl::StrCat("--attempt=", request.attempt)};
+    spawn.cpus = cpus_.Take(request.resources.cores);
+  }
+  spawn.environment =
+      EnvironmentWith({absl::StrCat("ATELIER_WORKER_TOKEN=", request.token), "OMP_NUM_THREADS=1",
+                       "MKL_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"});
+  spawn.output_path = absl::StrCat(request.attempt_dir, "/worker.log");
+  spawn.nice = options_.nice;
+  spawn.oom_score_adj = options_.oom_score_adj;
+
+  const absl::StatusOr<pid_t> pid = Spawn(spawn);
+  if (!pid.ok()) {
+    jobs::MutexLock lock(&mutex_);
+    cpus_.Release(spawn.cpus);
+    return pid.status();
+  }
+  // The process is not collected yet, so even one that has ended still has its id.
+  const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Of(*pid);
+  const int pidfd = PidfdOpen(*pid);
+  if (!handle.ok() || pidfd < 0) {
+    const std::string why = strerror(errno);
+    kill(-*pid, SIGKILL);
+    waitpid(*pid, nullptr, 0);
+    jobs::MutexLock lock(&mutex_);
+    cpus_.Release(spawn.cpus);
+    return absl::UnavailableError(absl::StrCat("cannot watch the process ", *pid, ": ", why));
+  }
+  StartWatching({*handle, pidfd, std::move(spawn.cpus)});
+  return handle->ToString();
+}
+
+absl::Status ProcessExecutor::Adopt(const std::string& name) {
+  const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Parse(name);
+  if (!handle.ok()) return handle.status();
+  const int pidfd = PidfdOpen(handle->pid);
+  // Looked at after the pidfd was opened: had the id passed to another process before, it shows.
+  if (pidfd < 0 || !handle->Runs()) {
+    if (pidfd >= 0) close(pidfd);
+    return absl::NotFoundError(absl::StrCat("process ", handle->pid, " has ended"));
+  }
+  std::vector<int> cpus = AllowedCpus(handle->pid);
+  {
+    jobs::MutexLock lock(&mutex_);
+    cpus_.Hold(cpus);
+  }
+  StartWatching({*handle, pidfd, std::move(cpus)});
+  return absl::OkStatus();
+}
+
+void ProcessExecutor::StartWatching(Process process) {
+  {
+    jobs::MutexLock lock(&mutex_);
+    processes_.insert_or_assign(process.handle.ToString(), std::move(process));
+  }
+  Wake();
+}
+
+void ProcessExecutor::Kill(const std::string& name) {
+  const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Parse(name);
+  // A process that has ended took its group with it (see Collect).
+  if (handle.ok() && handle->Runs()) kill(-handle->pid, SIGKILL);
+}
+
+void ProcessExecutor::Watch() {
+  bool ending = false;
+  while (!ending) {
+    const std::vector<Process> ended = AwaitEnded();
+    ExitCallback callback;
+    {
+      jobs::MutexLock lock(&mutex_);
+      ending = ending_;
+      callback = exit_callback_;
+    }
+    for (const Process& process : ended) {
+      const std::string how = Collect(process.pidfd, process.handle.pid);
+      close(process.pidfd);
+      if (callback) callback(process.handle.ToString(), how);
+    }
+  }
+}
+
+std::vector<ProcessExecutor::Process> ProcessExecutor::AwaitEnded() {
+  std::vector<pollfd> polled = {{wake_fd_, POLLIN, 0}};
+  std::vector<std::string> names = {""};
+  {
+    jobs::MutexLock lock(&mutex_);
+    for (const auto& [name, process] : processes_) {
+      polled.push_back({process.pidfd, POLLIN, 0});
+      names.push_back(name);
+    }
+  }
+  std::vector<Process> ended;
+  if (poll(polled.data(), polled.size(), -1) <= 0) return ended;
+  std::uint64_t wakes = 0;
+  [[maybe_unused]] const ssize_t size = read(wake_fd_, &wakes, sizeof(wakes));
+
+  jobs::MutexLock lock(&mutex_);
+  for (std::size_t i = 1; i < polled.size(); ++i) {
+    if (polled[i].revents == 0) continue;
+    auto node = processes_.extract(names[i]);
+    cpus_.Release(node.mapped().cpus);
+    ended.push_back(std::move(node.mapped()));
+  }
+  return ended;
+}
+
+void ProcessExecutor::Wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
+}
+
+}  // namespace atelier::launch

@@ -1,0 +1,158 @@
+#include "server/launch/spawn.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace atelier::launch {
+namespace {
+
+// Everything the child needs, made before the fork: until it has become the program, the child may
+// call nothing that takes a lock or allocates, since another thread may have held that lock.
+struct ChildPlan {
+  std::vector<char*> arguments;
+  std::vector<char*> environment;
+  std::string nice_text;
+  std::string oom_score_adj;
+  cpu_set_t cpus;
+  bool pinned = false;
+  int nice = 0;
+  int null_fd = -1;
+  int output_fd = -1;
+  int error_fd = -1;  // Takes the errno of a failed exec; closes itself in one that succeeds.
+  int highest_fd = 0;
+};
+
+std::vector<char*> Pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+void CloseAllOnExec(int highest_fd) {
+  if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+  // Kernels before 5.11.
+  for (int fd = 3; fd <= highest_fd; ++fd) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void WriteFile(const char* path, const std::string& text) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t written = write(fd, text.data(), text.size());
+  close(fd);
+}
+
+// What cannot be set is left as it is: a worker without it works, and the machine may lack it.
+[[noreturn]] void RunChild(const ChildPlan& plan) {
+  setsid();
+  if (plan.pinned) sched_setaffinity(0, sizeof(plan.cpus), &plan.cpus);
+  setpriority(PRIO_PROCESS, 0, plan.nice);
+  // Where the kernel groups processes by session, it is the group's niceness that counts.
+  WriteFile("/proc/self/autogroup", plan.nice_text);
+  WriteFile("/proc/self/oom_score_adj", plan.oom_score_adj);
+  dup2(plan.null_fd, STDIN_FILENO);
+  dup2(plan.output_fd, STDOUT_FILENO);
+  dup2(plan.output_fd, STDERR_FILENO);
+  CloseAllOnExec(plan.highest_fd);
+
+  struct sigaction default_action;
+  memset(&default_action, 0, sizeof(default_action));
+  default_action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &default_action, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+
+  execve(plan.arguments[0], plan.arguments.data(), plan.environment.data());
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = write(plan.error_fd, &error, sizeof(error));
+  _exit(127);
+}
+
+// Opens a file under a number above those of the standard streams, which the child replaces.
+absl::StatusOr<int> Open(const std::string& path, int flags) {
+  const int fd = open(path.c_str(), flags | O_CLOEXEC, 0640);
+  if (fd < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot open ", path, ": ", strerror(errno)));
+  }
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  close(fd);
+  if (moved < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot open ", path, ": ", strerror(errno)));
+  }
+  return moved;
+}
+
+// Forks with all signals blocked, so that no handler of the server runs in the child. _Fork leaves
+// out the fork handlers of libraries: OpenBLAS's, for one, ends the parent's threads.
+pid_t ForkQuietly(const ChildPlan& plan) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = _Fork();
+  if (pid == 0) RunChild(plan);
+  const int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return pid;
+}
+
+}  // namespace
+
+absl::StatusOr<pid_t> Spawn(const SpawnRequest& request) {
+  ChildPlan plan;
+  plan.arguments = Pointers(request.arguments);
+  plan.environment = Pointers(request.environment);
+  plan.oom_score_adj = absl::StrCat(request.oom_score_adj);
+  plan.nice = getpriority(PRIO_PROCESS, 0) + request.nice;
+  plan.nice_text = absl::StrCat(plan.nice);
+  plan.pinned = !request.cpus.empty();
+  CPU_ZERO(&plan.cpus);
+  for (int cpu : request.cpus) CPU_SET(cpu, &plan.cpus);
+  plan.highest_fd = static_cast<int>(sysconf(_SC_OPEN_MAX));
+
+  absl::StatusOr<int> null_fd = Open("/dev/null", O_RDONLY);
+  if (!null_fd.ok()) return null_fd.status();
+  absl::Cleanup close_null = [fd = *null_fd] { close(fd); };
+  plan.null_fd = *null_fd;
+  absl::StatusOr<int> output_fd = Open(request.output_path, O_WRONLY | O_APPEND | O_CREAT);
+  if (!output_fd.ok()) return output_fd.status();
+  absl::Cleanup close_output = [fd = *output_fd] { close(fd); };
+  plan.output_fd = *output_fd;
+  int result[2];
+  if (pipe2(result, O_CLOEXEC) != 0) {
+    return absl::UnavailableError(absl::StrCat("cannot make a pipe: ", strerror(errno)));
+  }
+  absl::Cleanup close_result = [fd = result[0]] { close(fd); };
+  plan.error_fd = result[1];
+
+  const pid_t pid = ForkQuietly(plan);
+  const int fork_error = errno;
+  close(result[1]);
+  if (pid < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot start a process: ", strerror(fork_error)));
+  }
+  int exec_error = 0;
+  ssize_t size;
+  do {
+    size = read(result[0], &exec_error, sizeof(exec_error));
+  } while (size < 0 && errno == EINTR);
+  if (size == 0) return pid;
+  waitpid(pid, nullptr, 0);
+  return absl::UnavailableError(
+      absl::StrCat("cannot run ", request.arguments[0], ": ", strerror(exec_error)));
+}
+
+}  // namespace atelier::launch
