@@ -25,6 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "files hold numbers as memory does");
 
@@ -34,16 +35,16 @@ constexpr absl::string_view kSuffix = ".ckpt";
 constexpr size_t kDigestSize = 64;
 constexpr int64_t kMaxFileBytes = int64_t{32} << 30;
 
-json DescribeTensors(const std::vector<NamedTensor>& tensors) {
-  json list = json::array();
+ordered_json DescribeTensors(const std::vector<NamedTensor>& tensors) {
+  ordered_json list = ordered_json::array();
   for (const NamedTensor& tensor : tensors) {
     list.push_back({{"name", tensor.name}, {"shape", tensor.shape}});
   }
   return list;
 }
 
-json Describe(const TrainingState& state) {
-  json history = json::array();
+ordered_json Describe(const TrainingState& state) {
+  ordered_json history = ordered_json::array();
   for (const EpochMetrics& metrics : state.history) history.push_back(EpochMetricsToJson(metrics));
   return {{"fingerprint", state.fingerprint},
           {"history", history},

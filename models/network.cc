@@ -1,0 +1,123 @@
+#include "models/network.h"
+
+#include <ATen/Parallel.h>
+
+#include <utility>
+
+namespace atelier::models {
+namespace {
+
+// Inverted dropout. Not at::dropout, which takes no generator.
+at::Tensor Dropout(const at::Tensor& x, double rate, RandomStream& random) {
+  if (rate == 0) return x;
+  at::Tensor mask = at::empty(x.sizes(), at::kFloat);
+  const auto drop = static_cast<float>(rate);
+  const float keep_scale = 1.0F / (1.0F - drop);
+  float* values = mask.data_ptr<float>();
+  for (int64_t i = 0; i < mask.numel(); ++i) {
+    values[i] = random.NextFloat() < drop ? 0.0F : keep_scale;
+  }
+  return x * mask.to(x.scalar_type());
+}
+
+// x·Wᵀ + b. oneDNN's matrix product in float32 has to be asked for by name: at::linear goes to the
+// BLAS, which is the unoptimised reference on a plain Debian and fifteen times slower.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (x.scalar_type() == at::kFloat && at::globalContext().userEnabledMkldnn() &&
+      at::Context::hasMKLDNN()) {
+    return at::mkldnn_linear(x.to_mkldnn(), weight, bias).to_dense();
+  }
+  return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+}
+
+at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* tensors, bool training, double momentum,
+                     double epsilon) {
+  at::Tensor mean = tensors[2];
+  at::Tensor variance = tensors[3];
+  // A single number has no variance to learn from; the update would be 0/0.
+  if (training && x.numel() == x.size(1)) mean = variance = at::Tensor();
+  return at::batch_norm(x, tensors[0], tensors[1], mean, variance, training, momentum, epsilon,
+                        /*cudnn_enabled=*/false);
+}
+
+// Both passes in one: `pass` is null for inference.
+at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                  at::Tensor x, TrainingPass* pass) {
+  const bool training = pass != nullptr;
+  if (training && pass->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
+  const at::Tensor* next = tensors.data();
+  for (const ConvBlock& block : architecture.conv_blocks) {
+    x = at::conv2d(x, next[0].to(x.scalar_type()), next[1].to(x.scalar_type()), /*stride=*/1,
+                   /*padding=*/1);
+    x = BatchNorm(at::relu(x), next + 2, training, training ? pass->batch_norm_momentum : 0,
+                  architecture.batch_norm_epsilon);
+    if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
+    next += 6;
+  }
+  x = at::flatten(x, 1);
+  for (size_t i = 0; i < architecture.dense_layers.size(); ++i) {
+    x = at::relu(Linear(x, next[0], next[1]));
+    if (training) x = Dropout(x, architecture.dropout, pass->dropout);
+    next += 2;
+  }
+  return Linear(x, next[0], next[1]).to(at::kFloat);
+}
+
+}  // namespace
+
+void UseOneTorchThread() {
+  if (at::get_num_threads() != 1) at::set_num_threads(1);
+}
+
+at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
+                        absl::Span<const int32_t> indices) {
+  const ImageShape& shape = architecture.input;
+  const auto count = static_cast<int64_t>(indices.size());
+  const auto layout = architecture.conv_blocks.empty() ? at::MemoryFormat::Contiguous
+                                                       : at::MemoryFormat::ChannelsLast;
+  at::Tensor batch = at::empty({count, shape.channels, shape.height, shape.width},
+                               at::TensorOptions(at::kFloat).memory_format(layout));
+  const int64_t plane = shape.height * shape.width;
+  const int64_t pixel_step = layout == at::MemoryFormat::ChannelsLast ? shape.channels : 1;
+  const int64_t channel_step = layout == at::MemoryFormat::ChannelsLast ? 1 : plane;
+  float* to = batch.data_ptr<float>();
+  for (const int32_t index : indices) {
+    const uint8_t* from = &images.pixels[static_cast<size_t>(index * shape.size())];
+    for (int64_t c = 0; c < shape.channels; ++c) {
+      float* out = to + c * channel_step;
+      for (int64_t i = 0; i < plane; ++i) {
+        out[i * pixel_step] = static_cast<float>(from[c * plane + i]) / 255.0F;
+      }
+    }
+    to += shape.size();
+  }
+  return batch;
+}
+
+at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices) {
+  at::Tensor labels = at::empty({static_cast<int64_t>(indices.size())}, at::kLong);
+  int64_t* to = labels.data_ptr<int64_t>();
+  for (const int32_t index : indices) *to++ = images.labels[static_cast<size_t>(index)];
+  return labels;
+}
+
+at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                          at::Tensor images, TrainingPass pass) {
+  return Logits(architecture, tensors, std::move(images), &pass);
+}
+
+at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                           at::Tensor images) {
+  return Logits(architecture, tensors, std::move(images), nullptr);
+}
+
+std::vector<at::Tensor> TensorsOf(const TrainedModel& model) {
+  std::vector<at::Tensor> tensors;
+  for (const NamedTensor& tensor : model.tensors) {
+    at::Tensor values = at::tensor(at::ArrayRef<float>(tensor.values), at::kFloat);
+    tensors.push_back(values.view(tensor.shape));
+  }
+  return tensors;
+}
+
+}  // namespace atelier::models

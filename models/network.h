@@ -1,0 +1,53 @@
+// The network of an Architecture, computed with LibTorch: a pure function of its tensors and a
+// batch of images. Private to models/: it needs LibTorch's headers. Functions throw what LibTorch
+// throws; public callers guard (exception_guard.h). Thread-safe for distinct tensors and for shared
+// ones that nobody writes.
+#ifndef ATELIER_MODELS_NETWORK_H_
+#define ATELIER_MODELS_NETWORK_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "models/architecture.h"
+#include "models/dataset.h"
+#include "models/random.h"
+#include "models/trained_model.h"
+#include "models/training_options.h"
+
+namespace atelier::models {
+
+// One LibTorch thread for what the calling thread computes from now on: at this size its own
+// threads cost more than they bring, and results would depend on their number.
+void UseOneTorchThread();
+
+// The images of a split at `indices`, N×C×H×W floats in [0,1], channels last in memory if the
+// network convolves.
+at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
+                        absl::Span<const int32_t> indices);
+// Their labels, N int64.
+at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices);
+
+// What a training pass needs beyond the tensors.
+struct TrainingPass {
+  RandomStream& dropout;
+  Precision precision = Precision::kFloat32;
+  double batch_norm_momentum = 0.01;
+};
+
+// Logits (N×classes, float32) with batch norm on the batch's statistics and dropout. `tensors` are
+// in the order of TensorSpecsOf; running statistics are updated in place.
+at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                          at::Tensor images, TrainingPass pass);
+// Logits (N×classes, float32) with batch norm on the running statistics.
+at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                           at::Tensor images);
+
+// Tensors that own a copy of the model's values, in its order.
+std::vector<at::Tensor> TensorsOf(const TrainedModel& model);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_NETWORK_H_

@@ -1,0 +1,352 @@
+#include "models/trainer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/checkpoint.h"
+#include "models/exception_guard.h"
+#include "models/failure.h"
+#include "models/random.h"
+#include "models/scoring.h"
+#include "models/training_engine.h"
+
+namespace atelier::models {
+namespace {
+
+constexpr int64_t kValidationBatch = 500;
+
+// Measures time in laps.
+class Stopwatch {
+ public:
+  // Seconds since the last lap, or since construction.
+  double Lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// Images a second over about the last second.
+class RateMeter {
+ public:
+  double Add(int64_t images, double seconds) {
+    images_ += images;
+    seconds_ += seconds;
+    if (seconds_ >= 1 || rate_ == 0) rate_ = static_cast<double>(images_) / seconds_;
+    if (seconds_ >= 1) images_ = 0, seconds_ = 0;
+    return rate_;
+  }
+
+ private:
+  int64_t images_ = 0;
+  double seconds_ = 0;
+  double rate_ = 0;
+};
+
+// The training images' indices, shuffled by the seed and cut in two.
+struct Split {
+  std::vector<int32_t> training;
+  std::vector<int32_t> validation;
+
+  Split(const TrainingOptions& options, int64_t images) : training(static_cast<size_t>(images)) {
+    std::iota(training.begin(), training.end(), 0);
+    RandomStream random(options.seed, RandomPurpose::kSplit);
+    Shuffle(training, random);
+    const auto held_back = training.begin() + options.ValidationImages(images);
+    validation.assign(training.begin(), held_back);
+    training.erase(training.begin(), held_back);
+  }
+};
+
+absl::Status PrepareFolder(const std::string& dir) {
+  if (dir.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (!error && access(dir.c_str(), W_OK) == 0) return absl::OkStatus();
+  return Failure(FailureReason::kInternal,
+                 absl::StrCat("the checkpoint folder ", dir, " cannot be written: ",
+                              error ? error.message() : "permission denied"));
+}
+
+// Checks that a checkpoint is one of this training.
+absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
+                            const Architecture& architecture) {
+  if (state.fingerprint != fingerprint) {
+    return Failure(FailureReason::kInvalidSpec,
+                   absl::StrCat("the checkpoint was made with other options or data (",
+                                state.fingerprint, ") than this training (", fingerprint,
+                                "); continue it with those, or begin in another folder"));
+  }
+  const absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
+  const bool moments =
+      static_cast<int64_t>(state.first_moment.size()) == architecture.TrainableParameterCount();
+  if (weights.ok() && moments) return absl::OkStatus();
+  return Failure(FailureReason::kInternal,
+                 absl::StrCat("the checkpoint does not hold this network: ", weights.message()));
+}
+
+}  // namespace
+
+class Trainer::Impl {
+ public:
+  Impl(const TrainingOptions& options, std::shared_ptr<const Dataset> dataset,
+       const CheckpointOptions& checkpoints)
+      : options_(options),
+        dataset_(std::move(dataset)),
+        checkpoints_(checkpoints),
+        split_(options, dataset_->training().size()),
+        steps_per_epoch_((static_cast<int64_t>(split_.training.size()) + options.batch_size - 1) /
+                         options.batch_size) {}
+
+  absl::Status Prepare();
+  absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
+  absl::StatusOr<TrainedModel> BestModel() const;
+  TrainedModel CurrentModel() const { return {options_.architecture, engine_->Weights()}; }
+
+  std::optional<ResumePoint> resumed_;
+
+ private:
+  StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
+  int64_t FinishedEpochs() const { return static_cast<int64_t>(state_.history.size()); }
+  bool OutOfPatience() const {
+    return FinishedEpochs() > 0 && FinishedEpochs() - state_.best_epoch >= options_.patience;
+  }
+
+  // Trains what is left of the current epoch and finishes it. False if asked to end before that.
+  absl::StatusOr<bool> RunEpoch();
+  absl::Status TrainStep(absl::Span<const int32_t> order);
+  void ReportStep(int64_t images, double seconds);
+  absl::Status FinishEpoch(const std::vector<ImageScore>& scores, double validation_seconds);
+  absl::Status SaveCheckpoint();
+  absl::StatusOr<TrainingOutcome> EndWith(TrainingOutcome::End end);
+
+  // Constant after construction.
+  const TrainingOptions options_;
+  const std::shared_ptr<const Dataset> dataset_;
+  const CheckpointOptions checkpoints_;
+  const Split split_;
+  const int64_t steps_per_epoch_;
+
+  // Weights and moments in it are filled only while a checkpoint is written; the engine has them.
+  TrainingState state_;
+  std::unique_ptr<TrainingEngine> engine_;
+  Stopwatch watch_;
+  RateMeter rate_;
+  TrainingObserver silent_;
+  TrainingObserver* observer_ = &silent_;
+  const StopSignal* stop_ = nullptr;
+};
+
+absl::Status Trainer::Impl::Prepare() {
+  if (absl::Status status = PrepareFolder(checkpoints_.dir); !status.ok()) return status;
+  const std::string fingerprint = options_.Fingerprint(*dataset_);
+  std::optional<TrainingState> found = FindNewestCheckpoint(checkpoints_.resume_from);
+  if (!found) {
+    state_.fingerprint = fingerprint;
+    engine_ = std::make_unique<TrainingEngine>(
+        options_, dataset_->training(),
+        TrainedModel::Initial(options_.architecture, options_.seed));
+    return absl::OkStatus();
+  }
+  if (absl::Status status = CheckResumable(*found, fingerprint, options_.architecture);
+      !status.ok()) {
+    return status;
+  }
+  state_ = *std::move(found);
+  engine_ = std::make_unique<TrainingEngine>(
+      options_, dataset_->training(),
+      TrainedModel{options_.architecture, std::exchange(state_.weights, {})});
+  engine_->SetMoments(std::exchange(state_.first_moment, {}),
+                      std::exchange(state_.second_moment, {}));
+  resumed_ = {FinishedEpochs(), state_.epoch.step, state_.global_step, state_.history};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
+                                                   const StopSignal* stop) {
+  if (observer != nullptr) observer_ = observer;
+  stop_ = stop;
+  while (FinishedEpochs() < options_.epochs) {
+    if (OutOfPatience()) {
+      observer_->OnEarlyStop(FinishedEpochs(), state_.best_epoch);
+      return EndWith(TrainingOutcome::End::kEarlyStop);
+    }
+    absl::StatusOr<bool> finished = RunEpoch();
+    if (!finished.ok()) return finished.status();
+    if (*finished) continue;
+    if (Requested() == StopRequest::kStop) return EndWith(TrainingOutcome::End::kStopped);
+    if (absl::Status status = SaveCheckpoint(); !status.ok()) return status;
+    return EndWith(TrainingOutcome::End::kSuspended);
+  }
+  return EndWith(TrainingOutcome::End::kFinished);
+}
+
+absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
+  std::vector<int32_t> order = split_.training;
+  RandomStream random(options_.seed, RandomPurpose::kOrder,
+                      static_cast<uint64_t>(FinishedEpochs()));
+  Shuffle(order, random);
+  watch_.Lap();
+  while (state_.epoch.step < steps_per_epoch_) {
+    if (Requested() != StopRequest::kNone) return false;
+    if (absl::Status status = TrainStep(order); !status.ok()) return status;
+  }
+  absl::StatusOr<std::vector<ImageScore>> scores =
+      ScoreImages(CurrentModel(), dataset_->training(), split_.validation, kValidationBatch,
+                  engine_->team(), stop_);
+  if (!scores.ok() && absl::IsCancelled(scores.status())) return false;
+  if (!scores.ok()) return scores.status();
+  if (absl::Status status = FinishEpoch(*scores, watch_.Lap()); !status.ok()) return status;
+  return true;
+}
+
+absl::Status Trainer::Impl::TrainStep(absl::Span<const int32_t> order) {
+  const absl::Span<const int32_t> batch =
+      order.subspan(static_cast<size_t>(state_.epoch.step * options_.batch_size),
+                    static_cast<size_t>(options_.batch_size));
+  const TrainingEngine::StepResult result = engine_->Step(batch, state_.global_step);
+  if (!std::isfinite(result.loss_sum)) {
+    return Failure(
+        FailureReason::kDiverged,
+        absl::StrCat("the training loss became ", result.loss_sum, " in epoch ",
+                     FinishedEpochs() + 1, ", step ", state_.epoch.step + 1, " (learning rate ",
+                     options_.learning_rate, "); use a lower learning rate"));
+  }
+  ++state_.epoch.step;
+  ++state_.global_step;
+  state_.epoch.images += static_cast<int64_t>(batch.size());
+  state_.epoch.correct += result.correct;
+  state_.epoch.loss_sum += result.loss_sum;
+  const double seconds = watch_.Lap();
+  state_.epoch.training_seconds += seconds;
+  ReportStep(static_cast<int64_t>(batch.size()), seconds);
+  return absl::OkStatus();
+}
+
+void Trainer::Impl::ReportStep(int64_t images, double seconds) {
+  const auto done = static_cast<double>(state_.epoch.images);
+  StepProgress progress;
+  progress.epoch = FinishedEpochs() + 1;
+  progress.epochs = options_.epochs;
+  progress.step = state_.epoch.step;
+  progress.steps_per_epoch = steps_per_epoch_;
+  progress.global_step = state_.global_step;
+  progress.training_loss = state_.epoch.loss_sum / done;
+  progress.training_accuracy = static_cast<double>(state_.epoch.correct) / done;
+  progress.images_per_second = rate_.Add(images, seconds);
+  observer_->OnStep(progress);
+}
+
+absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
+                                        double validation_seconds) {
+  double loss_sum = 0;
+  int64_t correct = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    loss_sum += scores[i].loss;
+    correct += scores[i].predicted_class == dataset_->training().labels[split_.validation[i]];
+  }
+  const EpochProgress done = std::exchange(state_.epoch, {});
+  const auto images = static_cast<double>(done.images);
+  const auto validated = static_cast<double>(scores.size());
+  EpochMetrics metrics;
+  metrics.epoch = FinishedEpochs() + 1;
+  metrics.training_loss = done.loss_sum / images;
+  metrics.training_accuracy = static_cast<double>(done.correct) / images;
+  metrics.validation_loss = loss_sum / validated;
+  metrics.validation_accuracy = static_cast<double>(correct) / validated;
+  metrics.learning_rate = options_.learning_rate;
+  metrics.seconds = done.training_seconds + validation_seconds;
+  metrics.images_per_second = images / done.training_seconds;
+  if (!std::isfinite(metrics.validation_loss)) {
+    return Failure(
+        FailureReason::kDiverged,
+        absl::StrCat("the validation loss became ", metrics.validation_loss, " in epoch ",
+                     metrics.epoch, ", step ", done.step, " (learning rate ",
+                     options_.learning_rate, "); use a lower learning rate"));
+  }
+  metrics.best = state_.best_epoch == 0 ||
+                 metrics.validation_loss < state_.history[state_.best_epoch - 1].validation_loss;
+  if (metrics.best) {
+    state_.best_epoch = metrics.epoch;
+    state_.best_weights = engine_->Weights();
+  }
+  state_.history.push_back(metrics);
+  state_.total_seconds += metrics.seconds;
+  state_.training_seconds += done.training_seconds;
+  state_.images += done.images;
+  observer_->OnEpoch(metrics);
+  return SaveCheckpoint();
+}
+
+absl::Status Trainer::Impl::SaveCheckpoint() {
+  if (checkpoints_.dir.empty()) return absl::OkStatus();
+  state_.weights = engine_->Weights();
+  state_.first_moment = engine_->FirstMoment();
+  state_.second_moment = engine_->SecondMoment();
+  absl::StatusOr<CheckpointSaved> saved = WriteCheckpoint(checkpoints_.dir, state_);
+  state_.weights = {};
+  state_.first_moment = {};
+  state_.second_moment = {};
+  if (!saved.ok()) return saved.status();
+  observer_->OnCheckpoint(*saved);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainingOutcome> Trainer::Impl::EndWith(TrainingOutcome::End end) {
+  TrainingOutcome outcome;
+  outcome.end = end;
+  outcome.history = state_.history;
+  outcome.best_epoch = state_.best_epoch;
+  outcome.training_seconds = state_.total_seconds;
+  if (state_.training_seconds > 0) {
+    outcome.images_per_second = static_cast<double>(state_.images) / state_.training_seconds;
+  }
+  return outcome;
+}
+
+absl::StatusOr<TrainedModel> Trainer::Impl::BestModel() const {
+  if (state_.best_epoch == 0) {
+    return absl::FailedPreconditionError("no epoch is finished, so there is no best model");
+  }
+  return TrainedModel{options_.architecture, state_.best_weights};
+}
+
+Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Trainer::~Trainer() = default;
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainingOptions& options,
+                                                         std::shared_ptr<const Dataset> dataset,
+                                                         const CheckpointOptions& checkpoints) {
+  return GuardExceptions("preparing the training",
+                         [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
+                           if (absl::Status status = options.Validate(*dataset); !status.ok()) {
+                             return status;
+                           }
+                           auto impl = std::make_unique<Impl>(options, dataset, checkpoints);
+                           if (absl::Status status = impl->Prepare(); !status.ok()) return status;
+                           return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));
+                         });
+}
+
+const std::optional<ResumePoint>& Trainer::resumed() const { return impl_->resumed_; }
+
+absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const StopSignal* stop) {
+  return GuardExceptions("training", [&] { return impl_->Run(observer, stop); });
+}
+
+absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }
+
+TrainedModel Trainer::CurrentModel() const { return impl_->CurrentModel(); }
+
+}  // namespace atelier::models

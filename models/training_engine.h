@@ -1,0 +1,56 @@
+// One optimiser step, fast: a batch is split into shards, each shard runs forward and backward on a
+// thread of its own with its own gradients, gradients are added in shard order and one Adam step
+// changes the weights that all shards read. Owns weights, Adam's moments and the threads. What
+// comes out depends on the number of shards but not of threads. Private to models/, but without
+// LibTorch's headers; methods throw what LibTorch throws. Belongs to one thread.
+#ifndef ATELIER_MODELS_TRAINING_ENGINE_H_
+#define ATELIER_MODELS_TRAINING_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "models/dataset.h"
+#include "models/thread_team.h"
+#include "models/trained_model.h"
+#include "models/training_options.h"
+
+namespace atelier::models {
+
+class TrainingEngine {
+ public:
+  // Sums over a step's images.
+  struct StepResult {
+    double loss_sum = 0;
+    int64_t correct = 0;
+  };
+
+  // Begins with the model's weights and moments of zero. `images` must outlive the engine; options
+  // must be valid.
+  TrainingEngine(const TrainingOptions& options, const LabeledImages& images,
+                 const TrainedModel& model);
+  ~TrainingEngine();
+
+  // Trains one step on the images at `indices` (1 to batch_size of them). `step` counts all steps,
+  // from 0; it names the random numbers and Adam's time.
+  StepResult Step(absl::Span<const int32_t> indices, int64_t step);
+
+  // The weights now, and the way back.
+  std::vector<NamedTensor> Weights() const;
+  std::vector<float> FirstMoment() const;
+  std::vector<float> SecondMoment() const;
+  // Sizes must be those of FirstMoment.
+  void SetMoments(absl::Span<const float> first, absl::Span<const float> second);
+
+  // The engine's threads, for use between steps.
+  ThreadTeam& team();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TRAINING_ENGINE_H_

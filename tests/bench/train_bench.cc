@@ -1,0 +1,146 @@
+// Measures training speed: images a second of one preset on real images, in the shape a job would
+// run it. Prints a table, or with --json one object.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "models/dataset.h"
+#include "models/stop_signal.h"
+#include "models/trainer.h"
+#include "models/training_options.h"
+
+ABSL_FLAG(std::string, preset, "cnn-3", "Network: dense, cnn-1, cnn-2, cnn-3 or cnn-3-pooled.");
+ABSL_FLAG(std::string, dataset, "/usr/share/datasets/fashion-mnist", "Folder of IDX files.");
+ABSL_FLAG(int64_t, steps, 100, "Steps to measure, at least 1.");
+ABSL_FLAG(int64_t, warmup_steps, 10, "Steps before them that do not count.");
+ABSL_FLAG(int64_t, threads, 0, "Threads; 0 for all processors.");
+ABSL_FLAG(int64_t, shards, 0, "Shards a batch; 0 for what suits the threads.");
+ABSL_FLAG(int64_t, batch_size, 128, "Images a step.");
+ABSL_FLAG(std::string, precision, "auto", "auto, float32 or bfloat16.");
+ABSL_FLAG(bool, json, false, "Print one JSON object instead of a table.");
+
+namespace atelier::models {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Times steps, and stops the training when it has enough.
+class StepTimer : public TrainingObserver {
+ public:
+  StepTimer(int64_t warmup, int64_t steps, StopSignal& stop)
+      : warmup_(warmup), steps_(steps), stop_(stop), last_(Clock::now()) {}
+
+  void OnStep(const StepProgress& /*progress*/) override {
+    const auto now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    if (warmup_-- > 0) return;
+    seconds_.push_back(seconds);
+    if (static_cast<int64_t>(seconds_.size()) == steps_) stop_.Stop();
+  }
+
+  const std::vector<double>& seconds() const { return seconds_; }
+
+ private:
+  int64_t warmup_;
+  const int64_t steps_;
+  StopSignal& stop_;
+  Clock::time_point last_;
+  std::vector<double> seconds_;
+};
+
+absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
+  TrainingOptions options;
+  auto architecture = Architecture::FromPreset(absl::GetFlag(FLAGS_preset), dataset.shape(),
+                                               dataset.classes(), /*dropout=*/0.3);
+  if (!architecture.ok()) return architecture.status();
+  options.architecture = *architecture;
+  options.epochs = 10000;
+  options.patience = 10000;
+  options.batch_size = absl::GetFlag(FLAGS_batch_size);
+  options.threads = absl::GetFlag(FLAGS_threads);
+  if (options.threads == 0) {
+    options.threads = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 64);
+  }
+  options.shards = absl::GetFlag(FLAGS_shards);
+  if (options.shards == 0) options.shards = AutoShards(options.threads, options.batch_size);
+  options.precision = AutoPrecision();
+  if (absl::GetFlag(FLAGS_precision) != "auto") {
+    auto precision = ParsePrecision(absl::GetFlag(FLAGS_precision));
+    if (!precision.ok()) return precision.status();
+    options.precision = *precision;
+  }
+  return options;
+}
+
+int64_t PeakResidentBytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+nlohmann::ordered_json Report(const TrainingOptions& options, std::vector<double> seconds) {
+  double total = 0;
+  for (const double step : seconds) total += step;
+  const auto images = static_cast<double>(seconds.size()) * options.batch_size;
+  std::sort(seconds.begin(), seconds.end());
+  return {{"preset", options.architecture.name},
+          {"images_per_s", images / total},
+          {"images_per_s_median_step", options.batch_size / seconds[seconds.size() / 2]},
+          {"steps", seconds.size()},
+          {"batch_size", options.batch_size},
+          {"shards", options.shards},
+          {"threads", options.threads},
+          {"precision", std::string(PrecisionName(options.precision))},
+          {"peak_resident_bytes", PeakResidentBytes()}};
+}
+
+absl::Status RunBenchmark() {
+  const int64_t steps = absl::GetFlag(FLAGS_steps);
+  if (steps < 1)
+    return absl::InvalidArgumentError(absl::StrCat("--steps is ", steps, ", not 1 or more"));
+  auto dataset = Dataset::Load(absl::GetFlag(FLAGS_dataset));
+  if (!dataset.ok()) return dataset.status();
+  auto options = OptionsFromFlags(**dataset);
+  if (!options.ok()) return options.status();
+  auto trainer = Trainer::Create(*options, *dataset);
+  if (!trainer.ok()) return trainer.status();
+  StopSignal stop;
+  StepTimer timer(absl::GetFlag(FLAGS_warmup_steps), steps, stop);
+  auto outcome = (*trainer)->Run(&timer, &stop);
+  if (!outcome.ok()) return outcome.status();
+  const nlohmann::ordered_json report = Report(*options, timer.seconds());
+  if (absl::GetFlag(FLAGS_json)) {
+    std::cout << report.dump() << "\n";
+  } else {
+    for (const auto& [name, value] : report.items()) {
+      std::printf("%-26s %s\n", name.c_str(), value.dump().c_str());
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace atelier::models
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "Measures training speed. Example: train_bench --preset=cnn-3 --json");
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status status = atelier::models::RunBenchmark();
+  if (status.ok()) return 0;
+  std::cerr << "train_bench: " << status.message() << "\n";
+  return 1;
+}
