@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include "server/jobs/model_store.h"
 
 namespace atelier::store {
+
+class Connections;
 
 // Thread-safe.
 class SqliteStore final : public jobs::JobStore, public jobs::ModelStore {
@@ -65,8 +68,6 @@ class SqliteStore final : public jobs::JobStore, public jobs::ModelStore {
   absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
 
  private:
-  class Connections;
-
   explicit SqliteStore(std::unique_ptr<Connections> connections);
 
   const std::unique_ptr<Connections> connections_;

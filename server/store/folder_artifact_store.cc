@@ -1,0 +1,155 @@
+#include "server/store/folder_artifact_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace atelier::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char kLogName[] = "worker.log";
+constexpr const char kArchiveName[] = "model.tar.gz";
+
+absl::Status FileError(absl::string_view what, const std::string& path, int error) {
+  const std::string message =
+      absl::StrCat(path, " cannot be ", what, ": ", std::strerror(error), ".");
+  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(message);
+  if (error == ENOENT) return absl::NotFoundError(message);
+  return absl::InternalError(message);
+}
+
+// Makes the names in a folder durable.
+absl::Status SyncFolder(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FileError("opened", path, errno);
+  const auto close_fd = absl::MakeCleanup([fd] { close(fd); });
+  if (fsync(fd) != 0) return FileError("written", path, errno);
+  return absl::OkStatus();
+}
+
+// Copies a file's content and makes it durable.
+absl::Status CopyDurably(const std::string& from, std::int64_t size, const std::string& to) {
+  const int source = open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (source < 0) return FileError("read", from, errno);
+  const auto close_source = absl::MakeCleanup([source] { close(source); });
+  const int target = open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (target < 0) return absl::InternalError(FileError("made", to, errno).message());
+  const auto close_target = absl::MakeCleanup([target] { close(target); });
+
+  std::vector<char> buffer(1 << 20);
+  std::int64_t copied = 0;
+  while (true) {
+    const ssize_t got = read(source, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FileError("read", from, errno);
+    if (got == 0) break;
+    for (ssize_t done = 0; done < got;) {
+      const ssize_t wrote = write(target, buffer.data() + done, got - done);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) return FileError("written", to, errno);
+      done += wrote;
+    }
+    copied += got;
+  }
+  if (copied != size) {
+    return absl::DataLossError(absl::StrCat("The archive ", from, " has ", copied,
+                                            " bytes where its worker wrote ", size, "."));
+  }
+  if (fsync(target) != 0) return FileError("written", to, errno);
+  return absl::OkStatus();
+}
+
+absl::Status RemoveAll(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  return error ? FileError("removed", path, error.value()) : absl::OkStatus();
+}
+
+// True for a path that stays within the folder it is relative to.
+bool StaysWithin(absl::string_view path) {
+  const fs::path relative = fs::path(std::string(path)).lexically_normal();
+  return !relative.empty() && relative.is_relative() && relative.has_filename() &&
+         *relative.begin() != "..";
+}
+
+}  // namespace
+
+std::string FolderArtifactStore::AttemptDir(absl::string_view job_id, int attempt) const {
+  return absl::StrCat(root_, "/jobs/", job_id, "/attempts/", attempt);
+}
+
+std::string FolderArtifactStore::LogPath(absl::string_view job_id, int attempt) const {
+  return absl::StrCat(AttemptDir(job_id, attempt), "/", kLogName);
+}
+
+std::string FolderArtifactStore::ArchivePath(absl::string_view model, std::int64_t version) const {
+  return absl::StrCat(root_, "/models/", model, "/", version, "/", kArchiveName);
+}
+
+// A copy, not a link: what still runs of an attempt that was given up can write to its own files as
+// long as it likes.
+absl::Status FolderArtifactStore::Publish(const jobs::Publication& publication) {
+  if (!StaysWithin(publication.archive)) {
+    return absl::InvalidArgumentError(absl::StrCat("The archive's path '", publication.archive,
+                                                   "' leads out of the attempt's folder."));
+  }
+  const std::string source =
+      absl::StrCat(AttemptDir(publication.job_id, publication.attempt), "/", publication.archive);
+  const std::string target = ArchivePath(publication.model, publication.version);
+  const std::string folder = fs::path(target).parent_path();
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return absl::InternalError(FileError("made", folder, error.value()).message());
+
+  const std::string partial = target + ".part";
+  if (auto status = CopyDurably(source, publication.size_bytes, partial); !status.ok()) {
+    fs::remove_all(folder, error);
+    return status;
+  }
+  if (rename(partial.c_str(), target.c_str()) != 0) return FileError("renamed", partial, errno);
+  // Every folder on the way may be new.
+  for (fs::path path = folder; path.string().size() >= root_.size(); path = path.parent_path()) {
+    if (auto status = SyncFolder(path); !status.ok()) return status;
+    if (path == fs::path(root_)) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FolderArtifactStore::FreeJob(absl::string_view job_id) {
+  std::error_code error;
+  const fs::path attempts = absl::StrCat(root_, "/jobs/", job_id, "/attempts");
+  std::vector<std::string> doomed;
+  for (fs::directory_iterator attempt(attempts, error), end; !error && attempt != end;
+       attempt.increment(error)) {
+    for (fs::directory_iterator file(attempt->path(), error); !error && file != end;
+         file.increment(error)) {
+      if (file->path().filename() != kLogName) doomed.push_back(file->path());
+    }
+  }
+  if (error && error.value() != ENOENT) return FileError("listed", attempts, error.value());
+  for (const std::string& path : doomed) {
+    if (auto status = RemoveAll(path); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FolderArtifactStore::RemoveJob(absl::string_view job_id) {
+  return RemoveAll(absl::StrCat(root_, "/jobs/", job_id));
+}
+
+absl::Status FolderArtifactStore::RemoveVersion(absl::string_view model, std::int64_t version) {
+  return RemoveAll(fs::path(ArchivePath(model, version)).parent_path());
+}
+
+}  // namespace atelier::store

@@ -1,0 +1,120 @@
+#include "server/store/migrations.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+
+namespace atelier::store {
+namespace {
+
+// `application_id` of our databases: "ATLR".
+constexpr int kApplicationId = 0x41544C52;
+
+// `kind` is the number of the event's field in JobEvent; 5 and 7 are the samples that `epochs_only`
+// leaves out.
+constexpr const char kJobs[] = R"sql(
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,   -- JobRecord.sequence
+  id TEXT NOT NULL UNIQUE,
+  state INTEGER NOT NULL,
+  job BLOB NOT NULL,                       -- atelier.v1.TrainingJob
+  request_id TEXT UNIQUE,                  -- NULL if none was given
+  request BLOB NOT NULL,
+  last_event INTEGER NOT NULL,
+  recorded_epoch INTEGER NOT NULL,
+  token TEXT NOT NULL,
+  handle TEXT NOT NULL,
+  acknowledged INTEGER NOT NULL,
+  positioned INTEGER NOT NULL,
+  lost_attempts INTEGER NOT NULL,
+  stop_requested INTEGER NOT NULL,
+  reserved_version INTEGER NOT NULL,
+  files_freed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unfinished_jobs ON jobs (key) WHERE files_freed = 0;
+
+CREATE TABLE deleted_jobs (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  job INTEGER NOT NULL REFERENCES jobs (key) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  withdrawn INTEGER NOT NULL DEFAULT 0,
+  event BLOB NOT NULL,                     -- atelier.v1.JobEvent
+  PRIMARY KEY (job, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lasting_events ON events (job, number) WHERE withdrawn = 0 AND kind NOT IN (5, 7);
+
+CREATE TABLE evaluations (
+  job INTEGER PRIMARY KEY REFERENCES jobs (key) ON DELETE CASCADE,
+  confusion_matrix BLOB NOT NULL,          -- atelier.v1.ConfusionMatrix
+  predictions BLOB NOT NULL                -- atelier.v1.GetPredictionsResponse with all of them
+) STRICT;
+)sql";
+
+// A model's row stays when its versions are deleted, so that no number is given twice.
+constexpr const char kModels[] = R"sql(
+CREATE TABLE models (
+  name TEXT PRIMARY KEY,
+  last_version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE versions (
+  model TEXT NOT NULL REFERENCES models (name),
+  version INTEGER NOT NULL,
+  stopped_early INTEGER NOT NULL,
+  data BLOB NOT NULL,                      -- atelier.v1.ModelVersion
+  PRIMARY KEY (model, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE aliases (
+  model TEXT NOT NULL,
+  alias TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (model, alias),
+  FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs, kModels};
+
+int Pragma(SQLite::Database* database, const char* name) {
+  return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();
+}
+
+}  // namespace
+
+absl::Span<const char* const> SchemaSteps() { return kSteps; }
+
+absl::Status CheckSchema(SQLite::Database* database, absl::Span<const char* const> steps) {
+  const int taken = Pragma(database, "user_version");
+  const int application = Pragma(database, "application_id");
+  const bool empty = database->execAndGet("SELECT count(*) FROM sqlite_master").getInt() == 0;
+  if (application != kApplicationId && !empty) {
+    return absl::FailedPreconditionError(absl::StrCat("The database ", database->getFilename(),
+                                                      " is not one of Atelier's; move it away."));
+  }
+  if (taken > static_cast<int>(steps.size())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("The database ", database->getFilename(),
+                     " was made by a newer version of Atelier (schema ", taken, ", this one knows ",
+                     steps.size(), "); use that version, or another data directory."));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Migrate(SQLite::Database* database, absl::Span<const char* const> steps) {
+  if (auto status = CheckSchema(database, steps); !status.ok()) return status;
+  for (std::size_t step = Pragma(database, "user_version"); step < steps.size(); ++step) {
+    SQLite::Transaction transaction(*database);
+    database->exec(steps[step]);
+    database->exec(absl::StrCat("PRAGMA application_id = ", kApplicationId));
+    database->exec(absl::StrCat("PRAGMA user_version = ", step + 1));
+    transaction.commit();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace atelier::store

@@ -1,0 +1,276 @@
+// SqliteStore: models, versions, aliases.
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/jobs/error.h"
+#include "server/jobs/page_token.h"
+#include "server/jobs/resource_names.h"
+#include "server/store/connections.h"
+#include "server/store/model_rows.h"
+#include "server/store/rows.h"
+#include "server/store/sqlite_store.h"
+
+namespace atelier::store {
+namespace {
+
+using SQLite::Database;
+using SQLite::Statement;
+
+constexpr const char kLatest[] = "latest";
+
+absl::Status NoModel(absl::string_view model) {
+  return jobs::Error(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                     absl::StrCat("There is no model ", model, "."));
+}
+
+absl::Status NoVersion(absl::string_view model, std::int64_t version) {
+  return jobs::Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
+                     absl::StrCat("Model ", model, " has no version ", version, "."));
+}
+
+bool HasModel(Database& database, absl::string_view model) {
+  Statement select(database, "SELECT 1 FROM versions WHERE model = ? LIMIT 1");
+  BindText(&select, 1, model);
+  return select.executeStep();
+}
+
+bool HasVersion(Database& database, absl::string_view model, std::int64_t version) {
+  Statement select(database, "SELECT 1 FROM versions WHERE model = ? AND version = ?");
+  BindText(&select, 1, model);
+  select.bind(2, version);
+  return select.executeStep();
+}
+
+std::optional<std::int64_t> FindLatest(Database& database, absl::string_view model) {
+  Statement select(database,
+                   "SELECT version FROM versions WHERE model = ? AND stopped_early = 0 "
+                   "ORDER BY version DESC LIMIT 1");
+  BindText(&select, 1, model);
+  if (!select.executeStep()) return std::nullopt;
+  return select.getColumn(0).getInt64();
+}
+
+std::optional<std::int64_t> FindAlias(Database& database, absl::string_view model,
+                                      absl::string_view alias) {
+  Statement select(database, "SELECT version FROM aliases WHERE model = ? AND alias = ?");
+  BindText(&select, 1, model);
+  BindText(&select, 2, alias);
+  if (!select.executeStep()) return std::nullopt;
+  return select.getColumn(0).getInt64();
+}
+
+void ReadAliases(Database& database, absl::string_view model, v1::Model* message) {
+  Statement select(database, "SELECT alias, version FROM aliases WHERE model = ?");
+  BindText(&select, 1, model);
+  while (select.executeStep()) {
+    v1::ModelAlias* alias = message->add_aliases();
+    alias->set_alias(select.getColumn(0).getString());
+    alias->set_version(select.getColumn(1).getInt64());
+  }
+  if (const auto latest = FindLatest(database, model); latest.has_value()) {
+    v1::ModelAlias* alias = message->add_aliases();
+    alias->set_alias(kLatest);
+    alias->set_version(*latest);
+  }
+  std::sort(message->mutable_aliases()->begin(), message->mutable_aliases()->end(),
+            [](const auto& a, const auto& b) { return a.alias() < b.alias(); });
+}
+
+// With at most `limit` versions; -1 for all.
+v1::Model ReadModel(Database& database, absl::string_view model, int limit) {
+  v1::Model message;
+  message.set_name(jobs::ModelName(model));
+  Statement select(database,
+                   "SELECT data FROM versions WHERE model = ? ORDER BY version DESC LIMIT ?");
+  BindText(&select, 1, model);
+  select.bind(2, limit);
+  while (select.executeStep()) ReadMessage(select.getColumn(0), message.add_versions());
+  ReadAliases(database, model, &message);
+  Statement count(database, "SELECT count(*) FROM versions WHERE model = ?");
+  BindText(&count, 1, model);
+  count.executeStep();
+  message.set_version_count(count.getColumn(0).getInt());
+  return message;
+}
+
+// What a reference stands for; the version need not exist if it is a number.
+absl::StatusOr<std::int64_t> ResolveReference(Database& database, absl::string_view model,
+                                              absl::string_view reference) {
+  std::int64_t number = 0;
+  if (!reference.empty() && std::all_of(reference.begin(), reference.end(), absl::ascii_isdigit)) {
+    if (absl::SimpleAtoi(reference, &number)) return number;
+  } else if (reference.empty() || reference == kLatest) {
+    const auto latest = FindLatest(database, model);
+    if (latest.has_value()) return *latest;
+    return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_LATEST_VERSION",
+                       absl::StrCat("Every version of model ", model,
+                                    " was stopped early, so none is its latest; name a version."));
+  } else if (const auto version = FindAlias(database, model, reference); version.has_value()) {
+    return *version;
+  }
+  return jobs::Error(absl::StatusCode::kNotFound, "ALIAS_NOT_FOUND",
+                     absl::StrCat("Model ", model, " has no version and no alias '",
+                                  absl::Utf8SafeCEscape(reference.substr(0, 80)), "'."));
+}
+
+// Aliases of one version, or of all (0), as a list for a message.
+std::string AliasesOf(Database& database, absl::string_view model, std::int64_t version) {
+  Statement select(database,
+                   "SELECT alias FROM aliases WHERE model = ?1 AND (?2 = 0 OR version = ?2) "
+                   "ORDER BY alias");
+  BindText(&select, 1, model);
+  select.bind(2, version);
+  std::vector<std::string> aliases;
+  while (select.executeStep()) aliases.push_back(select.getColumn(0).getString());
+  return absl::StrJoin(aliases, ", ");
+}
+
+absl::Status InUse(absl::string_view what, absl::string_view aliases) {
+  return jobs::Error(absl::StatusCode::kFailedPrecondition, "VERSION_IN_USE",
+                     absl::StrCat(what, " is named by ", aliases,
+                                  "; move or remove the alias first, or force the deletion."));
+}
+
+}  // namespace
+
+void RegisterVersion(Database& database, const v1::ModelVersion& version) {
+  const auto name = jobs::ParseModelName(version.name());
+  if (!name.ok()) throw SQLite::Exception(std::string(name.status().message()));
+  Statement insert(database,
+                   "INSERT INTO versions (model, version, stopped_early, data) "
+                   "VALUES (?, ?, ?, ?)");
+  BindText(&insert, 1, name->model);
+  insert.bind(2, version.version());
+  insert.bind(3, version.result().stopped_early() ? 1 : 0);
+  BindMessage(&insert, 4, version);
+  insert.exec();
+}
+
+absl::StatusOr<v1::ListModelsResponse> SqliteStore::ListModels(int page_size,
+                                                               absl::string_view page_token) {
+  auto after = jobs::ReadPageToken("models", page_token);
+  if (!after.ok()) return after.status();
+  return connections_->Read([&](Database& database) -> absl::StatusOr<v1::ListModelsResponse> {
+    Statement select(database,
+                     "SELECT name FROM models WHERE name > ? AND EXISTS "
+                     "(SELECT 1 FROM versions WHERE model = name) ORDER BY name LIMIT ?");
+    BindText(&select, 1, *after);
+    select.bind(2, page_size + 1);
+    std::vector<std::string> names;
+    while (select.executeStep()) names.push_back(select.getColumn(0).getString());
+    v1::ListModelsResponse response;
+    for (const std::string& name : names) {
+      if (response.models_size() == page_size) {
+        response.set_next_page_token(jobs::MakePageToken("models", names[page_size - 1]));
+        break;
+      }
+      *response.add_models() = ReadModel(database, name, 1);
+    }
+    return response;
+  });
+}
+
+absl::StatusOr<v1::Model> SqliteStore::GetModel(absl::string_view model) {
+  return connections_->Read([&](Database& database) -> absl::StatusOr<v1::Model> {
+    if (!HasModel(database, model)) return NoModel(model);
+    return ReadModel(database, model, -1);
+  });
+}
+
+absl::StatusOr<v1::ModelVersion> SqliteStore::ResolveVersion(absl::string_view model,
+                                                             absl::string_view reference) {
+  return connections_->Read([&](Database& database) -> absl::StatusOr<v1::ModelVersion> {
+    if (!HasModel(database, model)) return NoModel(model);
+    auto version = ResolveReference(database, model, reference);
+    if (!version.ok()) return version.status();
+    Statement select(database, "SELECT data FROM versions WHERE model = ? AND version = ?");
+    BindText(&select, 1, model);
+    select.bind(2, *version);
+    if (!select.executeStep()) return NoVersion(model, *version);
+    v1::ModelVersion message;
+    ReadMessage(select.getColumn(0), &message);
+    return message;
+  });
+}
+
+absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::string_view alias,
+                                                std::int64_t version) {
+  if (!jobs::IsAlias(alias) || alias == kLatest) {
+    return jobs::InvalidField(
+        "alias", absl::StrCat("The alias '", absl::Utf8SafeCEscape(alias.substr(0, 80)),
+                              "' cannot be one; it must be 1 to 63 characters of a-z, 0-9 and '-', "
+                              "beginning with a letter, and not latest, which moves by itself."));
+  }
+  return connections_->Write([&](Database& database) -> absl::StatusOr<v1::Model> {
+    if (!HasModel(database, model)) return NoModel(model);
+    if (version == 0) {
+      Statement remove(database, "DELETE FROM aliases WHERE model = ? AND alias = ?");
+      BindText(&remove, 1, model);
+      BindText(&remove, 2, alias);
+      if (remove.exec() == 0) {
+        return jobs::Error(absl::StatusCode::kNotFound, "ALIAS_NOT_FOUND",
+                           absl::StrCat("Model ", model, " has no alias ", alias, "."));
+      }
+      return ReadModel(database, model, -1);
+    }
+    if (!HasVersion(database, model, version)) return NoVersion(model, version);
+    Statement set(database,
+                  "INSERT OR REPLACE INTO aliases (model, alias, version) VALUES (?, ?, ?)");
+    BindText(&set, 1, model);
+    BindText(&set, 2, alias);
+    set.bind(3, version);
+    set.exec();
+    return ReadModel(database, model, -1);
+  });
+}
+
+absl::Status SqliteStore::DeleteVersion(absl::string_view model, std::int64_t version, bool force) {
+  return connections_->Write([&](Database& database) -> absl::Status {
+    if (!HasModel(database, model)) return NoModel(model);
+    if (!HasVersion(database, model, version)) return NoVersion(model, version);
+    const std::string aliases = AliasesOf(database, model, version);
+    if (!aliases.empty() && !force) return InUse(jobs::ModelVersionName(model, version), aliases);
+    Statement remove(database, "DELETE FROM versions WHERE model = ? AND version = ?");
+    BindText(&remove, 1, model);
+    remove.bind(2, version);
+    remove.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteModel(absl::string_view model,
+                                                                   bool force) {
+  return connections_->Write([&](Database& database) -> absl::StatusOr<std::vector<std::int64_t>> {
+    if (!HasModel(database, model)) return NoModel(model);
+    const std::string aliases = AliasesOf(database, model, 0);
+    if (!aliases.empty() && !force) return InUse(jobs::ModelName(model), aliases);
+    std::vector<std::int64_t> versions;
+    Statement remove(database, "DELETE FROM versions WHERE model = ? RETURNING version");
+    BindText(&remove, 1, model);
+    while (remove.executeStep()) versions.push_back(remove.getColumn(0).getInt64());
+    return versions;
+  });
+}
+
+absl::StatusOr<std::int64_t> SqliteStore::ReserveVersion(absl::string_view model) {
+  return connections_->Write([&](Database& database) -> absl::StatusOr<std::int64_t> {
+    Statement next(database,
+                   "INSERT INTO models (name, last_version) VALUES (?, 1) ON CONFLICT (name) "
+                   "DO UPDATE SET last_version = last_version + 1 RETURNING last_version");
+    BindText(&next, 1, model);
+    next.executeStep();
+    const std::int64_t version = next.getColumn(0).getInt64();
+    while (next.executeStep()) {
+    }
+    return version;
+  });
+}
+
+}  // namespace atelier::store
