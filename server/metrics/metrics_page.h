@@ -1,0 +1,47 @@
+// The page that Prometheus scrapes, over HTTP at /metrics.
+#ifndef ATELIER_SERVER_METRICS_METRICS_PAGE_H_
+#define ATELIER_SERVER_METRICS_METRICS_PAGE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "prometheus/collectable.h"
+#include "prometheus/exposer.h"
+#include "prometheus/registry.h"
+
+namespace atelier::metrics {
+
+// Thread-safe. Reporters add metrics to the registry, or a collectable of their own that is asked
+// at every scrape.
+class MetricsPage {
+ public:
+  struct Options {
+    std::string host;     // An IP address, IPv6 in brackets.
+    int port = 0;         // 0 takes a free one.
+    std::string version;  // Of Atelier, for atelier_build_info.
+    std::string libtorch_version;
+  };
+
+  // UNAVAILABLE, naming the address, if it cannot listen there.
+  static absl::StatusOr<std::unique_ptr<MetricsPage>> Start(const Options& options);
+
+  // The port that was really taken.
+  int port() const { return port_; }
+
+  // Metrics that stay for the life of the server.
+  prometheus::Registry& registry() { return *registry_; }
+  // Asked at every scrape for as long as it lives.
+  void Add(const std::shared_ptr<prometheus::Collectable>& collectable);
+
+ private:
+  MetricsPage(std::unique_ptr<prometheus::Exposer> exposer, int port);
+
+  const std::shared_ptr<prometheus::Registry> registry_;
+  const std::unique_ptr<prometheus::Exposer> exposer_;
+  const int port_;
+};
+
+}  // namespace atelier::metrics
+
+#endif  // ATELIER_SERVER_METRICS_METRICS_PAGE_H_

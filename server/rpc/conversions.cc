@@ -1,0 +1,125 @@
+#include "server/rpc/conversions.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/jobs/error.h"
+#include "server/jobs/resource_names.h"
+#include "server/serving/input_error.h"
+
+namespace atelier::rpc {
+namespace {
+
+constexpr std::size_t kMaxDatasetName = 63;
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
+  duration = std::max(duration, absl::ZeroDuration());
+  proto->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  proto->set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+serving::EncodedImages Views(const v1::EncodedImages& images) {
+  serving::EncodedImages views;
+  views.files.reserve(static_cast<std::size_t>(images.files_size()));
+  for (const std::string& file : images.files()) views.files.push_back(file);
+  return views;
+}
+
+}  // namespace
+
+v1::ImageShape ToProto(const models::ImageShape& shape) {
+  v1::ImageShape proto;
+  proto.set_channels(static_cast<std::int32_t>(shape.channels));
+  proto.set_height(static_cast<std::int32_t>(shape.height));
+  proto.set_width(static_cast<std::int32_t>(shape.width));
+  return proto;
+}
+
+v1::Dataset ToProto(const models::DatasetInfo& info) {
+  v1::Dataset proto;
+  proto.mutable_class_names()->Add(info.class_names.begin(), info.class_names.end());
+  *proto.mutable_image_shape() = ToProto(info.shape);
+  proto.set_training_images(info.training_images);
+  proto.set_test_images(info.test_images);
+  return proto;
+}
+
+v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
+  v1::ClassifyResponse proto;
+  proto.set_model_version(jobs::ModelVersionName(result.model, result.version));
+  const std::vector<std::string>& names = result.engine->class_names();
+  proto.mutable_classifications()->Reserve(static_cast<int>(result.images.size()));
+  for (const auto& ranked : result.images) {
+    auto* classes = proto.add_classifications()->mutable_classes();
+    classes->Reserve(static_cast<int>(ranked.size()));
+    for (const serving::RankedClass& entry : ranked) {
+      auto* added = classes->Add();
+      added->set_index(entry.index);
+      added->set_name(names[static_cast<std::size_t>(entry.index)]);
+      added->set_probability(entry.probability);
+    }
+  }
+  SetDuration(result.queue_time, proto.mutable_queue_time());
+  SetDuration(result.compute_time, proto.mutable_compute_time());
+  return proto;
+}
+
+std::string DatasetName(absl::string_view dataset) { return absl::StrCat("datasets/", dataset); }
+
+absl::StatusOr<std::string> ParseDatasetName(absl::string_view name) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
+  if (parts.size() != 2 || parts[0] != "datasets" || !jobs::IsSlug(parts[1], kMaxDatasetName)) {
+    return jobs::InvalidField(
+        "name", absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
+                             "' is no data set's name; it looks like datasets/fashion-mnist."));
+  }
+  return std::string(parts[1]);
+}
+
+absl::StatusOr<serving::ClassifyRequest> FromProto(const v1::ClassifyRequest& request) {
+  auto name = jobs::ParseModelName(request.model(), "model");
+  if (!name.ok()) return name.status();
+  serving::ClassifyRequest converted;
+  converted.model = std::move(name->model);
+  converted.reference = std::move(name->version);
+  converted.top_k = request.top_k();
+  switch (request.input_case()) {
+    case v1::ClassifyRequest::kEncoded:
+      converted.input = Views(request.encoded());
+      break;
+    case v1::ClassifyRequest::kRaw: {
+      const std::string& pixels = request.raw().pixels();
+      converted.input = serving::RawImages{
+          absl::MakeConstSpan(reinterpret_cast<const std::uint8_t*>(pixels.data()), pixels.size())};
+      break;
+    }
+    case v1::ClassifyRequest::kFloats:
+      converted.input = serving::FloatImages{request.floats().pixels()};
+      break;
+    case v1::ClassifyRequest::INPUT_NOT_SET:
+      return jobs::InvalidField("input",
+                                "There is no input; set encoded, raw or floats to the images.");
+  }
+  return converted;
+}
+
+absl::Status WithDetail(const absl::Status& status) {
+  if (const std::string field = serving::FieldOf(status); !field.empty()) {
+    return jobs::InvalidField(field, status.message());
+  }
+  if (!jobs::ReasonOf(status).empty() || !jobs::ViolationsOf(status).empty()) return status;
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      return jobs::Error(status.code(), "VERSION_UNAVAILABLE", status.message());
+    case absl::StatusCode::kResourceExhausted:
+      return jobs::Error(status.code(), "QUEUE_FULL", status.message());
+    default:
+      return status;
+  }
+}
+
+}  // namespace atelier::rpc

@@ -1,0 +1,133 @@
+#include "server/rpc/dataset_service.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/image_codec.h"
+#include "server/jobs/error.h"
+#include "server/rpc/conversions.h"
+#include "server/rpc/unary.h"
+
+namespace atelier::rpc {
+namespace {
+
+constexpr int kMaxImages = 1000;
+
+// The name in `datasets/{dataset}` if there is such a data set.
+absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const std::string& name) {
+  auto dataset = ParseDatasetName(name);
+  if (!dataset.ok()) return dataset.status();
+  if (!catalog.Directory(*dataset).has_value()) {
+    return jobs::Error(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
+                       absl::StrCat("There is no data set '", *dataset,
+                                    "'; there are: ", absl::StrJoin(catalog.Names(), ", "), "."));
+  }
+  return *std::move(dataset);
+}
+
+v1::Dataset Describe(serving::DatasetCatalog* catalog, const std::string& name) {
+  const auto info = catalog->Info(name);
+  v1::Dataset dataset = info.ok() ? ToProto(*info) : v1::Dataset();
+  if (!info.ok()) dataset.set_problem(std::string(info.status().message()));
+  dataset.set_name(DatasetName(name));
+  return dataset;
+}
+
+absl::Status CheckRequest(const v1::GetImagesRequest& request) {
+  std::vector<jobs::FieldViolation> wrong;
+  if (!v1::DatasetSplit_IsValid(request.split())) {
+    wrong.push_back({"split", absl::StrCat("The split is ", static_cast<int>(request.split()),
+                                           "; it must be DATASET_SPLIT_TRAINING (1) or "
+                                           "DATASET_SPLIT_TEST (2).")});
+  }
+  if (request.indices().empty() || request.indices_size() > kMaxImages) {
+    wrong.push_back({"indices", absl::StrCat("There are ", request.indices_size(),
+                                             " indices; there must be 1 to ", kMaxImages, ".")});
+  }
+  return jobs::InvalidFields(wrong);
+}
+
+absl::StatusOr<v1::LabeledImage> MakeImage(const models::Dataset& dataset,
+                                           const models::LabeledImages& split, std::int64_t index,
+                                           bool png) {
+  if (index < 0 || index >= split.size()) {
+    return jobs::InvalidField("indices", absl::StrCat("The index is ", index, "; it must be 0 to ",
+                                                      split.size() - 1, "."));
+  }
+  const auto size = static_cast<std::size_t>(dataset.shape().size());
+  const auto pixels =
+      absl::MakeConstSpan(split.pixels).subspan(static_cast<std::size_t>(index) * size, size);
+  v1::LabeledImage image;
+  image.set_index(index);
+  image.set_label(split.labels[static_cast<std::size_t>(index)]);
+  if (!png) {
+    image.set_data(pixels.data(), pixels.size());
+    return image;
+  }
+  auto file = models::EncodePng(models::FromPlanar(dataset.shape(), pixels));
+  if (!file.ok()) {
+    return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_PICTURE",
+                       file.status().message());
+  }
+  image.set_data(*std::move(file));
+  return image;
+}
+
+absl::StatusOr<v1::GetImagesResponse> GetImagesOf(serving::DatasetCatalog* catalog,
+                                                  const v1::GetImagesRequest& request) {
+  const auto name = Find(*catalog, request.name());
+  if (!name.ok()) return name.status();
+  if (const absl::Status status = CheckRequest(request); !status.ok()) return status;
+  const auto dataset = catalog->Load(*name);
+  if (!dataset.ok()) {
+    return jobs::Error(absl::StatusCode::kFailedPrecondition, "BAD_DATA",
+                       dataset.status().message());
+  }
+  const bool training = request.split() == v1::DATASET_SPLIT_TRAINING;
+  const models::LabeledImages& split = training ? (*dataset)->training() : (*dataset)->test();
+  v1::GetImagesResponse response;
+  for (const std::int64_t index : request.indices()) {
+    auto image = MakeImage(**dataset, split, index, request.png());
+    if (!image.ok()) return image.status();
+    *response.add_images() = *std::move(image);
+  }
+  *response.mutable_image_shape() = ToProto((*dataset)->shape());
+  const auto& classes = (*dataset)->class_names();
+  response.mutable_class_names()->Add(classes.begin(), classes.end());
+  return response;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
+                                                       const v1::ListDatasetsRequest* /*request*/,
+                                                       v1::ListDatasetsResponse* response) {
+  return RunUnary(context, tasks_, response, [this]() -> absl::StatusOr<v1::ListDatasetsResponse> {
+    v1::ListDatasetsResponse answer;
+    for (const std::string& name : catalog_->Names()) {
+      *answer.add_datasets() = Describe(catalog_, name);
+    }
+    return answer;
+  });
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
+                                                     const v1::GetDatasetRequest* request,
+                                                     v1::Dataset* response) {
+  return RunUnary(context, tasks_, response, [this, request]() -> absl::StatusOr<v1::Dataset> {
+    const auto name = Find(*catalog_, request->name());
+    if (!name.ok()) return name.status();
+    return Describe(catalog_, *name);
+  });
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetImages(grpc::CallbackServerContext* context,
+                                                    const v1::GetImagesRequest* request,
+                                                    v1::GetImagesResponse* response) {
+  return RunUnary(context, tasks_, response,
+                  [this, request] { return GetImagesOf(catalog_, *request); });
+}
+
+}  // namespace atelier::rpc

@@ -1,0 +1,137 @@
+#include "server/rpc/grpc_server.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "grpc/grpc.h"
+#include "grpcpp/ext/health_check_service_server_builder_option.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/server_builder.h"
+
+namespace atelier::rpc {
+namespace {
+
+constexpr absl::string_view kUnixPrefix = "unix:";
+
+// Reflection for one server; gRPC's own way would give it to every server of the process.
+class ReflectionOption final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+  }
+};
+
+// gRPC replaces whatever socket has the name, also one that is in use.
+absl::Status CheckSocketIsFree(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen on ", kUnixPrefix, path, ": a socket's path has ",
+                     sizeof(address.sun_path) - 1, " bytes at most, this one has ", path.size()));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return absl::ErrnoToStatus(errno, "cannot make a socket");
+  const bool answered =
+      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(probe);
+  if (!answered) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("cannot listen on ", kUnixPrefix, path, ": another program listens there"));
+}
+
+// Why a TCP address cannot be listened on, which gRPC does not tell.
+std::string WhyNot(absl::string_view host_port) {
+  const std::size_t colon = host_port.rfind(':');
+  absl::string_view host = host_port.substr(0, colon);
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* addresses = nullptr;
+  const int failed =
+      getaddrinfo(std::string(host).c_str(), std::string(host_port.substr(colon + 1)).c_str(),
+                  &hints, &addresses);
+  if (failed != 0) return gai_strerror(failed);
+  const int probe = socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int reuse = 1;
+  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse));
+  const bool bound = bind(probe, addresses->ai_addr, addresses->ai_addrlen) == 0;
+  const std::string why = bound ? "the port is taken" : std::strerror(errno);
+  close(probe);
+  freeaddrinfo(addresses);
+  return why;
+}
+
+void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(options.max_receive_bytes);
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Clients that vanished without a word are noticed, and ours may look for us as often.
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  // Reflection is the only service that is not asynchronous.
+  builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  if (options.for_strangers) {
+    builder->SetOption(std::make_unique<ReflectionOption>());
+  } else {
+    builder->SetOption(std::make_unique<grpc::HealthCheckServiceServerBuilderOption>(nullptr));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
+    const Options& options, const std::vector<grpc::Service*>& services) {
+  absl::string_view path = options.address;
+  const bool is_unix = absl::ConsumePrefix(&path, kUnixPrefix);
+  if (is_unix) {
+    if (const absl::Status status = CheckSocketIsFree(std::string(path)); !status.ok()) {
+      return status;
+    }
+  }
+  grpc::EnableDefaultHealthCheckService(options.for_strangers);
+  grpc::ServerBuilder builder;
+  Configure(options, &builder);
+  int port = 0;
+  builder.AddListeningPort(options.address, options.credentials, &port);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    const std::string why =
+        is_unix ? "the folder is missing or not writable" : WhyNot(options.address);
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address, ": ", why));
+  }
+  std::string address = options.address;
+  if (!is_unix) address = absl::StrCat(address.substr(0, address.rfind(':') + 1), port);
+  return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(address), std::move(server)));
+}
+
+GrpcServer::~GrpcServer() { Shutdown(absl::ZeroDuration()); }
+
+void GrpcServer::SetServing(bool serving) {
+  if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
+}
+
+void GrpcServer::Shutdown(absl::Duration patience) {
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(patience));
+}
+
+}  // namespace atelier::rpc

@@ -1,0 +1,57 @@
+// A gRPC server on one address, with what all of ours have in common: no port shared with another
+// process, message limits, keepalive, few threads.
+#ifndef ATELIER_SERVER_RPC_GRPC_SERVER_H_
+#define ATELIER_SERVER_RPC_GRPC_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server.h"
+
+namespace atelier::rpc {
+
+// Thread-safe, SetServing and Shutdown from one thread.
+class GrpcServer {
+ public:
+  struct Options {
+    std::string address;  // `HOST:PORT`, where port 0 takes a free one, or `unix:PATH`.
+    std::shared_ptr<grpc::ServerCredentials> credentials;
+    int max_receive_bytes = 16 << 20;
+    // Adds grpc.health.v1.Health, which tells of every service and of the server as a whole, and
+    // server reflection.
+    bool for_strangers = false;
+  };
+
+  // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the
+  // cause, if it cannot listen there. A socket that a killed server left is replaced, one that
+  // somebody listens on is not.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
+      const Options& options, const std::vector<grpc::Service*>& services);
+  ~GrpcServer();
+  GrpcServer(const GrpcServer&) = delete;
+  GrpcServer& operator=(const GrpcServer&) = delete;
+
+  // As in Options, with the port that was really taken.
+  const std::string& address() const { return address_; }
+
+  // What the health service says of all services. Serving from the start.
+  void SetServing(bool serving);
+
+  // Takes no new calls, waits for those there are, cancels what is left after `patience`.
+  void Shutdown(absl::Duration patience);
+
+ private:
+  GrpcServer(std::string address, std::unique_ptr<grpc::Server> server)
+      : address_(std::move(address)), server_(std::move(server)) {}
+
+  const std::string address_;
+  const std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace atelier::rpc
+
+#endif  // ATELIER_SERVER_RPC_GRPC_SERVER_H_

@@ -1,0 +1,26 @@
+// atelier.v1.InferenceService over the classifier.
+#ifndef ATELIER_SERVER_RPC_INFERENCE_SERVICE_H_
+#define ATELIER_SERVER_RPC_INFERENCE_SERVICE_H_
+
+#include "atelier/v1/inference_service.grpc.pb.h"
+#include "server/serving/classifier.h"
+
+namespace atelier::rpc {
+
+// Thread-safe.
+class InferenceService final : public v1::InferenceService::CallbackService {
+ public:
+  // `classifier` must outlive the service.
+  explicit InferenceService(serving::Classifier* classifier) : classifier_(classifier) {}
+
+  grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
+                                     const v1::ClassifyRequest* request,
+                                     v1::ClassifyResponse* response) override;
+
+ private:
+  serving::Classifier* const classifier_;
+};
+
+}  // namespace atelier::rpc
+
+#endif  // ATELIER_SERVER_RPC_INFERENCE_SERVICE_H_

@@ -1,0 +1,144 @@
+#include "server/rpc/model_service.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/jobs/error.h"
+#include "server/jobs/page_token.h"
+#include "server/jobs/resource_names.h"
+#include "server/rpc/download_source.h"
+#include "server/rpc/stream_reactor.h"
+#include "server/rpc/unary.h"
+
+namespace atelier::rpc {
+namespace {
+
+constexpr int kDefaultPage = 100;
+constexpr int kMaxPage = 1000;
+
+// The model in `models/{model}`; a version is not allowed.
+absl::StatusOr<std::string> ParseModelAlone(const std::string& name) {
+  auto reference = jobs::ParseModelName(name);
+  if (!reference.ok()) return reference.status();
+  if (!reference->version.empty()) {
+    return jobs::InvalidField("name", absl::StrCat("'", name,
+                                                   "' names a version; a model is asked "
+                                                   "for, such as models/",
+                                                   reference->model, "."));
+  }
+  return std::move(reference->model);
+}
+
+absl::Status CheckAlias(const v1::SetAliasRequest& request) {
+  std::vector<jobs::FieldViolation> wrong;
+  if (!jobs::IsAlias(request.alias()) || request.alias() == "latest") {
+    wrong.push_back(
+        {"alias",
+         "An alias has 1 to 63 characters of a-z, 0-9 and '-', begins with a letter and "
+         "is not 'latest', which follows the newest version by itself."});
+  }
+  if (request.version() < 0) {
+    wrong.push_back({"version", absl::StrCat("The version is ", request.version(),
+                                             "; versions count from 1, 0 removes the alias.")});
+  }
+  return jobs::InvalidFields(wrong);
+}
+
+absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeDownloadSource(
+    const v1::DownloadModelRequest& request, jobs::ModelStore* models,
+    jobs::ArtifactStore* artifacts) {
+  auto reference = jobs::ParseModelName(request.name());
+  if (!reference.ok()) return reference.status();
+  if (!v1::ModelFormat_IsValid(request.format())) {
+    return jobs::InvalidField("format", absl::StrCat("There is no format ", request.format(),
+                                                     "; it must be MODEL_FORMAT_ARCHIVE (1) or "
+                                                     "MODEL_FORMAT_TORCHSCRIPT (2)."));
+  }
+  return std::make_unique<DownloadSource>(*std::move(reference), request.format(), models,
+                                          artifacts);
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* context,
+                                                   const v1::ListModelsRequest* request,
+                                                   v1::ListModelsResponse* response) {
+  return RunUnary(
+      context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::ListModelsResponse> {
+        const auto page = jobs::ResolvePageSize(request->page_size(), kDefaultPage, kMaxPage);
+        if (!page.ok()) return page.status();
+        return with_.models->ListModels(*page, request->page_token());
+      });
+}
+
+grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,
+                                                 const v1::GetModelRequest* request,
+                                                 v1::Model* response) {
+  return RunUnary(context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::Model> {
+    const auto model = ParseModelAlone(request->name());
+    if (!model.ok()) return model.status();
+    return with_.models->GetModel(*model);
+  });
+}
+
+grpc::ServerUnaryReactor* ModelService::SetAlias(grpc::CallbackServerContext* context,
+                                                 const v1::SetAliasRequest* request,
+                                                 v1::Model* response) {
+  return RunUnary(context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::Model> {
+    const auto model = ParseModelAlone(request->name());
+    if (!model.ok()) return model.status();
+    if (const absl::Status status = CheckAlias(*request); !status.ok()) return status;
+    return with_.models->SetAlias(*model, request->alias(), request->version());
+  });
+}
+
+grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteModelRequest* request,
+                                                    google::protobuf::Empty* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request]() -> absl::StatusOr<google::protobuf::Empty> {
+                    const absl::Status status = Delete(*request);
+                    if (!status.ok()) return status;
+                    return google::protobuf::Empty();
+                  });
+}
+
+absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
+  const auto reference = jobs::ParseModelName(request.name());
+  if (!reference.ok()) return reference.status();
+  std::vector<std::int64_t> versions;
+  if (reference->version.empty()) {
+    auto deleted = with_.models->DeleteModel(reference->model, request.force());
+    if (!deleted.ok()) return deleted.status();
+    versions = *std::move(deleted);
+  } else {
+    std::int64_t version = 0;
+    if (!absl::SimpleAtoi(reference->version, &version)) {
+      return jobs::InvalidField("name", absl::StrCat("'", request.name(),
+                                                     "' names an alias; a "
+                                                     "version is deleted by its number."));
+    }
+    const absl::Status status =
+        with_.models->DeleteVersion(reference->model, version, request.force());
+    if (!status.ok()) return status;
+    versions.push_back(version);
+  }
+  // The registry's word counts: files that cannot be removed now are only in the way.
+  for (const std::int64_t version : versions) {
+    if (with_.on_deleted) with_.on_deleted(reference->model, version);
+    const absl::Status removed = with_.artifacts->RemoveVersion(reference->model, version);
+    if (!removed.ok() && with_.log) with_.log(std::string(removed.message()));
+  }
+  return absl::OkStatus();
+}
+
+grpc::ServerWriteReactor<v1::DownloadChunk>* ModelService::DownloadModel(
+    grpc::CallbackServerContext* /*context*/, const v1::DownloadModelRequest* request) {
+  return StreamReactor<v1::DownloadChunk>::Start(
+      with_.streams, MakeDownloadSource(*request, with_.models, with_.artifacts));
+}
+
+}  // namespace atelier::rpc

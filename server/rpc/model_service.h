@@ -1,0 +1,57 @@
+// atelier.v1.ModelService over the model registry.
+#ifndef ATELIER_SERVER_RPC_MODEL_SERVICE_H_
+#define ATELIER_SERVER_RPC_MODEL_SERVICE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "atelier/v1/model_service.grpc.pb.h"
+#include "server/jobs/artifact_store.h"
+#include "server/jobs/model_store.h"
+#include "server/jobs/task_queue.h"
+#include "server/rpc/stream_set.h"
+
+namespace atelier::rpc {
+
+// Thread-safe.
+class ModelService final : public v1::ModelService::CallbackService {
+ public:
+  // All must outlive the service.
+  struct Dependencies {
+    jobs::ModelStore* models;
+    jobs::ArtifactStore* artifacts;
+    jobs::TaskQueue* tasks;
+    StreamSet* streams;
+    // Told of each version that was deleted, so that it leaves memory. May be empty.
+    std::function<void(const std::string& model, std::int64_t version)> on_deleted;
+    // Told one sentence about each failure that changes no answer. May be empty.
+    std::function<void(const std::string& sentence)> log;
+  };
+
+  explicit ModelService(Dependencies dependencies) : with_(std::move(dependencies)) {}
+
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
+                                       const v1::ListModelsRequest* request,
+                                       v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
+                                     const v1::GetModelRequest* request,
+                                     v1::Model* response) override;
+  grpc::ServerUnaryReactor* SetAlias(grpc::CallbackServerContext* context,
+                                     const v1::SetAliasRequest* request,
+                                     v1::Model* response) override;
+  grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context,
+                                        const v1::DeleteModelRequest* request,
+                                        google::protobuf::Empty* response) override;
+  grpc::ServerWriteReactor<v1::DownloadChunk>* DownloadModel(
+      grpc::CallbackServerContext* context, const v1::DownloadModelRequest* request) override;
+
+ private:
+  absl::Status Delete(const v1::DeleteModelRequest& request);
+
+  const Dependencies with_;
+};
+
+}  // namespace atelier::rpc
+
+#endif  // ATELIER_SERVER_RPC_MODEL_SERVICE_H_

@@ -1,0 +1,30 @@
+// The model registry as serving wants to see it.
+#ifndef ATELIER_SERVER_RPC_REGISTRY_VERSIONS_H_
+#define ATELIER_SERVER_RPC_REGISTRY_VERSIONS_H_
+
+#include <string>
+
+#include "server/jobs/artifact_store.h"
+#include "server/jobs/model_store.h"
+#include "server/serving/version_source.h"
+
+namespace atelier::rpc {
+
+// Thread-safe.
+class RegistryVersions final : public serving::VersionSource {
+ public:
+  // Both must live as long.
+  RegistryVersions(jobs::ModelStore* models, jobs::ArtifactStore* artifacts)
+      : models_(models), artifacts_(artifacts) {}
+
+  absl::StatusOr<serving::Version> Resolve(const std::string& model,
+                                           const std::string& reference) override;
+
+ private:
+  jobs::ModelStore* const models_;
+  jobs::ArtifactStore* const artifacts_;
+};
+
+}  // namespace atelier::rpc
+
+#endif  // ATELIER_SERVER_RPC_REGISTRY_VERSIONS_H_

@@ -1,0 +1,60 @@
+// atelier.v1.TrainingService over the job controller.
+#ifndef ATELIER_SERVER_RPC_TRAINING_SERVICE_H_
+#define ATELIER_SERVER_RPC_TRAINING_SERVICE_H_
+
+#include "atelier/v1/training_service.grpc.pb.h"
+#include "server/jobs/artifact_store.h"
+#include "server/jobs/event_log.h"
+#include "server/jobs/job_controller.h"
+#include "server/jobs/task_queue.h"
+#include "server/rpc/stream_set.h"
+
+namespace atelier::rpc {
+
+// Thread-safe.
+class TrainingService final : public v1::TrainingService::CallbackService {
+ public:
+  // All must outlive the service.
+  struct Dependencies {
+    jobs::JobController* controller;
+    jobs::EventLog* events;
+    jobs::ArtifactStore* artifacts;
+    jobs::TaskQueue* tasks;
+    StreamSet* streams;
+  };
+
+  explicit TrainingService(Dependencies dependencies) : with_(dependencies) {}
+
+  grpc::ServerUnaryReactor* StartTraining(grpc::CallbackServerContext* context,
+                                          const v1::StartTrainingRequest* request,
+                                          v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
+                                   const v1::GetJobRequest* request,
+                                   v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
+                                     const v1::ListJobsRequest* request,
+                                     v1::ListJobsResponse* response) override;
+  grpc::ServerUnaryReactor* StopJob(grpc::CallbackServerContext* context,
+                                    const v1::StopJobRequest* request,
+                                    v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context,
+                                      const v1::DeleteJobRequest* request,
+                                      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* GetConfusionMatrix(grpc::CallbackServerContext* context,
+                                               const v1::GetConfusionMatrixRequest* request,
+                                               v1::ConfusionMatrix* response) override;
+  grpc::ServerUnaryReactor* GetPredictions(grpc::CallbackServerContext* context,
+                                           const v1::GetPredictionsRequest* request,
+                                           v1::GetPredictionsResponse* response) override;
+  grpc::ServerWriteReactor<v1::JobEvent>* StreamMetrics(
+      grpc::CallbackServerContext* context, const v1::StreamMetricsRequest* request) override;
+  grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(grpc::CallbackServerContext* context,
+                                                     const v1::StreamLogsRequest* request) override;
+
+ private:
+  const Dependencies with_;
+};
+
+}  // namespace atelier::rpc
+
+#endif  // ATELIER_SERVER_RPC_TRAINING_SERVICE_H_

@@ -1,0 +1,35 @@
+// How a unary call leaves gRPC's thread: its handler hands over a function, which runs on a task
+// queue's thread, where it may wait for locks and the disk.
+#ifndef ATELIER_SERVER_RPC_UNARY_H_
+#define ATELIER_SERVER_RPC_UNARY_H_
+
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/jobs/task_queue.h"
+#include "server/rpc/status.h"
+
+namespace atelier::rpc {
+
+// Runs `function`, which takes nothing and answers with absl::StatusOr<Response>, and finishes the
+// call with what it answered. A call that was cancelled meanwhile is not computed; one that finds
+// the queue full is answered at once. The request outlives the function, gRPC keeps it until then.
+template <typename Response, typename Function>
+grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, jobs::TaskQueue* tasks,
+                                   Response* response, Function function) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool added = tasks->TryAdd([context, reactor, response, function = std::move(function)] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    absl::StatusOr<Response> answer = function();
+    if (!answer.ok()) return reactor->Finish(ToGrpcStatus(answer.status()));
+    *response = *std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  if (!added) reactor->Finish(ToGrpcStatus(ServerBusy()));
+  return reactor;
+}
+
+}  // namespace atelier::rpc
+
+#endif  // ATELIER_SERVER_RPC_UNARY_H_

@@ -1,0 +1,60 @@
+// The images of a request in the forms they may come in, checked and made into what a network
+// takes. Thread-safe: free functions.
+#ifndef ATELIER_SERVER_SERVING_IMAGE_INPUT_H_
+#define ATELIER_SERVER_SERVING_IMAGE_INPUT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "models/architecture.h"
+#include "models/image_codec.h"
+#include "server/serving/engine.h"
+
+namespace atelier::serving {
+
+// PNG or JPEG files, one image each.
+struct EncodedImages {
+  std::vector<absl::Span<const char>> files;
+};
+// Bytes 0 to 255, N×C×H×W.
+struct RawImages {
+  absl::Span<const std::uint8_t> pixels;
+};
+// Numbers 0 to 1, N×C×H×W.
+struct FloatImages {
+  absl::Span<const float> pixels;
+};
+
+// Views of memory that is the caller's.
+using ImageInput = std::variant<EncodedImages, RawImages, FloatImages>;
+
+struct InputLimits {
+  std::size_t max_images = 4096;
+  std::size_t max_files = 256;
+  models::DecodeLimits decode = {.max_bytes = std::int64_t{10} << 20, .max_pixels = 16'000'000};
+};
+
+// Images that a network of a known shape can take.
+struct CheckedImages {
+  Pixels pixels;  // Of the request, or of `decoded`.
+  std::size_t count = 0;
+  std::vector<std::uint8_t> decoded;
+};
+
+// Bytes that the images take where they are.
+std::size_t SizeInBytes(const ImageInput& input);
+
+// Decodes, converts and checks. InputError naming `encoded.files`, `encoded.files[i]`, `raw.pixels`
+// or `floats.pixels` for: no image or too many, a size that is no multiple of an image's, a file
+// that is too large, damaged, of another format or another size, a number that is not from 0 to 1.
+absl::StatusOr<CheckedImages> CheckImages(const ImageInput& input, const models::ImageShape& shape,
+                                          const InputLimits& limits);
+
+}  // namespace atelier::serving
+
+#endif  // ATELIER_SERVER_SERVING_IMAGE_INPUT_H_
