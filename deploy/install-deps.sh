@@ -16,8 +16,9 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  clang clang-format clang-tidy python3-grpcio python3-numpy python3-pil python3-protobuf
-  python3-pytest python3-torch
+  clang clang-format clang-tidy docker-compose mandoc mmdebstrap prometheus prometheus-node-exporter
+  python3-grpcio python3-numpy python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
+  shellcheck
 )
 
 packages=("${build[@]}")
