@@ -1,6 +1,5 @@
 #include "server/serving/engine.h"
 
-#include <algorithm>
 #include <fstream>
 #include <utility>
 
@@ -12,9 +11,9 @@
 namespace atelier::serving {
 namespace {
 
-// Sizes that are computed at once, largest first: the network is warm for these alone, and the
-// first run at any other size would compile for up to seconds.
-constexpr std::int64_t kBatchSizes[] = {32, 8, 1};
+// Images that are computed at once: enough to keep a core busy, few enough that their feature maps
+// stay in its cache.
+constexpr std::size_t kBatch = 32;
 
 class PredictorEngine final : public Engine {
  public:
@@ -31,19 +30,12 @@ class PredictorEngine final : public Engine {
  private:
   template <typename Number>
   absl::StatusOr<std::vector<float>> ClassifyInBatches(absl::Span<const Number> pixels) const {
-    const std::int64_t image = input_shape().size();
+    const std::size_t batch = kBatch * static_cast<std::size_t>(input_shape().size());
     std::vector<float> probabilities;
-    while (!pixels.empty()) {
-      const std::int64_t left = static_cast<std::int64_t>(pixels.size()) / image;
-      const std::int64_t* batch = std::find_if(std::begin(kBatchSizes), std::end(kBatchSizes),
-                                               [left](std::int64_t size) { return size <= left; });
-      if (batch == std::end(kBatchSizes))
-        return absl::InternalError("Less than one image is left.");
-      const auto count = static_cast<std::size_t>(*batch * image);
-      auto part = predictor_->Classify(pixels.subspan(0, count));
+    for (std::size_t begin = 0; begin < pixels.size(); begin += batch) {
+      auto part = predictor_->Classify(pixels.subspan(begin, batch));
       if (!part.ok()) return part.status();
       probabilities.insert(probabilities.end(), part->begin(), part->end());
-      pixels.remove_prefix(count);
     }
     return probabilities;
   }
@@ -78,9 +70,7 @@ absl::StatusOr<std::shared_ptr<const Engine>> LoadEngine(const Version& version)
         absl::StrCat(version.archive_path, " is not the archive that was stored: its SHA-256 is ",
                      *sha256, ", stored was ", version.sha256, "."));
   }
-  models::Predictor::Options options;
-  options.warm_batch_sizes.assign(std::rbegin(kBatchSizes), std::rend(kBatchSizes));
-  auto predictor = models::Predictor::Load(version.archive_path, options);
+  auto predictor = models::Predictor::Load(version.archive_path);
   if (!predictor.ok()) return absl::UnavailableError(predictor.status().message());
   return std::make_shared<const PredictorEngine>(*std::move(predictor));
 }

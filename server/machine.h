@@ -1,0 +1,21 @@
+// What this process may use of the machine. Thread-safe: free functions.
+#ifndef ATELIER_SERVER_MACHINE_H_
+#define ATELIER_SERVER_MACHINE_H_
+
+#include <cstdint>
+
+namespace atelier::server {
+
+// Processors this process may run on, by its affinity and its container's quota (rounded up); at
+// least 1.
+int UsableCores();
+
+// Memory in bytes, by the machine and its container's limit; 0 if that cannot be told.
+std::int64_t UsableMemory();
+
+// Lets this process open as many files as the system allows it.
+void RaiseFileLimit();
+
+}  // namespace atelier::server
+
+#endif  // ATELIER_SERVER_MACHINE_H_

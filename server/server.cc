@@ -1,0 +1,248 @@
+#include "server/server.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "models/architecture.h"
+#include "models/training_options.h"
+#include "server/jobs/event_log.h"
+#include "server/jobs/job_controller.h"
+#include "server/jobs/job_driver.h"
+#include "server/jobs/spec_resolver.h"
+#include "server/jobs/system_clock.h"
+#include "server/jobs/task_queue.h"
+#include "server/launch/process_executor.h"
+#include "server/launch/session_host.h"
+#include "server/launch/worker_service.h"
+#include "server/machine.h"
+#include "server/metrics/metrics_page.h"
+#include "server/rpc/catalog_facts.h"
+#include "server/rpc/dataset_service.h"
+#include "server/rpc/grpc_server.h"
+#include "server/rpc/inference_service.h"
+#include "server/rpc/model_service.h"
+#include "server/rpc/registry_versions.h"
+#include "server/rpc/status.h"
+#include "server/rpc/stream_set.h"
+#include "server/rpc/training_service.h"
+#include "server/serving/classifier.h"
+#include "server/serving/dataset_catalog.h"
+#include "server/store/data_directory.h"
+#include "server/store/folder_artifact_store.h"
+#include "server/store/sqlite_store.h"
+#include "spdlog/spdlog.h"
+
+namespace atelier::server {
+namespace {
+
+// What calls get to end by themselves once the server stops.
+constexpr absl::Duration kCallPatience = absl::Seconds(2);
+// What a killed worker's end takes to be noticed and stored.
+constexpr absl::Duration kKillPatience = absl::Seconds(5);
+
+void Warn(const std::string& sentence) { spdlog::warn("{}", sentence); }
+
+jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
+  jobs::SpecResolver::Options resolver;
+  resolver.presets = models::PresetNames();
+  resolver.max_cores = options.workers * options.threads_per_worker;
+  resolver.default_cores = options.threads_per_worker;
+  resolver.machine_memory_bytes = UsableMemory();
+  resolver.bfloat16 = models::Bfloat16Supported();
+  resolver.automatic_precision = models::AutoPrecision() == models::Precision::kBfloat16
+                                     ? v1::PRECISION_BFLOAT16
+                                     : v1::PRECISION_FLOAT32;
+  resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
+  return resolver;
+}
+
+}  // namespace
+
+// In the order in which they are made; they go in the opposite one.
+struct Server::Parts {
+  ServerOptions options;
+
+  std::unique_ptr<store::DataDirectory> data_directory;
+  std::unique_ptr<store::SqliteStore> store;
+  std::unique_ptr<store::FolderArtifactStore> artifacts;
+  std::unique_ptr<metrics::MetricsPage> metrics_page;
+
+  // Jobs and their workers.
+  std::unique_ptr<serving::DatasetCatalog> catalog;
+  std::unique_ptr<rpc::CatalogFacts> catalog_facts;
+  std::unique_ptr<jobs::SpecResolver> resolver;
+  std::unique_ptr<jobs::EventLog> events;
+  jobs::SystemClock clock;
+  std::unique_ptr<launch::ProcessExecutor> executor;
+  std::unique_ptr<jobs::JobController> controller;
+  std::unique_ptr<launch::ControllerSessionHost> session_host;
+  std::unique_ptr<launch::WorkerService> worker_service;
+  std::unique_ptr<jobs::TaskQueue> session_tasks;
+  std::unique_ptr<rpc::GrpcServer> worker_server;
+
+  // Clients.
+  std::unique_ptr<rpc::RegistryVersions> versions;
+  std::unique_ptr<serving::Classifier> classifier;
+  std::unique_ptr<jobs::TaskQueue> tasks;
+  std::unique_ptr<rpc::StreamSet> streams;
+  std::unique_ptr<rpc::TrainingService> training_service;
+  std::unique_ptr<rpc::DatasetService> dataset_service;
+  std::unique_ptr<rpc::ModelService> model_service;
+  std::unique_ptr<rpc::InferenceService> inference_service;
+  std::unique_ptr<rpc::GrpcServer> public_server;
+
+  std::unique_ptr<jobs::JobDriver> driver;
+
+  absl::Status OpenData();
+  absl::Status StartMetrics();
+  absl::Status StartJobs();
+  absl::Status ServeWorkers();
+  absl::Status ServeClients();
+};
+
+absl::Status Server::Parts::OpenData() {
+  auto directory = store::DataDirectory::Open(options.data_dir);
+  if (!directory.ok()) return directory.status();
+  data_directory = *std::move(directory);
+  auto database = store::SqliteStore::Open(data_directory->database_path());
+  if (!database.ok()) return database.status();
+  store = *std::move(database);
+  artifacts = std::make_unique<store::FolderArtifactStore>(data_directory->path());
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::StartMetrics() {
+  metrics::MetricsPage::Options page;
+  page.host = options.metrics_listen.host;
+  page.port = options.metrics_listen.port;
+  page.version = ATELIER_VERSION;
+  page.libtorch_version = ATELIER_LIBTORCH_VERSION;
+  auto started = metrics::MetricsPage::Start(page);
+  if (!started.ok()) return started.status();
+  metrics_page = *std::move(started);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::StartJobs() {
+  catalog = std::make_unique<serving::DatasetCatalog>(options.datasets);
+  catalog_facts = std::make_unique<rpc::CatalogFacts>(catalog.get());
+  resolver = std::make_unique<jobs::SpecResolver>(ResolverOptions(options), catalog_facts.get());
+  events = std::make_unique<jobs::EventLog>(jobs::EventLog::Options(), store.get());
+  launch::ProcessExecutor::Options launching;
+  launching.worker_binary = options.worker_binary;
+  auto processes = launch::ProcessExecutor::Create(launching);
+  if (!processes.ok()) return processes.status();
+  executor = *std::move(processes);
+  executor->SetServerAddress(options.worker_listen.ToString());
+  jobs::JobController::Options controlling;
+  controlling.total_cores = options.workers * options.threads_per_worker;
+  controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
+  controlling.lease = options.lease;
+  controlling.log = &Warn;
+  auto created = jobs::JobController::Create(controlling, {.clock = &clock,
+                                                           .jobs = store.get(),
+                                                           .models = store.get(),
+                                                           .artifacts = artifacts.get(),
+                                                           .datasets = catalog_facts.get(),
+                                                           .executor = executor.get(),
+                                                           .resolver = resolver.get(),
+                                                           .events = events.get()});
+  if (!created.ok()) return created.status();
+  controller = *std::move(created);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::ServeWorkers() {
+  session_host = std::make_unique<launch::ControllerSessionHost>(controller.get());
+  // The service refers to its queue, but the queue's last tasks to the service's host.
+  session_tasks = std::make_unique<jobs::TaskQueue>(
+      jobs::TaskQueue::Options{.name = "session", .threads = 2, .capacity = 10'000});
+  worker_service = std::make_unique<launch::WorkerService>(session_host.get(), session_tasks.get());
+  auto server = rpc::GrpcServer::Start({.address = options.worker_listen.ToString(),
+                                        .credentials = grpc::InsecureServerCredentials(),
+                                        .max_receive_bytes = launch::kMaxWorkerMessageBytes,
+                                        .for_strangers = false},
+                                       {worker_service.get()});
+  if (!server.ok()) return server.status();
+  worker_server = *std::move(server);
+  const std::string& socket = options.worker_listen.socket;
+  if (!socket.empty()) chmod(socket.c_str(), S_IRUSR | S_IWUSR);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::ServeClients() {
+  versions = std::make_unique<rpc::RegistryVersions>(store.get(), artifacts.get());
+  serving::Classifier::Options classifying;
+  classifying.threads = options.serving_threads;
+  classifier = std::make_unique<serving::Classifier>(classifying, versions.get());
+  tasks = std::make_unique<jobs::TaskQueue>(
+      jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
+  streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options());
+  training_service = std::make_unique<rpc::TrainingService>(
+      rpc::TrainingService::Dependencies{.controller = controller.get(),
+                                         .events = events.get(),
+                                         .artifacts = artifacts.get(),
+                                         .tasks = tasks.get(),
+                                         .streams = streams.get()});
+  dataset_service = std::make_unique<rpc::DatasetService>(catalog.get(), tasks.get());
+  model_service = std::make_unique<rpc::ModelService>(rpc::ModelService::Dependencies{
+      .models = store.get(),
+      .artifacts = artifacts.get(),
+      .tasks = tasks.get(),
+      .streams = streams.get(),
+      .on_deleted = [this](const std::string& model,
+                           std::int64_t version) { classifier->Forget(model, version); },
+      .log = &Warn});
+  inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
+  auto server = rpc::GrpcServer::Start({.address = options.listen.ToString(),
+                                        .credentials = grpc::InsecureServerCredentials(),
+                                        .for_strangers = true},
+                                       {training_service.get(), dataset_service.get(),
+                                        model_service.get(), inference_service.get()});
+  if (!server.ok()) return server.status();
+  public_server = *std::move(server);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  auto parts = std::make_unique<Parts>();
+  parts->options = options;
+  absl::Status status = parts->OpenData();
+  if (status.ok()) status = parts->StartMetrics();
+  if (status.ok()) status = parts->StartJobs();
+  if (status.ok()) status = parts->ServeWorkers();
+  if (status.ok()) status = parts->ServeClients();
+  if (!status.ok()) return status;
+  // Only now, so that a server that cannot listen starts no worker.
+  parts->driver = std::make_unique<jobs::JobDriver>(parts->controller.get());
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() = default;
+
+std::string Server::address() const { return parts_->public_server->address(); }
+
+std::string Server::metrics_address() const {
+  return absl::StrCat(parts_->options.metrics_listen.host, ":", parts_->metrics_page->port());
+}
+
+void Server::Stop() {
+  parts_->public_server->SetServing(false);
+  parts_->controller->BeginShutdown();
+  if (!parts_->controller->AwaitSuspended(parts_->options.shutdown_grace)) {
+    spdlog::warn("Workers that wrote no checkpoint within the grace of {} are killed.",
+                 absl::FormatDuration(parts_->options.shutdown_grace));
+    parts_->controller->KillRemaining();
+    parts_->controller->AwaitSuspended(kKillPatience);
+  }
+  parts_->streams->EndAll(rpc::ServerStopping());
+  parts_->public_server->Shutdown(kCallPatience);
+  parts_->worker_server->Shutdown(kCallPatience);
+}
+
+}  // namespace atelier::server

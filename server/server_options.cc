@@ -1,0 +1,149 @@
+#include "server/server_options.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/resource_names.h"
+#include "server/machine.h"
+
+namespace atelier::server {
+namespace {
+
+constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
+constexpr std::size_t kMaxDatasetName = 63;
+
+absl::Status Wrong(absl::string_view flag, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", what, "."));
+}
+
+absl::Status CheckRange(absl::string_view flag, std::int64_t value, std::int64_t low,
+                        std::int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return Wrong(flag, absl::StrCat("it is ", value, ", but must be ", low, " to ", high));
+}
+
+absl::Status CheckRange(absl::string_view flag, absl::Duration value, absl::Duration low,
+                        absl::Duration high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return Wrong(flag, absl::StrCat("it is ", absl::FormatDuration(value), ", but must be ",
+                                  absl::FormatDuration(low), " to ", absl::FormatDuration(high)));
+}
+
+absl::StatusOr<std::string> DataDirectoryOf(const ServerFlags& flags) {
+  std::filesystem::path path = flags.data_dir;
+  const char* const data_home = std::getenv("XDG_DATA_HOME");
+  const char* const home = std::getenv("HOME");
+  if (path.empty() && data_home != nullptr && data_home[0] == '/') {
+    path = std::filesystem::path(data_home) / "atelier";
+  } else if (path.empty() && home != nullptr && home[0] == '/') {
+    path = std::filesystem::path(home) / ".local/share/atelier";
+  }
+  if (path.empty()) return Wrong("data_dir", "there is no home directory; name a folder");
+  std::error_code error;
+  path = std::filesystem::absolute(path, error);
+  if (error) return Wrong("data_dir", absl::StrCat(path.string(), ": ", error.message()));
+  return path.lexically_normal().string();
+}
+
+absl::StatusOr<ListenAddress> ParseFlag(absl::string_view flag, const std::string& text) {
+  auto address = ListenAddress::Parse(text);
+  if (!address.ok()) return Wrong(flag, address.status().message());
+  return address;
+}
+
+absl::Status CheckExposure(absl::string_view flag, const ListenAddress& address,
+                           const ServerFlags& flags) {
+  if (address.IsLocal() || flags.allow_insecure) return absl::OkStatus();
+  return Wrong(flag, absl::StrCat(address.ToString(),
+                                  " can be reached from other machines, where everyone could use "
+                                  "this server; say --allow_insecure if that is what you want"));
+}
+
+absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
+  auto listen = ParseFlag("listen", flags.listen);
+  if (!listen.ok()) return listen.status();
+  options->listen = *std::move(listen);
+  auto metrics = ParseFlag("metrics_listen", flags.metrics_listen);
+  if (!metrics.ok()) return metrics.status();
+  if (!metrics->socket.empty()) return Wrong("metrics_listen", "it must be HOST:PORT");
+  options->metrics_listen = *std::move(metrics);
+  const std::string worker_listen = flags.worker_listen.empty()
+                                        ? absl::StrCat("unix:", options->data_dir, "/worker.sock")
+                                        : flags.worker_listen;
+  auto worker = ParseFlag("worker_listen", worker_listen);
+  if (!worker.ok()) return worker.status();
+  if (worker->socket.empty() && worker->port == 0) {
+    return Wrong("worker_listen",
+                 "port 0 would be another one after a restart, and workers dial the old one; name "
+                 "a port");
+  }
+  options->worker_listen = *std::move(worker);
+  absl::Status status = CheckExposure("listen", options->listen, flags);
+  status.Update(CheckExposure("worker_listen", options->worker_listen, flags));
+  return status;
+}
+
+absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
+  for (const std::string& entry : flags.datasets) {
+    const std::size_t equals = entry.find('=');
+    const std::string name = entry.substr(0, equals);
+    if (equals == std::string::npos || equals + 1 == entry.size() ||
+        !jobs::IsSlug(name, kMaxDatasetName)) {
+      return Wrong("datasets", absl::StrCat("'", entry,
+                                            "' must be NAME=DIR, the name of a-z, 0-9 and '-', "
+                                            "such as kmnist=/srv/kmnist"));
+    }
+    std::error_code error;
+    const auto folder = std::filesystem::absolute(entry.substr(equals + 1), error);
+    if (error) return Wrong("datasets", absl::StrCat(entry, ": ", error.message()));
+    if (!options->datasets.emplace(name, folder.lexically_normal().string()).second) {
+      return Wrong("datasets", absl::StrCat("'", name, "' is given twice"));
+    }
+  }
+  std::error_code error;
+  if (std::filesystem::is_directory(kFashionMnist, error)) {
+    options->datasets.emplace("fashion-mnist", kFashionMnist);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
+  const int cores = UsableCores();
+  absl::Status status = CheckRange("workers", flags.workers, 1, 1024);
+  status.Update(CheckRange("threads_per_worker", flags.threads_per_worker, 0, 1024));
+  status.Update(CheckRange("serving_threads", flags.serving_threads, 0, 1024));
+  status.Update(CheckRange("max_queued_jobs", flags.max_queued_jobs, 1, 100'000));
+  status.Update(CheckRange("lease", flags.lease, absl::Seconds(1), absl::Hours(24)));
+  status.Update(
+      CheckRange("shutdown_grace", flags.shutdown_grace, absl::ZeroDuration(), absl::Hours(1)));
+  if (!status.ok()) return status;
+  options->workers = flags.workers;
+  options->threads_per_worker =
+      flags.threads_per_worker > 0 ? flags.threads_per_worker : std::max(1, cores / flags.workers);
+  options->serving_threads = flags.serving_threads > 0 ? flags.serving_threads : cores;
+  options->max_queued_jobs = flags.max_queued_jobs;
+  options->lease = flags.lease;
+  options->shutdown_grace = flags.shutdown_grace;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
+  ServerOptions options;
+  auto data_dir = DataDirectoryOf(flags);
+  if (!data_dir.ok()) return data_dir.status();
+  options.data_dir = *std::move(data_dir);
+  options.worker_binary = flags.worker_binary;
+  absl::Status status = ReadAddresses(flags, &options);
+  if (status.ok()) status = ReadDatasets(flags, &options);
+  if (status.ok()) status = ReadNumbers(flags, &options);
+  if (!status.ok()) return status;
+  return options;
+}
+
+}  // namespace atelier::server

@@ -1,0 +1,55 @@
+// What a server is told: the flags of atelierd as plain data, checked. Values; thread-safe.
+#ifndef ATELIER_SERVER_SERVER_OPTIONS_H_
+#define ATELIER_SERVER_SERVER_OPTIONS_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/listen_address.h"
+
+namespace atelier::server {
+
+// As the flags give it; a field's flag has its name. What is empty or 0 takes its default in
+// ServerOptions::Create.
+struct ServerFlags {
+  std::string listen;
+  std::string metrics_listen;
+  std::string worker_listen;          // Default: a socket in the data directory.
+  std::string data_dir;               // Default: $XDG_DATA_HOME/atelier or ~/.local/share/atelier.
+  std::vector<std::string> datasets;  // NAME=DIR each.
+  int workers = 1;
+  int threads_per_worker = 0;  // Default: the usable cores over the workers.
+  int serving_threads = 0;     // Default: the usable cores.
+  int max_queued_jobs = 1000;
+  absl::Duration lease = absl::Seconds(30);
+  absl::Duration shutdown_grace = absl::Seconds(30);
+  std::string worker_binary;  // Default: atelier-worker beside atelierd.
+  bool allow_insecure = false;
+};
+
+struct ServerOptions {
+  ListenAddress listen;
+  ListenAddress metrics_listen;
+  ListenAddress worker_listen;                  // Where workers dial, also after a restart.
+  std::string data_dir;                         // Absolute.
+  std::map<std::string, std::string> datasets;  // Absolute folders by name.
+  int workers = 1;
+  int threads_per_worker = 1;
+  int serving_threads = 1;
+  int max_queued_jobs = 1000;
+  absl::Duration lease;
+  absl::Duration shutdown_grace;
+  std::string worker_binary;  // Empty for the one beside atelierd.
+
+  // Checks the flags and fills in what was left out. INVALID_ARGUMENT with one sentence that names
+  // the first wrong flag. Debian's Fashion-MNIST is added where it is installed.
+  static absl::StatusOr<ServerOptions> Create(const ServerFlags& flags);
+};
+
+}  // namespace atelier::server
+
+#endif  // ATELIER_SERVER_SERVER_OPTIONS_H_
