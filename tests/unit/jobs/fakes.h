@@ -1,0 +1,301 @@
+// What the controller works with, as tests want it: a clock that is set, processes that are names,
+// links that remember, files that are entries in a list.
+#ifndef ATELIER_TESTS_UNIT_JOBS_FAKES_H_
+#define ATELIER_TESTS_UNIT_JOBS_FAKES_H_
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/artifact_store.h"
+#include "server/jobs/clock.h"
+#include "server/jobs/dataset_source.h"
+#include "server/jobs/error.h"
+#include "server/jobs/executor.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/mutex.h"
+#include "server/jobs/worker_link.h"
+
+namespace atelier::jobs {
+
+// Thread-safe.
+class FakeClock final : public Clock {
+ public:
+  absl::Time Now() const override {
+    MutexLock lock(&mutex_);
+    return absl::FromUnixSeconds(1'700'000'000) + elapsed_;
+  }
+  absl::Duration Elapsed() const override {
+    MutexLock lock(&mutex_);
+    return elapsed_;
+  }
+  void Advance(absl::Duration duration) {
+    MutexLock lock(&mutex_);
+    elapsed_ += duration;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  absl::Duration elapsed_ ABSL_GUARDED_BY(mutex_) = absl::Seconds(1);
+};
+
+// Processes are handles "process-N"; they end when the test says so. Thread-safe.
+class FakeExecutor final : public Executor {
+ public:
+  void SetExitCallback(ExitCallback callback) override {
+    MutexLock lock(&mutex_);
+    callback_ = std::move(callback);
+  }
+
+  absl::StatusOr<std::string> Launch(const LaunchRequest& request) override {
+    std::function<void()> during;
+    std::string handle;
+    {
+      MutexLock lock(&mutex_);
+      if (!launch_error_.ok()) return std::exchange(launch_error_, absl::OkStatus());
+      handle = absl::StrCat("process-", ++launched_);
+      alive_.insert(handle);
+      launches_.push_back(request);
+      during = std::exchange(during_launch_, nullptr);
+    }
+    if (during) during();
+    return handle;
+  }
+
+  absl::Status Adopt(const std::string& handle) override {
+    MutexLock lock(&mutex_);
+    if (alive_.contains(handle)) return absl::OkStatus();
+    return absl::NotFoundError("no such process");
+  }
+
+  void Kill(const std::string& handle) override {
+    MutexLock lock(&mutex_);
+    killed_.insert(handle);
+  }
+
+  // The process ends by itself, or because it was killed.
+  void Exit(const std::string& handle, const std::string& how) {
+    ExitCallback callback;
+    {
+      MutexLock lock(&mutex_);
+      alive_.erase(handle);
+      callback = callback_;
+    }
+    callback(handle, how);
+  }
+
+  // The process ends while nobody watches: the server is down.
+  void ExitUnseen(const std::string& handle) {
+    MutexLock lock(&mutex_);
+    alive_.erase(handle);
+  }
+
+  void FailNextLaunch(absl::Status error) {
+    MutexLock lock(&mutex_);
+    launch_error_ = std::move(error);
+  }
+
+  // Called by the next Launch, before it returns.
+  void DuringNextLaunch(std::function<void()> call) {
+    MutexLock lock(&mutex_);
+    during_launch_ = std::move(call);
+  }
+
+  std::vector<LaunchRequest> launches() const {
+    MutexLock lock(&mutex_);
+    return launches_;
+  }
+  bool killed(const std::string& handle) const {
+    MutexLock lock(&mutex_);
+    return killed_.contains(handle);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  ExitCallback callback_ ABSL_GUARDED_BY(mutex_);
+  int launched_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<std::string> alive_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> killed_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LaunchRequest> launches_ ABSL_GUARDED_BY(mutex_);
+  absl::Status launch_error_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> during_launch_ ABSL_GUARDED_BY(mutex_);
+};
+
+class FakeDatasets final : public DatasetSource {
+ public:
+  FakeDatasets() {
+    DatasetFacts facts;
+    facts.class_count = 10;
+    facts.training_images = 60'000;
+    Add("fashion-mnist", facts);
+  }
+  void Add(const std::string& name, DatasetFacts facts) { facts_[name] = std::move(facts); }
+  void Remove(const std::string& name) { facts_.erase(name); }
+
+  std::vector<std::string> Names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, facts] : facts_) names.push_back(name);
+    return names;
+  }
+  std::optional<std::string> Directory(absl::string_view name) const override {
+    if (!facts_.contains(std::string(name))) return std::nullopt;
+    return absl::StrCat("/data/", name);
+  }
+  std::optional<DatasetFacts> Describe(absl::string_view name) override {
+    const auto facts = facts_.find(std::string(name));
+    if (facts == facts_.end()) return std::nullopt;
+    return facts->second;
+  }
+
+ private:
+  std::map<std::string, DatasetFacts> facts_;
+};
+
+// Remembers what was done; Publish can be made to fail or to call back. Thread-safe.
+class FakeArtifacts final : public ArtifactStore {
+ public:
+  std::string AttemptDir(absl::string_view job_id, int attempt) const override {
+    return absl::StrCat("/artifacts/", job_id, "/", attempt);
+  }
+  std::string LogPath(absl::string_view job_id, int attempt) const override {
+    return AttemptDir(job_id, attempt) + "/worker.log";
+  }
+  std::string ArchivePath(absl::string_view model, std::int64_t version) const override {
+    return absl::StrCat("/artifacts/", model, "/", version);
+  }
+  absl::Status Publish(const Publication& publication) override {
+    std::function<absl::Status()> hook;
+    {
+      MutexLock lock(&mutex_);
+      done_.push_back(absl::StrCat("publish ", publication.job_id, " as ", publication.model, "@",
+                                   publication.version));
+      hook = on_publish_;
+    }
+    return hook ? hook() : absl::OkStatus();
+  }
+  absl::Status FreeJob(absl::string_view job_id) override { return Note("free ", job_id); }
+  absl::Status RemoveJob(absl::string_view job_id) override { return Note("remove ", job_id); }
+  absl::Status RemoveVersion(absl::string_view model, std::int64_t version) override {
+    return Note("remove ", absl::StrCat(model, "@", version));
+  }
+
+  void OnPublish(std::function<absl::Status()> hook) {
+    MutexLock lock(&mutex_);
+    on_publish_ = std::move(hook);
+  }
+  bool Did(const std::string& what) const {
+    MutexLock lock(&mutex_);
+    return std::count(done_.begin(), done_.end(), what) > 0;
+  }
+
+ private:
+  absl::Status Note(absl::string_view verb, absl::string_view what) {
+    MutexLock lock(&mutex_);
+    done_.push_back(absl::StrCat(verb, what));
+    return absl::OkStatus();
+  }
+
+  mutable Mutex mutex_;
+  std::vector<std::string> done_ ABSL_GUARDED_BY(mutex_);
+  std::function<absl::Status()> on_publish_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A worker's connection. Thread-safe.
+class FakeLink final : public WorkerLink {
+ public:
+  void Stop() override {
+    MutexLock lock(&mutex_);
+    stopped_ = true;
+  }
+  void Suspend() override {
+    MutexLock lock(&mutex_);
+    suspended_ = true;
+  }
+  void Close(const absl::Status& status) override {
+    MutexLock lock(&mutex_);
+    closed_ = status;
+  }
+  bool stopped() const {
+    MutexLock lock(&mutex_);
+    return stopped_;
+  }
+  bool suspended() const {
+    MutexLock lock(&mutex_);
+    return suspended_;
+  }
+  std::optional<absl::Status> closed() const {
+    MutexLock lock(&mutex_);
+    return closed_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  bool suspended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<absl::Status> closed_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A store whose disk fills up when the test says so. Thread-safe.
+class FullDiskStore final : public JobStore {
+ public:
+  explicit FullDiskStore(JobStore* store) : store_(store) {}
+
+  void set_full(bool full) {
+    MutexLock lock(&mutex_);
+    full_ = full;
+  }
+
+  absl::StatusOr<std::int64_t> Insert(const JobRecord& record,
+                                      const std::vector<v1::JobEvent>& events) override {
+    if (full()) return Full();
+    return store_->Insert(record, events);
+  }
+  absl::StatusOr<JobRecord> Load(absl::string_view id) override { return store_->Load(id); }
+  absl::StatusOr<std::optional<JobRecord>> FindByRequestId(absl::string_view id) override {
+    return store_->FindByRequestId(id);
+  }
+  absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() override {
+    return store_->LoadUnfinished();
+  }
+  absl::StatusOr<JobPage> List(const JobQuery& query) override { return store_->List(query); }
+  absl::Status Commit(const JobUpdate& update) override {
+    if (full()) return Full();
+    return store_->Commit(update);
+  }
+  absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(absl::string_view id, std::int64_t after,
+                                                       int limit, bool epochs_only) override {
+    return store_->ReadEvents(id, after, limit, epochs_only);
+  }
+  absl::StatusOr<v1::ConfusionMatrix> ReadConfusionMatrix(absl::string_view id) override {
+    return store_->ReadConfusionMatrix(id);
+  }
+  absl::StatusOr<v1::GetPredictionsResponse> ReadPredictions(
+      absl::string_view id, const PredictionQuery& query) override {
+    return store_->ReadPredictions(id, query);
+  }
+  absl::Status Delete(absl::string_view id) override { return store_->Delete(id); }
+
+ private:
+  bool full() const {
+    MutexLock lock(&mutex_);
+    return full_;
+  }
+  static absl::Status Full() {
+    return Error(absl::StatusCode::kResourceExhausted, "DISK_FULL", "The disk is full.");
+  }
+
+  JobStore* const store_;
+  mutable Mutex mutex_;
+  bool full_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace atelier::jobs
+
+#endif  // ATELIER_TESTS_UNIT_JOBS_FAKES_H_

@@ -1,0 +1,97 @@
+#include "server/jobs/scheduler.h"
+
+#include <gtest/gtest.h>
+
+namespace atelier::jobs {
+namespace {
+
+QueuedJob Job(const std::string& id, int sequence, int cores = 1, int priority = 0) {
+  return {.id = id, .priority = priority, .sequence = sequence, .cores = cores};
+}
+
+std::vector<std::string> Order(const JobQueue& queue) {
+  std::vector<std::string> ids;
+  for (const QueuedJob& job : queue.jobs()) ids.push_back(job.id);
+  return ids;
+}
+
+TEST(JobQueueTest, OrdersByPriorityThenByAcceptance) {
+  JobQueue queue(10);
+  queue.Push(Job("b", 2));
+  queue.Push(Job("a", 1));
+  queue.Push(Job("urgent", 3, 1, 5));
+  queue.Push(Job("later", 0, 1, -5));
+  EXPECT_EQ(Order(queue), (std::vector<std::string>{"urgent", "a", "b", "later"}));
+}
+
+TEST(JobQueueTest, RequeuedJobKeepsItsPlace) {
+  JobQueue queue(10);
+  queue.Push(Job("second", 2));
+  queue.Push(Job("third", 3));
+  queue.Push(Job("first", 1));  // Was running and came back.
+  EXPECT_EQ(queue.front().id, "first");
+}
+
+TEST(JobQueueTest, RejectsWhenFullButAlwaysTakesAJobBack) {
+  JobQueue queue(2);
+  queue.Push(Job("a", 1));
+  EXPECT_FALSE(queue.full());
+  queue.Push(Job("b", 2));
+  EXPECT_TRUE(queue.full());
+  queue.Push(Job("back", 0));
+  EXPECT_EQ(queue.size(), 3u);
+  EXPECT_TRUE(queue.full());
+}
+
+TEST(JobQueueTest, RemovesFromAnywhere) {
+  JobQueue queue(10);
+  for (int i = 0; i < 3; ++i) queue.Push(Job(std::to_string(i), i));
+  EXPECT_TRUE(queue.Remove("1"));
+  EXPECT_FALSE(queue.Remove("1"));
+  EXPECT_EQ(Order(queue), (std::vector<std::string>{"0", "2"}));
+}
+
+TEST(SchedulerTest, GrantsWhileCoresAreFree) {
+  Scheduler scheduler(4, 10);
+  for (int i = 0; i < 3; ++i) scheduler.queue().Push(Job(std::to_string(i), i, 2));
+  EXPECT_EQ(scheduler.Next()->id, "0");
+  EXPECT_EQ(scheduler.Next()->id, "1");
+  EXPECT_FALSE(scheduler.Next().has_value());
+  EXPECT_EQ(scheduler.free_cores(), 0);
+  EXPECT_EQ(scheduler.running(), 2u);
+  scheduler.Release("0");
+  EXPECT_EQ(scheduler.Next()->id, "2");
+}
+
+TEST(SchedulerTest, SmallJobDoesNotOvertakeALargeOne) {
+  Scheduler scheduler(4, 10);
+  scheduler.Hold("running", 1);
+  scheduler.queue().Push(Job("large", 1, 4));
+  scheduler.queue().Push(Job("small", 2, 1));
+  EXPECT_FALSE(scheduler.Next().has_value());
+  scheduler.Release("running");
+  EXPECT_EQ(scheduler.Next()->id, "large");
+  EXPECT_FALSE(scheduler.Next().has_value());
+}
+
+TEST(SchedulerTest, GivesAtMostAllCores) {
+  Scheduler scheduler(2, 10);
+  scheduler.queue().Push(Job("wide", 1, 16));
+  const auto grant = scheduler.Next();
+  ASSERT_TRUE(grant.has_value());
+  EXPECT_EQ(grant->cores, 2);
+}
+
+TEST(SchedulerTest, HoldMayOverdrawAndReleaseOfAnUnknownJobDoesNothing) {
+  Scheduler scheduler(2, 10);
+  scheduler.Hold("old", 4);
+  EXPECT_EQ(scheduler.free_cores(), -2);
+  scheduler.Release("other");
+  EXPECT_EQ(scheduler.free_cores(), -2);
+  scheduler.Release("old");
+  scheduler.Release("old");
+  EXPECT_EQ(scheduler.free_cores(), 2);
+}
+
+}  // namespace
+}  // namespace atelier::jobs

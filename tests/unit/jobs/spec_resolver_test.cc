@@ -1,0 +1,223 @@
+#include "server/jobs/spec_resolver.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/unit/jobs/fakes.h"
+
+namespace atelier::jobs {
+namespace {
+
+class SpecResolverTest : public testing::Test {
+ protected:
+  SpecResolverTest() { request_.mutable_spec()->set_preset("cnn-3"); }
+
+  absl::StatusOr<ResolvedRequest> Resolve() {
+    return SpecResolver(options_, &datasets_).Resolve(request_);
+  }
+  // The wrong fields, joined.
+  std::string Wrong() {
+    std::string fields;
+    for (const auto& violation : ViolationsOf(Resolve().status())) {
+      EXPECT_EQ(violation.description.back(), '.') << violation.description;
+      absl::StrAppend(&fields, fields.empty() ? "" : " ", violation.field);
+    }
+    return fields;
+  }
+  v1::TrainingSpec& spec() { return *request_.mutable_spec(); }
+
+  FakeDatasets datasets_;
+  SpecResolver::Options options_{
+      .presets = {"dense", "cnn-1", "cnn-2", "cnn-3", "cnn-3-pooled"},
+      .max_cores = 8,
+      .default_cores = 4,
+      .machine_memory_bytes = std::int64_t{16} << 30,
+      .draw_seed = [] { return std::int64_t{99}; },
+  };
+  v1::StartTrainingRequest request_;
+};
+
+TEST_F(SpecResolverTest, FillsEveryDefault) {
+  const auto resolved = Resolve();
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  const v1::TrainingSpec& spec = resolved->spec;
+  EXPECT_EQ(spec.preset(), "cnn-3");
+  EXPECT_EQ(spec.conv_depth(), 3);
+  EXPECT_EQ(spec.dataset(), "fashion-mnist");
+  EXPECT_EQ(spec.epochs(), 20);
+  EXPECT_EQ(spec.batch_size(), 128);
+  EXPECT_EQ(spec.learning_rate(), 0.001);
+  EXPECT_EQ(spec.dropout(), 0.3);
+  EXPECT_EQ(spec.patience(), 5);
+  EXPECT_EQ(spec.seed(), 99);
+  EXPECT_EQ(spec.recipe(), v1::RECIPE_STUDY);
+  EXPECT_EQ(spec.precision(), v1::PRECISION_FLOAT32);
+  EXPECT_EQ(spec.shards(), 4);
+  EXPECT_EQ(spec.cores(), 4);
+  EXPECT_EQ(spec.memory_bytes(), std::int64_t{2} << 30);
+  EXPECT_EQ(spec.priority(), 0);
+  EXPECT_EQ(spec.model_name(), "cnn-3");
+  EXPECT_EQ(spec.validation_fraction(), 0.1);
+  EXPECT_EQ(resolved->base_name, "cnn-3");
+  EXPECT_EQ(resolved->request_id, "");
+}
+
+TEST_F(SpecResolverTest, ResolvedSpecificationResolvesToItself) {
+  const auto once = Resolve();
+  *request_.mutable_spec() = once->spec;
+  EXPECT_EQ(Resolve()->spec.SerializeAsString(), once->spec.SerializeAsString());
+}
+
+TEST_F(SpecResolverTest, WhatTheUserSetsStays) {
+  spec().set_seed(0);
+  spec().set_dropout(0);
+  spec().set_shards(2);
+  spec().set_model_name("mine");
+  request_.set_base_name("try-1");
+  const auto resolved = Resolve();
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(resolved->spec.seed(), 0);
+  EXPECT_EQ(resolved->spec.dropout(), 0);
+  EXPECT_EQ(resolved->spec.shards(), 2);
+  EXPECT_EQ(resolved->spec.model_name(), "mine");
+  EXPECT_EQ(resolved->base_name, "try-1");
+}
+
+TEST_F(SpecResolverTest, ConvDepthNamesAPreset) {
+  spec().clear_preset();
+  spec().set_conv_depth(0);
+  EXPECT_EQ(Resolve()->spec.preset(), "dense");
+  spec().set_conv_depth(2);
+  EXPECT_EQ(Resolve()->spec.preset(), "cnn-2");
+  EXPECT_EQ(Resolve()->base_name, "cnn-2");
+  spec().set_conv_depth(4);
+  EXPECT_EQ(Wrong(), "spec.conv_depth");
+}
+
+TEST_F(SpecResolverTest, PresetAndConvDepthMustAgree) {
+  spec().set_conv_depth(3);
+  EXPECT_TRUE(Resolve().ok());
+  spec().set_conv_depth(1);
+  EXPECT_EQ(Wrong(), "spec.conv_depth");
+  spec().set_preset("cnn-3-pooled");
+  spec().set_conv_depth(3);
+  EXPECT_EQ(Wrong(), "spec.conv_depth");
+}
+
+TEST_F(SpecResolverTest, UnknownPresetIsToldWhichThereAre) {
+  spec().set_preset("resnet\n");
+  const auto status = Resolve().status();
+  EXPECT_EQ(Wrong(), "spec.preset");
+  EXPECT_NE(status.message().find("cnn-3-pooled"), absl::string_view::npos);
+  EXPECT_EQ(status.message().find('\n'), absl::string_view::npos);
+  spec().clear_preset();
+  EXPECT_EQ(Wrong(), "spec.preset");
+}
+
+TEST_F(SpecResolverTest, NamesEveryWrongFieldAtOnce) {
+  spec().set_epochs(0);
+  spec().set_batch_size(65'537);
+  spec().set_learning_rate(-1);
+  spec().set_dropout(1);
+  spec().set_patience(10'001);
+  spec().set_validation_fraction(0.6);
+  spec().set_shards(65);
+  spec().set_cores(9);
+  spec().set_memory_bytes(1);
+  spec().set_priority(101);
+  spec().set_dataset("letters");
+  spec().set_model_name("a/b");
+  request_.set_base_name(std::string(41, 'a'));
+  request_.set_request_id("no spaces");
+  EXPECT_EQ(Wrong(),
+            "base_name spec.model_name request_id spec.epochs spec.batch_size spec.patience "
+            "spec.learning_rate spec.dropout spec.validation_fraction spec.cores "
+            "spec.memory_bytes spec.priority spec.shards spec.dataset");
+}
+
+TEST_F(SpecResolverTest, RefusesWhatIsNotANumber) {
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity(),
+                           -std::numeric_limits<double>::infinity()}) {
+    spec().set_learning_rate(bad);
+    spec().set_dropout(bad);
+    spec().set_validation_fraction(bad);
+    EXPECT_EQ(Wrong(), "spec.learning_rate spec.dropout spec.validation_fraction");
+  }
+}
+
+TEST_F(SpecResolverTest, RefusesNamesThatCouldNotBeNames) {
+  for (const std::string& bad :
+       {std::string("-a"), std::string("a-"), std::string("A"), std::string("a.b"),
+        std::string("a\x01"), std::string("ä"), std::string("../x"), std::string(64, 'a')}) {
+    spec().set_model_name(bad);
+    EXPECT_EQ(Wrong(), "spec.model_name") << bad;
+  }
+}
+
+TEST_F(SpecResolverTest, UnknownEnumNumbersAreWrong) {
+  spec().set_recipe(static_cast<v1::Recipe>(50));
+  spec().set_precision(static_cast<v1::Precision>(50));
+  EXPECT_EQ(Wrong(), "spec.recipe spec.precision");
+}
+
+TEST_F(SpecResolverTest, Bfloat16NeedsTheProcessor) {
+  spec().set_precision(v1::PRECISION_BFLOAT16);
+  EXPECT_EQ(Wrong(), "spec.precision");
+  options_.bfloat16 = true;
+  EXPECT_TRUE(Resolve().ok());
+  options_.automatic_precision = v1::PRECISION_BFLOAT16;
+  spec().set_precision(v1::PRECISION_AUTO);
+  EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_BFLOAT16);
+}
+
+TEST_F(SpecResolverTest, ShardsDivideTheBatch) {
+  spec().set_batch_size(90);
+  EXPECT_EQ(Resolve()->spec.shards(), 3);  // The most that four cores can use.
+  spec().set_shards(4);
+  EXPECT_EQ(Wrong(), "spec.shards");
+  spec().set_shards(5);
+  EXPECT_TRUE(Resolve().ok());
+}
+
+TEST_F(SpecResolverTest, BatchFitsTheTrainingImagesWithoutValidation) {
+  DatasetFacts small;
+  small.training_images = 100;
+  datasets_.Add("small", small);
+  spec().set_dataset("small");
+  spec().set_batch_size(90);
+  EXPECT_TRUE(Resolve().ok());
+  spec().set_batch_size(91);
+  EXPECT_EQ(Wrong(), "spec.batch_size");
+}
+
+TEST_F(SpecResolverTest, DataSetWithAProblemIsLeftToTheJobToReport) {
+  DatasetFacts broken;
+  broken.problem = "train-images is truncated.";
+  datasets_.Add("broken", broken);
+  spec().set_dataset("broken");
+  EXPECT_TRUE(Resolve().ok());
+}
+
+TEST_F(SpecResolverTest, DefaultMemoryIsNotMoreThanTheMachineHas) {
+  options_.machine_memory_bytes = std::int64_t{1} << 30;
+  EXPECT_EQ(Resolve()->spec.memory_bytes(), std::int64_t{1} << 30);
+  spec().set_memory_bytes((std::int64_t{1} << 30) + 1);
+  EXPECT_EQ(Wrong(), "spec.memory_bytes");
+}
+
+TEST(RandomSeedTest, DrawsWithinItsRangeAndNotAlwaysTheSame) {
+  const std::int64_t first = SpecResolver::RandomSeed();
+  bool differs = false;
+  for (int i = 0; i < 10; ++i) {
+    const std::int64_t seed = SpecResolver::RandomSeed();
+    EXPECT_GE(seed, 0);
+    EXPECT_LT(seed, std::int64_t{1} << 31);
+    differs = differs || seed != first;
+  }
+  EXPECT_TRUE(differs);
+}
+
+}  // namespace
+}  // namespace atelier::jobs
