@@ -1,0 +1,343 @@
+#include "server/worker/job_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "models/dataset.h"
+#include "models/evaluation.h"
+#include "models/failure.h"
+#include "models/model_archive.h"
+#include "models/trainer.h"
+#include "server/worker/memory_limit.h"
+#include "spdlog/spdlog.h"
+
+namespace atelier::worker {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr char kArchive[] = "model.tar.gz";
+constexpr std::chrono::milliseconds kStepInterval(100);
+// An outcome must fit into one message (launch::kMaxWorkerMessageBytes). Of a larger test set the
+// predictions of the most certainly right images are left out.
+constexpr std::size_t kMaxPredictions = 1'000'000;
+
+// A status' words as a sentence.
+std::string Sentence(absl::string_view message) {
+  std::string text(message);
+  if (text.empty()) text = "unknown error";
+  text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  if (!absl::EndsWith(text, ".")) text += '.';
+  return text;
+}
+
+v1::WorkerEvent FailureEvent(const absl::Status& status, std::int64_t memory_limit) {
+  const models::FailureReason reason = models::ReasonOf(status);
+  if (reason == models::FailureReason::kOutOfMemory) {
+    return OutOfMemoryEvent(memory_limit, std::string(status.message()));
+  }
+  v1::WorkerEvent event;
+  event.mutable_failure()->set_reason(std::string(models::FailureReasonName(reason)));
+  event.mutable_failure()->set_message(Sentence(status.message()));
+  return event;
+}
+
+v1::WorkerEvent SuspendedEvent() {
+  v1::WorkerEvent event;
+  event.mutable_suspended();
+  return event;
+}
+
+absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpec& spec,
+                                                  const models::Dataset& dataset) {
+  auto architecture = models::Architecture::FromPreset(spec.preset(), dataset.shape(),
+                                                       dataset.classes(), spec.dropout());
+  if (!architecture.ok()) {
+    return models::Failure(models::FailureReason::kInvalidSpec, architecture.status().message());
+  }
+  models::TrainingOptions options;
+  options.architecture = *std::move(architecture);
+  options.epochs = spec.epochs();
+  options.batch_size = spec.batch_size();
+  options.patience = spec.patience();
+  options.validation_fraction = spec.validation_fraction();
+  options.seed = static_cast<std::uint64_t>(spec.seed());
+  options.learning_rate = spec.learning_rate();
+  options.shards = spec.shards();
+  options.threads = spec.cores();
+  switch (spec.precision()) {
+    case atelier::v1::PRECISION_FLOAT32:
+      options.precision = models::Precision::kFloat32;
+      break;
+    case atelier::v1::PRECISION_BFLOAT16:
+      options.precision = models::Precision::kBfloat16;
+      break;
+    default:
+      options.precision = models::AutoPrecision();
+  }
+  return options;
+}
+
+v1::WorkerEvent EpochEvent(const models::EpochMetrics& metrics) {
+  v1::WorkerEvent event;
+  atelier::v1::EpochMetrics* epoch = event.mutable_epoch();
+  epoch->set_epoch(static_cast<std::int32_t>(metrics.epoch));
+  epoch->set_training_loss(metrics.training_loss);
+  epoch->set_training_accuracy(metrics.training_accuracy);
+  epoch->set_validation_loss(metrics.validation_loss);
+  epoch->set_validation_accuracy(metrics.validation_accuracy);
+  epoch->set_learning_rate(metrics.learning_rate);
+  epoch->set_seconds(metrics.seconds);
+  epoch->set_images_per_second(metrics.images_per_second);
+  epoch->set_best(metrics.best);
+  return event;
+}
+
+// Tells the trainer's progress as events; steps at most ten times a second.
+class EventObserver final : public models::TrainingObserver {
+ public:
+  EventObserver(const std::function<void(v1::WorkerEvent)>& report, std::int64_t batch_size)
+      : report_(report), batch_size_(batch_size) {}
+
+  void OnStep(const models::StepProgress& progress) override {
+    const auto now = std::chrono::steady_clock::now();
+    if (last_step_.has_value() && now - *last_step_ < kStepInterval) return;
+    last_step_ = now;
+    v1::WorkerEvent event;
+    atelier::v1::Progress* step = event.mutable_step();
+    step->set_epoch(static_cast<std::int32_t>(progress.epoch));
+    step->set_epochs(static_cast<std::int32_t>(progress.epochs));
+    step->set_step(static_cast<std::int32_t>(progress.step));
+    step->set_steps_per_epoch(static_cast<std::int32_t>(progress.steps_per_epoch));
+    step->set_training_loss(progress.training_loss);
+    step->set_training_accuracy(progress.training_accuracy);
+    step->set_images_per_second(progress.images_per_second);
+    if (progress.images_per_second > 0) {
+      const std::int64_t steps = (progress.epochs - progress.epoch) * progress.steps_per_epoch +
+                                 progress.steps_per_epoch - progress.step;
+      const double seconds = static_cast<double>(steps * batch_size_) / progress.images_per_second;
+      *step->mutable_time_left() =
+          TimeUtil::MillisecondsToDuration(static_cast<std::int64_t>(seconds * 1000));
+    }
+    report_(std::move(event));
+  }
+
+  void OnEpoch(const models::EpochMetrics& metrics) override {
+    spdlog::info(
+        "epoch {}: training loss {:.4f}, accuracy {:.4f}; validation loss {:.4f}, accuracy {:.4f}; "
+        "{:.1f} s, {:.0f} images/s",
+        metrics.epoch, metrics.training_loss, metrics.training_accuracy, metrics.validation_loss,
+        metrics.validation_accuracy, metrics.seconds, metrics.images_per_second);
+    report_(EpochEvent(metrics));
+  }
+
+  void OnCheckpoint(const models::CheckpointSaved& checkpoint) override {
+    spdlog::info("checkpoint {} ({})", checkpoint.path, FormatBytes(checkpoint.size_bytes));
+    v1::WorkerEvent event;
+    event.mutable_checkpoint()->set_epoch(static_cast<std::int32_t>(checkpoint.epoch));
+    event.mutable_checkpoint()->set_global_step(checkpoint.global_step);
+    event.mutable_checkpoint()->set_size_bytes(checkpoint.size_bytes);
+    report_(std::move(event));
+  }
+
+  void OnEarlyStop(std::int64_t epoch, std::int64_t best_epoch) override {
+    spdlog::info("stopped early after epoch {}; epoch {} was the best", epoch, best_epoch);
+    v1::WorkerEvent event;
+    event.mutable_early_stop()->set_epoch(static_cast<std::int32_t>(epoch));
+    event.mutable_early_stop()->set_best_epoch(static_cast<std::int32_t>(best_epoch));
+    report_(std::move(event));
+  }
+
+ private:
+  const std::function<void(v1::WorkerEvent)>& report_;
+  const std::int64_t batch_size_;
+  std::optional<std::chrono::steady_clock::time_point> last_step_;
+};
+
+void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation& evaluation,
+                const models::Architecture& architecture, atelier::v1::TrainingResult* result) {
+  const models::EpochMetrics& best =
+      outcome.history[static_cast<std::size_t>(outcome.best_epoch - 1)];
+  result->set_test_accuracy(evaluation.accuracy);
+  result->set_test_loss(evaluation.loss);
+  result->set_parameter_count(architecture.ParameterCount());
+  result->set_trainable_parameter_count(architecture.TrainableParameterCount());
+  result->set_best_epoch(static_cast<std::int32_t>(outcome.best_epoch));
+  result->set_training_seconds(outcome.training_seconds);
+  result->set_images_per_second(outcome.images_per_second);
+  result->set_epochs_trained(static_cast<std::int32_t>(outcome.history.size()));
+  result->set_stopped_early(outcome.end == models::TrainingOutcome::End::kStopped);
+  result->set_validation_loss(best.validation_loss);
+  result->set_validation_accuracy(best.validation_accuracy);
+}
+
+void FillConfusionMatrix(const models::Evaluation& evaluation,
+                         const std::vector<std::string>& class_names,
+                         atelier::v1::ConfusionMatrix* matrix) {
+  matrix->mutable_class_names()->Assign(class_names.begin(), class_names.end());
+  for (const std::vector<std::int64_t>& counts : evaluation.confusion) {
+    matrix->add_rows()->mutable_counts()->Assign(counts.begin(), counts.end());
+  }
+  for (const models::ClassMetrics& metrics : evaluation.class_metrics) {
+    atelier::v1::ClassMetrics* figures = matrix->add_class_metrics();
+    figures->set_precision(metrics.precision);
+    figures->set_recall(metrics.recall);
+    figures->set_f1(metrics.f1);
+    figures->set_support(metrics.support);
+  }
+  matrix->set_accuracy(evaluation.accuracy);
+}
+
+void FillPredictions(const models::Evaluation& evaluation, v1::Outcome* outcome) {
+  const std::size_t count = std::min(evaluation.predictions.size(), kMaxPredictions);
+  for (std::size_t i = 0; i < count; ++i) {
+    const models::Prediction& made = evaluation.predictions[i];
+    atelier::v1::Prediction* prediction = outcome->add_predictions();
+    prediction->set_index(made.index);
+    prediction->set_true_class(static_cast<std::int32_t>(made.true_class));
+    prediction->set_predicted_class(static_cast<std::int32_t>(made.predicted_class));
+    prediction->set_probability(made.probability);
+    prediction->set_true_probability(made.true_probability);
+  }
+}
+
+v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
+                             const models::ArchiveInfo& archive, const models::Dataset& dataset) {
+  v1::WorkerEvent event;
+  v1::Outcome* outcome = event.mutable_outcome();
+  FillResult(contents.outcome, contents.evaluation, contents.model.architecture,
+             outcome->mutable_result());
+  FillConfusionMatrix(contents.evaluation, contents.class_names,
+                      outcome->mutable_confusion_matrix());
+  FillPredictions(contents.evaluation, outcome);
+  outcome->set_archive(kArchive);
+  outcome->set_sha256(archive.sha256);
+  outcome->set_size_bytes(archive.size_bytes);
+  for (std::int64_t size :
+       {dataset.shape().channels, dataset.shape().height, dataset.shape().width}) {
+    outcome->add_image_shape(static_cast<std::int32_t>(size));
+  }
+  return event;
+}
+
+}  // namespace
+
+void JobRun::Run(const v1::Assignment& assignment) {
+  absl::StatusOr<v1::WorkerEvent> last = Work(assignment);
+  if (last.ok()) return report_(*std::move(last));
+  if (models::ReasonOf(last.status()) == models::FailureReason::kCancelled) {
+    spdlog::info("suspended");
+    return report_(SuspendedEvent());
+  }
+  v1::WorkerEvent failure = FailureEvent(last.status(), assignment.spec().memory_bytes());
+  spdlog::error("failed, {}: {}", failure.failure().reason(), failure.failure().message());
+  report_(std::move(failure));
+}
+
+void JobRun::ReportPhase(v1::Phase phase) {
+  spdlog::info("phase {}", v1::Phase_Name(phase).substr(6));
+  v1::WorkerEvent event;
+  event.set_phase(phase);
+  report_(std::move(event));
+}
+
+absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
+  ReportPhase(v1::PHASE_PREPARING);
+  const auto dataset = models::Dataset::Load(assignment.dataset_dir(), &suspend_);
+  if (!dataset.ok()) return dataset.status();
+  const auto options = OptionsOf(assignment.spec(), **dataset);
+  if (!options.ok()) return options.status();
+  const auto training = Train(assignment, *options, *dataset);
+  if (!training.ok()) return training.status();
+  if (!training->model.has_value()) {
+    spdlog::info("stopped before the first epoch was finished");
+    v1::WorkerEvent event;
+    event.mutable_stopped_empty();
+    return event;
+  }
+
+  ReportPhase(v1::PHASE_EVALUATING);
+  models::EvaluationOptions evaluation_options;
+  evaluation_options.threads = options->threads;
+  const auto evaluation = models::Evaluate(*training->model, **dataset, models::SplitName::kTest,
+                                           evaluation_options, &suspend_);
+  if (!evaluation.ok()) return evaluation.status();
+  spdlog::info("test loss {:.4f}, accuracy {:.4f}", evaluation->loss, evaluation->accuracy);
+
+  ReportPhase(v1::PHASE_STORING);
+  const models::ArchiveContents contents = {.model = *training->model,
+                                            .class_names = (*dataset)->class_names(),
+                                            .options = *options,
+                                            .outcome = training->outcome,
+                                            .evaluation = *evaluation,
+                                            .dataset_name = assignment.spec().dataset(),
+                                            .dataset_checksum = (*dataset)->checksum(),
+                                            .job = assignment.job_name(),
+                                            .software_version = ATELIER_VERSION};
+  const auto archive =
+      models::WriteModelArchive(absl::StrCat(assignment.attempt_dir(), "/", kArchive), contents);
+  if (!archive.ok()) return archive.status();
+  spdlog::info("archive of {}, SHA-256 {}", FormatBytes(archive->size_bytes), archive->sha256);
+  return OutcomeEvent(contents, *archive, **dataset);
+}
+
+absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
+                                               const models::TrainingOptions& options,
+                                               std::shared_ptr<const models::Dataset> dataset) {
+  models::CheckpointOptions checkpoints;
+  checkpoints.dir = assignment.attempt_dir();
+  checkpoints.resume_from = {assignment.attempt_dir()};
+  for (const std::string& dir : assignment.earlier_attempt_dirs()) {
+    checkpoints.resume_from.push_back(dir);
+  }
+  const auto trainer = models::Trainer::Create(options, std::move(dataset), checkpoints);
+  if (!trainer.ok()) return trainer.status();
+  ReportPhase(v1::PHASE_TRAINING);
+  if ((*trainer)->resumed().has_value()) {
+    ReportResumed(*(*trainer)->resumed(), assignment.recorded_epoch());
+  }
+  EventObserver observer(report_, options.batch_size);
+  auto outcome = (*trainer)->Run(&observer, &training_stop_);
+  if (!outcome.ok()) return outcome.status();
+  if (outcome->end == models::TrainingOutcome::End::kSuspended) {
+    return models::Failure(models::FailureReason::kCancelled, "suspended");
+  }
+  Training training{*std::move(outcome), std::nullopt};
+  if (training.outcome.history.empty()) return training;
+  auto model = (*trainer)->BestModel();
+  if (!model.ok()) return model.status();
+  training.model = *std::move(model);
+  return training;
+}
+
+void JobRun::ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch) {
+  spdlog::info("goes on after epoch {}, step {}", point.epoch, point.step);
+  v1::WorkerEvent event;
+  event.mutable_resumed()->set_epoch(static_cast<std::int32_t>(point.epoch));
+  event.mutable_resumed()->set_global_step(point.global_step);
+  event.mutable_resumed()->set_step(static_cast<std::int32_t>(point.step));
+  report_(std::move(event));
+  for (const models::EpochMetrics& metrics : point.history) {
+    if (metrics.epoch > recorded_epoch) report_(EpochEvent(metrics));
+  }
+}
+
+v1::WorkerEvent OutOfMemoryEvent(std::int64_t limit_bytes, const std::string& what) {
+  v1::WorkerEvent event;
+  event.mutable_failure()->set_reason(
+      std::string(models::FailureReasonName(models::FailureReason::kOutOfMemory)));
+  event.mutable_failure()->set_message(
+      absl::StrCat("The job's memory limit of ", FormatBytes(limit_bytes), " was reached: ", what,
+                   ". Try a larger --memory or a smaller --batch-size."));
+  return event;
+}
+
+}  // namespace atelier::worker

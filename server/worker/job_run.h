@@ -1,0 +1,67 @@
+// One attempt at a job, from its assignment to its last event: loads the data, trains or goes on
+// from a checkpoint, scores the test set, writes the archive. What happens is told as events; the
+// only part of the worker that knows models/.
+#ifndef ATELIER_SERVER_WORKER_JOB_RUN_H_
+#define ATELIER_SERVER_WORKER_JOB_RUN_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "atelier/worker/v1/worker_service.pb.h"
+#include "models/stop_signal.h"
+#include "models/trained_model.h"
+#include "models/trainer.h"
+
+namespace atelier::worker {
+
+class JobRun {
+ public:
+  // `report` takes the events, on Run's thread, in order.
+  explicit JobRun(std::function<void(v1::WorkerEvent)> report) : report_(std::move(report)) {}
+
+  // Does all of it; the last event reported is the attempt's last. Call once.
+  void Run(const v1::Assignment& assignment);
+
+  // To be called at any time, before Run too, from any thread or signal handler.
+  //
+  // Ends training before its next step; what there is then is scored and stored.
+  void Stop() { training_stop_.Stop(); }
+  // Ends the run as soon as it can be taken up again: after a checkpoint, or without one where the
+  // last still holds. An archive that is being written is finished.
+  void Suspend() {
+    training_stop_.Suspend();
+    suspend_.Suspend();
+  }
+
+ private:
+  struct Training {
+    models::TrainingOutcome outcome;
+    std::optional<models::TrainedModel> model;  // Empty if no epoch was finished.
+  };
+
+  // Answers with the attempt's last event. CANCELLED if it was suspended.
+  absl::StatusOr<v1::WorkerEvent> Work(const v1::Assignment& assignment);
+  absl::StatusOr<Training> Train(const v1::Assignment& assignment,
+                                 const models::TrainingOptions& options,
+                                 std::shared_ptr<const models::Dataset> dataset);
+  void ReportPhase(v1::Phase phase);
+  void ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch);
+
+  const std::function<void(v1::WorkerEvent)> report_;
+  models::StopSignal training_stop_;
+  // For what a request to stop must not cut short: loading the data and scoring.
+  models::StopSignal suspend_;
+};
+
+// The last event of an attempt that its memory limit ended; `what` is a sentence's end, such as
+// "needed 2.1 GiB".
+v1::WorkerEvent OutOfMemoryEvent(std::int64_t limit_bytes, const std::string& what);
+
+}  // namespace atelier::worker
+
+#endif  // ATELIER_SERVER_WORKER_JOB_RUN_H_

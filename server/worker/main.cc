@@ -1,0 +1,172 @@
+// atelier-worker: one attempt at one training job. Its server starts it, and it reports to nobody
+// else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
+// failed), 1 wrong flags, 3 the server does not want the attempt, 4 the server could not be reached
+// for the lease, 5 over its memory limit and unable to say so.
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/worker/job_run.h"
+#include "server/worker/log_sink.h"
+#include "server/worker/memory_limit.h"
+#include "server/worker/resource_sampler.h"
+#include "server/worker/session.h"
+#include "server/worker/ticker.h"
+#include "spdlog/spdlog.h"
+
+ABSL_FLAG(std::string, server, "", "Where to report: unix:/absolute/path or host:port");
+ABSL_FLAG(std::string, job, "", "Id of the job, without jobs/");
+ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
+
+namespace atelier::worker {
+namespace {
+
+constexpr char kTokenVariable[] = "ATELIER_WORKER_TOKEN";
+constexpr std::int64_t kLogBytes = std::int64_t{16} << 20;
+constexpr absl::Duration kSampleInterval = absl::Seconds(1);
+// A worker beyond its memory limit has this long to say so.
+constexpr absl::Duration kLastWords = absl::Seconds(5);
+
+enum ExitCode { kDelivered = 0, kUsage = 1, kNotWanted = 3, kServerLost = 4, kOutOfMemory = 5 };
+
+// What the signal handler suspends.
+std::atomic<JobRun*> running{nullptr};
+
+void HandleTermination(int /*signal*/) {
+  if (JobRun* run = running.load()) run->Suspend();
+}
+
+class WorkerProgram {
+ public:
+  explicit WorkerProgram(const v1::Hello& hello, const std::string& server)
+      : run_([this](v1::WorkerEvent event) { session_->Send(std::move(event)); }) {
+    running = &run_;
+    for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
+    signal(SIGPIPE, SIG_IGN);
+    Session::Options options;
+    options.server = server;
+    options.hello = hello;
+    options.on_command = [this](Command command) { Obey(command); };
+    session_ = std::make_unique<Session>(std::move(options));
+  }
+  ~WorkerProgram() { running = nullptr; }
+
+  ExitCode Run() {
+    const std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
+    if (!assignment.has_value()) return kServerLost;
+    GuardMemory(assignment->spec().memory_bytes());
+    {
+      ResourceSampler sampler;
+      const Ticker ticker("resources", kSampleInterval, [&] { ReportResources(&sampler); });
+      run_.Run(*assignment);
+    }
+    return session_->AwaitDelivered() ? kDelivered : kServerLost;
+  }
+
+ private:
+  void Obey(Command command) {
+    switch (command) {
+      case Command::kStop:
+        spdlog::info("asked to stop");
+        return run_.Stop();
+      case Command::kSuspend:
+        spdlog::info("asked to suspend");
+        return run_.Suspend();
+      case Command::kLeaseOver:
+        // The server has given this attempt up; the next goes on from its last checkpoint.
+        return run_.Suspend();
+      case Command::kUnwanted:
+        _exit(kNotWanted);
+    }
+  }
+
+  void GuardMemory(std::int64_t limit) {
+    if (limit <= 0) return;
+    if (const absl::Status status = LimitAllocations(limit); !status.ok()) {
+      spdlog::warn("{}", std::string(status.message()));
+    }
+    memory_watch_ = std::make_unique<MemoryWatch>(limit, [this, limit](std::int64_t used) {
+      const v1::WorkerEvent event =
+          OutOfMemoryEvent(limit, absl::StrCat(FormatBytes(used), " were in use"));
+      spdlog::error("failed, OUT_OF_MEMORY: {}", event.failure().message());
+      session_->Send(event);
+      // Not by way of main: the training goes on allocating until the process is gone.
+      _exit(session_->AwaitDelivered(kLastWords) ? kDelivered : kOutOfMemory);
+    });
+  }
+
+  void ReportResources(ResourceSampler* sampler) {
+    v1::WorkerEvent event;
+    *event.mutable_resources() = sampler->Sample();
+    const Session::Traffic traffic = session_->traffic();
+    event.mutable_resources()->set_sent_bytes(traffic.sent_bytes);
+    event.mutable_resources()->set_received_bytes(traffic.received_bytes);
+    session_->Send(std::move(event));
+  }
+
+  JobRun run_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<MemoryWatch> memory_watch_;
+};
+
+void StartLogging() {
+  auto logger = std::make_shared<spdlog::logger>(
+      "worker", std::make_shared<LogSink>(STDOUT_FILENO, kLogBytes));
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+  spdlog::set_default_logger(std::move(logger));
+}
+
+int Main() {
+  const char* token = getenv(kTokenVariable);
+  v1::Hello hello;
+  hello.set_job(absl::GetFlag(FLAGS_job));
+  hello.set_attempt(absl::GetFlag(FLAGS_attempt));
+  hello.set_world_size(1);
+  hello.set_pid(getpid());
+  std::string problem;
+  if (absl::GetFlag(FLAGS_server).empty()) {
+    problem = "--server is missing: unix:/absolute/path or host:port";
+  } else if (hello.job().empty()) {
+    problem = "--job is missing";
+  } else if (hello.attempt() < 1) {
+    problem = absl::StrCat("--attempt=", hello.attempt(), " is not from 1 on");
+  } else if (token == nullptr || *token == '\0') {
+    problem = absl::StrCat("the environment has no ", kTokenVariable,
+                           "; workers are started by atelierd, not by hand");
+  }
+  if (!problem.empty()) {
+    fprintf(stderr, "atelier-worker: %s\n", problem.c_str());
+    return kUsage;
+  }
+  hello.set_token(token);
+  StartLogging();
+  spdlog::info("attempt {} at job {}, process {}", hello.attempt(), hello.job(), hello.pid());
+  return WorkerProgram(hello, absl::GetFlag(FLAGS_server)).Run();
+}
+
+}  // namespace
+}  // namespace atelier::worker
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("one attempt at one training job; started by atelierd");
+  absl::FlagsUsageConfig usage;
+  usage.contains_help_flags = [](absl::string_view file) {
+    return absl::EndsWith(file, "server/worker/main.cc");
+  };
+  absl::SetFlagsUsageConfig(usage);
+  absl::ParseCommandLine(argc, argv);
+  return atelier::worker::Main();
+}

@@ -1,0 +1,22 @@
+// Numbers from the text files of /proc. Thread-safe: free functions.
+#ifndef ATELIER_SERVER_WORKER_PROC_FILE_H_
+#define ATELIER_SERVER_WORKER_PROC_FILE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace atelier::worker {
+
+// The whole text of a file; empty if it cannot be read.
+std::string ReadProcFile(const std::string& path);
+
+// The number after `name` and a colon at the beginning of a line, as in `VmHWM:     13844 kB`, in
+// the unit that the file has it in; nothing if there is no such line.
+std::optional<std::int64_t> ProcNumber(absl::string_view text, absl::string_view name);
+
+}  // namespace atelier::worker
+
+#endif  // ATELIER_SERVER_WORKER_PROC_FILE_H_

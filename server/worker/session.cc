@@ -1,0 +1,319 @@
+#include "server/worker/session.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "google/protobuf/util/time_util.h"
+#include "grpcpp/grpcpp.h"
+#include "spdlog/spdlog.h"
+
+namespace atelier::worker {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr absl::Duration kDefaultLease = absl::Seconds(30);
+
+absl::Duration SteadyNow() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+// gRPC puts five bytes before every message.
+std::int64_t WireBytes(const google::protobuf::MessageLite& message) {
+  return static_cast<std::int64_t>(message.ByteSizeLong()) + 5;
+}
+
+// The server's answers that dialling again cannot change.
+bool IsRefusal(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& server) {
+  grpc::ChannelArguments arguments;
+  // The session has its own pause between tries; the channel's would come on top of it.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  // A proxy for the web is no way to the server.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+// One call. Its operations are started by the session's thread, and gRPC's threads tell here when
+// they are done. It holds the call open (AddHold) until Finish, so that none is started after its
+// end.
+class Session::Connection final
+    : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse> {
+ public:
+  explicit Connection(Session* session) : session_(session), dialled_(SteadyNow()) {
+    session_->stub_->async()->Attach(&context_, this);
+    AddHold();
+    *outgoing_.mutable_hello() = session_->options_.hello;
+    StartWrite(&outgoing_);
+    StartRead(&incoming_);
+    StartCall();
+  }
+
+  // Sends `outgoing_`, after `writing_` was set.
+  void Write() { StartWrite(&outgoing_); }
+
+  // After `received_`: takes the message and reads on.
+  v1::AttachResponse Read() {
+    v1::AttachResponse response;
+    {
+      absl::MutexLock lock(&session_->mutex_);
+      received_ = false;
+      response.Swap(&incoming_);
+      session_->traffic_.received_bytes += WireBytes(response);
+    }
+    StartRead(&incoming_);
+    return response;
+  }
+
+  // Ends the call if the server has not, and answers with how it ended.
+  absl::Status Finish(bool cancel) {
+    if (cancel) context_.TryCancel();
+    RemoveHold();
+    absl::MutexLock lock(&session_->mutex_);
+    session_->mutex_.Await(absl::Condition(&done_));
+    return {static_cast<absl::StatusCode>(status_.error_code()), status_.error_message()};
+  }
+
+  void OnReadDone(bool ok) override {
+    absl::MutexLock lock(&session_->mutex_);
+    (ok ? received_ : ended_) = true;
+  }
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&session_->mutex_);
+    if (ok) writing_ = false;  // Otherwise the call is over, and the read says so too.
+  }
+  void OnDone(const grpc::Status& status) override {
+    absl::MutexLock lock(&session_->mutex_);
+    status_ = status;
+    done_ = true;
+  }
+
+ private:
+  friend class Session;
+
+  Session* const session_;
+  const absl::Duration dialled_;
+  grpc::ClientContext context_;
+  v1::AttachRequest outgoing_;   // gRPC's while `writing_`.
+  v1::AttachResponse incoming_;  // gRPC's until `received_`.
+
+  bool greeted_ ABSL_GUARDED_BY(session_->mutex_) = false;   // The assignment has come.
+  bool writing_ ABSL_GUARDED_BY(session_->mutex_) = true;    // A write is under way.
+  bool received_ ABSL_GUARDED_BY(session_->mutex_) = false;  // `incoming_` holds a message.
+  bool ended_ ABSL_GUARDED_BY(session_->mutex_) = false;     // No message will come any more.
+  bool done_ ABSL_GUARDED_BY(session_->mutex_) = false;
+  grpc::Status status_ ABSL_GUARDED_BY(session_->mutex_);
+};
+
+Session::Session(Options options)
+    : options_(std::move(options)),
+      stub_(v1::WorkerService::NewStub(Dial(options_.server))),
+      lease_(options_.first_contact),
+      last_word_(SteadyNow()),
+      last_sent_(last_word_),
+      outbox_(options_.outbox) {
+  thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), "session");
+}
+
+Session::~Session() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+  }
+  thread_.join();
+}
+
+std::optional<v1::Assignment> Session::AwaitAssignment() {
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return assignment_.has_value() || !end_.ok();
+  };
+  mutex_.Await(absl::Condition(&settled));
+  return assignment_;
+}
+
+void Session::Send(v1::WorkerEvent event) {
+  if (!event.has_time()) {
+    *event.mutable_time() = TimeUtil::NanosecondsToTimestamp(absl::GetCurrentTimeNanos());
+  }
+  absl::MutexLock lock(&mutex_);
+  if (end_.ok()) outbox_.Add(std::move(event));
+}
+
+bool Session::AwaitDelivered(absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return outbox_.empty() || !end_.ok();
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&settled), timeout);
+  return outbox_.empty();
+}
+
+absl::Status Session::end() const {
+  absl::MutexLock lock(&mutex_);
+  return end_;
+}
+
+Session::Traffic Session::traffic() const {
+  absl::MutexLock lock(&mutex_);
+  return traffic_;
+}
+
+void Session::Run() {
+  absl::Duration backoff = options_.min_backoff;
+  bool told = false;
+  while (true) {
+    const absl::Duration heard_before = last_word_;
+    absl::Status status;
+    {
+      Connection connection(this);
+      status = Converse(&connection);
+    }
+    if (last_word_ != heard_before) {
+      backoff = options_.min_backoff;
+      told = false;
+    }
+    const absl::Duration left = last_word_ + lease_ - SteadyNow();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (closing_ || outbox_.finished()) return;
+    }
+    if (IsRefusal(status)) return End(status, Command::kUnwanted);
+    if (left <= absl::ZeroDuration()) {
+      return End(absl::DeadlineExceededError(absl::StrCat("no word from the server for ",
+                                                          absl::FormatDuration(lease_), " (",
+                                                          status.message(), ")")),
+                 Command::kLeaseOver);
+    }
+    if (!std::exchange(told, true)) {
+      spdlog::warn("no connection to the server ({}); dialling again for {:.1f} s",
+                   std::string(status.message()), absl::ToDoubleSeconds(left));
+    }
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&closing_), std::min(backoff, left));
+    backoff = std::min(2 * backoff, options_.max_backoff);
+  }
+}
+
+Session::Step Session::AwaitStep(Connection* connection) {
+  absl::MutexLock lock(&mutex_);
+  const bool writing = connection->writing_;
+  const bool may_write = connection->greeted_ && !writing;
+  // A server that is silent for this long on one connection may answer on another, while there is
+  // still time.
+  const absl::Duration give_up =
+      connection->greeted_ ? last_word_ + 2 * lease_ / 3
+                           : std::min(connection->dialled_ + lease_ / 3, last_word_ + lease_);
+  const absl::Duration heartbeat = last_sent_ + lease_ / 4;
+  const auto has_work = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return closing_ || connection->ended_ || connection->received_ ||
+           connection->writing_ != writing || (may_write && outbox_.HasUnsent());
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&has_work),
+                          (may_write ? std::min(give_up, heartbeat) : give_up) - SteadyNow());
+
+  if (closing_) return Step::kHangUp;
+  if (connection->received_) return Step::kReceive;
+  if (connection->ended_) return Step::kEnded;
+  if (SteadyNow() >= give_up) return Step::kHangUp;
+  if (!may_write) return Step::kNothing;
+  v1::AttachRequest& request = connection->outgoing_;
+  request.Clear();
+  if (outbox_.HasUnsent()) {
+    outbox_.FillReport(request.mutable_report());
+  } else if (SteadyNow() >= heartbeat) {
+    request.mutable_heartbeat();
+  } else {
+    return Step::kNothing;
+  }
+  connection->writing_ = true;
+  traffic_.sent_bytes += WireBytes(request);
+  return Step::kSend;
+}
+
+absl::Status Session::Converse(Connection* connection) {
+  while (true) {
+    switch (AwaitStep(connection)) {
+      case Step::kNothing:
+        break;
+      case Step::kSend:
+        last_sent_ = SteadyNow();
+        connection->Write();
+        break;
+      case Step::kReceive:
+        last_word_ = SteadyNow();
+        if (const absl::Status status = Handle(connection->Read(), connection); !status.ok()) {
+          connection->Finish(/*cancel=*/true).IgnoreError();
+          return status;
+        }
+        break;
+      case Step::kEnded:
+        return connection->Finish(/*cancel=*/false);
+      case Step::kHangUp:
+        connection->Finish(/*cancel=*/true).IgnoreError();
+        return absl::UnavailableError("the server does not answer");
+    }
+  }
+}
+
+absl::Status Session::Handle(const v1::AttachResponse& response, Connection* connection) {
+  switch (response.message_case()) {
+    case v1::AttachResponse::kAssignment: {
+      const v1::Assignment& assignment = response.assignment();
+      const auto seconds = TimeUtil::DurationToMilliseconds(assignment.lease());
+      lease_ = seconds > 0 ? absl::Milliseconds(seconds) : kDefaultLease;
+      spdlog::info("attached to the server at {}; it has {} events of this attempt",
+                   options_.server, assignment.acknowledged());
+      absl::MutexLock lock(&mutex_);
+      connection->greeted_ = true;
+      if (!assignment_.has_value()) assignment_ = assignment;
+      return outbox_.Reconnect(assignment.acknowledged());
+    }
+    case v1::AttachResponse::kAcknowledge: {
+      absl::MutexLock lock(&mutex_);
+      outbox_.Acknowledge(response.acknowledge().number());
+      return absl::OkStatus();
+    }
+    case v1::AttachResponse::kStop:
+      options_.on_command(Command::kStop);
+      return absl::OkStatus();
+    case v1::AttachResponse::kSuspend:
+      options_.on_command(Command::kSuspend);
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();  // Of a newer server; what it must have, it asks for again.
+  }
+}
+
+void Session::End(absl::Status status, Command command) {
+  spdlog::error("the session has ended: {}", std::string(status.message()));
+  {
+    absl::MutexLock lock(&mutex_);
+    end_ = std::move(status);
+  }
+  options_.on_command(command);
+}
+
+}  // namespace atelier::worker
