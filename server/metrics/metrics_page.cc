@@ -1,6 +1,13 @@
 #include "server/metrics/metrics_page.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
 #include <exception>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -9,6 +16,26 @@
 #include "prometheus/gauge.h"
 
 namespace atelier::metrics {
+namespace {
+
+// Connects and hangs up; whether that works is all the same.
+void Knock(const std::string& host, int port) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  const bool bracketed = host.size() > 2 && host.front() == '[';
+  addrinfo* address = nullptr;
+  if (getaddrinfo((bracketed ? host.substr(1, host.size() - 2) : host).c_str(),
+                  std::to_string(port).c_str(), &hints, &address) != 0) {
+    return;
+  }
+  const int connection = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  [[maybe_unused]] const int result = connect(connection, address->ai_addr, address->ai_addrlen);
+  close(connection);
+  freeaddrinfo(address);
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& options) {
   const std::string address = absl::StrCat(options.host, ":", options.port);
@@ -17,7 +44,7 @@ absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& o
     auto exposer = std::make_unique<prometheus::Exposer>(address);
     const std::vector<int> ports = exposer->GetListeningPorts();
     if (ports.empty()) return absl::InternalError("The metrics page listens on no port.");
-    page.reset(new MetricsPage(std::move(exposer), ports.front()));
+    page.reset(new MetricsPage(std::move(exposer), options.host, ports.front()));
   } catch (const std::exception&) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", address,
                                                " for the metrics page: the port is taken or the "
@@ -34,11 +61,26 @@ absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& o
   return page;
 }
 
-MetricsPage::MetricsPage(std::unique_ptr<prometheus::Exposer> exposer, int port)
+MetricsPage::MetricsPage(std::unique_ptr<prometheus::Exposer> exposer, std::string host, int port)
     : registry_(std::make_shared<prometheus::Registry>()),
       exposer_(std::move(exposer)),
+      host_(std::move(host)),
       port_(port) {
   Add(registry_);
+}
+
+// The HTTP server notices that it has to end when a connection comes, or else within two seconds.
+MetricsPage::~MetricsPage() {
+  std::atomic<bool> ended = false;
+  std::thread ending([this, &ended] {
+    exposer_.reset();
+    ended = true;
+  });
+  while (!ended) {
+    Knock(host_, port_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ending.join();
 }
 
 void MetricsPage::Add(const std::shared_ptr<prometheus::Collectable>& collectable) {

@@ -25,6 +25,9 @@ class MetricsPage {
 
   // UNAVAILABLE, naming the address, if it cannot listen there.
   static absl::StatusOr<std::unique_ptr<MetricsPage>> Start(const Options& options);
+  ~MetricsPage();
+  MetricsPage(const MetricsPage&) = delete;
+  MetricsPage& operator=(const MetricsPage&) = delete;
 
   // The port that was really taken.
   int port() const { return port_; }
@@ -35,10 +38,11 @@ class MetricsPage {
   void Add(const std::shared_ptr<prometheus::Collectable>& collectable);
 
  private:
-  MetricsPage(std::unique_ptr<prometheus::Exposer> exposer, int port);
+  MetricsPage(std::unique_ptr<prometheus::Exposer> exposer, std::string host, int port);
 
   const std::shared_ptr<prometheus::Registry> registry_;
-  const std::unique_ptr<prometheus::Exposer> exposer_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+  const std::string host_;
   const int port_;
 };
 
