@@ -65,8 +65,8 @@ struct JobUpdate {
 // Which jobs to list.
 struct JobQuery {
   int page_size = 50;
-  std::string page_token;            // From the page before; empty for the first.
-  std::vector<v1::JobState> states;  // Empty for all.
+  std::string page_token = {};            // From the page before; empty for the first.
+  std::vector<v1::JobState> states = {};  // Empty for all.
 };
 
 struct JobPage {
@@ -77,9 +77,9 @@ struct JobPage {
 // Which predictions to read.
 struct PredictionQuery {
   int page_size = 100;
-  std::string page_token;
-  std::optional<int> true_class;
-  std::optional<int> predicted_class;
+  std::string page_token = {};
+  std::optional<int> true_class = {};
+  std::optional<int> predicted_class = {};
   bool wrong_only = false;
 };
 

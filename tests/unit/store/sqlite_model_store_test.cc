@@ -1,0 +1,173 @@
+#include <gtest/gtest.h>
+
+#include "server/jobs/error.h"
+#include "server/store/sqlite_store.h"
+#include "tests/unit/store/records.h"
+#include "tests/unit/store/temporary_folder.h"
+
+namespace atelier::store {
+namespace {
+
+using jobs::ReasonOf;
+
+class SqliteModelStoreTest : public testing::Test {
+ protected:
+  SqliteModelStoreTest() {
+    store_ = *SqliteStore::Open(folder_ / "atelier.db");
+    record_ = MakeRecord("job");
+    record_.sequence = *store_->Insert(record_, {});
+  }
+
+  // Makes the next version of a model, as the end of a job does.
+  std::int64_t Add(const std::string& model, bool stopped_early = false) {
+    auto version = store_->ReserveVersion(model);
+    EXPECT_TRUE(version.ok()) << version.status();
+    jobs::JobUpdate update;
+    update.record = record_;
+    update.model_version = MakeVersion(model, *version, stopped_early);
+    EXPECT_TRUE(store_->Commit(update).ok());
+    return *version;
+  }
+  // The aliases as "name=version name=version".
+  static std::string Aliases(const v1::Model& model) {
+    std::string text;
+    for (const auto& alias : model.aliases()) {
+      absl::StrAppend(&text, text.empty() ? "" : " ", alias.alias(), "=", alias.version());
+    }
+    return text;
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<SqliteStore> store_;
+  jobs::JobRecord record_;
+};
+
+TEST_F(SqliteModelStoreTest, VersionsCountPerModel) {
+  EXPECT_EQ(Add("a"), 1);
+  EXPECT_EQ(Add("a"), 2);
+  EXPECT_EQ(Add("b"), 1);
+  auto model = store_->GetModel("a");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->name(), "models/a");
+  EXPECT_EQ(model->version_count(), 2);
+  ASSERT_EQ(model->versions_size(), 2);
+  EXPECT_EQ(model->versions(0).version(), 2);
+  EXPECT_EQ(Aliases(*model), "latest=2");
+}
+
+TEST_F(SqliteModelStoreTest, NumbersAreNeverGivenTwice) {
+  Add("a");
+  Add("a");
+  ASSERT_TRUE(store_->DeleteVersion("a", 2, false).ok());
+  EXPECT_EQ(Add("a"), 3);
+  ASSERT_TRUE(store_->DeleteModel("a", false).ok());
+  EXPECT_EQ(Add("a"), 4);
+  EXPECT_EQ(*store_->ReserveVersion("a"), 5);  // Left unused.
+  EXPECT_EQ(Add("a"), 6);
+}
+
+TEST_F(SqliteModelStoreTest, ReservedNumberAloneMakesNoModel) {
+  ASSERT_TRUE(store_->ReserveVersion("a").ok());
+  EXPECT_EQ(ReasonOf(store_->GetModel("a").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(store_->ListModels(10, "")->models_size(), 0);
+}
+
+TEST_F(SqliteModelStoreTest, ResolvesNumbersAliasesAndLatest) {
+  Add("a");
+  Add("a");
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  EXPECT_EQ(store_->ResolveVersion("a", "1")->version(), 1);
+  EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 1);
+  EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 2);
+  EXPECT_EQ(store_->ResolveVersion("a", "")->version(), 2);
+  EXPECT_EQ(ReasonOf(store_->ResolveVersion("none", "1").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "3").status()), "VERSION_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "canary").status()), "ALIAS_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "99999999999999999999").status()),
+            "ALIAS_NOT_FOUND");
+}
+
+TEST_F(SqliteModelStoreTest, LatestSkipsVersionsStoppedEarlyAndMovesBack) {
+  Add("a", /*stopped_early=*/true);
+  EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "latest").status()), "NO_LATEST_VERSION");
+  EXPECT_EQ(Aliases(*store_->GetModel("a")), "");
+  Add("a");
+  Add("a");
+  Add("a", /*stopped_early=*/true);
+  EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 3);
+  ASSERT_TRUE(store_->DeleteVersion("a", 3, false).ok());
+  EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 2);
+}
+
+TEST_F(SqliteModelStoreTest, AliasMovesAndGoes) {
+  Add("a");
+  Add("a");
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 2)), "latest=2 production=2");
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "beta", 1)), "beta=1 latest=2 production=2");
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 0)), "beta=1 latest=2");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 0).status()), "ALIAS_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 9).status()), "VERSION_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("b", "production", 1).status()), "MODEL_NOT_FOUND");
+}
+
+TEST_F(SqliteModelStoreTest, RefusesNamesThatNoAliasMayHave) {
+  Add("a");
+  for (const std::string& alias : {std::string("latest"), std::string(""), std::string("1st"),
+                                   std::string("Prod"), std::string("a/b"), std::string(64, 'a')}) {
+    auto model = store_->SetAlias("a", alias, 1);
+    ASSERT_FALSE(model.ok()) << alias;
+    EXPECT_EQ(jobs::ViolationsOf(model.status())[0].field, "alias");
+  }
+}
+
+TEST_F(SqliteModelStoreTest, VersionThatAnAliasNamesIsDeletedOnlyByForce) {
+  Add("a");
+  Add("a");
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, false)), "VERSION_IN_USE");
+  EXPECT_EQ(ReasonOf(store_->DeleteModel("a", false).status()), "VERSION_IN_USE");
+  EXPECT_TRUE(store_->DeleteVersion("a", 2, false).ok());  // `latest` does not hold it.
+  EXPECT_TRUE(store_->DeleteVersion("a", 1, true).ok());
+  EXPECT_EQ(ReasonOf(store_->GetModel("a").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, true)), "MODEL_NOT_FOUND");
+  Add("a");
+  EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, true)), "VERSION_NOT_FOUND");
+  EXPECT_EQ(Aliases(*store_->GetModel("a")), "latest=3");
+}
+
+TEST_F(SqliteModelStoreTest, DeletingAModelTellsWhichFilesToRemove) {
+  Add("a");
+  Add("a");
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  EXPECT_EQ(*store_->DeleteModel("a", true), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(ReasonOf(store_->DeleteModel("a", true).status()), "MODEL_NOT_FOUND");
+}
+
+TEST_F(SqliteModelStoreTest, ListsModelsByNameWithTheirNewestVersion) {
+  for (const char* name : {"c", "a", "b", "a"}) Add(name);
+  auto page = store_->ListModels(2, "");
+  ASSERT_EQ(page->models_size(), 2);
+  EXPECT_EQ(page->models(0).name(), "models/a");
+  EXPECT_EQ(page->models(0).version_count(), 2);
+  ASSERT_EQ(page->models(0).versions_size(), 1);
+  EXPECT_EQ(page->models(0).versions(0).version(), 2);
+  page = store_->ListModels(2, page->next_page_token());
+  ASSERT_EQ(page->models_size(), 1);
+  EXPECT_EQ(page->models(0).name(), "models/c");
+  EXPECT_EQ(page->next_page_token(), "");
+  EXPECT_EQ(store_->ListModels(2, "bogus").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SqliteModelStoreTest, NumberThatIsRegisteredAlreadyIsRefused) {
+  Add("a");
+  jobs::JobUpdate update;
+  update.record = record_;
+  update.record.recorded_epoch = 3;
+  update.model_version = MakeVersion("a", 1);
+  EXPECT_FALSE(store_->Commit(update).ok());
+  EXPECT_EQ(store_->Load("job")->recorded_epoch, 0);
+}
+
+}  // namespace
+}  // namespace atelier::store
