@@ -16,7 +16,7 @@ constexpr int64_t kMaxEdge = 4096;
 constexpr int64_t kMaxClasses = 256;
 constexpr int64_t kMaxWidth = 65536;
 constexpr size_t kMaxLayers = 64;
-constexpr int64_t kMaxParameters = int64_t{1} << 30;
+constexpr int64_t kMaxParameters = int64_t{1} << 28;
 
 struct Preset {
   std::string name;

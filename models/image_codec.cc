@@ -17,6 +17,8 @@ namespace atelier::models {
 namespace {
 
 constexpr absl::string_view kPngMagic("\x89PNG\r\n\x1a\n", 8);
+// The last chunk's name and checksum; a file without it was cut off.
+constexpr absl::string_view kPngEnd("IEND\xae\x42\x60\x82", 8);
 constexpr absl::string_view kJpegMagic("\xff\xd8\xff", 3);
 
 absl::Status Bad(absl::string_view message) { return absl::InvalidArgumentError(message); }
@@ -28,6 +30,7 @@ absl::Status CheckSize(int64_t height, int64_t width, const DecodeLimits& limits
 }
 
 absl::StatusOr<Image> DecodePng(absl::string_view file, const DecodeLimits& limits) {
+  if (!absl::StrContains(file, kPngEnd)) return Bad("the PNG file is damaged: it is truncated");
   png_image png;
   std::memset(&png, 0, sizeof(png));
   png.version = PNG_IMAGE_VERSION;

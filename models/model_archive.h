@@ -63,7 +63,7 @@ struct ModelArchive {
   std::string confusion_matrix_json;
 };
 
-// Reads an archive. kDataLoss (FailureReason kInternal) with a sentence naming file and entry if it
+// Reads an archive. FailureReason kInternal with a sentence naming file and entry if it
 // is missing, truncated, not a tar.gz, has an entry that is unknown, twice, too large, not a plain
 // file or with a path, lacks one, or its JSON is damaged. Nothing is written to disk.
 absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path);

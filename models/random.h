@@ -5,6 +5,7 @@
 #ifndef ATELIER_MODELS_RANDOM_H_
 #define ATELIER_MODELS_RANDOM_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>

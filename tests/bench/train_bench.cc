@@ -16,6 +16,7 @@
 #include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "models/allocator.h"
 #include "models/dataset.h"
 #include "models/stop_signal.h"
 #include "models/trainer.h"
@@ -139,6 +140,7 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Measures training speed. Example: train_bench --preset=cnn-3 --json");
   absl::ParseCommandLine(argc, argv);
+  atelier::models::KeepFreedMemory();
   const absl::Status status = atelier::models::RunBenchmark();
   if (status.ok()) return 0;
   std::cerr << "train_bench: " << status.message() << "\n";

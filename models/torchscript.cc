@@ -1,0 +1,70 @@
+#include "models/torchscript.h"
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "models/network.h"
+
+namespace atelier::models {
+namespace {
+
+// Names of attributes cannot have dots.
+std::string AttributeName(absl::string_view tensor) {
+  return absl::StrReplaceAll(tensor, {{".", "_"}});
+}
+
+}  // namespace
+
+std::string TorchScriptSource(const Architecture& architecture) {
+  std::string source = "def forward(self, x: Tensor) -> Tensor:\n";
+  for (size_t i = 1; i <= architecture.conv_blocks.size(); ++i) {
+    absl::StrAppend(&source, "  x = torch.conv2d(x, self.conv", i, "_weight, self.conv", i,
+                    "_bias, [1, 1], [1, 1], [1, 1], 1)\n  x = torch.relu(x)\n");
+    absl::StrAppendFormat(&source,
+                          "  x = torch.batch_norm(x, self.norm%1$d_weight, self.norm%1$d_bias, "
+                          "self.norm%1$d_running_mean, self.norm%1$d_running_var, False, 0.0, "
+                          "%2$.17g, False)\n",
+                          i, architecture.batch_norm_epsilon);
+    const int64_t pool = architecture.conv_blocks[i - 1].pool;
+    if (pool >= 2) {
+      absl::StrAppendFormat(
+          &source, "  x = torch.max_pool2d(x, [%1$d, %1$d], [%1$d, %1$d], [0, 0], [1, 1], False)\n",
+          pool);
+    }
+  }
+  absl::StrAppend(&source, "  x = torch.flatten(x, 1, -1)\n");
+  for (size_t j = 1; j <= architecture.dense_layers.size(); ++j) {
+    absl::StrAppendFormat(
+        &source, "  x = torch.relu(torch.linear(x, self.dense%1$d_weight, self.dense%1$d_bias))\n",
+        j);
+  }
+  absl::StrAppend(&source,
+                  "  return torch.softmax(torch.linear(x, self.output_weight, self.output_bias), "
+                  "1)\n");
+  return source;
+}
+
+std::string SerializeTorchScript(const TrainedModel& model) {
+  torch::jit::Module module("__torch__.AtelierClassifier");
+  module.register_attribute("training", c10::BoolType::get(), false);
+  const std::vector<TensorSpec> specs = TensorSpecsOf(model.architecture);
+  const std::vector<at::Tensor> tensors = TensorsOf(model);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const std::string name = AttributeName(specs[i].name);
+    if (specs[i].trainable) {
+      module.register_parameter(name, tensors[i], /*is_buffer=*/false);
+    } else {
+      module.register_buffer(name, tensors[i]);
+    }
+  }
+  module.define(TorchScriptSource(model.architecture));
+  std::ostringstream bytes;
+  module.save(bytes);
+  return bytes.str();
+}
+
+}  // namespace atelier::models

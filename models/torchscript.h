@@ -1,0 +1,22 @@
+// The network as TorchScript, the form in which Python and other LibTorch programs load it. Private
+// to models/, but without LibTorch's headers; throws what LibTorch throws.
+#ifndef ATELIER_MODELS_TORCHSCRIPT_H_
+#define ATELIER_MODELS_TORCHSCRIPT_H_
+
+#include <string>
+
+#include "models/trained_model.h"
+
+namespace atelier::models {
+
+// The bytes of a model.pt: a module whose forward takes float N×C×H×W in [0,1] and answers
+// N×classes probabilities. Parameters are called as in TrainedModel, with '_' for '.'. Requires a
+// valid model.
+std::string SerializeTorchScript(const TrainedModel& model);
+
+// The source of its forward, for that architecture.
+std::string TorchScriptSource(const Architecture& architecture);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TORCHSCRIPT_H_

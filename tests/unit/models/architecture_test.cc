@@ -1,0 +1,173 @@
+#include "models/architecture.h"
+
+#include <cmath>
+#include <limits>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/trained_model.h"
+
+namespace atelier::models {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr ImageShape kGrey28 = {1, 28, 28};
+
+struct PresetCounts {
+  std::string preset;
+  int64_t trainable;
+  int64_t total;
+};
+
+class PresetTest : public testing::TestWithParam<PresetCounts> {};
+
+TEST_P(PresetTest, HasTheStudysParameterCounts) {
+  const auto network = Architecture::FromPreset(GetParam().preset, kGrey28, 10, 0.3);
+  ASSERT_TRUE(network.ok()) << network.status();
+  EXPECT_EQ(network->TrainableParameterCount(), GetParam().trainable);
+  EXPECT_EQ(network->ParameterCount(), GetParam().total);
+}
+
+// Counted another way: by the tensors that the network is built from.
+TEST_P(PresetTest, CountsWhatItsTensorsHold) {
+  for (const auto& [shape, classes] : {std::pair(kGrey28, 10), std::pair(ImageShape{3, 32, 32}, 47),
+                                       std::pair(ImageShape{1, 30, 17}, 2)}) {
+    const auto network = Architecture::FromPreset(GetParam().preset, shape, classes, 0);
+    ASSERT_TRUE(network.ok()) << network.status();
+    int64_t trainable = 0;
+    int64_t total = 0;
+    for (const TensorSpec& spec : TensorSpecsOf(*network)) {
+      total += spec.size();
+      if (spec.trainable) trainable += spec.size();
+    }
+    EXPECT_EQ(network->TrainableParameterCount(), trainable);
+    EXPECT_EQ(network->ParameterCount(), total);
+  }
+}
+
+TEST_P(PresetTest, SurvivesJson) {
+  const auto network = Architecture::FromPreset(GetParam().preset, {3, 32, 40}, 47, 0.25);
+  ASSERT_TRUE(network.ok()) << network.status();
+  const auto again = Architecture::FromJson(network->ToJson());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, *network);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PresetTest,
+                         testing::Values(PresetCounts{"dense", 109386, 109386},
+                                         PresetCounts{"cnn-1", 202506, 202570},
+                                         PresetCounts{"cnn-2", 421834, 422026},
+                                         PresetCounts{"cnn-3", 897354, 897802},
+                                         PresetCounts{"cnn-3-pooled", 249610, 250058}),
+                         [](const auto& test) {
+                           std::string name = test.param.preset;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(ArchitectureTest, KeepsSevenBySevenFeaturesForEveryUnpooledDepth) {
+  for (const char* preset : {"cnn-1", "cnn-2", "cnn-3"}) {
+    const auto network = Architecture::FromPreset(preset, kGrey28, 10, 0.3);
+    ASSERT_TRUE(network.ok());
+    EXPECT_EQ(network->FeatureShape().height, 7);
+    EXPECT_EQ(network->FeatureShape().width, 7);
+  }
+}
+
+TEST(ArchitectureTest, NamesThePresetsWhenOneIsUnknown) {
+  const auto network = Architecture::FromPreset("cnn-9", kGrey28, 10, 0.3);
+  EXPECT_TRUE(absl::IsInvalidArgument(network.status()));
+  EXPECT_THAT(std::string(network.status().message()), HasSubstr("'cnn-9'"));
+  EXPECT_THAT(std::string(network.status().message()), HasSubstr("cnn-3-pooled"));
+}
+
+struct Mistake {
+  std::string name;
+  void (*make)(Architecture&);
+  std::string message;
+};
+
+class ArchitectureMistakeTest : public testing::TestWithParam<Mistake> {};
+
+TEST_P(ArchitectureMistakeTest, IsNamed) {
+  Architecture network = *Architecture::FromPreset("cnn-3", kGrey28, 10, 0.3);
+  GetParam().make(network);
+  const absl::Status status = network.Validate();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ArchitectureMistakeTest,
+    testing::Values(
+        Mistake{"OneClass", [](Architecture& a) { a.classes = 1; }, "classes is 1"},
+        Mistake{"TooManyClasses", [](Architecture& a) { a.classes = 257; }, "2 to 256"},
+        Mistake{"NoChannels", [](Architecture& a) { a.input.channels = 0; }, "channels is 0"},
+        Mistake{"HugeImage", [](Architecture& a) { a.input.width = 1 << 20; }, "width is 1048576"},
+        Mistake{"DropoutOfOne", [](Architecture& a) { a.dropout = 1; }, "dropout is 1"},
+        Mistake{"DropoutNan", [](Architecture& a) { a.dropout = std::nan(""); }, "dropout is nan"},
+        Mistake{"NegativeDropout", [](Architecture& a) { a.dropout = -0.1; }, "dropout is -0.1"},
+        Mistake{"NoEpsilon", [](Architecture& a) { a.batch_norm_epsilon = 0; }, "epsilon is 0"},
+        Mistake{"NoFilters", [](Architecture& a) { a.conv_blocks[1].filters = 0; },
+                "filters of conv block 2 is 0"},
+        Mistake{"NegativePooling", [](Architecture& a) { a.conv_blocks[0].pool = -2; },
+                "pooling of conv block 1 is -2"},
+        Mistake{"PoolingBeyondTheImage", [](Architecture& a) { a.conv_blocks[2].pool = 8; },
+                "only 7x7 pixels are left"},
+        Mistake{"EmptyDenseLayer", [](Architecture& a) { a.dense_layers = {0}; },
+                "width of a dense layer is 0"},
+        Mistake{"TooManyParameters",
+                [](Architecture& a) {
+                  a.dense_layers = {65536, 65536};
+                },
+                "number of parameters"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(ArchitectureTest, RefusesDamagedJson) {
+  const std::string good = Architecture::FromPreset("cnn-1", kGrey28, 10, 0.3)->ToJson();
+  EXPECT_FALSE(Architecture::FromJson("").ok());
+  EXPECT_FALSE(Architecture::FromJson(good.substr(0, good.size() / 2)).ok());
+  EXPECT_FALSE(Architecture::FromJson("{}").ok());
+  EXPECT_FALSE(Architecture::FromJson("[1, 2]").ok());
+  std::string negative = good;
+  negative.replace(negative.find("\"classes\":10"), 12, "\"classes\":-1");
+  EXPECT_FALSE(Architecture::FromJson(negative).ok());
+}
+
+TEST(TrainedModelTest, StartsGlorotUniformWithZeroBiases) {
+  const TrainedModel model =
+      TrainedModel::Initial(*Architecture::FromPreset("cnn-2", kGrey28, 10, 0), 7);
+  ASSERT_TRUE(model.Validate().ok());
+  const NamedTensor* kernel = model.Find("conv2.weight");
+  ASSERT_NE(kernel, nullptr);
+  const float limit = std::sqrt(6.0F / (9 * (32 + 64)));
+  float largest = 0;
+  double sum = 0;
+  for (const float value : kernel->values) {
+    largest = std::max(largest, std::abs(value));
+    sum += value;
+  }
+  EXPECT_LE(largest, limit);
+  EXPECT_GT(largest, 0.99F * limit);
+  EXPECT_NEAR(sum / static_cast<double>(kernel->values.size()), 0, limit / 50);
+  EXPECT_THAT(model.Find("conv2.bias")->values, testing::Each(0.0F));
+  EXPECT_THAT(model.Find("norm2.running_var")->values, testing::Each(1.0F));
+}
+
+TEST(TrainedModelTest, StartsTheSameForTheSameSeedOnly) {
+  const Architecture network = *Architecture::FromPreset("dense", kGrey28, 10, 0);
+  EXPECT_EQ(TrainedModel::Initial(network, 1), TrainedModel::Initial(network, 1));
+  EXPECT_NE(TrainedModel::Initial(network, 1), TrainedModel::Initial(network, 2));
+}
+
+TEST(TrainedModelTest, NoticesTensorsOfAnotherNetwork) {
+  TrainedModel model = TrainedModel::Initial(*Architecture::FromPreset("dense", kGrey28, 10, 0), 1);
+  model.tensors[2].values.pop_back();
+  EXPECT_FALSE(model.Validate().ok());
+  model.tensors.pop_back();
+  EXPECT_FALSE(model.Validate().ok());
+}
+
+}  // namespace
+}  // namespace atelier::models

@@ -1,0 +1,390 @@
+#include "models/trainer.h"
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/checkpoint.h"
+#include "models/evaluation.h"
+#include "models/failure.h"
+#include "tests/unit/models/small_training.h"
+#include "tests/unit/models/temporary_folder.h"
+
+namespace atelier::models {
+namespace {
+
+using ::testing::HasSubstr;
+using End = TrainingOutcome::End;
+
+// Writes down what happens, and asks to end after a given step.
+class Recorder : public TrainingObserver {
+ public:
+  explicit Recorder(int64_t end_after = -1, StopRequest how = StopRequest::kNone)
+      : end_after_(end_after), how_(how) {}
+
+  void OnStep(const StepProgress& progress) override {
+    steps.push_back(progress);
+    if (progress.global_step != end_after_) return;
+    if (how_ == StopRequest::kStop) stop.Stop();
+    if (how_ == StopRequest::kSuspend) stop.Suspend();
+  }
+  void OnEpoch(const EpochMetrics& metrics) override { epochs.push_back(metrics); }
+  void OnCheckpoint(const CheckpointSaved& saved) override { checkpoints.push_back(saved); }
+  void OnEarlyStop(int64_t epoch, int64_t best) override { early_stop = {epoch, best}; }
+
+  StopSignal stop;
+  std::vector<StepProgress> steps;
+  std::vector<EpochMetrics> epochs;
+  std::vector<CheckpointSaved> checkpoints;
+  std::pair<int64_t, int64_t> early_stop;
+
+ private:
+  const int64_t end_after_;
+  const StopRequest how_;
+};
+
+struct Finished {
+  TrainingOutcome outcome;
+  TrainedModel model;
+};
+
+// Trains to the end, or to where the recorder ends it.
+Finished Train(const TrainingOptions& options, const CheckpointOptions& checkpoints = {},
+               Recorder* recorder = nullptr) {
+  auto trainer = Trainer::Create(options, SmallDataset(), checkpoints);
+  if (!trainer.ok()) {
+    ADD_FAILURE() << trainer.status();
+    return {};
+  }
+  const auto outcome = (*trainer)->Run(recorder, recorder ? &recorder->stop : nullptr);
+  if (!outcome.ok()) {
+    ADD_FAILURE() << outcome.status();
+    return {};
+  }
+  return {*outcome, (*trainer)->CurrentModel()};
+}
+
+CheckpointOptions In(const TemporaryFolder& folder) { return {folder.path(), {folder.path()}}; }
+
+TEST(TrainerTest, LearnsAndTellsOfIt) {
+  Recorder recorder;
+  TrainingOptions options = SmallOptions();
+  options.epochs = 6;
+  const Finished done = Train(options, {}, &recorder);
+  EXPECT_EQ(done.outcome.end, End::kFinished);
+  ASSERT_EQ(recorder.epochs.size(), 6U);
+  EXPECT_LT(recorder.epochs.back().training_loss, recorder.epochs.front().training_loss);
+  EXPECT_LT(recorder.epochs.back().validation_loss, recorder.epochs.front().validation_loss);
+  EXPECT_GT(recorder.epochs.back().validation_accuracy, 0.5);
+  EXPECT_TRUE(recorder.epochs.front().best);
+
+  ASSERT_EQ(recorder.steps.size(), 90U);
+  const StepProgress& last = recorder.steps.back();
+  EXPECT_EQ(last.epoch, 6);
+  EXPECT_EQ(last.step, 15);
+  EXPECT_EQ(last.steps_per_epoch, 15);
+  EXPECT_EQ(last.global_step, 90);
+  EXPECT_GT(last.images_per_second, 0);
+  EXPECT_DOUBLE_EQ(last.training_loss, recorder.epochs.back().training_loss);
+  EXPECT_DOUBLE_EQ(last.training_accuracy, recorder.epochs.back().training_accuracy);
+  EXPECT_GT(done.outcome.images_per_second, 0);
+  EXPECT_GT(done.outcome.training_seconds, 0);
+}
+
+TEST(TrainerTest, GivesTheSameWeightsForTheSameSeed) {
+  EXPECT_EQ(Train(SmallOptions()).model, Train(SmallOptions()).model);
+}
+
+TEST(TrainerTest, GivesOtherWeightsForAnotherSeed) {
+  TrainingOptions other = SmallOptions();
+  other.seed = 12;
+  EXPECT_NE(Train(SmallOptions()).model, Train(other).model);
+}
+
+TEST(TrainerTest, GivesTheSameWeightsOnAnyNumberOfThreads) {
+  TrainingOptions options = SmallOptions();
+  options.shards = 4;
+  const Finished one = Train(options);
+  for (const int64_t threads : {2, 4, 7}) {
+    options.threads = threads;
+    EXPECT_EQ(Train(options).model, one.model) << threads << " threads";
+  }
+}
+
+TEST(TrainerTest, ContinuesBitIdenticallyWithinAnEpoch) {
+  const Finished whole = Train(SmallOptions());
+  for (const int64_t step : {1, 7, 15, 22, 44}) {
+    const TemporaryFolder folder;
+    Recorder first(step, StopRequest::kSuspend);
+    EXPECT_EQ(Train(SmallOptions(), In(folder), &first).outcome.end, End::kSuspended);
+    EXPECT_EQ(first.checkpoints.back().global_step, step);
+    Recorder second;
+    TrainingOptions options = SmallOptions();
+    options.threads = 2;
+    const Finished rest = Train(options, In(folder), &second);
+    EXPECT_EQ(rest.model, whole.model) << "suspended after step " << step;
+    EXPECT_EQ(second.steps.front().global_step, step + 1);
+    ASSERT_EQ(rest.outcome.history.size(), 3U);
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(rest.outcome.history[i].training_loss, whole.outcome.history[i].training_loss);
+      EXPECT_EQ(rest.outcome.history[i].validation_loss, whole.outcome.history[i].validation_loss);
+    }
+  }
+}
+
+// A kill leaves the last epoch's checkpoint and nothing of what came after.
+TEST(TrainerTest, ContinuesBitIdenticallyAfterAKill) {
+  const Finished whole = Train(SmallOptions());
+  const TemporaryFolder folder;
+  Recorder killed(20, StopRequest::kStop);
+  Train(SmallOptions(), In(folder), &killed);
+  auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), In(folder));
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  ASSERT_TRUE((*trainer)->resumed().has_value());
+  EXPECT_EQ((*trainer)->resumed()->epoch, 1);
+  EXPECT_EQ((*trainer)->resumed()->step, 0);
+  EXPECT_EQ((*trainer)->resumed()->global_step, 15);
+  EXPECT_EQ((*trainer)->resumed()->history.size(), 1U);
+  ASSERT_TRUE((*trainer)->Run().ok());
+  EXPECT_EQ((*trainer)->CurrentModel(), whole.model);
+}
+
+TEST(TrainerTest, FallsBackToTheCheckpointBeforeADamagedOne) {
+  const Finished whole = Train(SmallOptions());
+  const TemporaryFolder folder;
+  Recorder recorder(40, StopRequest::kSuspend);
+  Train(SmallOptions(), In(folder), &recorder);
+  std::string bytes = folder.Read("checkpoint-40.ckpt");
+  bytes[bytes.size() / 2] ^= 1;
+  folder.Write("checkpoint-40.ckpt", bytes);
+  folder.Write("checkpoint-41.ckpt", bytes.substr(0, bytes.size() / 2));
+  folder.Write("checkpoint-42.ckpt", "");
+  auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), In(folder));
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  EXPECT_EQ((*trainer)->resumed()->global_step, 30);
+  ASSERT_TRUE((*trainer)->Run().ok());
+  EXPECT_EQ((*trainer)->CurrentModel(), whole.model);
+}
+
+TEST(TrainerTest, LooksForCheckpointsInEveryFolder) {
+  const TemporaryFolder first;
+  const TemporaryFolder second;
+  Recorder recorder(20, StopRequest::kSuspend);
+  Train(SmallOptions(), {first.path(), {}}, &recorder);
+  auto trainer = Trainer::Create(
+      SmallOptions(), SmallDataset(),
+      {second.File("new"), {second.path() + "/nowhere", second.path(), first.path()}});
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  EXPECT_EQ((*trainer)->resumed()->global_step, 20);
+  EXPECT_TRUE(std::filesystem::is_directory(second.File("new")));
+}
+
+TEST(TrainerTest, KeepsTwoCheckpoints) {
+  const TemporaryFolder folder;
+  Recorder recorder;
+  Train(SmallOptions(), In(folder), &recorder);
+  ASSERT_EQ(recorder.checkpoints.size(), 3U);
+  EXPECT_EQ(recorder.checkpoints.back().epoch, 3);
+  EXPECT_EQ(recorder.checkpoints.back().path, folder.File("checkpoint-45.ckpt"));
+  EXPECT_EQ(recorder.checkpoints.back().size_bytes,
+            static_cast<int64_t>(std::filesystem::file_size(folder.File("checkpoint-45.ckpt"))));
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    names.push_back(entry.path().filename());
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAre("checkpoint-30.ckpt", "checkpoint-45.ckpt"));
+}
+
+TEST(TrainerTest, RefusesACheckpointOfOtherOptions) {
+  const TemporaryFolder folder;
+  Train(SmallOptions(), In(folder));
+  TrainingOptions other = SmallOptions();
+  other.learning_rate = 0.002;
+  const auto trainer = Trainer::Create(other, SmallDataset(), In(folder));
+  EXPECT_EQ(ReasonOf(trainer.status()), FailureReason::kInvalidSpec);
+  EXPECT_THAT(std::string(trainer.status().message()), HasSubstr("other options or data"));
+}
+
+TEST(TrainerTest, EndsAtOnceWhenContinuedAfterItsEnd) {
+  const TemporaryFolder folder;
+  const Finished whole = Train(SmallOptions(), In(folder));
+  Recorder recorder;
+  const Finished again = Train(SmallOptions(), In(folder), &recorder);
+  EXPECT_TRUE(recorder.steps.empty());
+  EXPECT_EQ(again.outcome.end, End::kFinished);
+  EXPECT_EQ(again.outcome.best_epoch, whole.outcome.best_epoch);
+  EXPECT_EQ(again.model, whole.model);
+}
+
+TEST(TrainerTest, ReportsAFolderThatCannotBeWritten) {
+  const TemporaryFolder folder;
+  folder.Write("file", "");
+  const auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), {folder.File("file"), {}});
+  EXPECT_EQ(ReasonOf(trainer.status()), FailureReason::kInternal);
+  EXPECT_THAT(std::string(trainer.status().message()), HasSubstr("cannot be written"));
+}
+
+TEST(TrainerTest, StopsWithinAStep) {
+  Recorder recorder(18, StopRequest::kStop);
+  const Finished done = Train(SmallOptions(), {}, &recorder);
+  EXPECT_EQ(done.outcome.end, End::kStopped);
+  EXPECT_EQ(recorder.steps.size(), 18U);
+  EXPECT_EQ(done.outcome.history.size(), 1U);
+  EXPECT_EQ(done.outcome.best_epoch, 1);
+}
+
+TEST(TrainerTest, HasNoBestModelBeforeTheFirstEpoch) {
+  Recorder recorder(3, StopRequest::kStop);
+  auto trainer = Trainer::Create(SmallOptions(), SmallDataset());
+  ASSERT_TRUE(trainer.ok());
+  const auto outcome = (*trainer)->Run(&recorder, &recorder.stop);
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->best_epoch, 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition((*trainer)->BestModel().status()));
+}
+
+// A learning rate this large makes the validation loss jump about, so patience runs out.
+TrainingOptions Restless() {
+  TrainingOptions options = SmallOptions();
+  options.learning_rate = 0.3;
+  options.epochs = 200;
+  options.patience = 2;
+  return options;
+}
+
+TEST(TrainerTest, StopsEarlyAndGivesTheBestEpochsWeights) {
+  Recorder recorder;
+  auto trainer = Trainer::Create(Restless(), SmallDataset());
+  ASSERT_TRUE(trainer.ok());
+  const auto outcome = (*trainer)->Run(&recorder, nullptr);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->end, End::kEarlyStop);
+  const auto epochs = static_cast<int64_t>(outcome->history.size());
+  EXPECT_EQ(epochs, outcome->best_epoch + 2);
+  EXPECT_EQ(recorder.early_stop, std::pair(epochs, outcome->best_epoch));
+  double lowest = std::numeric_limits<double>::infinity();
+  for (const EpochMetrics& metrics : outcome->history) {
+    EXPECT_EQ(metrics.best, metrics.validation_loss < lowest);
+    lowest = std::min(lowest, metrics.validation_loss);
+  }
+  EXPECT_EQ(outcome->history[static_cast<size_t>(outcome->best_epoch - 1)].validation_loss, lowest);
+
+  // The best weights are those that a training of just so many epochs ends with.
+  TrainingOptions short_options = Restless();
+  short_options.epochs = outcome->best_epoch;
+  EXPECT_EQ(*(*trainer)->BestModel(), Train(short_options).model);
+}
+
+TEST(TrainerTest, ReportsADivergedLossWithEpochAndStep) {
+  TrainingOptions options = SmallOptions();
+  // Zero in float32, so a pixel that is always black divides 0 by 0 in the first step.
+  options.architecture.conv_blocks.clear();
+  options.adam_epsilon = 1e-60;
+  auto trainer = Trainer::Create(options, SmallDataset());
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  const auto outcome = (*trainer)->Run();
+  EXPECT_EQ(ReasonOf(outcome.status()), FailureReason::kDiverged);
+  EXPECT_THAT(std::string(outcome.status().message()), HasSubstr("epoch 1, step 2"));
+}
+
+TEST(TrainerTest, TrainsWithFewerImagesThanShardsInTheLastBatch) {
+  TrainingOptions options = SmallOptions();
+  options.batch_size = 899;
+  options.validation_fraction = 0.1;
+  options.shards = 29;
+  options.epochs = 1;
+  const Finished done = Train(options);
+  ASSERT_EQ(done.outcome.history.size(), 1U);
+  EXPECT_TRUE(std::isfinite(done.outcome.history[0].validation_loss));
+}
+
+TEST(TrainerTest, TrainsInBfloat16WhereTheProcessorCan) {
+  TrainingOptions options = SmallOptions();
+  options.precision = Precision::kBfloat16;
+  if (!Bfloat16Supported()) {
+    EXPECT_THAT(std::string(options.Validate(*SmallDataset()).message()), HasSubstr("bfloat16"));
+    return;
+  }
+  const Finished done = Train(options);
+  EXPECT_LT(done.outcome.history[2].training_loss, done.outcome.history[0].training_loss);
+  EXPECT_EQ(Train(options).model, done.model);
+}
+
+TEST(TrainingOptionsTest, NamesEveryWrongField) {
+  TrainingOptions options = SmallOptions();
+  options.epochs = 0;
+  options.patience = 10001;
+  options.learning_rate = std::nan("");
+  options.batch_size = 901;
+  options.shards = 65;
+  options.threads = 0;
+  options.architecture.classes = 9;
+  const absl::Status status = options.Validate(*SmallDataset());
+  EXPECT_EQ(ReasonOf(status), FailureReason::kInvalidSpec);
+  for (const char* part :
+       {"epochs is 0", "patience is 10001", "learning_rate is nan", "at most the 900 images",
+        "shards is 65", "threads is 0", "images of 9 classes"}) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(part));
+  }
+}
+
+TEST(TrainingOptionsTest, WantsShardsThatDivideTheBatch) {
+  TrainingOptions options = SmallOptions();
+  options.shards = 3;
+  EXPECT_THAT(std::string(options.Validate(*SmallDataset()).message()),
+              HasSubstr("shards is 3, it must divide the batch size of 64"));
+  EXPECT_EQ(AutoShards(3, 128), 2);
+  EXPECT_EQ(AutoShards(8, 128), 8);
+  EXPECT_EQ(AutoShards(4, 7), 1);
+}
+
+TEST(EvaluateTest, AgreesWithItselfOnAnyNumberOfThreads) {
+  const Finished done = Train(SmallOptions());
+  const auto one = Evaluate(done.model, *SmallDataset(), SplitName::kTest, {1, 32});
+  const auto two = Evaluate(done.model, *SmallDataset(), SplitName::kTest, {3, 32});
+  ASSERT_TRUE(one.ok()) << one.status();
+  ASSERT_TRUE(two.ok()) << two.status();
+  EXPECT_EQ(one->loss, two->loss);
+  EXPECT_EQ(one->confusion, two->confusion);
+
+  ASSERT_EQ(one->predictions.size(), 300U);
+  int64_t right = 0;
+  double loss = 0;
+  for (const Prediction& prediction : one->predictions) {
+    right += prediction.right();
+    loss -= std::log(prediction.true_probability);
+    EXPECT_GE(prediction.probability, prediction.true_probability);
+  }
+  EXPECT_DOUBLE_EQ(one->accuracy, static_cast<double>(right) / 300);
+  EXPECT_NEAR(one->loss, loss / 300, 1e-5);
+  int64_t diagonal = 0;
+  int64_t all = 0;
+  for (size_t i = 0; i < 10; ++i) {
+    diagonal += one->confusion[i][i];
+    for (const int64_t count : one->confusion[i]) all += count;
+  }
+  EXPECT_EQ(diagonal, right);
+  EXPECT_EQ(all, 300);
+}
+
+TEST(EvaluateTest, RefusesAModelForOtherImages) {
+  const Architecture other = *Architecture::FromPreset("dense", {3, 32, 32}, 10, 0);
+  const auto evaluation =
+      Evaluate(TrainedModel::Initial(other, 1), *SmallDataset(), SplitName::kTest);
+  EXPECT_EQ(ReasonOf(evaluation.status()), FailureReason::kInvalidSpec);
+}
+
+TEST(EvaluateTest, EndsWhenAskedTo) {
+  StopSignal stop;
+  stop.Stop();
+  const auto evaluation = Evaluate(TrainedModel::Initial(SmallOptions().architecture, 1),
+                                   *SmallDataset(), SplitName::kTest, {}, &stop);
+  EXPECT_EQ(ReasonOf(evaluation.status()), FailureReason::kCancelled);
+}
+
+}  // namespace
+}  // namespace atelier::models
