@@ -48,7 +48,8 @@ def require():
 def _acquire_settings():
     """How this machine's apt reaches its mirror."""
     settings = deployment.run("apt-config", "dump").splitlines()
-    return "\n".join(s for s in settings if s.startswith("Acquire::")) + "\n"
+    wanted = ("Acquire::http", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv")
+    return "\n".join(s for s in settings if s.startswith(wanted)) + "\n"
 
 
 def _make_base():

@@ -10,7 +10,7 @@ class Instruction:
         self.name, _, rest = line.partition(" ")
         self.options = {}
         words = rest.strip()
-        while match := re.match(r"--(\w+)=(\S+)\s+", words):
+        while match := re.match(r"--([\w-]+)=(\S+)\s+", words):
             self.options[match[1]] = match[2]
             words = words[match.end():]
         self.text = words

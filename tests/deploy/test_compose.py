@@ -1,7 +1,9 @@
 """docker-compose.yml: accepted by compose, closed to the outside, restarted, limited, and made of
 files and flags that exist."""
 
+import re
 import shutil
+import textwrap
 
 import pytest
 
@@ -82,3 +84,15 @@ def test_nobody_can_log_in_to_grafana():
     assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
     assert settings["GF_AUTH_BASIC_ENABLED"] == "false"
     assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_the_override_in_the_documentation_is_sound():
+    """The one that opens the server with TLS: services that there are, flags that are known."""
+    text = (deployment.ROOT / "docs" / "deployment.md").read_text()
+    override = next(deployment.yaml.safe_load(textwrap.dedent(block))
+                    for block in re.findall(r"^ *```yaml\n(.*?)^ *```$", text, re.M | re.S)
+                    if "services:" in block)
+    assert set(override["services"]) == {"atelierd"}
+    service = override["services"]["atelierd"]
+    assert "--allow_insecure" not in service["command"]
+    deployment.assert_known_flags(service["command"])
