@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -119,6 +120,7 @@ TEST(TrainingEngineTest, HasTheGradientsOfPlainLibTorch) {
 
 TEST(TrainingEngineTest, StepsAsKerasAdamDoes) {
   TrainingOptions options = SmallOptions();
+  options.learning_rate = 0.001;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   TrainingEngine engine(options, SmallDataset()->training(), model);
   engine.Step(FirstIndices(64), 0);
