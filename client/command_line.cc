@@ -1,0 +1,132 @@
+#include "client/command_line.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/session.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr int kHelpColumn = 34;
+
+void AddGlobalOptions(CLI::App* app, Session::Options* options) {
+  static const std::map<std::string, OutputFormat> kFormats = {
+      {"text", OutputFormat::kText}, {"json", OutputFormat::kJson}, {"csv", OutputFormat::kCsv}};
+  app->add_option("--server", options->server, "The server; environment ATELIER_SERVER")
+      ->type_name("HOST:PORT")
+      ->envname("ATELIER_SERVER")
+      ->capture_default_str();
+  const auto set_format = [options](const std::string& word) {
+    const auto format = kFormats.find(word);
+    if (format == kFormats.end()) {
+      throw CLI::ValidationError("--output",
+                                 absl::StrCat("'", word, "' is none of text, json, csv."));
+    }
+    options->format = format->second;
+  };
+  app->add_option_function<std::string>("--output", set_format,
+                                        "text for people, json (one object a line) or csv for "
+                                        "programs [text]")
+      ->type_name("FORMAT");
+  app->set_version_flag("--version", "atelier " ATELIER_VERSION, "Print the version");
+}
+
+void Describe(CLI::App* app) {
+  app->description("Trains, watches and serves small image classifiers.");
+  app->name("atelier");
+  app->set_help_flag("--help,-h", "Print this help");
+  app->get_formatter()->column_width(kHelpColumn);
+  app->get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app->get_formatter()->label("SUBCOMMANDS", "COMMANDS");
+  app->get_formatter()->label("REQUIRED", "");
+  app->footer(
+      "Options of this page may also stand after the command. `atelier COMMAND --help` "
+      "explains a command.\n\n" +
+      ExamplesText({{"atelier train --preset cnn-3", "trains a network, live"},
+                    {"atelier jobs", "what ran and runs"},
+                    {"atelier confusion JOB", "what it confuses"},
+                    {"atelier classify --model=cnn-3 shoe.png", "what it makes of a file"}}));
+  // What the commands inherit when they are added: options of the whole program may follow them.
+  app->fallthrough();
+  app->require_subcommand(1);
+}
+
+// Each line of the message is a sentence of its own.
+void PrintError(const Terminal& terminal, absl::string_view message) {
+  for (const absl::string_view line : absl::StrSplit(message, '\n')) {
+    terminal.err << "atelier: " << line << "\n";
+  }
+  terminal.err << std::flush;
+}
+
+// The parser's words as a sentence.
+std::string UsageSentence(const CLI::ParseError& error) {
+  const std::string words = error.what();
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+    const std::vector<std::string> parts =
+        absl::StrSplit(absl::StripPrefix(words, "Could not convert: "), absl::MaxSplits(" = ", 1));
+    if (parts.size() == 2) {
+      return absl::StrCat(parts[0], ": '", EscapeControls(parts[1]),
+                          "' is no number of the kind that is needed here.");
+    }
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::vector<std::string> parts = absl::StrSplit(words, absl::MaxSplits(": ", 1));
+    return absl::StrCat("There is nothing called '", EscapeControls(parts.back()), "' here.");
+  }
+  if (absl::StartsWith(words, "A subcommand is required")) return "Which command?";
+  return absl::EndsWith(words, ".") ? words : words + ".";
+}
+
+int ReportUsage(const CLI::App& app, const CLI::ParseError& error, const Terminal& terminal) {
+  if (error.get_exit_code() == 0) return app.exit(error, terminal.out, terminal.err);
+  const auto chosen = app.get_subcommands();
+  const std::string command = chosen.empty() ? "" : chosen.front()->get_name() + " ";
+  PrintError(terminal, absl::StrCat(UsageSentence(error), " `atelier ", command,
+                                    "--help` shows what there is."));
+  return kError;
+}
+
+}  // namespace
+
+int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& terminal,
+                   std::function<bool()> interrupted) {
+  CLI::App app;
+  Session::Options options;
+  options.interrupted = std::move(interrupted);
+  Describe(&app);
+  AddGlobalOptions(&app, &options);
+  CommandSet commands(&app);
+  AddAllCommands(&commands);
+  try {
+    // The parser takes them last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& error) {
+    return ReportUsage(app, error, terminal);
+  }
+  options.server_given =
+      std::any_of(arguments.begin(), arguments.end(),
+                  [](absl::string_view word) { return absl::StartsWith(word, "--server"); });
+  Session session(terminal, std::move(options));
+  const absl::StatusOr<int> code = commands.Selected()(session);
+  terminal.out.flush();
+  if (!code.ok()) {
+    PrintError(terminal, code.status().message());
+    return ExitCodeOf(code.status());
+  }
+  if (!terminal.out) {
+    PrintError(terminal, "The output could not be written.");
+    return kError;
+  }
+  return *code;
+}
+
+}  // namespace atelier::client

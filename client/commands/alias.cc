@@ -1,0 +1,77 @@
+// `atelier alias`: lets another name stand for a version of a model.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/model_versions.h"
+
+namespace atelier::client {
+namespace {
+
+struct AliasOptions {
+  std::string model;
+  std::string alias;
+  bool remove = false;
+};
+
+absl::StatusOr<std::int64_t> ResolveVersion(Session& session, const ModelReference& reference) {
+  v1::GetModelRequest request;
+  request.set_name(reference.ModelName());
+  const auto model = session.Call(&ModelService::GetModel, request);
+  if (!model.ok()) return model.status();
+  const auto version = FindVersion(*model, reference.version);
+  if (!version.ok()) return version.status();
+  return (*version)->version();
+}
+
+absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
+  const auto reference = ParseModel(options.model);
+  if (!reference.ok()) return reference.status();
+  if (options.remove != reference->version.empty()) {
+    return absl::InvalidArgumentError(
+        options.remove
+            ? "--remove takes the model without a version: atelier alias NAME ALIAS --remove."
+            : "Which version shall the alias name? Write NAME@VERSION.");
+  }
+  v1::SetAliasRequest request;
+  request.set_name(reference->ModelName());
+  request.set_alias(options.alias);
+  if (!options.remove) {
+    const auto version = ResolveVersion(session, *reference);
+    if (!version.ok()) return version.status();
+    request.set_version(*version);
+  }
+  const auto model = session.Call(&ModelService::SetAlias, request);
+  if (!model.ok()) return model.status();
+  if (session.format() == OutputFormat::kJson) session.PrintJson(*model);
+  if (session.text()) {
+    const std::string name = absl::StrCat(reference->model, "@", EscapeControls(options.alias));
+    session.Print(options.remove
+                      ? absl::StrCat("Removed ", name, ".\n")
+                      : absl::StrCat(name, " is now version ", request.version(), ".\n"));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddAlias(CommandSet* commands) {
+  const auto options = std::make_shared<AliasOptions>();
+  CLI::App* const command = commands->Add(
+      {"alias",
+       "Let an alias such as `production` stand for a version of a model",
+       "Whoever asks for the alias gets the new version from then on. `latest` follows by itself.",
+       {{"atelier alias cnn-3@4 production", ""},
+        {"atelier alias cnn-3@latest production", ""},
+        {"atelier alias cnn-3 production --remove", ""}}},
+      [options](Session& session) { return Alias(session, *options); });
+  command->add_option("MODEL", options->model, "NAME@VERSION or NAME@ALIAS")
+      ->required()
+      ->type_name("");
+  command->add_option("ALIAS", options->alias, "The alias")->required()->type_name("");
+  command->add_flag("--remove", options->remove, "Remove the alias instead");
+}
+
+}  // namespace atelier::client

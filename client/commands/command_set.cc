@@ -1,0 +1,38 @@
+#include "client/commands/command_set.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "client/display_text.h"
+
+namespace atelier::client {
+
+CLI::App* CommandSet::Add(const Description& description, Action action) {
+  CLI::App* const command = app_->add_subcommand(description.name, description.summary);
+  command->group(group_);
+  const std::string details =
+      description.details.empty() ? "" : absl::StrCat(description.details, "\n\n");
+  command->footer(absl::StrCat(details, ExamplesText(description.examples)));
+  commands_.emplace_back(command, std::move(action));
+  return command;
+}
+
+const CommandSet::Action& CommandSet::Selected() const {
+  // The parser insists on a command, so there is one.
+  return std::find_if(commands_.begin(), commands_.end(),
+                      [](const auto& command) { return command.first->parsed(); })
+      ->second;
+}
+
+std::string ExamplesText(const std::vector<std::pair<std::string, std::string>>& examples) {
+  int width = 0;
+  for (const auto& [line, meaning] : examples) width = std::max(width, DisplayWidth(line));
+  std::string text = "Examples:\n";
+  for (const auto& [line, meaning] : examples) {
+    absl::StrAppend(&text, "  ", meaning.empty() ? line : PadRight(line, width + 2), meaning, "\n");
+  }
+  text.pop_back();
+  return text;
+}
+
+}  // namespace atelier::client

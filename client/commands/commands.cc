@@ -1,0 +1,25 @@
+#include "client/commands/commands.h"
+
+namespace atelier::client {
+
+void AddAllCommands(CommandSet* commands) {
+  commands->BeginGroup("Training");
+  AddTrain(commands);
+  AddWatch(commands);
+  AddJobs(commands);
+  AddShow(commands);
+  AddStop(commands);
+  AddDelete(commands);
+  AddLogs(commands);
+  AddConfusion(commands);
+  commands->BeginGroup("Models");
+  AddClassify(commands);
+  AddModels(commands);
+  AddAlias(commands);
+  AddDownload(commands);
+  commands->BeginGroup("Server");
+  AddDatasets(commands);
+  AddHealth(commands);
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,28 @@
+// All commands, in the order of the help. A new one adds its line here and in commands.cc.
+#ifndef ATELIER_CLIENT_COMMANDS_COMMANDS_H_
+#define ATELIER_CLIENT_COMMANDS_COMMANDS_H_
+
+#include "client/commands/command_set.h"
+
+namespace atelier::client {
+
+void AddAllCommands(CommandSet* commands);
+
+void AddTrain(CommandSet* commands);
+void AddWatch(CommandSet* commands);
+void AddJobs(CommandSet* commands);
+void AddShow(CommandSet* commands);
+void AddStop(CommandSet* commands);
+void AddDelete(CommandSet* commands);
+void AddLogs(CommandSet* commands);
+void AddConfusion(CommandSet* commands);
+void AddClassify(CommandSet* commands);
+void AddModels(CommandSet* commands);
+void AddAlias(CommandSet* commands);
+void AddDownload(CommandSet* commands);
+void AddDatasets(CommandSet* commands);
+void AddHealth(CommandSet* commands);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_COMMANDS_COMMANDS_H_

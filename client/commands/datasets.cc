@@ -1,0 +1,102 @@
+// `atelier datasets`: the data sets that the server has.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/table.h"
+
+namespace atelier::client {
+namespace {
+
+std::string ShapeText(const v1::ImageShape& shape) {
+  return absl::StrCat(shape.height(), "×", shape.width(), "×", shape.channels());
+}
+
+void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
+  using Align = Table::Align;
+  Table table({{"data set"},
+               {"training", Align::kRight},
+               {"test", Align::kRight},
+               {"images"},
+               {"classes"}});
+  for (const v1::Dataset& dataset : datasets) {
+    if (!dataset.problem().empty()) {
+      table.AddRow({std::string(Leaf(dataset.name())),
+                    "",
+                    "",
+                    "",
+                    {absl::StrCat("unusable: ", dataset.problem()), Ink::kRed}});
+      continue;
+    }
+    table.AddRow({std::string(Leaf(dataset.name())), Count(dataset.training_images()),
+                  Count(dataset.test_images()), ShapeText(dataset.image_shape()),
+                  absl::StrCat(dataset.class_names_size(), ": ",
+                               absl::StrJoin(dataset.class_names(), ", "))});
+  }
+  session.Print(table.empty() ? std::string("The server has no data sets; it is told of them by "
+                                            "--datasets=NAME=FOLDER.\n")
+                              : table.Render(session.style(), session.terminal().width()));
+}
+
+void PrintCsv(Session& session, const std::vector<v1::Dataset>& datasets) {
+  session.Print(CsvLine({"name", "training_images", "test_images", "channels", "height", "width",
+                         "classes", "problem"}));
+  for (const v1::Dataset& dataset : datasets) {
+    const v1::ImageShape& shape = dataset.image_shape();
+    session.Print(CsvLine({dataset.name(), absl::StrCat(dataset.training_images()),
+                           absl::StrCat(dataset.test_images()), absl::StrCat(shape.channels()),
+                           absl::StrCat(shape.height()), absl::StrCat(shape.width()),
+                           absl::StrCat(dataset.class_names_size()), dataset.problem()}));
+  }
+}
+
+absl::StatusOr<std::vector<v1::Dataset>> Fetch(Session& session, const std::string& wanted) {
+  if (wanted.empty()) {
+    auto all = session.Call(&DatasetService::ListDatasets, v1::ListDatasetsRequest());
+    if (!all.ok()) return all.status();
+    return std::vector<v1::Dataset>(all->datasets().begin(), all->datasets().end());
+  }
+  v1::GetDatasetRequest request;
+  auto name = DatasetName(wanted);
+  if (!name.ok()) return name.status();
+  request.set_name(*std::move(name));
+  auto one = session.Call(&DatasetService::GetDataset, request);
+  if (!one.ok()) return one.status();
+  return std::vector<v1::Dataset>{*std::move(one)};
+}
+
+absl::StatusOr<int> Datasets(Session& session, const std::string& wanted) {
+  const auto datasets = Fetch(session, wanted);
+  if (!datasets.ok()) return datasets.status();
+  switch (session.format()) {
+    case OutputFormat::kText:
+      PrintText(session, *datasets);
+      break;
+    case OutputFormat::kJson:
+      for (const v1::Dataset& dataset : *datasets) session.PrintJson(dataset);
+      break;
+    case OutputFormat::kCsv:
+      PrintCsv(session, *datasets);
+      break;
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddDatasets(CommandSet* commands) {
+  const auto wanted = std::make_shared<std::string>();
+  CLI::App* const command =
+      commands->Add({"datasets",
+                     "List the data sets that the server has",
+                     "",
+                     {{"atelier datasets", ""}, {"atelier datasets fashion-mnist", ""}}},
+                    [wanted](Session& session) { return Datasets(session, *wanted); });
+  command->add_option("NAME", *wanted, "Only this one")->type_name("");
+}
+
+}  // namespace atelier::client

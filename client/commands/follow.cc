@@ -1,0 +1,165 @@
+#include "client/commands/follow.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/arguments.h"
+#include "client/exit_codes.h"
+#include "client/interrupt.h"
+#include "client/job_follower.h"
+#include "client/job_text.h"
+#include "client/live_printer.h"
+
+namespace atelier::client {
+namespace {
+
+// For programs: standard output carries data only, notices go to standard error.
+class NoticeListener : public JobFollower::Listener {
+ public:
+  explicit NoticeListener(Session* session) : session_(session) {}
+
+  void OnConnectionLost() override {
+    session_->terminal().err << "atelier: connection lost, waiting for the server…" << std::endl;
+  }
+  void OnConnectionRestored() override {
+    session_->terminal().err << "atelier: connected again" << std::endl;
+  }
+
+ protected:
+  void PrintNow(const std::string& text) { session_->terminal().out << text << std::flush; }
+
+ private:
+  Session* const session_;
+};
+
+// Every event, one a line.
+class JsonListener : public NoticeListener {
+ public:
+  using NoticeListener::NoticeListener;
+  void OnEvent(const v1::JobEvent& event) override { PrintNow(JsonLine(event)); }
+};
+
+// A row per epoch.
+class CsvListener : public NoticeListener {
+ public:
+  explicit CsvListener(Session* session) : NoticeListener(session) {
+    PrintNow(CsvLine(EpochCsvNames()));
+  }
+  void OnEvent(const v1::JobEvent& event) override {
+    if (event.has_epoch()) PrintNow(CsvLine(EpochCsvValues(event.epoch())));
+  }
+};
+
+absl::StatusOr<v1::TrainingJob> GetJob(Session& session, const std::string& name,
+                                       const CallOptions& options) {
+  v1::GetJobRequest request;
+  request.set_name(name);
+  return session.Call(&TrainingService::GetJob, request, options);
+}
+
+std::unique_ptr<LivePrinter> MakePrinter(Session& session, const v1::TrainingJob& job) {
+  LivePrinter::Options options;
+  options.queue_position = [&session, name = job.name()]() -> std::optional<int> {
+    const auto now = GetJob(session, name, {.timeout = absl::Seconds(1)});
+    if (!now.ok() || !now->has_queue_position()) return std::nullopt;
+    return now->queue_position();
+  };
+  return std::make_unique<LivePrinter>(session.terminal(), job, std::move(options));
+}
+
+int Detach(Session& session, absl::string_view id) {
+  std::ostream& stream = session.text() ? session.terminal().out : session.terminal().err;
+  const std::string watch = session.Suggest(absl::StrCat("watch ", id));
+  const std::string stop = session.Suggest(absl::StrCat("stop ", id));
+  const int width = DisplayWidth(watch);
+  stream << "Detached; the job goes on.\n  " << watch << "   comes back\n  "
+         << PadRight(stop, width) << "   stops it\n";
+  return kInterrupted;
+}
+
+void PrintNextSteps(Session& session, const v1::TrainingJob& job) {
+  const std::string id(Leaf(job.name()));
+  Table table({{""}, {""}});
+  const auto add = [&](const std::string& words, const char* meaning) {
+    table.AddRow({{absl::StrCat("  ", session.Suggest(words)), Ink::kBold}, {meaning, Ink::kDim}});
+  };
+  if (job.state() == v1::JOB_STATE_FAILED) {
+    add(absl::StrCat("logs ", id), "what its worker wrote");
+    add(absl::StrCat("show ", id), "what was asked for, and when what happened");
+  }
+  if (job.has_result()) {
+    add(absl::StrCat("confusion ", id), "what it confuses");
+    if (!job.result().model_version().empty()) {
+      add(absl::StrCat("classify --model=", ShortModel(job.result().model_version()),
+                       " --test-image=0"),
+          "what it makes of an image");
+    }
+  }
+  if (table.empty()) return;
+  session.Print(absl::StrCat("\nWhat next\n", table.Render(session.style(), 1000)));
+}
+
+void PrintEnd(Session& session, const v1::TrainingJob& job) {
+  session.Print(absl::StrCat("\n", Ending(job, session.style()), "\n"));
+  if (job.has_result()) {
+    session.Print("\n" + ResultTable(job).Render(session.style(), session.terminal().width()));
+  }
+  PrintNextSteps(session, job);
+}
+
+std::unique_ptr<JobFollower::Listener> MakeListener(Session& session, const v1::TrainingJob& job) {
+  switch (session.format()) {
+    case OutputFormat::kJson:
+      return std::make_unique<JsonListener>(&session);
+    case OutputFormat::kCsv:
+      return std::make_unique<CsvListener>(&session);
+    case OutputFormat::kText:
+      break;
+  }
+  return MakePrinter(session, job);
+}
+
+}  // namespace
+
+void AddFollowOptions(CLI::App* command, FollowOptions* options) {
+  command
+      ->add_option("--wait-for-server", options->patience,
+                   "How long to wait for the server when the connection is lost")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e9));
+}
+
+absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
+                              const FollowOptions& options) {
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  const bool live = session.text() && session.terminal().interactive;
+  const Interrupt interrupt;
+  JobFollower follower(*connection,
+                       {.job = job.name(),
+                        .after_number = options.after_number,
+                        .epochs_only = !live && session.format() != OutputFormat::kJson,
+                        .patience = absl::Seconds(options.patience),
+                        .interrupted = [&session] { return session.interrupted(); }});
+  const auto listener = MakeListener(session, job);
+  const absl::Status followed = follower.Follow(listener.get());
+  if (auto* printer = dynamic_cast<LivePrinter*>(listener.get())) printer->Clear();
+  const std::string id(Leaf(job.name()));
+  if (absl::IsCancelled(followed)) return Detach(session, id);
+  if (absl::IsUnavailable(followed)) {
+    return absl::UnavailableError(absl::StrCat(followed.message(), " `",
+                                               session.Suggest(absl::StrCat("watch ", id)),
+                                               "` comes back to the job."));
+  }
+  if (!followed.ok()) return followed;
+  const auto ended = GetJob(session, job.name(), {.repeats = 3});
+  if (!ended.ok()) return ended.status();
+  if (session.text()) PrintEnd(session, *ended);
+  if (session.format() == OutputFormat::kJson) session.PrintJson(*ended);
+  return ExitCodeOf(ended->state());
+}
+
+}  // namespace atelier::client

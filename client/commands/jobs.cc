@@ -1,0 +1,126 @@
+// `atelier jobs`: the list of jobs.
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/job_text.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr int kLargestPage = 1000;
+
+struct JobsOptions {
+  int limit = 20;
+  bool all = false;
+  std::vector<std::string> states;
+};
+
+Table JobTable() {
+  using Align = Table::Align;
+  return Table({{"job"},
+                {"state"},
+                {"network"},
+                {"data set", Align::kLeft, true},
+                {"epoch", Align::kRight},
+                {"val acc", Align::kRight, true},
+                {"test acc", Align::kRight},
+                {"started", Align::kLeft, true}});
+}
+
+void AddJobRow(const v1::TrainingJob& job, Table* table) {
+  const int epoch = job.has_result() ? job.result().epochs_trained() : job.progress().epoch();
+  std::string state = StateText(job.state());
+  if (job.has_queue_position()) absl::StrAppend(&state, " #", job.queue_position() + 1);
+  const auto figure = [&](double fraction) {
+    return job.has_result() ? Table::Cell(Percent(fraction)) : Table::Cell("–", Ink::kDim);
+  };
+  table->AddRow({std::string(Leaf(job.name())),
+                 {state, InkOf(job.state())},
+                 job.spec().preset(),
+                 job.spec().dataset(),
+                 absl::StrCat(epoch, "/", job.spec().epochs()),
+                 figure(job.result().validation_accuracy()),
+                 figure(job.result().test_accuracy()),
+                 {Age(ToTime(job.create_time()), absl::Now()), Ink::kDim}});
+}
+
+// Prints one page; for text, adds it to the table.
+void TakePage(Session& session, const v1::ListJobsResponse& page, Table* table) {
+  for (const v1::TrainingJob& job : page.jobs()) {
+    if (session.format() == OutputFormat::kJson) session.PrintJson(job);
+    if (session.format() == OutputFormat::kCsv) session.Print(CsvLine(JobCsvValues(job)));
+    if (session.text()) AddJobRow(job, table);
+  }
+}
+
+void PrintTable(Session& session, const Table& table, bool more, int limit) {
+  if (table.empty()) {
+    session.Print(absl::StrCat("There are no jobs. `", session.Suggest("train --preset cnn-1"),
+                               "` starts one.\n"));
+    return;
+  }
+  session.Print(table.Render(session.style(), session.terminal().width()));
+  if (more) {
+    session.Print(absl::StrCat("The newest ", limit, "; `", session.Suggest("jobs --all"),
+                               "` lists every one.\n"));
+  }
+}
+
+absl::StatusOr<int> Jobs(Session& session, const JobsOptions& options) {
+  v1::ListJobsRequest request;
+  for (const std::string& word : options.states) {
+    const auto state = ParseEnum(v1::JobState_descriptor(), "--state", word);
+    if (!state.ok()) return state.status();
+    request.add_states(static_cast<v1::JobState>(*state));
+  }
+  int left = options.all ? std::numeric_limits<int>::max() : options.limit;
+  Table table = JobTable();
+  bool begun = false;
+  do {
+    request.set_page_size(std::min(left, kLargestPage));
+    const auto page = session.Call(&TrainingService::ListJobs, request);
+    if (!page.ok()) return page.status();
+    if (!begun && session.format() == OutputFormat::kCsv) session.Print(CsvLine(JobCsvNames()));
+    begun = true;
+    TakePage(session, *page, &table);
+    left -= page->jobs_size();
+    request.set_page_token(page->next_page_token());
+  } while (left > 0 && !request.page_token().empty());
+  if (session.text()) PrintTable(session, table, !request.page_token().empty(), options.limit);
+  return kDone;
+}
+
+}  // namespace
+
+void AddJobs(CommandSet* commands) {
+  const auto options = std::make_shared<JobsOptions>();
+  CLI::App* const command =
+      commands->Add({"jobs",
+                     "List jobs, the newest first",
+                     "",
+                     {{"atelier jobs", ""},
+                      {"atelier jobs --state training --state queued", "what is under way"},
+                      {"atelier --output=csv jobs --all > jobs.csv", "all figures of all jobs"}}},
+                    [options](Session& session) { return Jobs(session, *options); });
+  auto* const limit = command->add_option("--limit", options->limit, "Jobs at most")
+                          ->type_name("N")
+                          ->capture_default_str()
+                          ->check(CLI::Range(1, std::numeric_limits<int>::max()));
+  command->add_flag("--all", options->all, "Every job")->excludes(limit);
+  command
+      ->add_option("--state", options->states,
+                   absl::StrCat("Only jobs in this state; may be repeated: ",
+                                absl::StrJoin(EnumWords(v1::JobState_descriptor()), ", ")))
+      ->type_name("STATE")
+      ->allow_extra_args(false);
+}
+
+}  // namespace atelier::client

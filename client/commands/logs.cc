@@ -1,0 +1,97 @@
+// `atelier logs`: what a job's worker wrote.
+#include <memory>
+
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/status_text.h"
+
+namespace atelier::client {
+namespace {
+
+struct LogsOptions {
+  std::string job;
+  v1::StreamLogsRequest request;
+};
+
+// Where the last whole UTF-8 character of the text ends: a chunk may end within one.
+std::size_t WholeCharacters(absl::string_view text) {
+  std::size_t start = text.size();
+  for (std::size_t back = 1; back <= 4 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    if (length > back) start = text.size() - back;
+    break;
+  }
+  return start;
+}
+
+// Prints a log as it comes: to a terminal without control characters, otherwise byte for byte.
+class LogPrinter {
+ public:
+  explicit LogPrinter(Session* session) : session_(session) {}
+
+  void Print(const v1::LogChunk& chunk) {
+    if (session_->format() == OutputFormat::kJson) {
+      session_->PrintJson(chunk);
+    } else if (!session_->terminal().interactive) {
+      session_->Print(chunk.text());
+    } else {
+      pending_ += chunk.text();
+      const std::size_t end = WholeCharacters(pending_);
+      session_->Print(EscapeControls(absl::string_view(pending_).substr(0, end), true));
+      pending_.erase(0, end);
+    }
+    session_->terminal().out << std::flush;
+  }
+
+  void Finish() { session_->Print(EscapeControls(pending_, true)); }
+
+ private:
+  Session* const session_;
+  std::string pending_;
+};
+
+absl::StatusOr<int> Logs(Session& session, LogsOptions& options) {
+  auto name = JobName(options.job);
+  if (!name.ok()) return name.status();
+  options.request.set_name(*std::move(name));
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  grpc::ClientContext context;
+  const auto reader = (*connection)->stub<TrainingService>().StreamLogs(&context, options.request);
+  LogPrinter printer(&session);
+  v1::LogChunk chunk;
+  while (reader->Read(&chunk)) printer.Print(chunk);
+  printer.Finish();
+  const absl::Status status = ToStatus(reader->Finish(), (*connection)->address());
+  if (!status.ok()) return status;
+  return kDone;
+}
+
+}  // namespace
+
+void AddLogs(CommandSet* commands) {
+  const auto options = std::make_shared<LogsOptions>();
+  CLI::App* const command = commands->Add(
+      {"logs",
+       "Print the log of a job's worker",
+       "With --output=json every piece is a line, its text in base64.",
+       {{"atelier logs cnn-3-20260101-120000", ""},
+        {"atelier logs cnn-3-20260101-120000 --follow", "keeps printing until it has ended"},
+        {"atelier logs cnn-3-20260101-120000 --attempt 1", "of an attempt that was lost"}}},
+      [options](Session& session) { return Logs(session, *options); });
+  command->add_option("JOB", options->job, "The job")->required()->type_name("");
+  command->add_flag_callback(
+      "--follow,-f", [options] { options->request.set_follow(true); },
+      "Keep following until the attempt has ended");
+  command
+      ->add_option_function<std::int32_t>(
+          "--attempt", [options](std::int32_t value) { options->request.set_attempt(value); },
+          "The attempt, from 1 [the newest]")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+}
+
+}  // namespace atelier::client

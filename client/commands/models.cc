@@ -1,0 +1,176 @@
+// `atelier models`: the models there are, or the versions of one.
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/model_versions.h"
+#include "client/table.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace atelier::client {
+namespace {
+
+using Align = Table::Align;
+
+void PrintCsv(Session& session, const v1::Model& model) {
+  for (const v1::ModelVersion& version : model.versions()) {
+    session.Print(CsvLine(
+        {version.name(), absl::StrCat(version.version()), AliasesOf(model, version.version()),
+         version.spec().preset(), version.spec().dataset(), Exact(version.result().test_accuracy()),
+         Exact(version.result().test_loss()), absl::StrCat(version.result().parameter_count()),
+         absl::StrCat(version.size_bytes()), version.sha256(), version.job(),
+         google::protobuf::util::TimeUtil::ToString(version.create_time())}));
+  }
+}
+
+void PrintCsvTitles(Session& session) {
+  session.Print(
+      CsvLine({"name", "version", "aliases", "preset", "dataset", "test_accuracy", "test_loss",
+               "parameter_count", "size_bytes", "sha256", "job", "create_time"}));
+}
+
+void AddModelRow(const v1::Model& model, Table* table) {
+  std::vector<std::string> aliases;
+  for (const v1::ModelAlias& alias : model.aliases()) {
+    aliases.push_back(absl::StrCat(alias.alias(), "=", alias.version()));
+  }
+  const v1::ModelVersion none;
+  const v1::ModelVersion& newest = model.versions().empty() ? none : model.versions(0);
+  table->AddRow({std::string(Leaf(model.name())),
+                 absl::StrCat(model.version_count()),
+                 absl::StrCat(newest.version()),
+                 newest.spec().preset(),
+                 newest.spec().dataset(),
+                 Percent(newest.result().test_accuracy()),
+                 absl::StrJoin(aliases, " "),
+                 {Age(ToTime(newest.create_time()), absl::Now()), Ink::kDim}});
+}
+
+absl::StatusOr<int> ListModels(Session& session) {
+  Table table({{"model"},
+               {"versions", Align::kRight},
+               {"newest", Align::kRight},
+               {"network"},
+               {"data set", Align::kLeft, true},
+               {"test acc", Align::kRight},
+               {"aliases"},
+               {"stored", Align::kLeft, true}});
+  v1::ListModelsRequest request;
+  if (session.format() == OutputFormat::kCsv) PrintCsvTitles(session);
+  do {
+    const auto page = session.Call(&ModelService::ListModels, request);
+    if (!page.ok()) return page.status();
+    for (const v1::Model& model : page->models()) {
+      if (session.format() == OutputFormat::kJson) session.PrintJson(model);
+      if (session.format() == OutputFormat::kCsv) PrintCsv(session, model);
+      if (session.text()) AddModelRow(model, &table);
+    }
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  if (session.text()) {
+    session.Print(table.empty()
+                      ? absl::StrCat("There are no models. `",
+                                     session.Suggest("train --preset cnn-1"), "` makes one.\n")
+                      : table.Render(session.style(), session.terminal().width()));
+  }
+  return kDone;
+}
+
+void PrintVersions(Session& session, const v1::Model& model) {
+  Table table({{"version"},
+               {"aliases"},
+               {"network"},
+               {"test acc", Align::kRight},
+               {"test loss", Align::kRight, true},
+               {"epochs", Align::kRight, true},
+               {"size", Align::kRight, true},
+               {"job"},
+               {"stored", Align::kLeft, true}});
+  for (const v1::ModelVersion& version : model.versions()) {
+    table.AddRow({absl::StrCat(Leaf(model.name()), "@", version.version()),
+                  AliasesOf(model, version.version()),
+                  version.spec().preset(),
+                  Percent(version.result().test_accuracy()),
+                  Loss(version.result().test_loss()),
+                  absl::StrCat(version.result().epochs_trained()),
+                  Bytes(version.size_bytes()),
+                  std::string(Leaf(version.job())),
+                  {Age(ToTime(version.create_time()), absl::Now()), Ink::kDim}});
+  }
+  session.Print(table.Render(session.style(), session.terminal().width()));
+}
+
+void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersion& version) {
+  Table table({{""}, {""}});
+  const auto add = [&table](const char* what, const std::string& value) {
+    table.AddRow({{absl::StrCat("  ", what), Ink::kDim}, value});
+  };
+  const v1::ImageShape& shape = version.image_shape();
+  add("aliases", AliasesOf(model, version.version()));
+  add("network", version.spec().preset());
+  add("data set", version.spec().dataset());
+  add("seed", absl::StrCat(version.spec().seed()));
+  add("test accuracy", Percent(version.result().test_accuracy()));
+  add("test loss", Loss(version.result().test_loss()));
+  add("parameters", Count(version.result().parameter_count()));
+  add("images",
+      absl::StrCat(shape.height(), "×", shape.width(), ", ", Count(shape.channels(), "channel")));
+  add("classes", absl::StrJoin(version.class_names(), ", "));
+  add("made by", std::string(Leaf(version.job())));
+  add("stored", DateTime(ToTime(version.create_time())));
+  add("archive", absl::StrCat(Bytes(version.size_bytes()), ", SHA-256 ", version.sha256()));
+  session.Print(session.style().Paint(Ink::kBold, ShortModel(version.name())) + "\n" +
+                table.Render(session.style(), session.terminal().width()));
+}
+
+absl::StatusOr<int> ShowModel(Session& session, const std::string& text) {
+  const auto reference = ParseModel(text);
+  if (!reference.ok()) return reference.status();
+  v1::GetModelRequest request;
+  request.set_name(reference->ModelName());
+  auto model = session.Call(&ModelService::GetModel, request);
+  if (!model.ok()) return model.status();
+  const bool one = !reference->version.empty();
+  const auto version = FindVersion(*model, reference->version);
+  if (one && !version.ok()) return version.status();
+  switch (session.format()) {
+    case OutputFormat::kText:
+      if (one) PrintVersion(session, *model, **version);
+      if (!one) PrintVersions(session, *model);
+      break;
+    case OutputFormat::kJson:
+      if (one) session.PrintJson(**version);
+      if (!one) session.PrintJson(*model);
+      break;
+    case OutputFormat::kCsv:
+      PrintCsvTitles(session);
+      PrintCsv(session, *model);
+      break;
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddModels(CommandSet* commands) {
+  const auto model = std::make_shared<std::string>();
+  CLI::App* const command =
+      commands->Add({"models",
+                     "List models, or the versions of one",
+                     "",
+                     {{"atelier models", ""},
+                      {"atelier models cnn-3", "its versions"},
+                      {"atelier models cnn-3@production", "one of them"}}},
+                    [model](Session& session) {
+                      return model->empty() ? ListModels(session) : ShowModel(session, *model);
+                    });
+  command->add_option("MODEL", *model, "NAME, NAME@VERSION or NAME@ALIAS")->type_name("");
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,140 @@
+// `atelier show`: everything about one job.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/job_text.h"
+
+namespace atelier::client {
+namespace {
+
+std::string Number(double value) { return absl::StrFormat("%g", value); }
+
+Table SpecTable(const v1::TrainingSpec& spec) {
+  Table table({{""}, {""}, {""}, {""}});
+  const auto add = [&table](const char* left, std::string left_value, const char* right,
+                            std::string right_value) {
+    table.AddRow({{absl::StrCat("  ", left), Ink::kDim},
+                  std::move(left_value),
+                  {absl::StrCat("  ", right), Ink::kDim},
+                  std::move(right_value)});
+  };
+  add("network", spec.preset(), "data set", spec.dataset());
+  add("epochs", Count(spec.epochs()), "batch size", Count(spec.batch_size()));
+  add("learning rate", Number(spec.learning_rate()), "dropout", Number(spec.dropout()));
+  add("patience", Count(spec.patience(), "epoch"), "validation",
+      absl::StrCat(Percent(spec.validation_fraction(), 0), " of the training images"));
+  add("seed", absl::StrCat(spec.seed()), "recipe",
+      EnumWord(v1::Recipe_descriptor(), spec.recipe()));
+  add("precision", EnumWord(v1::Precision_descriptor(), spec.precision()), "shards",
+      absl::StrCat(spec.shards()));
+  add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));
+  add("priority", absl::StrCat(spec.priority()), "model", spec.model_name());
+  return table;
+}
+
+Table Timeline(const v1::TrainingJob& job) {
+  Table table({{"  at"}, {"state"}, {"for", Table::Align::kRight}, {""}});
+  for (int i = 0; i < job.transitions_size(); ++i) {
+    const v1::StateTransition& transition = job.transitions(i);
+    const absl::Time begin = ToTime(transition.time());
+    const bool last = i + 1 == job.transitions_size();
+    const absl::Time end = last ? absl::Now() : ToTime(job.transitions(i + 1).time());
+    table.AddRow({{absl::StrCat("  ", DateTime(begin)), Ink::kDim},
+                  {StateText(transition.state()), InkOf(transition.state())},
+                  HasEnded(transition.state()) ? "" : Duration(end - begin),
+                  {transition.message(), Ink::kDim}});
+  }
+  return table;
+}
+
+Table Attempts(const v1::TrainingJob& job) {
+  Table table({{"  attempt"}, {"cores"}, {"began with"}, {"took"}, {"ended by"}});
+  for (const v1::Attempt& attempt : job.attempts()) {
+    const absl::Time end = attempt.has_end_time() ? ToTime(attempt.end_time()) : absl::Now();
+    table.AddRow({absl::StrCat("  ", attempt.number()), absl::StrCat(attempt.cores()),
+                  attempt.resumed_epoch() > 0
+                      ? absl::StrCat("the checkpoint of epoch ", attempt.resumed_epoch())
+                      : "nothing",
+                  Duration(end - ToTime(attempt.start_time())),
+                  attempt.has_end_time() ? attempt.end_reason() : "still running"});
+  }
+  return table;
+}
+
+std::string ProgressText(const v1::Progress& progress) {
+  std::string text = absl::StrCat("  epoch ", progress.epoch(), " of ", progress.epochs(),
+                                  ", step ", progress.step(), " of ", progress.steps_per_epoch(),
+                                  ", ", Count(std::llround(progress.images_per_second())),
+                                  " images/s, training loss ", Loss(progress.training_loss()),
+                                  ", accuracy ", Percent(progress.training_accuracy(), 1));
+  if (progress.has_time_left()) {
+    absl::StrAppend(&text, ", ", Duration(ToDuration(progress.time_left())), " left");
+  }
+  return text + "\n";
+}
+
+void PrintText(Session& session, const v1::TrainingJob& job) {
+  const Style& style = session.style();
+  const int width = session.terminal().width();
+  const auto section = [&](const char* title, const std::string& text) {
+    session.Print(absl::StrCat("\n", style.Paint(Ink::kBold, title), "\n", text));
+  };
+  session.Print(absl::StrCat(style.Paint(Ink::kBold, Leaf(job.name())), "  ",
+                             HasEnded(job.state())
+                                 ? Ending(job, style)
+                                 : style.Paint(InkOf(job.state()), StateText(job.state())),
+                             "\n"));
+  if (job.has_queue_position()) {
+    session.Print(absl::StrCat("  ", Count(job.queue_position(), "job"), " before it\n"));
+  }
+  section("What was asked for", SpecTable(job.spec()).Render(style, width));
+  section("What happened", Timeline(job).Render(style, width));
+  if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));
+  if (job.has_progress() && !HasEnded(job.state())) {
+    section("How far it is", ProgressText(job.progress()));
+  }
+  if (job.has_result()) section("What came out", ResultTable(job).Render(style, width));
+}
+
+absl::StatusOr<int> Show(Session& session, const std::string& text) {
+  v1::GetJobRequest request;
+  auto name = JobName(text);
+  if (!name.ok()) return name.status();
+  request.set_name(*std::move(name));
+  const auto job = session.Call(&TrainingService::GetJob, request);
+  if (!job.ok()) return job.status();
+  switch (session.format()) {
+    case OutputFormat::kText:
+      PrintText(session, *job);
+      break;
+    case OutputFormat::kJson:
+      session.PrintJson(*job);
+      break;
+    case OutputFormat::kCsv:
+      session.Print(CsvLine(JobCsvNames()) + CsvLine(JobCsvValues(*job)));
+      break;
+  }
+  return ExitCodeOf(job->state());
+}
+
+}  // namespace
+
+void AddShow(CommandSet* commands) {
+  const auto job = std::make_shared<std::string>();
+  CLI::App* const command = commands->Add(
+      {"show",
+       "Show everything about a job",
+       "Exit codes: 0 completed, 100 failed, 101 not finished, 103 stopped, 102 no such job.",
+       {{"atelier show cnn-3-20260101-120000", ""},
+        {"atelier --output=json show cnn-3-20260101-120000", "for programs"}}},
+      [job](Session& session) { return Show(session, *job); });
+  command->add_option("JOB", *job, "The job")->required()->type_name("");
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,70 @@
+// `atelier stop`: asks a job to end.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/commands/follow.h"
+#include "client/exit_codes.h"
+#include "client/job_text.h"
+
+namespace atelier::client {
+namespace {
+
+struct StopOptions {
+  std::string job;
+  bool wait = false;
+  FollowOptions follow;
+};
+
+// What will become of the job.
+std::string Outlook(const Session& session, const v1::TrainingJob& job) {
+  const std::string id(Leaf(job.name()));
+  if (HasEnded(job.state())) return absl::StrCat(id, " is ", StateText(job.state()), ".\n");
+  const int finished = job.progress().epoch() - 1;
+  const std::string kept =
+      finished > 0 ? absl::StrCat("it is evaluated and stored as far as it came, ", finished,
+                                  " of ", job.spec().epochs(), " epochs or one more")
+                   : "no epoch is finished yet, so it may end without a model";
+  return absl::StrCat(id, " is stopping: ", kept, ".\n  ", session.Suggest("watch " + id),
+                      "   follows it to its end\n");
+}
+
+absl::StatusOr<int> Stop(Session& session, const StopOptions& options) {
+  v1::StopJobRequest request;
+  auto name = JobName(options.job);
+  if (!name.ok()) return name.status();
+  request.set_name(*std::move(name));
+  const auto job = session.Call(&TrainingService::StopJob, request, {.repeats = 2});
+  if (!job.ok()) return job.status();
+  if (options.wait) {
+    const auto code = FollowJob(session, *job, options.follow);
+    if (!code.ok()) return code.status();
+    // Stopped is what was asked for.
+    return *code == kJobStopped ? kDone : *code;
+  }
+  if (session.format() == OutputFormat::kJson) session.PrintJson(*job);
+  if (session.format() == OutputFormat::kCsv) {
+    session.Print(CsvLine(JobCsvNames()) + CsvLine(JobCsvValues(*job)));
+  }
+  if (session.text()) session.Print(Outlook(session, *job));
+  return kDone;
+}
+
+}  // namespace
+
+void AddStop(CommandSet* commands) {
+  const auto options = std::make_shared<StopOptions>();
+  CLI::App* const command = commands->Add(
+      {"stop",
+       "Ask a job to stop",
+       "A job that finished at least one epoch is evaluated and stored as far as it came.",
+       {{"atelier stop cnn-3-20260101-120000", "returns at once"},
+        {"atelier stop cnn-3-20260101-120000 --wait", "follows it to its end"}}},
+      [options](Session& session) { return Stop(session, *options); });
+  command->add_option("JOB", options->job, "The job")->required()->type_name("");
+  command->add_flag("--wait", options->wait, "Follow it until it has ended");
+  AddFollowOptions(command, &options->follow);
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,20 @@
+// The `atelier` program.
+#include <grpc/support/log.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "client/command_line.h"
+#include "client/interrupt.h"
+#include "client/terminal.h"
+
+int main(int argc, char** argv) {
+  // gRPC's own log is for whoever asks for it; errors are told in sentences.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) {
+    gpr_set_log_function([](gpr_log_func_args*) {});
+  }
+  return atelier::client::RunCommandLine(std::vector<std::string>(argv + 1, argv + argc),
+                                         atelier::client::StandardTerminal(),
+                                         atelier::client::Interrupt::Requested);
+}

@@ -1,0 +1,70 @@
+// What a command works with: the terminal, the chosen output, and the connection, made when it is
+// first needed. Used by one thread.
+#ifndef ATELIER_CLIENT_SESSION_H_
+#define ATELIER_CLIENT_SESSION_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/connection.h"
+#include "client/display_text.h"
+#include "client/output.h"
+#include "client/terminal.h"
+
+namespace atelier::client {
+
+class Session {
+ public:
+  struct Options {
+    std::string server = "127.0.0.1:50051";
+    // Whether --server was given: the commands that are suggested then name it too.
+    bool server_given = false;
+    OutputFormat format = OutputFormat::kText;
+    // Whether Ctrl-C was pressed.
+    std::function<bool()> interrupted = [] { return false; };
+  };
+
+  Session(const Terminal& terminal, Options options)
+      : terminal_(terminal), options_(std::move(options)) {}
+
+  const Terminal& terminal() const { return terminal_; }
+  const Style& style() const { return terminal_.style; }
+  OutputFormat format() const { return options_.format; }
+  bool text() const { return options_.format == OutputFormat::kText; }
+  bool interrupted() const { return options_.interrupted(); }
+
+  // Connects; UNAVAILABLE at once if there is no server.
+  absl::StatusOr<Connection*> Connect();
+
+  // Makes a unary call. For text output the answer is freed of control characters.
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request, const CallOptions& options = {}) {
+    auto connection = Connect();
+    if (!connection.ok()) return connection.status();
+    auto response = (*connection)->Call(method, request, options);
+    if (response.ok() && text()) EscapeControls(&*response);
+    return response;
+  }
+
+  // Prints to standard output.
+  void Print(absl::string_view text) { terminal_.out << text; }
+  void PrintJson(const google::protobuf::Message& message) { Print(JsonLine(message)); }
+
+  // A command that the user can type: `atelier watch x`, with --server if it is needed.
+  std::string Suggest(absl::string_view words) const;
+
+ private:
+  const Terminal& terminal_;
+  const Options options_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_SESSION_H_

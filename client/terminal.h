@@ -1,0 +1,29 @@
+// Where the client writes to, and what can be shown there. Passed in, so that tests can read it.
+// Used by one thread.
+#ifndef ATELIER_CLIENT_TERMINAL_H_
+#define ATELIER_CLIENT_TERMINAL_H_
+
+#include <functional>
+#include <ostream>
+
+#include "client/style.h"
+
+namespace atelier::client {
+
+struct Terminal {
+  std::ostream& out;
+  // Errors and notices.
+  std::ostream& err;
+  // Whether `out` is a terminal that understands escape sequences: lines may be updated in place.
+  bool interactive = false;
+  Style style{false};
+  // Columns of the terminal now; of something that is none, more than any line needs.
+  std::function<int()> width = [] { return 1000; };
+};
+
+// Standard output and standard error of this process. Colours are left out if NO_COLOR is set.
+Terminal StandardTerminal();
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_TERMINAL_H_
