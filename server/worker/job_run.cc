@@ -34,7 +34,11 @@ constexpr std::size_t kMaxPredictions = 1'000'000;
 std::string Sentence(absl::string_view message) {
   std::string text(message);
   if (text.empty()) text = "unknown error";
-  text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  const std::string first_word = text.substr(0, text.find(' '));
+  // Names of fields and files stay as they are.
+  if (first_word.find_first_of("_/.") == std::string::npos) {
+    text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  }
   if (!absl::EndsWith(text, ".")) text += '.';
   return text;
 }

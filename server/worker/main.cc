@@ -12,12 +12,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
-#include "absl/strings/match.h"
+#include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
@@ -161,12 +160,17 @@ int Main() {
 }  // namespace atelier::worker
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("one attempt at one training job; started by atelierd");
-  absl::FlagsUsageConfig usage;
-  usage.contains_help_flags = [](absl::string_view file) {
-    return absl::EndsWith(file, "server/worker/main.cc");
-  };
-  absl::SetFlagsUsageConfig(usage);
+  for (int i = 1; i < argc; ++i) {
+    // Abseil's own answer exits with 1.
+    if (std::string_view(argv[i]) != "--help") continue;
+    printf(
+        "atelier-worker: one attempt at one training job, started by atelierd.\n"
+        "  --server=ADDRESS  %s\n  --job=ID          %s\n  --attempt=N       %s\n",
+        absl::GetFlagReflectionHandle(FLAGS_server).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_job).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str());
+    return 0;
+  }
   absl::ParseCommandLine(argc, argv);
   return atelier::worker::Main();
 }

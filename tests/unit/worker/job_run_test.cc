@@ -1,0 +1,238 @@
+// The run of a job, on real images, with its events collected in place of a session.
+#include "server/worker/job_run.h"
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/model_archive.h"
+#include "tests/unit/worker/small_job.h"
+
+namespace atelier::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A run that has ended.
+struct Told {
+  std::vector<v1::WorkerEvent> events;
+
+  std::vector<v1::Phase> Phases() const {
+    std::vector<v1::Phase> phases;
+    for (const v1::WorkerEvent& event : events) {
+      if (event.event_case() == v1::WorkerEvent::kPhase) phases.push_back(event.phase());
+    }
+    return phases;
+  }
+  std::vector<int> Epochs() const {
+    std::vector<int> epochs;
+    for (const v1::WorkerEvent& event : events) {
+      if (event.has_epoch()) epochs.push_back(event.epoch().epoch());
+    }
+    return epochs;
+  }
+  const v1::WorkerEvent& Last() const { return events.back(); }
+  // Index of the first event of a kind; the number of events if there is none.
+  std::size_t IndexOf(v1::WorkerEvent::EventCase kind) const {
+    std::size_t i = 0;
+    while (i < events.size() && events[i].event_case() != kind) ++i;
+    return i;
+  }
+};
+
+// Runs an assignment; `watch` sees every event as it is told and may ask the run to end.
+Told RunJob(const v1::Assignment& assignment,
+            const std::function<void(const v1::WorkerEvent&, JobRun*)>& watch = {}) {
+  Told told;
+  JobRun* self = nullptr;
+  JobRun run([&](v1::WorkerEvent event) {
+    told.events.push_back(event);
+    if (watch) watch(event, self);
+  });
+  self = &run;
+  run.Run(assignment);
+  return told;
+}
+
+TEST(JobRunTest, TrainsScoresAndStores) {
+  const SmallJob job;
+  const Told told = RunJob(job.Assignment());
+  EXPECT_THAT(told.Phases(), ElementsAre(v1::PHASE_PREPARING, v1::PHASE_TRAINING,
+                                         v1::PHASE_EVALUATING, v1::PHASE_STORING));
+  EXPECT_THAT(told.Epochs(), ElementsAre(1, 2, 3));
+  ASSERT_TRUE(told.Last().has_outcome()) << told.Last().ShortDebugString();
+  const v1::Outcome& outcome = told.Last().outcome();
+  EXPECT_GT(outcome.result().test_accuracy(), 0.4);
+  EXPECT_EQ(outcome.result().parameter_count(), 109386);
+  EXPECT_EQ(outcome.result().epochs_trained(), 3);
+  EXPECT_FALSE(outcome.result().stopped_early());
+  EXPECT_GT(outcome.result().training_seconds(), 0);
+  EXPECT_THAT(outcome.image_shape(), ElementsAre(1, 28, 28));
+  EXPECT_EQ(outcome.predictions_size(), SmallJob::kTestImages);
+
+  std::int64_t images = 0, right = 0;
+  const atelier::v1::ConfusionMatrix& matrix = outcome.confusion_matrix();
+  ASSERT_EQ(matrix.rows_size(), 10);
+  ASSERT_EQ(matrix.class_names_size(), 10);
+  ASSERT_EQ(matrix.class_metrics_size(), 10);
+  for (int row = 0; row < 10; ++row) {
+    for (std::int64_t count : matrix.rows(row).counts()) images += count;
+    right += matrix.rows(row).counts(row);
+  }
+  EXPECT_EQ(images, SmallJob::kTestImages);
+  EXPECT_DOUBLE_EQ(static_cast<double>(right) / SmallJob::kTestImages,
+                   outcome.result().test_accuracy());
+
+  const std::string path = job.attempt_dir(1) + "/" + outcome.archive();
+  EXPECT_EQ(static_cast<std::int64_t>(std::filesystem::file_size(path)), outcome.size_bytes());
+  EXPECT_EQ(outcome.sha256().size(), 64u);
+  const auto archive = models::ReadModelArchive(path);
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  EXPECT_THAT(archive->metadata_json, HasSubstr("jobs/small"));
+}
+
+TEST(JobRunTest, TellsStepsAndCheckpoints) {
+  const SmallJob job;
+  const Told told = RunJob(job.Assignment());
+  const std::size_t step = told.IndexOf(v1::WorkerEvent::kStep);
+  ASSERT_LT(step, told.events.size());
+  const atelier::v1::Progress& progress = told.events[step].step();
+  EXPECT_EQ(progress.epoch(), 1);
+  EXPECT_EQ(progress.step(), 1);
+  EXPECT_EQ(progress.epochs(), 3);
+  EXPECT_EQ(progress.steps_per_epoch(), 18);
+  EXPECT_GT(progress.images_per_second(), 0);
+  EXPECT_TRUE(progress.has_time_left());
+  const std::size_t checkpoint = told.IndexOf(v1::WorkerEvent::kCheckpoint);
+  ASSERT_LT(checkpoint, told.events.size());
+  EXPECT_EQ(told.events[checkpoint].checkpoint().epoch(), 1);
+  EXPECT_GT(told.events[checkpoint].checkpoint().size_bytes(), 100000);
+}
+
+TEST(JobRunTest, FailsOnBadData) {
+  const SmallJob job;
+  v1::Assignment assignment = job.Assignment();
+  std::filesystem::resize_file(job.dataset_dir() + "/train-images-idx3-ubyte", 5000);
+  const Told told = RunJob(assignment);
+  EXPECT_THAT(told.Phases(), ElementsAre(v1::PHASE_PREPARING));
+  EXPECT_EQ(told.Last().failure().reason(), "BAD_DATA");
+  EXPECT_THAT(told.Last().failure().message(), HasSubstr("train-images-idx3-ubyte"));
+}
+
+TEST(JobRunTest, FailsOnASpecificationThatDoesNotFitTheData) {
+  const SmallJob job;
+  v1::Assignment assignment = job.Assignment();
+  assignment.mutable_spec()->set_batch_size(901);
+  EXPECT_EQ(RunJob(assignment).Last().failure().reason(), "INVALID_SPEC");
+  assignment.mutable_spec()->set_batch_size(50);
+  assignment.mutable_spec()->set_preset("cnn-17");
+  EXPECT_EQ(RunJob(assignment).Last().failure().reason(), "INVALID_SPEC");
+}
+
+TEST(JobRunTest, FailsWhereItCannotWrite) {
+  const SmallJob job;
+  v1::Assignment assignment = job.Assignment();
+  std::ofstream(job.attempt_dir(1)) << "a file where the folder should be";
+  const Told told = RunJob(assignment);
+  EXPECT_EQ(told.Last().failure().reason(), "INTERNAL");
+  EXPECT_THAT(told.Last().failure().message(), HasSubstr(job.attempt_dir(1)));
+}
+
+TEST(JobRunTest, StopsWithNothingBeforeTheFirstEpoch) {
+  const SmallJob job;
+  const Told told = RunJob(job.Assignment(), [](const v1::WorkerEvent& event, JobRun* run) {
+    if (event.has_step()) run->Stop();
+  });
+  EXPECT_TRUE(told.Last().has_stopped_empty());
+  EXPECT_THAT(told.Epochs(), IsEmpty());
+}
+
+TEST(JobRunTest, StopsWithWhatItHasAfterAnEpoch) {
+  const SmallJob job;
+  const Told told = RunJob(job.Assignment(), [](const v1::WorkerEvent& event, JobRun* run) {
+    if (event.has_epoch()) run->Stop();
+  });
+  ASSERT_TRUE(told.Last().has_outcome());
+  EXPECT_TRUE(told.Last().outcome().result().stopped_early());
+  EXPECT_EQ(told.Last().outcome().result().epochs_trained(), 1);
+}
+
+TEST(JobRunTest, AStopWhileScoringCutsNothingShort) {
+  const SmallJob job;
+  const Told told = RunJob(job.Assignment(), [](const v1::WorkerEvent& event, JobRun* run) {
+    if (event.phase() == v1::PHASE_EVALUATING) run->Stop();
+  });
+  ASSERT_TRUE(told.Last().has_outcome());
+  EXPECT_FALSE(told.Last().outcome().result().stopped_early());
+}
+
+TEST(JobRunTest, GoesOnFromWhereItWasSuspended) {
+  const SmallJob job;
+  const Told whole = RunJob(job.Assignment());
+
+  const SmallJob other;
+  const Told first = RunJob(other.Assignment(1), [](const v1::WorkerEvent& event, JobRun* run) {
+    if (event.has_epoch() && event.epoch().epoch() == 2) run->Suspend();
+  });
+  EXPECT_TRUE(first.Last().has_suspended());
+  v1::Assignment assignment = other.Assignment(2);
+  assignment.set_recorded_epoch(1);
+  const Told second = RunJob(assignment);
+  const std::size_t resumed = second.IndexOf(v1::WorkerEvent::kResumed);
+  ASSERT_LT(resumed, second.events.size());
+  EXPECT_EQ(second.events[resumed].resumed().epoch(), 2);
+  EXPECT_EQ(second.events[resumed].resumed().global_step(), 36);
+  EXPECT_LT(resumed, second.IndexOf(v1::WorkerEvent::kStep));
+  EXPECT_THAT(second.Epochs(), ElementsAre(2, 3)) << "epoch 2 was not on record";
+  ASSERT_TRUE(second.Last().has_outcome());
+  EXPECT_EQ(second.Last().outcome().result().test_loss(),
+            whole.Last().outcome().result().test_loss());
+}
+
+TEST(JobRunTest, ScoresInTheNextAttemptWhenSuspendedWhileScoring) {
+  const SmallJob job;
+  const Told first = RunJob(job.Assignment(1), [](const v1::WorkerEvent& event, JobRun* run) {
+    if (event.phase() == v1::PHASE_EVALUATING) run->Suspend();
+  });
+  EXPECT_TRUE(first.Last().has_suspended());
+  v1::Assignment assignment = job.Assignment(2);
+  assignment.set_recorded_epoch(3);
+  const Told second = RunJob(assignment);
+  EXPECT_THAT(second.Epochs(), IsEmpty());
+  EXPECT_EQ(second.IndexOf(v1::WorkerEvent::kStep), second.events.size());
+  ASSERT_TRUE(second.Last().has_outcome());
+  EXPECT_EQ(second.Last().outcome().result().epochs_trained(), 3);
+}
+
+TEST(JobRunTest, ObeysWhatWasAskedBeforeItBegan) {
+  const SmallJob job;
+  JobRun* self = nullptr;
+  std::vector<v1::WorkerEvent> events;
+  JobRun suspended([&](v1::WorkerEvent event) { events.push_back(std::move(event)); });
+  self = &suspended;
+  self->Suspend();
+  self->Run(job.Assignment());
+  EXPECT_TRUE(events.back().has_suspended());
+
+  JobRun stopped([&](v1::WorkerEvent event) { events.push_back(std::move(event)); });
+  stopped.Stop();
+  stopped.Run(job.Assignment());
+  EXPECT_TRUE(events.back().has_stopped_empty());
+}
+
+TEST(OutOfMemoryEventTest, NamesTheLimitAndWhatToDo) {
+  const v1::WorkerEvent event = OutOfMemoryEvent(std::int64_t{512} << 20, "600 MiB were in use");
+  EXPECT_EQ(event.failure().reason(), "OUT_OF_MEMORY");
+  EXPECT_THAT(event.failure().message(), HasSubstr("512 MiB"));
+  EXPECT_THAT(event.failure().message(), HasSubstr("600 MiB were in use"));
+  EXPECT_THAT(event.failure().message(), HasSubstr("--memory"));
+}
+
+}  // namespace
+}  // namespace atelier::worker
