@@ -55,8 +55,8 @@ class Classifier {
     int threads = 1;                                 // That compute, each on one core.
     std::size_t max_requests = 1000;                 // Waiting or being computed.
     std::size_t max_bytes = std::size_t{256} << 20;  // Of their images.
-    InputLimits limits;
-    LoadedVersions::Options versions;
+    InputLimits limits = {};
+    LoadedVersions::Options versions = {};
   };
   // Called once, on a thread of the classifier's or on the caller's if the queue is full. Must not
   // wait.

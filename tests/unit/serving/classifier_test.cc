@@ -1,0 +1,194 @@
+#include "server/serving/classifier.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/serving/input_error.h"
+#include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/serving/fakes.h"
+
+namespace atelier::serving {
+namespace {
+
+using ::testing::HasSubstr;
+using Result = absl::StatusOr<ClassifyResult>;
+
+class ClassifierTest : public testing::Test {
+ protected:
+  ClassifierTest() {
+    folder_.Write("archive", "x");
+    source_.Add({"net", 1, folder_.File("archive"), ""});
+    source_.Add({"net", 2, folder_.File("archive"), ""});
+    source_.Add({"net", 3, folder_.File("missing"), ""});
+  }
+
+  EngineLoader Loader() {
+    return [this](const Version&) -> EngineResult { return engine_; };
+  }
+
+  ClassifyRequest Request() {
+    ClassifyRequest request;
+    request.model = "net";
+    request.input = RawImages{pixels_};
+    return request;
+  }
+
+  static Later<Result> Ask(Classifier* classifier, ClassifyRequest request) {
+    const Later<Result> later;
+    classifier->Classify(std::move(request),
+                         [later](Result result) { later.Set(std::move(result)); });
+    return later;
+  }
+
+  models::TemporaryFolder folder_;
+  FakeVersions source_;
+  const std::shared_ptr<FakeEngine> engine_ = std::make_shared<FakeEngine>();
+  const std::vector<std::uint8_t> pixels_ = {3, 0, 5, 0};  // Two images.
+};
+
+TEST_F(ClassifierTest, AnswersEveryImageMostProbableClassFirst) {
+  Classifier classifier({}, &source_, Loader());
+  const Result result = Ask(&classifier, Request()).Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->model, "net");
+  EXPECT_EQ(result->version, 1);
+  EXPECT_EQ(result->engine, engine_);
+  ASSERT_EQ(result->images.size(), 2);
+  ASSERT_EQ(result->images[0].size(), 3) << "three classes unless more are asked for";
+  EXPECT_EQ(result->images[0][0].index, 3);
+  EXPECT_FLOAT_EQ(result->images[0][0].probability, 3.3f);
+  EXPECT_EQ(result->images[1][2].index, 1);
+  EXPECT_FLOAT_EQ(result->images[1][2].probability, 5.1f);
+  EXPECT_GE(result->queue_time, absl::ZeroDuration());
+}
+
+TEST_F(ClassifierTest, AnswersWithAsManyClassesAsAreAskedFor) {
+  Classifier classifier({}, &source_, Loader());
+  for (const int top_k : {1, 4}) {
+    ClassifyRequest request = Request();
+    request.top_k = top_k;
+    const Result result = Ask(&classifier, std::move(request)).Wait();
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->images[0].size(), top_k);
+  }
+}
+
+TEST_F(ClassifierTest, RefusesMoreClassesThanThereAre) {
+  Classifier classifier({}, &source_, Loader());
+  for (const int top_k : {-1, 5}) {
+    ClassifyRequest request = Request();
+    request.top_k = top_k;
+    const Result result = Ask(&classifier, std::move(request)).Wait();
+    EXPECT_EQ(FieldOf(result.status()), "top_k");
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("1 to 4"));
+  }
+}
+
+TEST_F(ClassifierTest, UsesTheVersionThatIsAskedFor) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.reference = "2";
+  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait()->version, 2);
+}
+
+TEST_F(ClassifierTest, PassesTheRegistrysErrorsOn) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.reference = "9";
+  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait().status(),
+            absl::NotFoundError("no such version"));
+}
+
+TEST_F(ClassifierTest, AVersionWithoutItsArchiveIsUnavailableAndTheOthersServe) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.reference = "3";
+  const Result result = Ask(&classifier, std::move(request)).Wait();
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("Version 3 of model net"));
+  EXPECT_TRUE(Ask(&classifier, Request()).Wait().ok());
+}
+
+TEST_F(ClassifierTest, RefusesBadImagesWithTheirField) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.input = RawImages{absl::MakeConstSpan(pixels_).subspan(0, 3)};
+  EXPECT_EQ(FieldOf(Ask(&classifier, std::move(request)).Wait().status()), "raw.pixels");
+  EXPECT_EQ(engine_->runs, 0);
+}
+
+TEST_F(ClassifierTest, RefusesMoreThanTheQueueTakesAndRecovers) {
+  absl::Notification gate;
+  engine_->gate = &gate;
+  Classifier classifier({.max_requests = 2}, &source_, Loader());
+  const auto first = Ask(&classifier, Request());
+  const auto second = Ask(&classifier, Request());
+  const auto third = Ask(&classifier, Request());
+  EXPECT_EQ(third.Wait().status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(first.done());
+  gate.Notify();
+  EXPECT_TRUE(first.Wait().ok());
+  EXPECT_TRUE(second.Wait().ok());
+  EXPECT_TRUE(Ask(&classifier, Request()).Wait().ok());
+}
+
+TEST_F(ClassifierTest, RefusesMoreBytesThanTheQueueTakes) {
+  absl::Notification gate;
+  engine_->gate = &gate;
+  Classifier classifier({.max_bytes = 7}, &source_, Loader());
+  const auto first = Ask(&classifier, Request());
+  const auto second = Ask(&classifier, Request());
+  EXPECT_EQ(second.Wait().status().code(), absl::StatusCode::kResourceExhausted);
+  gate.Notify();
+  EXPECT_TRUE(first.Wait().ok());
+}
+
+TEST_F(ClassifierTest, ComputesNothingForACancelledCall) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.cancelled = [] { return true; };
+  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait().status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(engine_->runs, 0);
+}
+
+TEST_F(ClassifierTest, ServesOthersWhileAVersionLoads) {
+  absl::Notification gate;
+  Classifier classifier({}, &source_, [&](const Version& version) -> EngineResult {
+    if (version.number == 2) gate.WaitForNotification();
+    return engine_;
+  });
+  ASSERT_TRUE(Ask(&classifier, Request()).Wait().ok());
+  ClassifyRequest request = Request();
+  request.reference = "2";
+  const auto waiting = Ask(&classifier, std::move(request));
+  EXPECT_TRUE(Ask(&classifier, Request()).Wait().ok());
+  EXPECT_FALSE(waiting.done());
+  gate.Notify();
+  EXPECT_TRUE(waiting.Wait().ok());
+}
+
+TEST_F(ClassifierTest, AnswersEveryoneAtItsEnd) {
+  std::vector<Later<Result>> answers;
+  absl::Notification gate;
+  engine_->gate = &gate;
+  {
+    Classifier classifier({.threads = 1}, &source_, Loader());
+    for (int i = 0; i < 5; ++i) answers.push_back(Ask(&classifier, Request()));
+    gate.Notify();
+  }
+  for (const auto& answer : answers) {
+    const Result result = answer.Wait();
+    EXPECT_TRUE(result.ok() || result.status().code() == absl::StatusCode::kUnavailable);
+  }
+}
+
+TEST_F(ClassifierTest, ManyThreadsAnswerManyCallers) {
+  Classifier classifier({.threads = 4}, &source_, Loader());
+  std::vector<Later<Result>> answers;
+  for (int i = 0; i < 200; ++i) answers.push_back(Ask(&classifier, Request()));
+  for (const auto& answer : answers) EXPECT_TRUE(answer.Wait().ok());
+  EXPECT_EQ(engine_->runs, 200);
+}
+
+}  // namespace
+}  // namespace atelier::serving

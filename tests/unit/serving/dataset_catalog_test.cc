@@ -1,0 +1,77 @@
+#include "server/serving/dataset_catalog.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/models/temporary_folder.h"
+
+namespace atelier::serving {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string Idx(const std::vector<char>& dimensions, const std::string& bytes) {
+  std::string file = {0, 0, 8, static_cast<char>(dimensions.size())};
+  for (const char extent : dimensions) file += std::string{0, 0, 0, extent};
+  return file + bytes;
+}
+
+// `count` training images and one test image of 2×2 pixels, two classes.
+void WriteDataset(const models::TemporaryFolder& folder, char count) {
+  folder.Write("train-images-idx3-ubyte",
+               Idx({count, 2, 2}, std::string(static_cast<std::size_t>(count) * 4, '\7')));
+  std::string labels(static_cast<std::size_t>(count), '\0');
+  labels.back() = 1;
+  folder.Write("train-labels-idx1-ubyte", Idx({count}, labels));
+  folder.Write("t10k-images-idx3-ubyte", Idx({1, 2, 2}, std::string("abcd")));
+  folder.Write("t10k-labels-idx1-ubyte", Idx({1}, std::string(1, '\1')));
+}
+
+TEST(DatasetCatalogTest, KnowsNamesAndFolders) {
+  DatasetCatalog catalog({{"b", "/somewhere"}, {"a", "/elsewhere"}});
+  EXPECT_THAT(catalog.Names(), ElementsAre("a", "b"));
+  EXPECT_EQ(catalog.Directory("b"), "/somewhere");
+  EXPECT_EQ(catalog.Directory("c"), std::nullopt);
+}
+
+TEST(DatasetCatalogTest, TellsWhatTheHeadersSay) {
+  const models::TemporaryFolder folder;
+  WriteDataset(folder, 5);
+  DatasetCatalog catalog({{"small", folder.path()}});
+  const auto info = catalog.Info("small");
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->training_images, 5);
+  EXPECT_EQ(info->test_images, 1);
+  EXPECT_EQ(info->shape, (models::ImageShape{1, 2, 2}));
+}
+
+TEST(DatasetCatalogTest, NoticesChangedFiles) {
+  const models::TemporaryFolder folder;
+  DatasetCatalog catalog({{"small", folder.path()}});
+  EXPECT_FALSE(catalog.Info("small").ok());
+  WriteDataset(folder, 5);
+  ASSERT_TRUE(catalog.Info("small").ok());
+  ASSERT_TRUE(catalog.Load("small").ok());
+  WriteDataset(folder, 6);
+  EXPECT_EQ(catalog.Info("small")->training_images, 6);
+  EXPECT_EQ((*catalog.Load("small"))->training().size(), 6);
+}
+
+TEST(DatasetCatalogTest, SharesWhatIsLoadedAndKeepsTheLastUsed) {
+  const models::TemporaryFolder a, b;
+  WriteDataset(a, 5);
+  WriteDataset(b, 6);
+  DatasetCatalog catalog({{"a", a.path()}, {"b", b.path()}}, /*max_loaded=*/1);
+  std::weak_ptr<const models::Dataset> first;
+  {
+    const auto loaded = catalog.Load("a");
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(*catalog.Load("a"), *loaded);
+    first = *loaded;
+  }
+  EXPECT_FALSE(first.expired());
+  ASSERT_TRUE(catalog.Load("b").ok());
+  EXPECT_TRUE(first.expired());
+}
+
+}  // namespace
+}  // namespace atelier::serving

@@ -1,0 +1,102 @@
+// Engines that need no network, a registry that is a list, and a way to wait for answers.
+#ifndef ATELIER_TESTS_UNIT_SERVING_FAKES_H_
+#define ATELIER_TESTS_UNIT_SERVING_FAKES_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "server/serving/engine.h"
+#include "server/serving/version_source.h"
+
+namespace atelier::serving {
+
+// Takes 1×1×2 images. The probability of class i of image n is the image's first pixel, plus i/10.
+class FakeEngine final : public Engine {
+ public:
+  explicit FakeEngine(std::vector<std::string> classes = {"shirt", "bag", "boot", "coat"})
+      : classes_(std::move(classes)) {}
+
+  const models::ImageShape& input_shape() const override { return shape_; }
+  const std::vector<std::string>& class_names() const override { return classes_; }
+
+  absl::StatusOr<std::vector<float>> Classify(const Pixels& pixels) const override {
+    ++runs;
+    if (gate != nullptr) gate->WaitForNotification();
+    std::vector<float> answers;
+    for (std::size_t image = 0; image < SizeOf(pixels) / 2; ++image) {
+      const float first =
+          std::visit([&](const auto& span) { return static_cast<float>(span[2 * image]); }, pixels);
+      for (std::size_t i = 0; i < classes_.size(); ++i) {
+        answers.push_back(first + static_cast<float>(i) / 10);
+      }
+    }
+    return answers;
+  }
+
+  mutable std::atomic<int> runs = 0;
+  absl::Notification* gate = nullptr;  // If set, computing waits for it.
+
+ private:
+  const models::ImageShape shape_ = {1, 1, 2};
+  const std::vector<std::string> classes_;
+};
+
+// Thread-safe.
+class FakeVersions final : public VersionSource {
+ public:
+  void Add(Version version) {
+    absl::MutexLock lock(&mutex_);
+    versions_[absl::StrCat(version.model, "@", version.number)] = std::move(version);
+  }
+
+  // "1" is version 1, empty is version 1 too.
+  absl::StatusOr<Version> Resolve(const std::string& model, const std::string& reference) override {
+    absl::MutexLock lock(&mutex_);
+    const auto found =
+        versions_.find(absl::StrCat(model, "@", reference.empty() ? "1" : reference));
+    if (found == versions_.end()) return absl::NotFoundError("no such version");
+    return found->second;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::map<std::string, Version> versions_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One answer that comes later. Thread-safe; copies are the same answer.
+template <typename T>
+class Later {
+ public:
+  void Set(T value) const {
+    absl::MutexLock lock(&state_->mutex);
+    state_->value = std::make_unique<T>(std::move(value));
+  }
+  T Wait() const {
+    absl::MutexLock lock(&state_->mutex);
+    state_->mutex.Await(absl::Condition(
+        +[](std::unique_ptr<T>* value) { return *value != nullptr; }, &state_->value));
+    return *state_->value;
+  }
+  bool done() const {
+    absl::MutexLock lock(&state_->mutex);
+    return state_->value != nullptr;
+  }
+
+ private:
+  struct State {
+    absl::Mutex mutex;
+    std::unique_ptr<T> value;
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+}  // namespace atelier::serving
+
+#endif  // ATELIER_TESTS_UNIT_SERVING_FAKES_H_
