@@ -316,7 +316,7 @@ void JobController::KillRemaining() {
 JobLoad JobController::Load() {
   MutexLock lock(&mutex_);
   return {.queued = scheduler_.queue().size(),
-          .running = scheduler_.running(),
+          .running = scheduler_.holders() - leaving_.size(),
           .free_cores = scheduler_.free_cores(),
           .total_cores = scheduler_.total_cores()};
 }

@@ -50,7 +50,7 @@ struct Attachment {
 // How busy the server is.
 struct JobLoad {
   std::size_t queued = 0;
-  std::size_t running = 0;  // Jobs that hold cores.
+  std::size_t running = 0;  // Jobs with an attempt.
   int free_cores = 0;
   int total_cores = 0;
 };
@@ -228,6 +228,7 @@ class JobController {
   absl::Status Apply(JobChange change, LiveJob* live, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterAttempt(LiveJob* live, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AwaitExit(const std::string& handle, int cores) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterEnd(const std::string& id, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LiveJob* Find(absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job if `attempt` is its active one, else ABORTED.
@@ -283,7 +284,8 @@ class JobController {
   Scheduler scheduler_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
-  // Processes whose attempt has ended, and when they are killed.
+  // Processes whose attempt has ended, and when they are killed. They hold their cores, under their
+  // handle, until they are gone: the next job must not be placed beside them.
   absl::flat_hash_map<std::string, absl::Duration> leaving_ ABSL_GUARDED_BY(mutex_);
   // Exits of processes whose Launch has not returned yet.
   absl::flat_hash_map<std::string, std::string> early_exits_ ABSL_GUARDED_BY(mutex_);

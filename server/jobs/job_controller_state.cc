@@ -35,11 +35,16 @@ void JobController::AfterAttempt(LiveJob* live, Effects* effects) {
   live->stop_deadline = absl::InfiniteDuration();
   scheduler_.Release(live->record.id);
   if (!live->record.handle.empty() && live->exited.empty()) {
-    leaving_[live->record.handle] = with_.clock->Elapsed() + options_.exit_timeout;
+    AwaitExit(live->record.handle, live->record.job.attempts(live->record.attempt() - 1).cores());
   }
   if (WaitsForCores(live->record)) Enqueue(live->record);
   attempts_changed_.NotifyAll();
   if (kick_) effects->Add(kick_);
+}
+
+void JobController::AwaitExit(const std::string& handle, int cores) {
+  leaving_[handle] = with_.clock->Elapsed() + options_.exit_timeout;
+  scheduler_.Hold(handle, cores);
 }
 
 void JobController::AfterEnd(const std::string& id, Effects* effects) {

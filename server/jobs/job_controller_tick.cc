@@ -60,6 +60,7 @@ void JobController::EndLeases(absl::Duration now, Effects* effects) {
       continue;
     }
     effects->Add([executor = with_.executor, handle = leaving->first] { executor->Kill(handle); });
+    scheduler_.Release(leaving->first);
     leaving_.erase(leaving++);
   }
 }
@@ -130,7 +131,7 @@ void JobController::FinishLaunch(const LaunchRequest& request,
   if (!found.ok()) {
     // The attempt has ended meanwhile; its process has a moment to end as well.
     if (handle.ok() && !early_exits.contains(*handle)) {
-      leaving_[*handle] = with_.clock->Elapsed() + options_.exit_timeout;
+      AwaitExit(*handle, request.resources.cores);
     }
     return;
   }
@@ -157,7 +158,11 @@ void JobController::FinishLaunch(const LaunchRequest& request,
 void JobController::OnProcessExit(const std::string& handle, const std::string& how) {
   Effects effects;
   MutexLock lock(&mutex_);
-  if (leaving_.erase(handle) > 0) return;
+  if (leaving_.erase(handle) > 0) {
+    scheduler_.Release(handle);
+    if (kick_) effects.Add(kick_);
+    return;
+  }
   for (const auto& [id, live] : live_) {
     if (!live->record.attempt_active() || live->record.handle != handle) continue;
     live->exited = how;

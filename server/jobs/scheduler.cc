@@ -17,14 +17,14 @@ std::optional<Scheduler::Grant> Scheduler::Next() {
   return grant;
 }
 
-void Scheduler::Hold(absl::string_view id, int cores) {
-  Release(id);
-  held_[id] = cores;
+void Scheduler::Hold(absl::string_view holder, int cores) {
+  Release(holder);
+  held_[holder] = cores;
   free_cores_ -= cores;
 }
 
-void Scheduler::Release(absl::string_view id) {
-  const auto held = held_.find(id);
+void Scheduler::Release(absl::string_view holder) {
+  const auto held = held_.find(holder);
   if (held == held_.end()) return;
   free_cores_ += held->second;
   held_.erase(held);

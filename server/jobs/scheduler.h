@@ -34,23 +34,23 @@ class Scheduler {
   // that asks for more cores than there are at all is given all of them.
   std::optional<Grant> Next();
 
-  // The job holds cores without having come through Next: its worker outlived the last server. May
-  // overdraw.
-  void Hold(absl::string_view id, int cores);
+  // `holder` holds cores without having come through Next: a job whose worker outlived the last
+  // server, or a process that has not gone yet. May overdraw.
+  void Hold(absl::string_view holder, int cores);
 
-  // Gives back what a job holds; nothing if it holds none.
-  void Release(absl::string_view id);
+  // Gives back what a holder has; nothing if it has none.
+  void Release(absl::string_view holder);
 
   int total_cores() const { return total_cores_; }
   // Below zero while workers of an earlier server with more cores still run.
   int free_cores() const { return free_cores_; }
-  std::size_t running() const { return held_.size(); }
+  std::size_t holders() const { return held_.size(); }
 
  private:
   const int total_cores_;
   int free_cores_;
   JobQueue queue_;
-  absl::flat_hash_map<std::string, int> held_;  // Cores by job.
+  absl::flat_hash_map<std::string, int> held_;  // Cores by holder.
 };
 
 }  // namespace atelier::jobs

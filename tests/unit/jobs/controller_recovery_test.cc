@@ -138,7 +138,8 @@ TEST_F(ControllerRestartTest, AdoptedWorkerHasAFreshLease) {
   EXPECT_EQ(AttemptOf(id), 1);
   clock_.Advance(options_.lease);
   controller_->Tick();
-  EXPECT_EQ(AttemptOf(id), 2);
+  EXPECT_TRUE(executor_.killed("process-1"));
+  EXPECT_EQ(Reason(id), "WORKER_LOST");
 }
 
 TEST_F(ControllerRestartTest, ProcessGoneMeanwhileIsALostAttempt) {

@@ -40,9 +40,24 @@ TEST_F(ControllerWorkersTest, NothingOvertakesAJobThatWaitsForCores) {
   EXPECT_EQ(State(last), "QUEUED");
   Attach(first);
   ASSERT_TRUE(Report(first, {Failure("DIVERGED", "NaN.")}).ok());
+  executor_.Exit("process-1", "exited with code 1");
   controller_->Tick();
   EXPECT_EQ(State(wide), "STARTING");
   EXPECT_EQ(State(last), "QUEUED");
+}
+
+TEST_F(ControllerWorkersTest, CoresAreFreeOnceTheProcessIsGone) {
+  const std::string first = Train();
+  const std::string second = Start();
+  ASSERT_TRUE(Report(first, {Outcome()}).ok());
+  EXPECT_EQ(controller_->Load().running, 0u);
+  EXPECT_EQ(controller_->Load().free_cores, 0);
+  controller_->Tick();
+  EXPECT_EQ(State(second), "QUEUED");
+  executor_.Exit("process-1", "exited with code 0");
+  EXPECT_EQ(controller_->Load().free_cores, 2);
+  controller_->Tick();
+  EXPECT_EQ(State(second), "STARTING");
 }
 
 TEST_F(ControllerWorkersTest, AssignmentSaysWhatToDo) {
@@ -181,9 +196,11 @@ TEST_F(ControllerWorkersTest, FailureIsFinalAndKeepsItsReason) {
   EXPECT_EQ(Message(id), "The loss is NaN in epoch 3, step 17.");
   controller_->Tick();
   EXPECT_EQ(executor_.launches().size(), 1u);
-  EXPECT_EQ(controller_->Load().free_cores, 2);
   executor_.Exit("process-1", "exited with code 1");
+  controller_->Tick();
   EXPECT_EQ(State(id), "FAILED");
+  EXPECT_EQ(executor_.launches().size(), 1u);
+  EXPECT_EQ(controller_->Load().free_cores, 2);
 }
 
 TEST_F(ControllerWorkersTest, OutOfMemoryTheWorkerSpokeOfIsNotRetried) {
@@ -256,6 +273,9 @@ TEST_F(ControllerWorkersTest, WorkerIsLostWhenItsLeaseIsOver) {
   controller_->Tick();
   EXPECT_TRUE(executor_.killed("process-1"));
   EXPECT_EQ(link_->closed()->code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(State(id), "QUEUED");
+  executor_.Exit("process-1", "killed by signal 9");
+  controller_->Tick();
   EXPECT_EQ(AttemptOf(id), 2);
   EXPECT_EQ(Get(id).attempts(0).end_reason(), "WORKER_LOST");
 }
@@ -289,6 +309,8 @@ TEST_F(ControllerWorkersTest, ProcessThatNeverAttachesIsLost) {
   clock_.Advance(options_.attach_timeout);
   controller_->Tick();
   EXPECT_TRUE(executor_.killed("process-1"));
+  executor_.Exit("process-1", "killed by signal 9");
+  controller_->Tick();
   EXPECT_EQ(AttemptOf(id), 2);
 }
 
@@ -415,6 +437,7 @@ TEST_F(ControllerWorkersTest, ProcessThatStaysAfterItsEndIsKilled) {
   clock_.Advance(absl::Seconds(1));
   controller_->Tick();
   EXPECT_TRUE(executor_.killed("process-1"));
+  EXPECT_EQ(controller_->Load().free_cores, 2);
 }
 
 TEST_F(ControllerWorkersTest, ProcessMayEndWhileItsOutcomeIsStored) {
@@ -454,6 +477,7 @@ TEST_F(ControllerWorkersTest, ArchiveThatIsNotThereFailsTheJobAndLeavesNoVersion
 TEST_F(ControllerWorkersTest, SecondJobOfAModelMakesItsSecondVersion) {
   const std::string first = Train();
   ASSERT_TRUE(Report(first, {Outcome()}).ok());
+  executor_.Exit("process-1", "exited with code 0");
   const std::string second = Train();
   ASSERT_TRUE(Report(second, {Outcome()}).ok());
   EXPECT_EQ(Get(second).result().model_version(), "models/cnn-3/versions/2");

@@ -60,9 +60,10 @@ class FakeExecutor final : public Executor {
     {
       MutexLock lock(&mutex_);
       if (!launch_error_.ok()) return std::exchange(launch_error_, absl::OkStatus());
-      handle = absl::StrCat("process-", ++launched_);
+      handle = absl::StrCat("process-", launches_.size() + 1);
       alive_.insert(handle);
       launches_.push_back(request);
+      launched_changed_.NotifyAll();
       during = std::exchange(during_launch_, nullptr);
     }
     if (during) during();
@@ -112,6 +113,16 @@ class FakeExecutor final : public Executor {
     MutexLock lock(&mutex_);
     return launches_;
   }
+  // Waits until a job's first process was launched and answers with its handle.
+  std::string AwaitLaunch(const std::string& job_id) {
+    MutexLock lock(&mutex_);
+    while (true) {
+      for (std::size_t i = 0; i < launches_.size(); ++i) {
+        if (launches_[i].job_id == job_id) return absl::StrCat("process-", i + 1);
+      }
+      launched_changed_.Wait(&mutex_);
+    }
+  }
   bool killed(const std::string& handle) const {
     MutexLock lock(&mutex_);
     return killed_.contains(handle);
@@ -120,7 +131,7 @@ class FakeExecutor final : public Executor {
  private:
   mutable Mutex mutex_;
   ExitCallback callback_ ABSL_GUARDED_BY(mutex_);
-  int launched_ ABSL_GUARDED_BY(mutex_) = 0;
+  CondVar launched_changed_;
   std::set<std::string> alive_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> killed_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaunchRequest> launches_ ABSL_GUARDED_BY(mutex_);

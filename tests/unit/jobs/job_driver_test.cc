@@ -45,8 +45,10 @@ TEST_F(JobDriverTest, StartsJobsAsTheyComeAndAsCoresGetFree) {
   const std::string second = Start();
   ASSERT_TRUE(Await(first, starting));
   EXPECT_EQ(State(second), "QUEUED");
+  executor_.AwaitLaunch(first);
   Attach(first);
   ASSERT_TRUE(Report(first, {Failure("DIVERGED", "NaN.")}).ok());
+  executor_.Exit("process-1", "exited with code 1");
   ASSERT_TRUE(Await(second, starting));
 }
 
@@ -65,9 +67,7 @@ TEST_F(JobDriverTest, ManyJobsRunToTheirEndFromManyThreads) {
         auto job = controller_->Start(Request());
         if (!job.ok()) continue;
         const std::string id = job->name().substr(5);
-        Await(id, [](const v1::JobEvent& event) {
-          return event.transition().state() == v1::JOB_STATE_STARTING;
-        });
+        const std::string handle = executor_.AwaitLaunch(id);
         auto link = std::make_shared<FakeLink>();
         if (!controller_->Attach(Hello(id), link).ok()) continue;
         std::vector<worker::v1::WorkerEvent> events = {Phase(worker::v1::PHASE_PREPARING),
@@ -75,6 +75,7 @@ TEST_F(JobDriverTest, ManyJobsRunToTheirEndFromManyThreads) {
                                                        Step(1, 1), Epoch(1), Outcome()};
         for (std::size_t e = 0; e < events.size(); ++e) events[e].set_number(e + 1);
         if (!controller_->Report(id, 1, events).ok()) continue;
+        executor_.Exit(handle, "exited with code 0");
         completed += controller_->Get(id)->state() == v1::JOB_STATE_COMPLETED;
       }
     });

@@ -58,7 +58,7 @@ TEST(SchedulerTest, GrantsWhileCoresAreFree) {
   EXPECT_EQ(scheduler.Next()->id, "1");
   EXPECT_FALSE(scheduler.Next().has_value());
   EXPECT_EQ(scheduler.free_cores(), 0);
-  EXPECT_EQ(scheduler.running(), 2u);
+  EXPECT_EQ(scheduler.holders(), 2u);
   scheduler.Release("0");
   EXPECT_EQ(scheduler.Next()->id, "2");
 }
