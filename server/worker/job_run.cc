@@ -46,7 +46,9 @@ std::string Sentence(absl::string_view message) {
 v1::WorkerEvent FailureEvent(const absl::Status& status, std::int64_t memory_limit) {
   const models::FailureReason reason = models::ReasonOf(status);
   if (reason == models::FailureReason::kOutOfMemory) {
-    return OutOfMemoryEvent(memory_limit, std::string(status.message()));
+    // What follows the semicolon is general advice; the event has better.
+    const absl::string_view what = status.message();
+    return OutOfMemoryEvent(memory_limit, std::string(what.substr(0, what.find(';'))));
   }
   v1::WorkerEvent event;
   event.mutable_failure()->set_reason(std::string(models::FailureReasonName(reason)));

@@ -62,23 +62,28 @@ class Session::Connection final
     : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse> {
  public:
   explicit Connection(Session* session) : session_(session), dialled_(SteadyNow()) {
+    *outgoing_.mutable_hello() = session_->options_.hello;
+    {
+      absl::MutexLock lock(&session_->mutex_);
+      session_->call_ = Call();
+      session_->traffic_.sent_bytes += WireBytes(outgoing_);
+    }
     session_->stub_->async()->Attach(&context_, this);
     AddHold();
-    *outgoing_.mutable_hello() = session_->options_.hello;
     StartWrite(&outgoing_);
     StartRead(&incoming_);
     StartCall();
   }
 
-  // Sends `outgoing_`, after `writing_` was set.
+  // Sends `outgoing_`, after Call::writing was set.
   void Write() { StartWrite(&outgoing_); }
 
-  // After `received_`: takes the message and reads on.
+  // After Call::received: takes the message and reads on.
   v1::AttachResponse Read() {
     v1::AttachResponse response;
     {
       absl::MutexLock lock(&session_->mutex_);
-      received_ = false;
+      session_->call_.received = false;
       response.Swap(&incoming_);
       session_->traffic_.received_bytes += WireBytes(response);
     }
@@ -86,27 +91,30 @@ class Session::Connection final
     return response;
   }
 
-  // Ends the call if the server has not, and answers with how it ended.
+  // Ends the call if the server has not, and answers with how it ended: never OK, since a session
+  // has no end of the server's making.
   absl::Status Finish(bool cancel) {
     if (cancel) context_.TryCancel();
     RemoveHold();
     absl::MutexLock lock(&session_->mutex_);
-    session_->mutex_.Await(absl::Condition(&done_));
-    return {static_cast<absl::StatusCode>(status_.error_code()), status_.error_message()};
+    session_->mutex_.Await(absl::Condition(&session_->call_.done));
+    const grpc::Status& status = session_->call_.status;
+    if (status.ok()) return absl::UnavailableError("the server ended the call");
+    return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
   }
 
   void OnReadDone(bool ok) override {
     absl::MutexLock lock(&session_->mutex_);
-    (ok ? received_ : ended_) = true;
+    (ok ? session_->call_.received : session_->call_.ended) = true;
   }
   void OnWriteDone(bool ok) override {
     absl::MutexLock lock(&session_->mutex_);
-    if (ok) writing_ = false;  // Otherwise the call is over, and the read says so too.
+    session_->call_.writing = !ok;  // One that failed ends the call, and the read says so.
   }
   void OnDone(const grpc::Status& status) override {
     absl::MutexLock lock(&session_->mutex_);
-    status_ = status;
-    done_ = true;
+    session_->call_.status = status;
+    session_->call_.done = true;
   }
 
  private:
@@ -115,15 +123,8 @@ class Session::Connection final
   Session* const session_;
   const absl::Duration dialled_;
   grpc::ClientContext context_;
-  v1::AttachRequest outgoing_;   // gRPC's while `writing_`.
-  v1::AttachResponse incoming_;  // gRPC's until `received_`.
-
-  bool greeted_ ABSL_GUARDED_BY(session_->mutex_) = false;   // The assignment has come.
-  bool writing_ ABSL_GUARDED_BY(session_->mutex_) = true;    // A write is under way.
-  bool received_ ABSL_GUARDED_BY(session_->mutex_) = false;  // `incoming_` holds a message.
-  bool ended_ ABSL_GUARDED_BY(session_->mutex_) = false;     // No message will come any more.
-  bool done_ ABSL_GUARDED_BY(session_->mutex_) = false;
-  grpc::Status status_ ABSL_GUARDED_BY(session_->mutex_);
+  v1::AttachRequest outgoing_;   // gRPC's while Call::writing.
+  v1::AttachResponse incoming_;  // gRPC's until Call::received.
 };
 
 Session::Session(Options options)
@@ -219,24 +220,24 @@ void Session::Run() {
 
 Session::Step Session::AwaitStep(Connection* connection) {
   absl::MutexLock lock(&mutex_);
-  const bool writing = connection->writing_;
-  const bool may_write = connection->greeted_ && !writing;
+  const bool writing = call_.writing;
+  const bool may_write = call_.greeted && !writing;
   // A server that is silent for this long on one connection may answer on another, while there is
   // still time.
   const absl::Duration give_up =
-      connection->greeted_ ? last_word_ + 2 * lease_ / 3
-                           : std::min(connection->dialled_ + lease_ / 3, last_word_ + lease_);
+      call_.greeted ? last_word_ + 2 * lease_ / 3
+                    : std::min(connection->dialled_ + lease_ / 3, last_word_ + lease_);
   const absl::Duration heartbeat = last_sent_ + lease_ / 4;
   const auto has_work = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return closing_ || connection->ended_ || connection->received_ ||
-           connection->writing_ != writing || (may_write && outbox_.HasUnsent());
+    return closing_ || call_.ended || call_.received || call_.writing != writing ||
+           (may_write && outbox_.HasUnsent());
   };
   mutex_.AwaitWithTimeout(absl::Condition(&has_work),
                           (may_write ? std::min(give_up, heartbeat) : give_up) - SteadyNow());
 
   if (closing_) return Step::kHangUp;
-  if (connection->received_) return Step::kReceive;
-  if (connection->ended_) return Step::kEnded;
+  if (call_.received) return Step::kReceive;
+  if (call_.ended) return Step::kEnded;
   if (SteadyNow() >= give_up) return Step::kHangUp;
   if (!may_write) return Step::kNothing;
   v1::AttachRequest& request = connection->outgoing_;
@@ -248,7 +249,7 @@ Session::Step Session::AwaitStep(Connection* connection) {
   } else {
     return Step::kNothing;
   }
-  connection->writing_ = true;
+  call_.writing = true;
   traffic_.sent_bytes += WireBytes(request);
   return Step::kSend;
 }
@@ -264,7 +265,7 @@ absl::Status Session::Converse(Connection* connection) {
         break;
       case Step::kReceive:
         last_word_ = SteadyNow();
-        if (const absl::Status status = Handle(connection->Read(), connection); !status.ok()) {
+        if (const absl::Status status = Handle(connection->Read()); !status.ok()) {
           connection->Finish(/*cancel=*/true).IgnoreError();
           return status;
         }
@@ -278,7 +279,7 @@ absl::Status Session::Converse(Connection* connection) {
   }
 }
 
-absl::Status Session::Handle(const v1::AttachResponse& response, Connection* connection) {
+absl::Status Session::Handle(const v1::AttachResponse& response) {
   switch (response.message_case()) {
     case v1::AttachResponse::kAssignment: {
       const v1::Assignment& assignment = response.assignment();
@@ -287,7 +288,7 @@ absl::Status Session::Handle(const v1::AttachResponse& response, Connection* con
       spdlog::info("attached to the server at {}; it has {} events of this attempt",
                    options_.server, assignment.acknowledged());
       absl::MutexLock lock(&mutex_);
-      connection->greeted_ = true;
+      call_.greeted = true;
       if (!assignment_.has_value()) assignment_ = assignment;
       return outbox_.Reconnect(assignment.acknowledged());
     }

@@ -76,13 +76,23 @@ class Session {
  private:
   class Connection;
 
+  // How the call of the present connection stands.
+  struct Call {
+    bool greeted = false;   // The assignment has come.
+    bool writing = true;    // A write is under way; the first is the hello.
+    bool received = false;  // A message waits to be taken.
+    bool ended = false;     // No message will come any more.
+    bool done = false;      // gRPC has let go of it.
+    grpc::Status status;    // How it ended.
+  };
+
   void Run();
   // Talks over one connection until it ends; answers with how.
   absl::Status Converse(Connection* connection);
   // Waits until something is to be done on the connection. What kSend is to send is in it then.
   enum class Step { kNothing, kSend, kReceive, kEnded, kHangUp };
   Step AwaitStep(Connection* connection);
-  absl::Status Handle(const v1::AttachResponse& response, Connection* connection);
+  absl::Status Handle(const v1::AttachResponse& response);
   void End(absl::Status status, Command command);
 
   // Constant after construction.
@@ -98,6 +108,7 @@ class Session {
   Outbox outbox_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::Assignment> assignment_ ABSL_GUARDED_BY(mutex_);
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
+  Call call_ ABSL_GUARDED_BY(mutex_);
   Traffic traffic_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 
