@@ -47,8 +47,10 @@ def help_text(program, *command):
 
 
 def flags_of(program, *command):
-    """Names of the flags that a program's --help explains: tls_cert, tls-ca."""
-    return set(re.findall(r"(?<![\w-])--([a-z][a-z0-9_-]*)", help_text(program, *command)))
+    """Names of the flags that a program's --help lists: tls_cert, tls-ca. A list's line begins with
+    them; examples and sentences do not count."""
+    lines = re.findall(r"^ +(-.*?)(?: {2}|$)", help_text(program, *command), re.M)
+    return {name for line in lines for name in re.findall(r"--([a-z][a-z0-9_-]*)", line)}
 
 
 def flag_names(arguments):
