@@ -152,5 +152,7 @@ def test_its_steps_make_an_image_that_runs_the_main_job(tmp_path):
     debian_root.require()
     root, settings = Engine(tmp_path).build(STAGES)
     assert not root.has("cmake") and not root.has("g++"), "the build stage's programs came along"
+    owner = root.shell(f"stat -c %u:%g {only('VOLUME').text}").strip()
+    assert owner == settings["USER"]
     server = " ".join([*settings["ENTRYPOINT"], *settings["CMD"]])
     root.shell(debian_root.MAIN_JOB.format(server=server), user=settings["USER"], timeout=900)
