@@ -1,7 +1,5 @@
 #include "models/network.h"
 
-#include <ATen/Parallel.h>
-
 #include <utility>
 
 namespace atelier::models {

@@ -5,14 +5,13 @@
 #ifndef ATELIER_MODELS_NETWORK_H_
 #define ATELIER_MODELS_NETWORK_H_
 
-#include <ATen/ATen.h>
-
 #include <cstdint>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "models/architecture.h"
 #include "models/dataset.h"
+#include "models/libtorch.h"
 #include "models/random.h"
 #include "models/trained_model.h"
 #include "models/training_options.h"

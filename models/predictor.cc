@@ -1,10 +1,5 @@
 #include "models/predictor.h"
 
-#include <ATen/ATen.h>
-#include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/serialization/import.h>
-
 #include <cmath>
 #include <sstream>
 #include <utility>
@@ -12,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/exception_guard.h"
 #include "models/failure.h"
+#include "models/libtorch_jit.h"
 #include "models/network.h"
 
 namespace atelier::models {

@@ -1,12 +1,11 @@
 #include "models/torchscript.h"
 
-#include <torch/csrc/jit/api/module.h>
-
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "models/libtorch_jit.h"
 #include "models/network.h"
 
 namespace atelier::models {

@@ -1,8 +1,6 @@
 // The engine against plain LibTorch: the same network written the ordinary way.
 #include "models/training_engine.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>

@@ -1,0 +1,12 @@
+// LibTorch's TorchScript modules, on top of libtorch.h, for the same reason. Private to models/.
+#ifndef ATELIER_MODELS_LIBTORCH_JIT_H_
+#define ATELIER_MODELS_LIBTORCH_JIT_H_
+
+// clang-format off
+#include "models/libtorch.h"
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/serialization/import.h>
+// clang-format on
+
+#endif  // ATELIER_MODELS_LIBTORCH_JIT_H_
