@@ -161,11 +161,12 @@ absl::Status Server::Parts::ServeWorkers() {
   session_tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "session", .threads = 2, .capacity = 10'000});
   worker_service = std::make_unique<launch::WorkerService>(session_host.get(), session_tasks.get());
-  auto server = rpc::GrpcServer::Start({.address = options.worker_listen.ToString(),
-                                        .credentials = grpc::InsecureServerCredentials(),
-                                        .max_receive_bytes = launch::kMaxWorkerMessageBytes,
-                                        .for_strangers = false},
-                                       {worker_service.get()});
+  auto server = rpc::GrpcServer::Start(
+      {.address = options.worker_listen.ToString(),
+       .credentials = grpc::InsecureServerCredentials(),
+       .max_receive_bytes = launch::kMaxWorkerMessageBytes,
+       .for_strangers = false},
+      {{worker::v1::WorkerService::service_full_name(), worker_service.get()}});
   if (!server.ok()) return server.status();
   worker_server = *std::move(server);
   const std::string& socket = options.worker_listen.socket;
@@ -197,11 +198,14 @@ absl::Status Server::Parts::ServeClients() {
                            std::int64_t version) { classifier->Forget(model, version); },
       .log = &Warn});
   inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
-  auto server = rpc::GrpcServer::Start({.address = options.listen.ToString(),
-                                        .credentials = grpc::InsecureServerCredentials(),
-                                        .for_strangers = true},
-                                       {training_service.get(), dataset_service.get(),
-                                        model_service.get(), inference_service.get()});
+  auto server = rpc::GrpcServer::Start(
+      {.address = options.listen.ToString(),
+       .credentials = grpc::InsecureServerCredentials(),
+       .for_strangers = true},
+      {{v1::TrainingService::service_full_name(), training_service.get()},
+       {v1::DatasetService::service_full_name(), dataset_service.get()},
+       {v1::ModelService::service_full_name(), model_service.get()},
+       {v1::InferenceService::service_full_name(), inference_service.get()}});
   if (!server.ok()) return server.status();
   public_server = *std::move(server);
   return absl::OkStatus();

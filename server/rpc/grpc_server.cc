@@ -25,12 +25,14 @@ namespace {
 
 constexpr absl::string_view kUnixPrefix = "unix:";
 
-// Reflection for one server; gRPC's own way would give it to every server of the process.
-class ReflectionOption final : public grpc::ServerBuilderOption {
+// gRPC's reflection library gives reflection to every server of the process; ours have their own
+// say.
+class WithoutReflection final : public grpc::ServerBuilderOption {
  public:
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+    const std::string reflection = grpc::reflection::ProtoServerReflectionPlugin().name();
+    std::erase_if(*plugins, [&](const auto& plugin) { return plugin->name() == reflection; });
   }
 };
 
@@ -89,9 +91,8 @@ void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder)
   builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
-  if (options.for_strangers) {
-    builder->SetOption(std::make_unique<ReflectionOption>());
-  } else {
+  if (!options.for_strangers) {
+    builder->SetOption(std::make_unique<WithoutReflection>());
     builder->SetOption(std::make_unique<grpc::HealthCheckServiceServerBuilderOption>(nullptr));
   }
 }
@@ -99,7 +100,7 @@ void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder)
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
-    const Options& options, const std::vector<grpc::Service*>& services) {
+    const Options& options, const std::vector<NamedService>& services) {
   absl::string_view path = options.address;
   const bool is_unix = absl::ConsumePrefix(&path, kUnixPrefix);
   if (is_unix) {
@@ -112,12 +113,15 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   Configure(options, &builder);
   int port = 0;
   builder.AddListeningPort(options.address, options.credentials, &port);
-  for (grpc::Service* service : services) builder.RegisterService(service);
+  for (const NamedService& named : services) builder.RegisterService(named.service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     const std::string why =
         is_unix ? "the folder is missing or not writable" : WhyNot(options.address);
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address, ": ", why));
+  }
+  if (auto* health = server->GetHealthCheckService()) {
+    for (const NamedService& named : services) health->SetServingStatus(named.name, true);
   }
   std::string address = options.address;
   if (!is_unix) address = absl::StrCat(address.substr(0, address.rfind(':') + 1), port);

@@ -14,6 +14,12 @@
 
 namespace atelier::rpc {
 
+// A service and the name by which clients ask for its health.
+struct NamedService {
+  std::string name;
+  grpc::Service* service;
+};
+
 // Thread-safe, SetServing and Shutdown from one thread.
 class GrpcServer {
  public:
@@ -30,7 +36,7 @@ class GrpcServer {
   // cause, if it cannot listen there. A socket that a killed server left is replaced, one that
   // somebody listens on is not.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
-      const Options& options, const std::vector<grpc::Service*>& services);
+      const Options& options, const std::vector<NamedService>& services);
   ~GrpcServer();
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;

@@ -3,28 +3,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/serving/tiny_dataset.h"
 
 namespace atelier::serving {
 namespace {
 
 using ::testing::ElementsAre;
-
-std::string Idx(const std::vector<char>& dimensions, const std::string& bytes) {
-  std::string file = {0, 0, 8, static_cast<char>(dimensions.size())};
-  for (const char extent : dimensions) file += std::string{0, 0, 0, extent};
-  return file + bytes;
-}
-
-// `count` training images and one test image of 2×2 pixels, two classes.
-void WriteDataset(const models::TemporaryFolder& folder, char count) {
-  folder.Write("train-images-idx3-ubyte",
-               Idx({count, 2, 2}, std::string(static_cast<std::size_t>(count) * 4, '\7')));
-  std::string labels(static_cast<std::size_t>(count), '\0');
-  labels.back() = 1;
-  folder.Write("train-labels-idx1-ubyte", Idx({count}, labels));
-  folder.Write("t10k-images-idx3-ubyte", Idx({1, 2, 2}, std::string("abcd")));
-  folder.Write("t10k-labels-idx1-ubyte", Idx({1}, std::string(1, '\1')));
-}
 
 TEST(DatasetCatalogTest, KnowsNamesAndFolders) {
   DatasetCatalog catalog({{"b", "/somewhere"}, {"a", "/elsewhere"}});

@@ -1,0 +1,128 @@
+#include "server/rpc/grpc_server.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "server/rpc/inference_service.h"
+#include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/rpc/rpc_test_server.h"
+
+namespace atelier::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Calls a method with a message of these bytes and answers with the first message that comes back.
+std::string CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                    const std::string& request) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  grpc::Slice slice(request);
+  grpc::ByteBuffer sent(&slice, 1);
+  grpc::ByteBuffer received;
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareUnaryCall(&context, method, sent, &queue);
+  call->StartCall();
+  grpc::Status status;
+  call->Finish(&received, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  if (!status.ok()) return status.error_message();
+  std::vector<grpc::Slice> slices;
+  received.Dump(&slices);
+  std::string bytes;
+  for (const grpc::Slice& part : slices) {
+    bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
+  }
+  return bytes;
+}
+
+class GrpcServerTest : public testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<GrpcServer>> StartAt(const std::string& address) {
+    return GrpcServer::Start({.address = address, .credentials = grpc::InsecureServerCredentials()},
+                             services_);
+  }
+
+  InferenceService service_{nullptr};
+  const std::vector<NamedService> services_ = {{"atelier.v1.InferenceService", &service_}};
+};
+
+TEST_F(GrpcServerTest, TellsThePortItTook) {
+  RpcTestServer server(services_);
+  EXPECT_THAT(server.server().address(), testing::StartsWith("127.0.0.1:"));
+  EXPECT_NE(server.server().address(), "127.0.0.1:0");
+}
+
+TEST_F(GrpcServerTest, RefusesAPortThatIsTakenAndNamesIt) {
+  RpcTestServer server(services_);
+  const auto second = StartAt(server.server().address());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(server.server().address()));
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("in use"));
+}
+
+TEST_F(GrpcServerTest, RefusesAnAddressOfAnotherMachine) {
+  EXPECT_THAT(std::string(StartAt("192.0.2.1:1234").status().message()), HasSubstr("192.0.2.1"));
+}
+
+TEST_F(GrpcServerTest, HealthFollowsTheServerAndItsServices) {
+  RpcTestServer server(services_);
+  const auto check = [&](const std::string& name) {
+    const std::string request =
+        name.empty() ? ""
+                     : absl::StrCat("\n", std::string(1, static_cast<char>(name.size())), name);
+    return CallRaw(server.channel(), "/grpc.health.v1.Health/Check", request);
+  };
+  const std::string serving = "\x08\x01", not_serving = "\x08\x02";
+  EXPECT_EQ(check(""), serving);
+  EXPECT_EQ(check("atelier.v1.InferenceService"), serving);
+  server.server().SetServing(false);
+  EXPECT_EQ(check(""), not_serving);
+  EXPECT_EQ(check("atelier.v1.InferenceService"), not_serving);
+}
+
+TEST_F(GrpcServerTest, ReflectionNamesTheServices) {
+  RpcTestServer server(services_);
+  const std::string list_services = {'\x3a', '\x01', '*'};
+  EXPECT_THAT(
+      CallRaw(server.channel(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+              list_services),
+      HasSubstr("atelier.v1.InferenceService"));
+}
+
+TEST_F(GrpcServerTest, ReplacesASocketThatAKilledServerLeft) {
+  const models::TemporaryFolder folder;
+  const std::string path = folder.File("a.sock");
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  const int left = socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(bind(left, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  close(left);
+  EXPECT_TRUE(StartAt("unix:" + path).ok());
+}
+
+TEST_F(GrpcServerTest, LeavesASocketAloneThatIsInUse) {
+  const models::TemporaryFolder folder;
+  const std::string address = "unix:" + folder.File("a.sock");
+  const auto first = StartAt(address);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto second = StartAt(address);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("another program"));
+}
+
+TEST_F(GrpcServerTest, RefusesASocketInAMissingFolder) {
+  EXPECT_EQ(StartAt("unix:/nowhere/a.sock").status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace atelier::rpc

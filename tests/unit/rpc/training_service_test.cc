@@ -1,0 +1,345 @@
+// TrainingService over a real channel: the real controller and database, fake processes.
+#include "server/rpc/training_service.h"
+
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "server/jobs/resource_names.h"
+#include "tests/unit/jobs/controller_test_server.h"
+#include "tests/unit/rpc/folder_artifacts.h"
+#include "tests/unit/rpc/rpc_test_server.h"
+
+namespace atelier::rpc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Key;
+
+class TrainingServiceTest : public jobs::ControllerTest {
+ protected:
+  TrainingServiceTest()
+      : logs_(folder_.string()),
+        service_({.controller = controller_.get(),
+                  .events = events_.get(),
+                  .artifacts = &logs_,
+                  .tasks = &tasks_,
+                  .streams = &streams_}),
+        server_({{"service", &service_}}),
+        stub_(v1::TrainingService::NewStub(server_.channel())) {}
+
+  v1::TrainingJob StartJob() {
+    grpc::ClientContext context;
+    v1::TrainingJob job;
+    const grpc::Status status = stub_->StartTraining(&context, Request(), &job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return job;
+  }
+
+  // Calls a method that takes nothing but a name.
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::TrainingService::Stub::*method)(grpc::ClientContext*,
+                                                                      const Request&, Response*),
+                    const std::string& name, Response* response) {
+    grpc::ClientContext context;
+    Request request;
+    request.set_name(name);
+    return (stub_.get()->*method)(&context, request, response);
+  }
+
+  // Reads a stream of metrics to its end.
+  std::vector<v1::JobEvent> Watch(const v1::StreamMetricsRequest& request, grpc::Status* status) {
+    grpc::ClientContext context;
+    auto reader = stub_->StreamMetrics(&context, request);
+    std::vector<v1::JobEvent> events;
+    for (v1::JobEvent event; reader->Read(&event);) events.push_back(event);
+    *status = reader->Finish();
+    return events;
+  }
+
+  std::string ReadLogs(const v1::StreamLogsRequest& request, grpc::Status* status) {
+    grpc::ClientContext context;
+    auto reader = stub_->StreamLogs(&context, request);
+    std::string text;
+    for (v1::LogChunk chunk; reader->Read(&chunk);) text += chunk.text();
+    *status = reader->Finish();
+    return text;
+  }
+
+  // Ends a job that trains, by the user's own mistake.
+  void Fail(const std::string& id) { ASSERT_TRUE(Report(id, {Failure("BAD_DATA", "bad")}).ok()); }
+
+  FolderArtifacts logs_;
+  StreamSet streams_{{}};
+  jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
+  TrainingService service_;
+  RpcTestServer server_;
+  std::unique_ptr<v1::TrainingService::Stub> stub_;
+};
+
+using Stub = v1::TrainingService::Stub;
+
+TEST_F(TrainingServiceTest, StartsGetsListsStopsAndDeletes) {
+  const v1::TrainingJob started = StartJob();
+  EXPECT_EQ(started.state(), v1::JOB_STATE_QUEUED);
+  v1::TrainingJob job;
+  ASSERT_TRUE(Call(&Stub::GetJob, started.name(), &job).ok());
+  EXPECT_EQ(job.name(), started.name());
+  {
+    grpc::ClientContext context;
+    v1::ListJobsResponse list;
+    ASSERT_TRUE(stub_->ListJobs(&context, {}, &list).ok());
+    ASSERT_EQ(list.jobs_size(), 1);
+    EXPECT_EQ(list.jobs(0).name(), started.name());
+  }
+  ASSERT_TRUE(Call(&Stub::StopJob, started.name(), &job).ok());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_STOPPED);
+  google::protobuf::Empty nothing;
+  ASSERT_TRUE(Call(&Stub::DeleteJob, started.name(), &nothing).ok());
+  EXPECT_EQ(Call(&Stub::GetJob, started.name(), &job).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(TrainingServiceTest, NamesEveryWrongFieldOfASpecification) {
+  v1::StartTrainingRequest request;
+  request.mutable_spec()->set_preset("cnn-9");
+  request.mutable_spec()->set_epochs(0);
+  request.set_base_name("a/b");
+  grpc::ClientContext context;
+  v1::TrainingJob job;
+  const grpc::Status status = stub_->StartTraining(&context, request, &job);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(DetailsOf(status).violations,
+              ElementsAre(Key("base_name"), Key("spec.epochs"), Key("spec.preset")));
+}
+
+TEST_F(TrainingServiceTest, RefusesNamesThatAreNone) {
+  for (const char* name : {"", "jobs/", "job", "jobs/../etc", "jobs/a/b", "jobs/\n", "models/a"}) {
+    v1::TrainingJob job;
+    google::protobuf::Empty nothing;
+    v1::ConfusionMatrix matrix;
+    v1::GetPredictionsResponse predictions;
+    std::vector<grpc::Status> answers = {
+        Call(&Stub::GetJob, name, &job), Call(&Stub::StopJob, name, &job),
+        Call(&Stub::DeleteJob, name, &nothing), Call(&Stub::GetConfusionMatrix, name, &matrix),
+        Call(&Stub::GetPredictions, name, &predictions)};
+    v1::StreamMetricsRequest metrics;
+    metrics.set_name(name);
+    Watch(metrics, &answers.emplace_back());
+    v1::StreamLogsRequest logs;
+    logs.set_name(name);
+    ReadLogs(logs, &answers.emplace_back());
+    for (const grpc::Status& status : answers) {
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << name;
+      EXPECT_THAT(DetailsOf(status).violations, ElementsAre(Key("name")));
+    }
+  }
+}
+
+TEST_F(TrainingServiceTest, ErrorsOfTheControllerKeepTheirReasons) {
+  v1::TrainingJob job;
+  EXPECT_EQ(DetailsOf(Call(&Stub::GetJob, "jobs/none", &job)).reason, "JOB_NOT_FOUND");
+  const std::string name = StartJob().name();
+  google::protobuf::Empty nothing;
+  const grpc::Status not_ended = Call(&Stub::DeleteJob, name, &nothing);
+  EXPECT_EQ(not_ended.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(DetailsOf(not_ended).reason, "JOB_NOT_ENDED");
+  v1::ConfusionMatrix matrix;
+  EXPECT_EQ(DetailsOf(Call(&Stub::GetConfusionMatrix, name, &matrix)).reason, "NOT_EVALUATED");
+  for (int i = 0; i < 2; ++i) StartJob();
+  grpc::ClientContext context;
+  const grpc::Status full = stub_->StartTraining(&context, Request(), &job);
+  EXPECT_EQ(full.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(DetailsOf(full).reason, "QUEUE_FULL");
+  EXPECT_TRUE(DetailsOf(full).retry);
+}
+
+TEST_F(TrainingServiceTest, RefusesPagesFromElsewhere) {
+  v1::ListJobsRequest request;
+  request.set_page_token("elsewhere");
+  grpc::ClientContext context;
+  v1::ListJobsResponse list;
+  EXPECT_THAT(DetailsOf(stub_->ListJobs(&context, request, &list)).violations,
+              ElementsAre(Key("page_token")));
+}
+
+TEST_F(TrainingServiceTest, RefusesAMessageOverTheLimit) {
+  v1::StartTrainingRequest request = Request();
+  request.set_base_name(std::string(17 << 20, 'a'));
+  grpc::ClientContext context;
+  v1::TrainingJob job;
+  EXPECT_EQ(stub_->StartTraining(&context, request, &job).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(TrainingServiceTest, AVeryLongNameIsAnsweredAllTheSame) {
+  v1::TrainingJob job;
+  const grpc::Status status = Call(&Stub::GetJob, "jobs/" + std::string(1 << 20, 'a'), &job);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(TrainingServiceTest, ReplaysAndEndsWithTheJobsLastEvent) {
+  const std::string id = Train();
+  for (int step = 1; step <= 100; ++step) ASSERT_TRUE(Report(id, {Step(1, step)}).ok());
+  ASSERT_TRUE(Report(id, {Epoch(1)}).ok());
+  Fail(id);
+  v1::StreamMetricsRequest request;
+  request.set_name(jobs::JobName(id));
+  grpc::Status status;
+  const auto all = Watch(request, &status);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(all.size(), Replay(id).size());
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_GT(all[i].number(), all[i - 1].number());
+  EXPECT_EQ(all.back().transition().state(), v1::JOB_STATE_FAILED);
+
+  request.set_after_number(all[50].number());
+  const auto rest = Watch(request, &status);
+  ASSERT_EQ(rest.size(), all.size() - 51);
+  EXPECT_EQ(rest.front().number(), all[51].number());
+
+  request.set_after_number(0);
+  request.set_epochs_only(true);
+  for (const v1::JobEvent& event : Watch(request, &status)) EXPECT_FALSE(event.has_step());
+}
+
+TEST_F(TrainingServiceTest, FollowsLive) {
+  const std::string id = Train();
+  v1::StreamMetricsRequest request;
+  request.set_name(jobs::JobName(id));
+  grpc::ClientContext context;
+  auto reader = stub_->StreamMetrics(&context, request);
+  v1::JobEvent event;
+  do {
+    ASSERT_TRUE(reader->Read(&event));
+  } while (event.transition().state() != v1::JOB_STATE_TRAINING);
+  for (int step = 1; step <= 20; ++step) {
+    ASSERT_TRUE(Report(id, {Step(1, step)}).ok());
+    ASSERT_TRUE(reader->Read(&event));
+    EXPECT_EQ(event.step().step(), step);
+  }
+  Fail(id);
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.transition().state(), v1::JOB_STATE_FAILED);
+  EXPECT_FALSE(reader->Read(&event));
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(TrainingServiceTest, ManyFollowersSeeTheSame) {
+  const std::string id = Train();
+  v1::StreamMetricsRequest request;
+  request.set_name(jobs::JobName(id));
+  std::vector<std::thread> watchers;
+  std::vector<std::vector<v1::JobEvent>> seen(16);
+  for (auto& events : seen) {
+    watchers.emplace_back([&] {
+      grpc::Status status;
+      events = Watch(request, &status);
+      EXPECT_TRUE(status.ok());
+    });
+  }
+  for (int step = 1; step <= 200; ++step) ASSERT_TRUE(Report(id, {Step(1, step)}).ok());
+  Fail(id);
+  for (std::thread& watcher : watchers) watcher.join();
+  for (const auto& events : seen) EXPECT_EQ(events.size(), Replay(id).size());
+}
+
+TEST_F(TrainingServiceTest, StreamsOfUnknownJobsAndNumbersAreRefused) {
+  v1::StreamMetricsRequest request;
+  request.set_name("jobs/none");
+  grpc::Status status;
+  Watch(request, &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_after_number(-1);
+  Watch(request, &status);
+  EXPECT_THAT(DetailsOf(status).violations, ElementsAre(Key("after_number")));
+}
+
+TEST_F(TrainingServiceTest, SendsAWholeLogAndEnds) {
+  const std::string id = Train();
+  const std::string text(600'000, 'x');
+  logs_.WriteLog(id, 1, text);
+  v1::StreamLogsRequest request;
+  request.set_name(jobs::JobName(id));
+  grpc::Status status;
+  EXPECT_EQ(ReadLogs(request, &status), text);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(TrainingServiceTest, FollowsALogUntilTheAttemptHasEnded) {
+  const std::string id = Train();
+  logs_.WriteLog(id, 1, "first, ");
+  v1::StreamLogsRequest request;
+  request.set_name(jobs::JobName(id));
+  request.set_follow(true);
+  grpc::ClientContext context;
+  auto reader = stub_->StreamLogs(&context, request);
+  v1::LogChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  EXPECT_EQ(chunk.text(), "first, ");
+  EXPECT_EQ(chunk.attempt(), 1);
+  logs_.WriteLog(id, 1, "second");
+  ASSERT_TRUE(reader->Read(&chunk));
+  EXPECT_EQ(chunk.text(), "second");
+  Fail(id);
+  EXPECT_FALSE(reader->Read(&chunk));
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(TrainingServiceTest, FollowingWaitsForTheFirstAttempt) {
+  const std::string id = Start();
+  v1::StreamLogsRequest request;
+  request.set_name(jobs::JobName(id));
+  request.set_follow(true);
+  grpc::ClientContext context;
+  auto reader = stub_->StreamLogs(&context, request);
+  controller_->Tick();
+  logs_.WriteLog(id, 1, "here");
+  v1::LogChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  EXPECT_EQ(chunk.text(), "here");
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(TrainingServiceTest, SaysWhenThereIsNoLog) {
+  const std::string id = Start();
+  v1::StreamLogsRequest request;
+  request.set_name(jobs::JobName(id));
+  grpc::Status status;
+  ReadLogs(request, &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(DetailsOf(status).reason, "NO_LOG");
+  request.set_attempt(3);
+  ReadLogs(request, &status);
+  EXPECT_EQ(DetailsOf(status).reason, "ATTEMPT_NOT_FOUND");
+  request.set_attempt(-1);
+  ReadLogs(request, &status);
+  EXPECT_THAT(DetailsOf(status).violations, ElementsAre(Key("attempt")));
+}
+
+TEST_F(TrainingServiceTest, AnswersBusyWhenTooManyCallsWait) {
+  absl::Notification begun, gate;
+  jobs::TaskQueue one({.name = "one", .threads = 1, .capacity = 1});
+  TrainingService busy({.controller = controller_.get(),
+                        .events = events_.get(),
+                        .artifacts = &logs_,
+                        .tasks = &one,
+                        .streams = &streams_});
+  RpcTestServer server({{"busy", &busy}});
+  ASSERT_TRUE(one.TryAdd([&] {
+    begun.Notify();
+    gate.WaitForNotification();
+  }));
+  begun.WaitForNotification();
+  ASSERT_TRUE(one.TryAdd([] {}));
+  grpc::ClientContext context;
+  v1::ListJobsResponse list;
+  const grpc::Status status =
+      v1::TrainingService::NewStub(server.channel())->ListJobs(&context, {}, &list);
+  EXPECT_EQ(DetailsOf(status).reason, "SERVER_BUSY");
+  gate.Notify();
+}
+
+}  // namespace
+}  // namespace atelier::rpc

@@ -1,0 +1,42 @@
+// A model archive of the smallest network there is.
+#ifndef ATELIER_TESTS_UNIT_SERVING_TINY_ARCHIVE_H_
+#define ATELIER_TESTS_UNIT_SERVING_TINY_ARCHIVE_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/model_archive.h"
+
+namespace atelier::serving {
+
+inline constexpr std::int64_t kTinyClasses = 3;
+
+// A dense network for 1×2×2 images without weights: it gives every class the same probability.
+inline absl::StatusOr<models::ArchiveInfo> WriteTinyArchive(const std::string& path) {
+  const auto tensor = [](std::string name, std::vector<std::int64_t> shape) {
+    std::size_t size = 1;
+    for (const std::int64_t extent : shape) size *= static_cast<std::size_t>(extent);
+    return models::NamedTensor{std::move(name), std::move(shape), std::vector<float>(size)};
+  };
+  models::TrainedModel model;
+  model.architecture.input = {1, 2, 2};
+  model.architecture.classes = kTinyClasses;
+  model.architecture.dense_layers = {2};
+  model.tensors = {tensor("dense1.weight", {2, 4}), tensor("dense1.bias", {2}),
+                   tensor("output.weight", {kTinyClasses, 2}),
+                   tensor("output.bias", {kTinyClasses})};
+  const std::vector<std::string> classes = {"shirt", "bag", "boot"};
+  models::TrainingOptions options;
+  options.architecture = model.architecture;
+  const models::TrainingOutcome outcome;
+  models::Evaluation evaluation;
+  evaluation.confusion.assign(kTinyClasses, std::vector<std::int64_t>(kTinyClasses));
+  evaluation.class_metrics.resize(kTinyClasses);
+  return models::WriteModelArchive(
+      path, {model, classes, options, outcome, evaluation, "small", "checksum", "jobs/a", "1"});
+}
+
+}  // namespace atelier::serving
+
+#endif  // ATELIER_TESTS_UNIT_SERVING_TINY_ARCHIVE_H_
