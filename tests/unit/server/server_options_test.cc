@@ -1,0 +1,121 @@
+#include "server/server_options.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/machine.h"
+
+namespace atelier::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+ServerFlags Flags() {
+  ServerFlags flags;
+  flags.listen = "127.0.0.1:50051";
+  flags.metrics_listen = "127.0.0.1:9464";
+  flags.data_dir = "/srv/atelier";
+  return flags;
+}
+
+// What is said about the flags after `change`.
+template <typename Change>
+std::string Complaint(Change change) {
+  ServerFlags flags = Flags();
+  change(flags);
+  const auto options = ServerOptions::Create(flags);
+  EXPECT_FALSE(options.ok());
+  return std::string(options.status().message());
+}
+
+TEST(ServerOptionsTest, FillsInWhatWasLeftOut) {
+  const auto options = ServerOptions::Create(Flags());
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->worker_listen.ToString(), "unix:/srv/atelier/worker.sock");
+  EXPECT_EQ(options->workers, 1);
+  EXPECT_EQ(options->threads_per_worker, UsableCores());
+  EXPECT_EQ(options->serving_threads, UsableCores());
+  EXPECT_EQ(options->lease, absl::Seconds(30));
+}
+
+TEST(ServerOptionsTest, DividesTheCoresAmongTheWorkers) {
+  ServerFlags flags = Flags();
+  flags.workers = 1000;
+  EXPECT_EQ(ServerOptions::Create(flags)->threads_per_worker, 1);
+}
+
+TEST(ServerOptionsTest, TheDataDirectoryIsAbsoluteAndFollowsXdg) {
+  ServerFlags flags = Flags();
+  flags.data_dir = "/srv/./a/../b";
+  EXPECT_EQ(ServerOptions::Create(flags)->data_dir, "/srv/b");
+  flags.data_dir = "relative";
+  EXPECT_THAT(ServerOptions::Create(flags)->data_dir, StartsWith("/"));
+  flags.data_dir.clear();
+  setenv("XDG_DATA_HOME", "/srv/xdg", 1);
+  EXPECT_EQ(ServerOptions::Create(flags)->data_dir, "/srv/xdg/atelier");
+  unsetenv("XDG_DATA_HOME");
+  setenv("HOME", "/home/someone", 1);
+  EXPECT_EQ(ServerOptions::Create(flags)->data_dir, "/home/someone/.local/share/atelier");
+  unsetenv("HOME");
+  EXPECT_THAT(std::string(ServerOptions::Create(flags).status().message()),
+              StartsWith("--data_dir:"));
+}
+
+TEST(ServerOptionsTest, ReadsDataSets) {
+  ServerFlags flags = Flags();
+  flags.datasets = {"kmnist=/srv/kmnist", "fashion-mnist=/srv/mine"};
+  const auto options = ServerOptions::Create(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->datasets.at("kmnist"), "/srv/kmnist");
+  EXPECT_EQ(options->datasets.at("fashion-mnist"), "/srv/mine") << "the operator's word counts";
+}
+
+TEST(ServerOptionsTest, NamesTheWrongFlag) {
+  for (const char* entry : {"nonsense", "=dir", "name=", "Ä=dir", "a/b=dir"}) {
+    EXPECT_THAT(Complaint([&](ServerFlags& flags) { flags.datasets = {entry}; }),
+                StartsWith("--datasets:"))
+        << entry;
+  }
+  EXPECT_THAT(Complaint([](ServerFlags& flags) {
+                flags.datasets = {"a=/x", "a=/y"};
+              }),
+              HasSubstr("twice"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.listen = "x"; }), StartsWith("--listen:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "unix:/x"; }),
+              StartsWith("--metrics_listen:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.worker_listen = "127.0.0.1:0"; }),
+              StartsWith("--worker_listen:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.data_dir = "/" + std::string(120, 'x'); }),
+              StartsWith("--worker_listen:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.workers = 0; }), StartsWith("--workers:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.threads_per_worker = -1; }),
+              StartsWith("--threads_per_worker:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.serving_threads = 2000; }),
+              StartsWith("--serving_threads:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.max_queued_jobs = 0; }),
+              StartsWith("--max_queued_jobs:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.lease = absl::ZeroDuration(); }),
+              StartsWith("--lease:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.shutdown_grace = -absl::Seconds(1); }),
+              StartsWith("--shutdown_grace:"));
+}
+
+TEST(ServerOptionsTest, ListensBeyondLoopbackOnlyWhenToldSo) {
+  for (const char* flag : {"--listen", "--worker_listen"}) {
+    ServerFlags flags = Flags();
+    (flag == std::string("--listen") ? flags.listen : flags.worker_listen) = "0.0.0.0:50052";
+    const auto refused = ServerOptions::Create(flags);
+    EXPECT_THAT(std::string(refused.status().message()), StartsWith(flag));
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--allow_insecure"));
+    flags.allow_insecure = true;
+    EXPECT_TRUE(ServerOptions::Create(flags).ok());
+  }
+  ServerFlags flags = Flags();
+  flags.metrics_listen = "0.0.0.0:9464";
+  EXPECT_TRUE(ServerOptions::Create(flags).ok());
+}
+
+}  // namespace
+}  // namespace atelier::server
