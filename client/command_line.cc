@@ -1,6 +1,7 @@
 #include "client/command_line.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <utility>
 
@@ -20,10 +21,11 @@ constexpr int kHelpColumn = 34;
 void AddGlobalOptions(CLI::App* app, Session::Options* options) {
   static const std::map<std::string, OutputFormat> kFormats = {
       {"text", OutputFormat::kText}, {"json", OutputFormat::kJson}, {"csv", OutputFormat::kCsv}};
-  app->add_option("--server", options->server, "The server; environment ATELIER_SERVER")
-      ->type_name("HOST:PORT")
-      ->envname("ATELIER_SERVER")
-      ->capture_default_str();
+  const char* const environment = std::getenv("ATELIER_SERVER");
+  if (environment != nullptr && *environment != '\0') options->server = environment;
+  app->add_option("--server", options->server,
+                  "The server, or unix:PATH [ATELIER_SERVER or 127.0.0.1:50051]")
+      ->type_name("HOST:PORT");
   const auto set_format = [options](const std::string& word) {
     const auto format = kFormats.find(word);
     if (format == kFormats.end()) {
@@ -68,7 +70,7 @@ void PrintError(const Terminal& terminal, absl::string_view message) {
 }
 
 // The parser's words as a sentence.
-std::string UsageSentence(const CLI::ParseError& error) {
+std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error) {
   const std::string words = error.what();
   if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
     const std::vector<std::string> parts =
@@ -82,7 +84,14 @@ std::string UsageSentence(const CLI::ParseError& error) {
     const std::vector<std::string> parts = absl::StrSplit(words, absl::MaxSplits(": ", 1));
     return absl::StrCat("There is nothing called '", EscapeControls(parts.back()), "' here.");
   }
-  if (absl::StartsWith(words, "A subcommand is required")) return "Which command?";
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    return absl::StrCat(words.substr(0, words.find(':')), " needs a value.");
+  }
+  if (absl::StartsWith(words, "A subcommand is required")) {
+    const std::vector<std::string> rest = app.remaining();
+    if (rest.empty()) return "Which command?";
+    return absl::StrCat("There is no command '", EscapeControls(rest.front()), "'.");
+  }
   return absl::EndsWith(words, ".") ? words : words + ".";
 }
 
@@ -90,7 +99,7 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error, const Termina
   if (error.get_exit_code() == 0) return app.exit(error, terminal.out, terminal.err);
   const auto chosen = app.get_subcommands();
   const std::string command = chosen.empty() ? "" : chosen.front()->get_name() + " ";
-  PrintError(terminal, absl::StrCat(UsageSentence(error), " `atelier ", command,
+  PrintError(terminal, absl::StrCat(UsageSentence(app, error), " `atelier ", command,
                                     "--help` shows what there is."));
   return kError;
 }

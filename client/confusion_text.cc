@@ -68,9 +68,9 @@ Table::Cell MatrixCell(const v1::ConfusionMatrix& matrix, int row, int column) {
 std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
   const Titles titles = ChooseTitles(matrix, width);
   const int classes = matrix.class_names_size();
+  const int cell_width = std::max(titles.width, WidestCount(matrix));
   const int number_width = DisplayWidth(absl::StrCat(std::max(0, classes - 1)));
-  std::vector<Table::Column> columns = {{"true \\ predicted"}};
-  if (!titles.numbered) columns[0].title = "";
+  std::vector<Table::Column> columns = {{""}};
   const auto numbered_name = [&](int i) {
     return absl::StrCat(PadLeft(absl::StrCat(i), number_width), " ", matrix.class_names(i));
   };
@@ -78,14 +78,13 @@ std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, in
   for (int i = 0; i < classes; ++i) {
     const std::string title =
         titles.numbered ? absl::StrCat(i) : Clip(matrix.class_names(i), titles.width);
-    columns.push_back({title, Table::Align::kRight});
-    total += kGap + std::max(DisplayWidth(title), WidestCount(matrix));
+    columns.push_back({PadLeft(title, cell_width), Table::Align::kRight});
+    total += kGap + cell_width;
   }
   if (total > width) {
     return absl::StrCat("The matrix takes ", total, " columns and the terminal has ", width,
                         "; --output=csv prints all of it.\n");
   }
-  if (titles.numbered) columns[0].title = "";
   Table table(std::move(columns));
   for (int row = 0; row < classes; ++row) {
     std::vector<Table::Cell> cells = {titles.numbered ? numbered_name(row)

@@ -122,6 +122,10 @@ std::string Ending(const v1::TrainingJob& job, const Style& style) {
 
 Table ResultTable(const v1::TrainingJob& job) {
   const v1::TrainingResult& result = job.result();
+  const std::string trainable =
+      result.trainable_parameter_count() == result.parameter_count()
+          ? "all of them trainable"
+          : Count(result.trainable_parameter_count()) + " of them trainable";
   Table table({{""}, {""}});
   table.AddRow({{"  test accuracy", Ink::kDim}, {Percent(result.test_accuracy()), Ink::kBold}});
   table.AddRow({{"  test loss", Ink::kDim}, Loss(result.test_loss())});
@@ -134,8 +138,7 @@ Table ResultTable(const v1::TrainingJob& job) {
                                  ? absl::StrCat(" (at most ", job.spec().epochs(), ")")
                                  : "")});
   table.AddRow({{"  parameters", Ink::kDim},
-                absl::StrCat(Count(result.parameter_count()), ", ",
-                             Count(result.trainable_parameter_count()), " of them trainable")});
+                absl::StrCat(Count(result.parameter_count()), ", ", trainable)});
   table.AddRow({{"  training", Ink::kDim},
                 absl::StrCat(Duration(absl::Seconds(result.training_seconds())), ", ",
                              Count(std::llround(result.images_per_second())), " images/s")});

@@ -1,11 +1,10 @@
 // `atelier classify`: what a model makes of image files or of images of a data set.
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <optional>
-#include <sstream>
 #include <system_error>
 
 #include "absl/strings/match.h"
@@ -48,10 +47,13 @@ absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) return wrong("This is a folder, not an image");
   std::ifstream file(path, std::ios::binary);
   if (!file) return wrong(std::generic_category().message(errno));
-  std::string bytes(kMaxFileBytes + 1, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::string bytes;
+  std::array<char, 1 << 16> piece{};
+  while (file && bytes.size() <= kMaxFileBytes) {
+    file.read(piece.data(), piece.size());
+    bytes.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+  }
   if (file.bad()) return wrong("It cannot be read");
-  bytes.resize(static_cast<std::size_t>(file.gcount()));
   if (bytes.size() > kMaxFileBytes) return wrong("It has more than 10 MiB");
   if (bytes.empty()) return wrong("It is empty");
   const bool png = absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n");
@@ -275,14 +277,14 @@ void AddClassify(CommandSet* commands) {
                    "An image of the data set's test split, from 0; may be repeated")
       ->type_name("N")
       ->allow_extra_args(false)
-      ->check(CLI::NonNegativeNumber);
+      ->check(AtLeast(0));
   command
       ->add_option("--dataset", options->dataset,
                    "Where test images come from [what the model was trained on]")
       ->type_name("NAME");
   command->add_option("--top-k", options->top_k, "Classes to show per image [3]")
       ->type_name("K")
-      ->check(CLI::Range(1, 1'000'000));
+      ->check(AtLeast(1));
 }
 
 }  // namespace atelier::client

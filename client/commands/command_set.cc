@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/display_text.h"
 
@@ -22,6 +23,18 @@ const CommandSet::Action& CommandSet::Selected() const {
   return std::find_if(commands_.begin(), commands_.end(),
                       [](const auto& command) { return command.first->parsed(); })
       ->second;
+}
+
+CLI::Validator AtLeast(int minimum) {
+  return CLI::Validator(
+      [minimum](const std::string& text) {
+        double number = 0;
+        if (absl::SimpleAtod(text, &number) && number < minimum) {
+          return absl::StrCat(text, " is less than ", minimum, ".");
+        }
+        return std::string();
+      },
+      "");
 }
 
 std::string ExamplesText(const std::vector<std::pair<std::string, std::string>>& examples) {

@@ -46,6 +46,9 @@ class CommandSet {
   std::vector<std::pair<CLI::App*, Action>> commands_;
 };
 
+// A number of at least `minimum`.
+CLI::Validator AtLeast(int minimum);
+
 // Examples as the help shows them.
 std::string ExamplesText(const std::vector<std::pair<std::string, std::string>>& examples);
 

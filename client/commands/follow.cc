@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
+#include "client/commands/command_set.h"
 #include "client/exit_codes.h"
 #include "client/interrupt.h"
 #include "client/job_follower.h"
@@ -126,10 +127,9 @@ std::unique_ptr<JobFollower::Listener> MakeListener(Session& session, const v1::
 void AddFollowOptions(CLI::App* command, FollowOptions* options) {
   command
       ->add_option("--wait-for-server", options->patience,
-                   "How long to wait for the server when the connection is lost")
+                   "How long a lost connection is waited for [60]")
       ->type_name("SECONDS")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e9));
+      ->check(AtLeast(0));
 }
 
 absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,

@@ -110,10 +110,9 @@ void AddJobs(CommandSet* commands) {
                       {"atelier jobs --state training --state queued", "what is under way"},
                       {"atelier --output=csv jobs --all > jobs.csv", "all figures of all jobs"}}},
                     [options](Session& session) { return Jobs(session, *options); });
-  auto* const limit = command->add_option("--limit", options->limit, "Jobs at most")
+  auto* const limit = command->add_option("--limit", options->limit, "Jobs at most [20]")
                           ->type_name("N")
-                          ->capture_default_str()
-                          ->check(CLI::Range(1, std::numeric_limits<int>::max()));
+                          ->check(AtLeast(1));
   command->add_flag("--all", options->all, "Every job")->excludes(limit);
   command
       ->add_option("--state", options->states,

@@ -91,7 +91,7 @@ void AddLogs(CommandSet* commands) {
           "--attempt", [options](std::int32_t value) { options->request.set_attempt(value); },
           "The attempt, from 1 [the newest]")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(AtLeast(1));
 }
 
 }  // namespace atelier::client

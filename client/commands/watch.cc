@@ -42,7 +42,7 @@ void AddWatch(CommandSet* commands) {
   command->add_option("JOB", options->job, "The job")->required()->type_name("");
   command->add_option("--after", options->follow.after_number, "Only events with higher numbers")
       ->type_name("NUMBER")
-      ->check(CLI::NonNegativeNumber);
+      ->check(AtLeast(0));
   AddFollowOptions(command, &options->follow);
 }
 

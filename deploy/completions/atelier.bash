@@ -1,0 +1,99 @@
+# Bash completion for atelier: commands and options as `atelier --help` lists them, presets and other
+# fixed words, and the jobs, models and data sets that the server has at this moment. Where the server
+# does not answer there is nothing to offer, and nothing is said.
+#
+#   source deploy/completions/atelier.bash
+
+_atelier_names() {
+  # Names of one kind: jobs, models or datasets.
+  local kind=$1 command=$1
+  [ "$kind" = jobs ] && command='jobs --limit=200'
+  # shellcheck disable=SC2086  # the command is words
+  timeout 2 atelier ${_atelier_server:+"--server=$_atelier_server"} --output=json $command \
+    2>/dev/null </dev/null | sed -n "s|^{\"name\":\"$kind/\([^\"]*\)\".*|\1|p"
+}
+
+_atelier_options() {
+  atelier "$@" --help 2>/dev/null | sed -n 's/^  \(-[^ ]*\).*/\1/p' | tr ',' '\n'
+}
+
+_atelier_commands() {
+  atelier --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
+}
+
+# The words that an option takes; fails for those that take anything.
+_atelier_values() {
+  case $1 in
+    --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled ;;
+    --conv-depth) echo 0 1 2 3 ;;
+    --recipe) echo study ;;
+    --precision) echo auto float32 bfloat16 ;;
+    --output) echo text json csv ;;
+    --format) echo archive torchscript ;;
+    --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
+    --model | --model-name) _atelier_names models ;;
+    --dataset) _atelier_names datasets ;;
+    -o | --output-file) compgen -f -- "$2" ;;
+    --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
+      --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
+      --limit | --after | --attempt | --test-image | --top-k | --wait-for-server) ;;
+    *) return 1 ;;
+  esac
+}
+
+_atelier() {
+  local current=${COMP_WORDS[COMP_CWORD]} before='' command='' word i _atelier_server=''
+  # Bash splits words at '=', so `--preset=c` is three of them.
+  if [ "$current" = = ]; then
+    current='' before=${COMP_WORDS[COMP_CWORD - 1]}
+  elif [ "$COMP_CWORD" -gt 1 ] && [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+    before=${COMP_WORDS[COMP_CWORD - 2]}
+  elif [ "$COMP_CWORD" -gt 0 ]; then
+    before=${COMP_WORDS[COMP_CWORD - 1]}
+  fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    case $word in
+      --server | --output)
+        [ "${COMP_WORDS[i + 1]}" = = ] && ((i++))
+        # A colon splits words too: HOST : PORT.
+        if [ "$word" = --server ]; then
+          _atelier_server=${COMP_WORDS[i + 1]}
+          if [ "${COMP_WORDS[i + 2]}" = : ] && [ $((i + 3)) -le "$COMP_CWORD" ]; then
+            _atelier_server+=:${COMP_WORDS[i + 3]}
+            ((i += 2))
+          fi
+        fi
+        ((i++))
+        ;;
+      -*) ;;
+      *) [ -z "$command" ] && command=$word ;;
+    esac
+  done
+
+  local choices
+  COMPREPLY=()
+  if [[ $before == -* ]] && choices=$(_atelier_values "$before" "$current"); then
+    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
+    return
+  fi
+  if [[ $current == -* ]]; then
+    choices=$(_atelier_options ${command:+"$command"})
+    [ -z "$command" ] || choices+=" --server --output"
+  else
+    case $command in
+      '') choices=$(_atelier_commands) ;;
+      watch | show | stop | delete | logs | confusion) choices=$(_atelier_names jobs) ;;
+      models | alias | download) choices=$(_atelier_names models) ;;
+      datasets) choices=$(_atelier_names datasets) ;;
+      classify)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+      *) return ;;
+    esac
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
+}
+
+complete -F _atelier atelier

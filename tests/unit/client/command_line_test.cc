@@ -1,0 +1,510 @@
+// Tests of whole commands against a fake server: what they send, print and end with.
+#include "client/command_line.h"
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/util/json_util.h"
+#include "gtest/gtest.h"
+#include "tests/unit/client/fake_server.h"
+#include "tests/unit/client/job_events.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr char kAbcSha256[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+class CommandLineTest : public testing::Test {
+ protected:
+  int Run(std::vector<std::string> arguments, const std::string& format = "text") {
+    arguments.push_back("--server=" + server_.address());
+    arguments.push_back("--output=" + format);
+    out_.str("");
+    err_.str("");
+    const Terminal terminal{.out = out_, .err = err_};
+    return RunCommandLine(arguments, terminal, [this] { return interrupted_.load(); });
+  }
+
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+  std::vector<std::string> lines() const {
+    std::vector<std::string> lines = absl::StrSplit(out(), '\n');
+    EXPECT_EQ(lines.back(), "");
+    lines.pop_back();
+    return lines;
+  }
+
+  // A job that sends a few events and completes.
+  void ServeAJob() {
+    server_.handlers.start_training = [this](const auto& request, v1::TrainingJob* job) {
+      started_ = request;
+      *job = MakeJob();
+      return grpc::Status::OK;
+    };
+    server_.handlers.get_job = [](const auto&, v1::TrainingJob* job) {
+      *job = MakeCompletedJob();
+      return grpc::Status::OK;
+    };
+    server_.handlers.stream_metrics = [](auto*, const auto& request, auto* writer) {
+      writer->Write(TransitionEvent(1, v1::JOB_STATE_QUEUED));
+      if (!request.epochs_only()) writer->Write(StepEvent(2, 1, 5));
+      writer->Write(EpochEvent(3, 1, true));
+      writer->Write(EpochEvent(4, 2));
+      writer->Write(TransitionEvent(5, v1::JOB_STATE_COMPLETED));
+      return grpc::Status::OK;
+    };
+    server_.Start();
+  }
+
+  // Answers every image with class 1, its raw bytes or file counted into `images_`.
+  void ServeClassification() {
+    server_.handlers.get_images = [](const v1::GetImagesRequest& request, auto* response) {
+      for (const auto index : request.indices()) {
+        if (index >= 500) return BadRequest({{"indices", "There are 500 images."}});
+        auto* const image = response->add_images();
+        image->set_index(index);
+        image->set_label(1);
+        image->set_data(std::string(4, '\x7f'));
+      }
+      response->mutable_image_shape()->set_channels(1);
+      response->mutable_image_shape()->set_height(2);
+      response->mutable_image_shape()->set_width(2);
+      response->add_class_names("Bag");
+      response->add_class_names("Trouser");
+      return grpc::Status::OK;
+    };
+    server_.handlers.classify = [this](const v1::ClassifyRequest& request, auto* response) {
+      classified_ = request;
+      for (int i = 0; i < request.encoded().files_size(); ++i) {
+        if (request.encoded().files(i).size() < 10) {
+          return BadRequest({{absl::StrCat("encoded.files[", i, "]"), "The PNG is truncated."}});
+        }
+      }
+      const std::size_t images = request.has_raw()
+                                     ? request.raw().pixels().size() / 4
+                                     : static_cast<std::size_t>(request.encoded().files_size());
+      for (std::size_t i = 0; i < images; ++i) {
+        auto* const entry = response->add_classifications()->add_classes();
+        entry->set_name("Trouser");
+        entry->set_probability(0.75F);
+      }
+      response->set_model_version("models/cnn/versions/2");
+      return grpc::Status::OK;
+    };
+    server_.Start();
+  }
+
+  std::string WriteFile(const std::string& name, const std::string& bytes) {
+    const std::string path = server_.folder() + "/" + name;
+    std::ofstream(path, std::ios::binary) << bytes;
+    return path;
+  }
+
+  static std::string ReadFile(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+  FakeServer server_;
+  std::atomic<bool> interrupted_ = false;
+  v1::StartTrainingRequest started_;
+  v1::ClassifyRequest classified_;
+
+ private:
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(CommandLineTest, UsageErrorsAreOneSentenceAndExitOne) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"nonsense"},
+                                             {"watch"},
+                                             {"train", "--epochs=many"},
+                                             {"train", "--memory=lots"},
+                                             {"train", "--nonsense"},
+                                             {"train", "--recipe=wild"},
+                                             {"jobs", "--limit=0"},
+                                             {"show", "a/b"},
+                                             {"classify", "--model=x"},
+                                             {"jobs", "--state=asleep"}}) {
+    EXPECT_EQ(Run(arguments), 1);
+    EXPECT_EQ(out(), "");
+    EXPECT_TRUE(absl::StartsWith(err(), "atelier: ")) << err();
+    EXPECT_EQ(err().find('\n'), err().size() - 1) << err();
+  }
+}
+
+TEST_F(CommandLineTest, HelpAndVersionGoToStandardOutput) {
+  EXPECT_EQ(Run({"train", "--help"}), 0);
+  EXPECT_TRUE(absl::StrContains(out(), "Examples:"));
+  EXPECT_EQ(Run({"--version"}), 0);
+  EXPECT_TRUE(absl::StartsWith(out(), "atelier "));
+  EXPECT_EQ(err(), "");
+}
+
+TEST_F(CommandLineTest, AMissingServerIsToldAtOnce) {
+  EXPECT_EQ(Run({"jobs"}), 1);
+  EXPECT_EQ(out(), "");
+  EXPECT_TRUE(absl::StrContains(err(), server_.address())) << err();
+  EXPECT_TRUE(absl::StrContains(err(), "atelierd"));
+  std::ostringstream sink;
+  const Terminal terminal{.out = sink, .err = sink};
+  EXPECT_EQ(RunCommandLine({"jobs", "--server=nonsense"}, terminal, [] { return false; }), 1);
+  EXPECT_TRUE(absl::StrContains(sink.str(), "HOST:PORT"));
+}
+
+TEST_F(CommandLineTest, TrainSendsWhatWasGivenAndNothingElse) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--preset=cnn-3", "--epochs=3", "--memory=1GiB", "--dropout=0",
+                 "--name=night", "--precision=float32", "--detach"}),
+            0);
+  const v1::TrainingSpec& spec = started_.spec();
+  EXPECT_EQ(spec.preset(), "cnn-3");
+  EXPECT_EQ(spec.epochs(), 3);
+  EXPECT_EQ(spec.memory_bytes(), 1 << 30);
+  EXPECT_TRUE(spec.has_dropout());
+  EXPECT_EQ(spec.precision(), v1::PRECISION_FLOAT32);
+  EXPECT_EQ(started_.base_name(), "night");
+  EXPECT_EQ(started_.request_id().size(), 32U);
+  EXPECT_FALSE(spec.has_batch_size() || spec.has_seed() || spec.has_shards() ||
+               spec.has_conv_depth());
+  EXPECT_TRUE(absl::StrContains(out(), "atelier watch night-1 --server="));
+}
+
+TEST_F(CommandLineTest, TrainRepeatsABrokenStartWithTheSameRequestId) {
+  ServeAJob();
+  std::vector<std::string> ids;
+  server_.handlers.start_training = [&ids](const auto& request, v1::TrainingJob* job) {
+    ids.push_back(request.request_id());
+    *job = MakeJob();
+    return ids.size() == 1 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "") : grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"train", "--preset=dense", "--detach"}), 0);
+  ASSERT_EQ(ids.size(), 2U);
+  EXPECT_EQ(ids[0], ids[1]);
+}
+
+TEST_F(CommandLineTest, TrainNamesEveryWrongFlag) {
+  ServeAJob();
+  server_.handlers.start_training = [](const auto&, auto*) {
+    return BadRequest({{"spec.epochs", "It is 0."}, {"spec.batch_size", "It is 0."}});
+  };
+  EXPECT_EQ(Run({"train", "--epochs=0", "--batch-size=0"}), 1);
+  EXPECT_EQ(err(), "atelier: --epochs: It is 0.\natelier: --batch-size: It is 0.\n");
+}
+
+TEST_F(CommandLineTest, TrainFollowsAndSaysWhatCameOut) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--preset=cnn-3"}), 0);
+  for (const char* words : {"night-1", "★ best", "✔ completed after 1m 12s", "91.83 %", "897,802",
+                            "cnn-3@4", "3 of 5 trained", "atelier confusion night-1"}) {
+    EXPECT_TRUE(absl::StrContains(out(), words)) << words << " in " << out();
+  }
+  EXPECT_EQ(out().find_first_of("\r\x1b"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, JsonFollowsAsEventsAndEndsWithTheJob) {
+  ServeAJob();
+  EXPECT_EQ(Run({"watch", "night-1"}, "json"), 0);
+  ASSERT_EQ(lines().size(), 6U);
+  for (std::size_t i = 0; i < 5; ++i) {
+    v1::JobEvent event;
+    ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(lines()[i], &event).ok());
+    EXPECT_EQ(event.number(), static_cast<std::int64_t>(i) + 1);
+  }
+  EXPECT_TRUE(absl::StrContains(lines()[5], "\"test_accuracy\":0.9183"));
+}
+
+TEST_F(CommandLineTest, CsvFollowsAsARowPerEpoch) {
+  ServeAJob();
+  EXPECT_EQ(Run({"watch", "night-1"}, "csv"), 0);
+  EXPECT_EQ(lines(),
+            (std::vector<std::string>{
+                "epoch,training_loss,training_accuracy,validation_loss,validation_accuracy,"
+                "learning_rate,seconds,images_per_second,best",
+                "1,0.5123,0.819,0.3911,0.856,0,15.2,3912,true",
+                "2,0.5123,0.819,0.3911,0.856,0,15.2,3912,false"}));
+}
+
+TEST_F(CommandLineTest, ExitCodesFollowTheJobsState) {
+  v1::JobState state = v1::JOB_STATE_FAILED;
+  ServeAJob();
+  server_.handlers.get_job = [&state](const auto&, v1::TrainingJob* job) {
+    *job = MakeJob(state);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"watch", "night-1"}), 100);
+  EXPECT_TRUE(absl::StrContains(out(), "atelier logs night-1"));
+  EXPECT_EQ(Run({"show", "night-1"}), 100);
+  state = v1::JOB_STATE_TRAINING;
+  EXPECT_EQ(Run({"show", "night-1"}), 101);
+  state = v1::JOB_STATE_STOPPED;
+  EXPECT_EQ(Run({"watch", "night-1"}), 103);
+  server_.handlers.get_job = [](const auto&, auto*) {
+    return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "JOB_NOT_FOUND", "There is no job none.");
+  };
+  EXPECT_EQ(Run({"show", "none"}), 102);
+  EXPECT_EQ(out(), "");
+  EXPECT_TRUE(absl::StrContains(err(), "none"));
+}
+
+TEST_F(CommandLineTest, CtrlCDetachesAndSaysHowToComeBack) {
+  ServeAJob();
+  server_.handlers.stream_metrics = [this](grpc::ServerContext* context, const auto&,
+                                           auto* writer) {
+    writer->Write(EpochEvent(1, 1));
+    interrupted_ = true;
+    while (!context->IsCancelled()) std::this_thread::yield();
+    return grpc::Status::CANCELLED;
+  };
+  EXPECT_EQ(Run({"train", "--preset=dense"}), 130);
+  EXPECT_TRUE(absl::StrContains(out(), "atelier watch night-1"));
+  EXPECT_TRUE(absl::StrContains(out(), "atelier stop night-1"));
+}
+
+TEST_F(CommandLineTest, JobsFetchesPagesUntilTheLimit) {
+  std::vector<v1::ListJobsRequest> requests;
+  server_.handlers.list_jobs = [&](const v1::ListJobsRequest& request, auto* response) {
+    requests.push_back(request);
+    *response->add_jobs() = MakeCompletedJob();
+    *response->add_jobs() = MakeJob(v1::JOB_STATE_TRAINING);
+    if (requests.size() % 2 == 1) response->set_next_page_token("next");
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"jobs", "--limit=2", "--state=training"}), 0);
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].page_size(), 2);
+  EXPECT_EQ(requests[0].states(0), v1::JOB_STATE_TRAINING);
+  EXPECT_TRUE(absl::StrContains(out(), "jobs --all"));
+  requests.clear();
+  EXPECT_EQ(Run({"jobs", "--all"}, "json"), 0);
+  EXPECT_EQ(lines().size(), 4U);
+  ASSERT_EQ(requests.size(), 2U);
+  EXPECT_EQ(requests[1].page_token(), "next");
+  EXPECT_EQ(Run({"jobs", "--limit=2"}, "csv"), 0);
+  EXPECT_EQ(lines().size(), 3U);
+}
+
+TEST_F(CommandLineTest, TextIsFreeOfTheServersControlCharacters) {
+  server_.handlers.list_jobs = [](const auto&, v1::ListJobsResponse* response) {
+    response->add_jobs()->set_name("jobs/\x1b[31mred");
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"jobs"}), 0);
+  EXPECT_TRUE(absl::StrContains(out(), "\\x1b[31mred"));
+  EXPECT_EQ(out().find('\x1b'), std::string::npos);
+}
+
+TEST_F(CommandLineTest, StopSaysWhatWillHappen) {
+  ServeAJob();
+  server_.handlers.stop_job = [](const auto&, v1::TrainingJob* job) {
+    *job = MakeJob(v1::JOB_STATE_STOPPING);
+    job->mutable_progress()->set_epoch(4);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"stop", "night-1"}), 0);
+  EXPECT_TRUE(absl::StrContains(out(), "evaluated and stored"));
+  server_.handlers.get_job = [](const auto&, v1::TrainingJob* job) {
+    *job = MakeJob(v1::JOB_STATE_STOPPED);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"stop", "night-1", "--wait"}), 0);
+  EXPECT_TRUE(absl::StrContains(out(), "■ stopped"));
+}
+
+TEST_F(CommandLineTest, ConfusionNamesTheWorstPairs) {
+  server_.handlers.get_confusion_matrix = [](const auto&, v1::ConfusionMatrix* matrix) {
+    for (const char* name : {"T-shirt/top", "Bag", "Shirt"}) matrix->add_class_names(name);
+    for (const auto& counts : {std::vector<int>{990, 0, 10}, {0, 1000, 0}, {96, 4, 900}}) {
+      auto* const row = matrix->add_rows();
+      for (const int count : counts) row->add_counts(count);
+      matrix->add_class_metrics()->set_support(1000);
+    }
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"confusion", "night-1"}), 0);
+  const std::string text = out();
+  EXPECT_TRUE(absl::StrContains(text, "Shirt → T-shirt/top  96 of 1,000  (9.6 %)")) << text;
+  EXPECT_LT(text.find("Shirt → T-shirt/top"), text.find("T-shirt/top → Shirt"));
+  EXPECT_TRUE(absl::StrContains(text, "recall"));
+  EXPECT_EQ(Run({"confusion", "night-1"}, "csv"), 0);
+  EXPECT_EQ(lines()[3], "Shirt,96,4,900");
+}
+
+TEST_F(CommandLineTest, TestImagesGoInOneRequestAndAreCompared) {
+  ServeClassification();
+  EXPECT_EQ(
+      Run({"classify", "--model=cnn@2", "--dataset=small", "--test-image=3", "--test-image=8"}), 0);
+  EXPECT_EQ(classified_.model(), "models/cnn/versions/2");
+  EXPECT_EQ(classified_.raw().pixels().size(), 8U);
+  EXPECT_TRUE(absl::StrContains(out(), "Test image 8 of small, truly Trouser")) << out();
+  EXPECT_TRUE(absl::StrContains(out(), "✔ Trouser   75.00 %  █")) << out();
+  EXPECT_TRUE(absl::StrContains(out(), "2 of 2 right"));
+  EXPECT_EQ(
+      Run({"classify", "--model=cnn@2", "--dataset=small", "--test-image=1", "--test-image=2"},
+          "json"),
+      0);
+  EXPECT_EQ(lines().size(), 2U);
+  EXPECT_EQ(Run({"classify", "--model=cnn", "--dataset=small", "--test-image=500"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "--test-image: There are 500 images.")) << err();
+}
+
+TEST_F(CommandLineTest, FilesThatAreNoImagesAreNamed) {
+  ServeClassification();
+  const std::string png = "\x89PNG\r\n\x1a\n";
+  const std::string good = WriteFile("good.png", png + "more bytes");
+  EXPECT_EQ(Run({"classify", "--model=cnn", good}), 0);
+  EXPECT_EQ(classified_.encoded().files_size(), 1);
+  const std::string folder = server_.folder();
+  for (const auto& [name, word] :
+       std::vector<std::pair<std::string, std::string>>{{WriteFile("text.png", "hello"), "neither"},
+                                                        {WriteFile("empty.png", ""), "empty"},
+                                                        {folder + "/none.png", "No such file"},
+                                                        {folder, "folder"},
+                                                        {WriteFile("cut.png", png), "truncated"}}) {
+    EXPECT_EQ(Run({"classify", "--model=cnn", good, name}), 1);
+    EXPECT_TRUE(absl::StrContains(err(), name)) << err();
+    EXPECT_TRUE(absl::StrContains(err(), word)) << err();
+    EXPECT_EQ(out(), "");
+  }
+}
+
+TEST_F(CommandLineTest, AliasResolvesTheVersionItIsGiven) {
+  v1::SetAliasRequest sent;
+  server_.handlers.get_model = [](const auto& request, v1::Model* model) {
+    model->set_name(request.name());
+    model->add_versions()->set_version(4);
+    auto* const alias = model->add_aliases();
+    alias->set_alias("latest");
+    alias->set_version(4);
+    return grpc::Status::OK;
+  };
+  server_.handlers.set_alias = [&sent](const auto& request, v1::Model*) {
+    sent = request;
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"alias", "cnn@latest", "production"}), 0);
+  EXPECT_EQ(sent.version(), 4);
+  EXPECT_EQ(out(), "cnn@production is now version 4.\n");
+  EXPECT_EQ(Run({"alias", "cnn@9", "production"}), 102);
+  EXPECT_EQ(Run({"alias", "cnn", "production"}), 1);
+  EXPECT_EQ(Run({"alias", "cnn", "production", "--remove"}), 0);
+  EXPECT_EQ(sent.version(), 0);
+}
+
+TEST_F(CommandLineTest, LogsPassThroughUnchangedToFiles) {
+  server_.handlers.stream_logs = [](auto*, const auto&, auto* writer) {
+    v1::LogChunk chunk;
+    chunk.set_text("epoch 1\n\x1b[31m");
+    writer->Write(chunk);
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"logs", "night-1"}), 0);
+  EXPECT_EQ(out(), "epoch 1\n\x1b[31m");
+}
+
+TEST_F(CommandLineTest, HealthAsksTheStandardService) {
+  server_.Start();
+  EXPECT_EQ(Run({"health"}), 0);
+  EXPECT_EQ(out(), "serving\n");
+  EXPECT_EQ(Run({"health", "no.such.Service"}), 1);
+}
+
+// A model whose archive is "abc", said to have a checksum.
+class DownloadTest : public CommandLineTest {
+ protected:
+  void Serve(const std::string& sha256, std::int64_t total = 3) {
+    server_.handlers.download_model = [=](auto*, const auto&, auto* writer) {
+      v1::DownloadChunk chunk;
+      chunk.set_data("ab");
+      chunk.set_total_bytes(total);
+      chunk.set_sha256(sha256);
+      chunk.set_model_version("models/cnn/versions/2");
+      writer->Write(chunk);
+      chunk.Clear();
+      chunk.set_data("c");
+      writer->Write(chunk);
+      return grpc::Status::OK;
+    };
+    server_.Start();
+    target_ = server_.folder() + "/files/model.tar.gz";
+    std::filesystem::create_directory(server_.folder() + "/files");
+  }
+
+  // Names of the files there.
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(server_.folder() + "/files")) {
+      names.push_back(entry.path().filename().string());
+    }
+    return names;
+  }
+
+  std::string target_;
+};
+
+TEST_F(DownloadTest, WritesTheFileItNames) {
+  Serve(kAbcSha256);
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_}), 0) << err();
+  EXPECT_EQ(ReadFile(target_), "abc");
+  EXPECT_EQ(files(), std::vector<std::string>{"model.tar.gz"});
+}
+
+TEST_F(DownloadTest, NamesTheFileAfterTheVersionInAFolder) {
+  Serve(kAbcSha256);
+  EXPECT_EQ(Run({"download", "cnn", "-o", server_.folder() + "/files"}), 0) << err();
+  EXPECT_EQ(files(), std::vector<std::string>{"cnn-v2.tar.gz"});
+}
+
+TEST_F(DownloadTest, AWrongChecksumLeavesNothing) {
+  Serve(std::string(64, '0'));
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "SHA-256"));
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DownloadTest, AMissingPieceLeavesNothing) {
+  Serve(kAbcSha256, 4);
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "3 of 4 bytes"));
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DownloadTest, AFileIsReplacedOnlyByForceAndOnlyByAWholeOne) {
+  Serve(kAbcSha256);
+  std::ofstream(target_) << "mine";
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "--force"));
+  EXPECT_EQ(ReadFile(target_), "mine");
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_, "--force"}), 0);
+  EXPECT_EQ(ReadFile(target_), "abc");
+}
+
+TEST_F(DownloadTest, AnInterruptionLeavesNothing) {
+  Serve(kAbcSha256);
+  interrupted_ = true;
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_}), 130);
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DownloadTest, AFolderThatCannotBeWrittenIsNamed) {
+  Serve(kAbcSha256);
+  EXPECT_EQ(Run({"download", "cnn", "-o", "/nowhere/model.tar.gz"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "/nowhere/model.tar.gz: No such file")) << err();
+}
+
+}  // namespace
+}  // namespace atelier::client

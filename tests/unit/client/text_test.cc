@@ -1,0 +1,195 @@
+// Tests of what turns values into text: widths, tables, figures, arguments, JSON and CSV.
+#include <string>
+
+#include "atelier/v1/job.pb.h"
+#include "client/arguments.h"
+#include "client/display_text.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/output.h"
+#include "client/picture.h"
+#include "client/table.h"
+#include "gtest/gtest.h"
+
+namespace atelier::client {
+namespace {
+
+TEST(DisplayTextTest, CountsColumnsNotBytes) {
+  EXPECT_EQ(DisplayWidth("Trouser"), 7);
+  EXPECT_EQ(DisplayWidth("Über"), 4);
+  EXPECT_EQ(DisplayWidth("e\u0301"), 1);
+  EXPECT_EQ(DisplayWidth("靴"), 2);
+  EXPECT_EQ(DisplayWidth("\xff\xfe"), 2);
+}
+
+TEST(DisplayTextTest, ClipsToTheWidthAndMarksIt) {
+  EXPECT_EQ(Clip("Trouser", 7), "Trouser");
+  EXPECT_EQ(Clip("Trouser", 5), "Trou…");
+  EXPECT_EQ(Clip("靴靴靴", 4), "靴…");
+  EXPECT_EQ(Clip("Trouser", 0), "");
+}
+
+TEST(DisplayTextTest, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(EscapeControls("a\x1b[2Jb"), "a\\x1b[2Jb");
+  EXPECT_EQ(EscapeControls("a\r\nb"), "a\\x0d\\x0ab");
+  EXPECT_EQ(EscapeControls("a\nb\tc\rd", true), "a\nb\tc\\x0dd");
+  EXPECT_EQ(EscapeControls("\xc2\x9b"), "\\x9b");
+  EXPECT_EQ(EscapeControls("\u202eabc"), "\\u{202e}abc");
+  EXPECT_EQ(EscapeControls("\xc3"), "\\xc3");
+  EXPECT_EQ(EscapeControls("Über → 靴"), "Über → 靴");
+}
+
+TEST(DisplayTextTest, EscapesEveryStringOfAMessage) {
+  v1::TrainingJob job;
+  job.set_name("jobs/\x1b");
+  job.add_transitions()->set_message("a\x07");
+  job.mutable_spec()->set_dataset("\x7f");
+  v1::ConfusionMatrix matrix;
+  matrix.add_class_names("\x1bX");
+  EscapeControls(&job);
+  EscapeControls(&matrix);
+  EXPECT_EQ(job.name(), "jobs/\\x1b");
+  EXPECT_EQ(job.transitions(0).message(), "a\\x07");
+  EXPECT_EQ(job.spec().dataset(), "\\x7f");
+  EXPECT_EQ(matrix.class_names(0), "\\x1bX");
+}
+
+TEST(TableTest, AlignsByWidthAndEndsNoLineInSpaces) {
+  Table table({{"class"}, {"count", Table::Align::kRight}, {"note"}});
+  table.AddRow({"Über", "1,000", ""});
+  table.AddRow({"靴", "7", "seven"});
+  EXPECT_EQ(table.Render(Style(false), 100),
+            "class  count  note\n"
+            "Über   1,000\n"
+            "靴         7  seven\n");
+}
+
+TEST(TableTest, ColoursTheWordsNotTheSpaces) {
+  Table table({{""}, {"", Table::Align::kRight}});
+  table.AddRow({{"a", Ink::kRed}, {"b", Ink::kBold}});
+  table.AddRow({"long", "longer"});
+  EXPECT_EQ(table.Render(Style(true), 100),
+            "\x1b[31ma\x1b[0m          \x1b[1mb\x1b[0m\nlong  longer\n");
+}
+
+TEST(TableTest, LeavesOptionalColumnsOutFromTheRightUntilItFits) {
+  Table table({{"name"},
+               {"one", Table::Align::kLeft, true},
+               {"two"},
+               {"three", Table::Align::kLeft, true}});
+  table.AddRow({"x", "1", "2", "3"});
+  EXPECT_EQ(table.Render(Style(false), 21), "name  one  two  three\nx     1    2    3\n");
+  EXPECT_EQ(table.Render(Style(false), 20), "name  one  two\nx     1    2\n");
+  EXPECT_EQ(table.Render(Style(false), 1), "name  two\nx     2\n");
+}
+
+TEST(FiguresTest, WritesNumbersForPeople) {
+  EXPECT_EQ(Count(0), "0");
+  EXPECT_EQ(Count(999), "999");
+  EXPECT_EQ(Count(897802), "897,802");
+  EXPECT_EQ(Count(-1234567), "-1,234,567");
+  EXPECT_EQ(Count(1, "epoch"), "1 epoch");
+  EXPECT_EQ(Percent(0.9183), "91.83 %");
+  EXPECT_EQ(Loss(0.23115), "0.2311");
+  EXPECT_EQ(Loss(0.0000123), "1.23e-05");
+  EXPECT_EQ(Bytes(512), "512 B");
+  EXPECT_EQ(Bytes(std::int64_t{2} << 30), "2 GiB");
+  EXPECT_EQ(Bytes(3565158), "3.4 MiB");
+}
+
+TEST(FiguresTest, WritesDurationsForPeople) {
+  EXPECT_EQ(Duration(absl::Milliseconds(420)), "0.4 s");
+  EXPECT_EQ(Duration(absl::Seconds(42)), "42 s");
+  EXPECT_EQ(Duration(absl::Seconds(59.9)), "1m 00s");
+  EXPECT_EQ(Duration(absl::Seconds(72)), "1m 12s");
+  EXPECT_EQ(Duration(absl::Minutes(125)), "2h 05m");
+  EXPECT_EQ(Duration(absl::Hours(76)), "3d 4h");
+  EXPECT_EQ(Duration(-absl::Seconds(5)), "0.0 s");
+}
+
+TEST(FiguresTest, ExactNumbersReadBackTheSame) {
+  EXPECT_EQ(std::stod(Exact(0.1 + 0.2)), 0.1 + 0.2);
+  EXPECT_EQ(Exact(0.5), "0.5");
+}
+
+TEST(ArgumentsTest, JobsTakeBareAndFullNames) {
+  EXPECT_EQ(JobName("x-1").value(), "jobs/x-1");
+  EXPECT_EQ(JobName("jobs/x-1").value(), "jobs/x-1");
+  for (const char* wrong : {"", "jobs/", "a/b", "jobs/a/b", "models/a"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(JobName(wrong).status())) << wrong;
+  }
+}
+
+TEST(ArgumentsTest, ModelsTakeEveryForm) {
+  EXPECT_EQ(ParseModel("cnn-3")->ResourceName(), "models/cnn-3");
+  EXPECT_EQ(ParseModel("cnn-3@3")->ResourceName(), "models/cnn-3/versions/3");
+  EXPECT_EQ(ParseModel("cnn-3@production")->ResourceName(), "models/cnn-3/versions/production");
+  EXPECT_EQ(ParseModel("models/cnn-3")->ResourceName(), "models/cnn-3");
+  EXPECT_EQ(ParseModel("models/cnn-3/versions/3")->ResourceName(), "models/cnn-3/versions/3");
+  for (const char* wrong : {"", "@3", "a@", "a@b@c", "a/b", "models/", "models/a/versions/"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseModel(wrong).status())) << wrong;
+  }
+  EXPECT_EQ(ShortModel("models/cnn-3/versions/4"), "cnn-3@4");
+}
+
+TEST(ArgumentsTest, SizesTakeUnits) {
+  EXPECT_EQ(ParseBytes("2GiB").value(), std::int64_t{2} << 30);
+  EXPECT_EQ(ParseBytes("512 mib").value(), 512 << 20);
+  EXPECT_EQ(ParseBytes("1.5GB").value(), 1'500'000'000);
+  EXPECT_EQ(ParseBytes("0.5KiB").value(), 512);
+  EXPECT_EQ(ParseBytes("1048576").value(), 1048576);
+  for (const char* wrong :
+       {"", "GiB", "lots", "2G", "-1", "1e3", "1.2.3GiB", "nan", "9999999TiB"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseBytes(wrong).status())) << wrong;
+  }
+}
+
+TEST(ArgumentsTest, EnumsAreReadAndWrittenAsWords) {
+  EXPECT_EQ(EnumWord(v1::JobState_descriptor(), v1::JOB_STATE_TRAINING), "training");
+  EXPECT_EQ(EnumWord(v1::JobState_descriptor(), 77), "77");
+  EXPECT_EQ(ParseEnum(v1::Precision_descriptor(), "--precision", "BFloat16").value(),
+            v1::PRECISION_BFLOAT16);
+  const auto wrong = ParseEnum(v1::Precision_descriptor(), "--precision", "unspecified");
+  EXPECT_EQ(wrong.status().message(),
+            "--precision: 'unspecified' is none of auto, float32, bfloat16.");
+}
+
+TEST(OutputTest, JsonIsOneLineWithTheProtosNames) {
+  v1::TrainingJob job;
+  job.mutable_result()->set_test_accuracy(0.5);
+  job.add_transitions()->set_message("a\nb");
+  const std::string line = JsonLine(job);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  EXPECT_NE(line.find("\"test_accuracy\":0.5"), std::string::npos);
+  EXPECT_NE(line.find("\"best_epoch\":0"), std::string::npos);
+}
+
+TEST(OutputTest, CsvQuotesWhatItMust) {
+  EXPECT_EQ(CsvLine({"a", "b,c", "d\"e", "f\ng", ""}), "a,\"b,c\",\"d\"\"e\",\"f\ng\",\n");
+}
+
+TEST(ExitCodesTest, FollowTheStateAndTheStatus) {
+  EXPECT_EQ(ExitCodeOf(v1::JOB_STATE_COMPLETED), 0);
+  EXPECT_EQ(ExitCodeOf(v1::JOB_STATE_FAILED), 100);
+  EXPECT_EQ(ExitCodeOf(v1::JOB_STATE_STORING), 101);
+  EXPECT_EQ(ExitCodeOf(v1::JOB_STATE_STOPPED), 103);
+  EXPECT_EQ(ExitCodeOf(absl::NotFoundError("")), 102);
+  EXPECT_EQ(ExitCodeOf(absl::UnavailableError("")), 1);
+}
+
+TEST(PictureTest, DrawsTwoRowsALine) {
+  v1::ImageShape shape;
+  shape.set_channels(1);
+  shape.set_height(3);
+  shape.set_width(2);
+  const std::string pixels("\x00\xff\x00\xff\xff\x00", 6);
+  EXPECT_EQ(DrawPicture(pixels, shape, Style(false), 80), (std::vector<std::string>{" █", "▒ "}));
+  const auto colored = DrawPicture(pixels, shape, Style(true), 80);
+  ASSERT_EQ(colored.size(), 2U);
+  EXPECT_EQ(colored[0], "\x1b[38;5;16;48;5;16m▀\x1b[38;5;231;48;5;231m▀\x1b[0m");
+  EXPECT_TRUE(DrawPicture("short", shape, Style(false), 80).empty());
+  EXPECT_EQ(DrawPicture(pixels, shape, Style(false), 1).size(), 1U);
+}
+
+}  // namespace
+}  // namespace atelier::client
