@@ -101,7 +101,7 @@ struct TrainingOutcome {
     kFinished,   // All epochs trained.
     kEarlyStop,  // The validation loss no longer fell.
     kStopped,    // StopRequest::kStop.
-    kSuspended,  // StopRequest::kSuspend; the checkpoint is on disk.
+    kSuspended,  // StopRequest::kSuspend; the checkpoint is on disk if there is a folder for it.
   };
   End end = End::kFinished;
   // Finished epochs, those before a resume included.
