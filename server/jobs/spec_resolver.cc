@@ -246,8 +246,9 @@ void Resolution::ResolveDataset() {
 
 void Resolution::CheckBatchFits(std::int64_t training_images) {
   if (IsWrong("spec.batch_size") || IsWrong("spec.validation_fraction")) return;
-  const auto held_back =
-      std::llround(static_cast<double>(training_images) * spec().validation_fraction());
+  // As the trainer splits them: rounded, at least one.
+  const std::int64_t held_back = std::max<std::int64_t>(
+      1, std::llround(static_cast<double>(training_images) * spec().validation_fraction()));
   const std::int64_t split = training_images - held_back;
   if (spec().batch_size() > split) {
     Wrong("spec.batch_size",
