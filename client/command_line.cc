@@ -58,6 +58,9 @@ void Describe(CLI::App* app) {
                     {"atelier classify --model=cnn-3 shoe.png", "what it makes of a file"}}));
   // What the commands inherit when they are added: options of the whole program may follow them.
   app->fallthrough();
+  // Of an option that is given twice the last one counts, so that scripts and aliases can be
+  // overruled.
+  app->option_defaults()->take_last();
   app->require_subcommand(1);
 }
 

@@ -9,6 +9,16 @@
 #include "absl/strings/str_format.h"
 
 namespace atelier::client {
+namespace {
+
+template <typename T>
+std::string Shortest(T value) {
+  char digits[32];
+  const auto end = std::to_chars(std::begin(digits), std::end(digits), value);
+  return std::string(digits, end.ptr);
+}
+
+}  // namespace
 
 std::string Count(std::int64_t number) {
   std::string digits = absl::StrCat(number);
@@ -77,10 +87,7 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
-std::string Exact(double value) {
-  char digits[32];
-  const auto end = std::to_chars(std::begin(digits), std::end(digits), value);
-  return std::string(digits, end.ptr);
-}
+std::string Exact(double value) { return Shortest(value); }
+std::string Exact(float value) { return Shortest(value); }
 
 }  // namespace atelier::client

@@ -34,6 +34,7 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration);
 
 // A number so that reading it again gives the same number: for CSV.
 std::string Exact(double value);
+std::string Exact(float value);
 
 }  // namespace atelier::client
 

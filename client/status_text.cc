@@ -27,7 +27,7 @@ constexpr std::array<Words, 12> kFlags = {{
     {"indices", "--test-image"},
     {"name", "the name"},
     {"model", "--model"},
-    {"alias", "the alias"},
+    {"alias", "ALIAS"},
     {"version", "the version"},
     {"encoded.files", "the image files"},
     {"raw.pixels", "the images"},
@@ -35,11 +35,10 @@ constexpr std::array<Words, 12> kFlags = {{
 }};
 
 // What to do about an error, by its reason.
-constexpr std::array<Words, 6> kAdvice = {{
+constexpr std::array<Words, 5> kAdvice = {{
     {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs there are."},
     {"MODEL_NOT_FOUND", "`atelier models` lists the models there are."},
     {"VERSION_NOT_FOUND", "`atelier models NAME` lists a model's versions."},
-    {"DATASET_NOT_FOUND", "`atelier datasets` lists the data sets there are."},
     {"JOB_NOT_ENDED", "`atelier stop JOB` ends it first."},
     {"NOT_EVALUATED", "`atelier watch JOB` follows it until then."},
 }};

@@ -179,6 +179,12 @@ TEST_F(CommandLineTest, TrainSendsWhatWasGivenAndNothingElse) {
   EXPECT_TRUE(absl::StrContains(out(), "atelier watch night-1 --server="));
 }
 
+TEST_F(CommandLineTest, OfAnOptionGivenTwiceTheLastCounts) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--epochs=3", "--epochs=4", "--detach"}), 0) << err();
+  EXPECT_EQ(started_.spec().epochs(), 4);
+}
+
 TEST_F(CommandLineTest, TrainRepeatsABrokenStartWithTheSameRequestId) {
   ServeAJob();
   std::vector<std::string> ids;
