@@ -5,7 +5,6 @@
 // clang-format off
 #include "models/libtorch.h"
 #include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 // clang-format on
 

@@ -5,6 +5,61 @@
 namespace atelier::models {
 namespace {
 
+bool ChannelsLast(const Architecture& architecture) { return !architecture.conv_blocks.empty(); }
+
+at::Tensor EmptyBatch(const Architecture& architecture, int64_t count) {
+  const ImageShape& shape = architecture.input;
+  return at::empty({count, shape.channels, shape.height, shape.width},
+                   at::TensorOptions(at::kFloat)
+                       .memory_format(ChannelsLast(architecture) ? at::MemoryFormat::ChannelsLast
+                                                                 : at::MemoryFormat::Contiguous));
+}
+
+float ToUnit(uint8_t value) { return static_cast<float>(value) / 255.0F; }
+float ToUnit(float value) { return value; }
+
+// Writes one C×H×W image into a batch.
+template <typename Pixel>
+void PlaceImage(const Architecture& architecture, const Pixel* from, float* to) {
+  const int64_t channels = architecture.input.channels;
+  const int64_t plane = architecture.input.height * architecture.input.width;
+  const int64_t pixel_step = ChannelsLast(architecture) ? channels : 1;
+  const int64_t channel_step = ChannelsLast(architecture) ? 1 : plane;
+  for (int64_t c = 0; c < channels; ++c) {
+    float* out = to + c * channel_step;
+    for (int64_t i = 0; i < plane; ++i) out[i * pixel_step] = ToUnit(from[c * plane + i]);
+  }
+}
+
+template <typename Pixel>
+at::Tensor BatchOf(const Architecture& architecture, absl::Span<const Pixel> pixels) {
+  const int64_t size = architecture.input.size();
+  const int64_t count = static_cast<int64_t>(pixels.size()) / size;
+  at::Tensor batch = EmptyBatch(architecture, count);
+  float* to = batch.data_ptr<float>();
+  for (int64_t i = 0; i < count; ++i) {
+    PlaceImage(architecture, pixels.data() + i * size, to + i * size);
+  }
+  return batch;
+}
+
+bool HasOneDnn(const at::Tensor& x) {
+  return x.scalar_type() == at::kFloat && at::Context::hasMKLDNN() &&
+         at::globalContext().userEnabledMkldnn();
+}
+
+// 3×3, same padding. For single images at::conv2d would leave oneDNN for a loop five times slower;
+// training has none, and needs at::conv2d's backward.
+at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    bool training) {
+  if (!training && HasOneDnn(x)) {
+    return at::mkldnn_convolution(x, weight, bias, /*padding=*/{1, 1}, /*stride=*/{1, 1},
+                                  /*dilation=*/{1, 1}, /*groups=*/1);
+  }
+  return at::conv2d(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), /*stride=*/1,
+                    /*padding=*/1);
+}
+
 // Inverted dropout. Not at::dropout, which takes no generator.
 at::Tensor Dropout(const at::Tensor& x, double rate, RandomStream& random) {
   if (rate == 0) return x;
@@ -21,8 +76,7 @@ at::Tensor Dropout(const at::Tensor& x, double rate, RandomStream& random) {
 // x·Wᵀ + b. oneDNN's matrix product in float32 has to be asked for by name: at::linear goes to the
 // BLAS, which is the unoptimised reference on a plain Debian and fifteen times slower.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (x.scalar_type() == at::kFloat && at::globalContext().userEnabledMkldnn() &&
-      at::Context::hasMKLDNN()) {
+  if (HasOneDnn(x)) {
     return at::mkldnn_linear(x.to_mkldnn(), weight, bias).to_dense();
   }
   return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
@@ -45,8 +99,7 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
   if (training && pass->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
   const at::Tensor* next = tensors.data();
   for (const ConvBlock& block : architecture.conv_blocks) {
-    x = at::conv2d(x, next[0].to(x.scalar_type()), next[1].to(x.scalar_type()), /*stride=*/1,
-                   /*padding=*/1);
+    x = Convolve(x, next[0], next[1], training);
     x = BatchNorm(at::relu(x), next + 2, training, training ? pass->batch_norm_momentum : 0,
                   architecture.batch_norm_epsilon);
     if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
@@ -69,27 +122,22 @@ void UseOneTorchThread() {
 
 at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
                         absl::Span<const int32_t> indices) {
-  const ImageShape& shape = architecture.input;
-  const auto count = static_cast<int64_t>(indices.size());
-  const auto layout = architecture.conv_blocks.empty() ? at::MemoryFormat::Contiguous
-                                                       : at::MemoryFormat::ChannelsLast;
-  at::Tensor batch = at::empty({count, shape.channels, shape.height, shape.width},
-                               at::TensorOptions(at::kFloat).memory_format(layout));
-  const int64_t plane = shape.height * shape.width;
-  const int64_t pixel_step = layout == at::MemoryFormat::ChannelsLast ? shape.channels : 1;
-  const int64_t channel_step = layout == at::MemoryFormat::ChannelsLast ? 1 : plane;
+  at::Tensor batch = EmptyBatch(architecture, static_cast<int64_t>(indices.size()));
   float* to = batch.data_ptr<float>();
   for (const int32_t index : indices) {
-    const uint8_t* from = &images.pixels[static_cast<size_t>(index * shape.size())];
-    for (int64_t c = 0; c < shape.channels; ++c) {
-      float* out = to + c * channel_step;
-      for (int64_t i = 0; i < plane; ++i) {
-        out[i * pixel_step] = static_cast<float>(from[c * plane + i]) / 255.0F;
-      }
-    }
-    to += shape.size();
+    PlaceImage(architecture, &images.pixels[static_cast<size_t>(index * architecture.input.size())],
+               to);
+    to += architecture.input.size();
   }
   return batch;
+}
+
+at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const uint8_t> pixels) {
+  return BatchOf(architecture, pixels);
+}
+
+at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const float> pixels) {
+  return BatchOf(architecture, pixels);
 }
 
 at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices) {

@@ -26,6 +26,9 @@ void UseOneTorchThread();
 // network convolves.
 at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
                         absl::Span<const int32_t> indices);
+// The same of images side by side, N×C×H×W; bytes are divided by 255, floats are taken as they are.
+at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const uint8_t> pixels);
+at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const float> pixels);
 // Their labels, N int64.
 at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices);
 

@@ -9,78 +9,87 @@
 #include "models/failure.h"
 #include "models/libtorch_jit.h"
 #include "models/network.h"
+#include "models/torchscript.h"
 
 namespace atelier::models {
 namespace {
 
-// How far the optimised network may be from the stored one before it is not used.
+// How far probabilities may be from what the TorchScript module answers.
 constexpr double kTolerance = 1e-4;
 
-// One pass. The graph is run as it stands: LibTorch's profiling executor would compile it anew, for
-// seconds, whenever a batch of another size comes, and gains nothing on a frozen network.
-at::Tensor Infer(torch::jit::Module& module, const at::Tensor& images) {
-  UseOneTorchThread();
-  const at::InferenceMode inference;
-  const torch::jit::GraphOptimizerEnabledGuard as_it_stands(false);
-  return module.forward({images}).toTensor();
+// The module's tensors, in the order of TensorSpecsOf.
+absl::StatusOr<std::vector<at::Tensor>> TensorsOf(const torch::jit::Module& module,
+                                                  const Architecture& architecture) {
+  std::vector<at::Tensor> tensors;
+  for (const TensorSpec& spec : TensorSpecsOf(architecture)) {
+    const std::string name = TorchScriptName(spec.name);
+    if (!module.hasattr(name) || !module.attr(name).isTensor()) {
+      return absl::InternalError(absl::StrCat("model.pt has no tensor ", name));
+    }
+    const at::Tensor tensor = module.attr(name).toTensor();
+    if (tensor.scalar_type() != at::kFloat || tensor.sizes() != at::IntArrayRef(spec.shape)) {
+      return absl::InternalError(
+          absl::StrCat("the tensor ", name, " of model.pt has another shape or type"));
+    }
+    tensors.push_back(tensor.detach().contiguous());
+  }
+  return tensors;
 }
 
 // Images to try a network on: every pixel value comes up.
-at::Tensor TrialImages(const ImageShape& shape, int64_t count) {
-  const at::Tensor values = at::arange(count * shape.size(), at::kFloat).mul(37).remainder(256);
-  return values.div(255).view({count, shape.channels, shape.height, shape.width});
-}
-
-// The module, faster if LibTorch manages that without changing what it answers.
-torch::jit::Module OptimizedIfSame(const torch::jit::Module& stored, const ImageShape& shape) {
-  torch::jit::Module original = stored;
-  const at::Tensor images = TrialImages(shape, 2);
-  const at::Tensor expected = Infer(original, images);
-  try {
-    torch::jit::Module fast = torch::jit::freeze(stored);
-    fast = torch::jit::optimize_for_inference(fast);
-    if (at::allclose(Infer(fast, images), expected, 0, kTolerance)) return fast;
-  } catch (const std::exception&) {
-    // An operation it cannot optimise: the stored module serves as well.
-  }
-  return original;
+std::vector<uint8_t> TrialPixels(const ImageShape& shape, int64_t count) {
+  std::vector<uint8_t> pixels(static_cast<size_t>(count * shape.size()));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(37 * i);
+  return pixels;
 }
 
 }  // namespace
 
 class Predictor::Impl {
  public:
-  Impl(ModelArchive archive, torch::jit::Module module)
-      : archive_(std::move(archive)), module_(std::move(module)) {}
+  Impl(ModelArchive archive, std::vector<at::Tensor> tensors)
+      : archive_(std::move(archive)), tensors_(std::move(tensors)) {}
 
-  // Answers for float images, N×C×H×W.
-  absl::StatusOr<std::vector<float>> Classify(const at::Tensor& images) const {
-    // A module's forward is not const, but it changes nothing.
-    const at::Tensor answer = Infer(module_, images).contiguous();
-    if (answer.scalar_type() != at::kFloat || answer.dim() != 2 ||
-        answer.size(0) != images.size(0) || answer.size(1) != archive_.architecture.classes) {
-      return absl::InternalError("the network did not answer with a probability per class");
+  // N×classes probabilities.
+  at::Tensor Probabilities(const at::Tensor& images) const {
+    UseOneTorchThread();
+    const at::InferenceMode inference;
+    return at::softmax(InferenceLogits(archive_.architecture, tensors_, images), 1).contiguous();
+  }
+
+  template <typename Pixel>
+  absl::StatusOr<std::vector<float>> Classify(absl::Span<const Pixel> pixels) const {
+    const ImageShape& shape = archive_.architecture.input;
+    const auto size = static_cast<size_t>(shape.size());
+    if (pixels.empty() || pixels.size() % size != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("there are ", pixels.size(), " pixel values; an image of this model has ",
+                       size, " (", shape.channels, "x", shape.height, "x", shape.width, ")"));
     }
-    const float* values = answer.data_ptr<float>();
-    return std::vector<float>(values, values + answer.numel());
+    return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
+      const at::Tensor answer = Probabilities(ImagesTensor(archive_.architecture, pixels));
+      const float* values = answer.data_ptr<float>();
+      return std::vector<float>(values, values + answer.numel());
+    });
   }
 
-  absl::StatusOr<int64_t> CountImages(size_t numbers) const {
-    const auto size = static_cast<size_t>(archive_.architecture.input.size());
-    if (numbers > 0 && numbers % size == 0) return static_cast<int64_t>(numbers / size);
-    const ImageShape& shape = archive_.architecture.input;
-    return absl::InvalidArgumentError(
-        absl::StrCat("there are ", numbers, " pixel values; an image of this model has ", size,
-                     " (", shape.channels, "x", shape.height, "x", shape.width, ")"));
+  // Checks that the module answers as its tensors do in our network.
+  absl::Status CompareWith(torch::jit::Module& module) const {
+    UseOneTorchThread();
+    const at::InferenceMode inference;
+    const at::Tensor images = ImagesTensor(
+        archive_.architecture, absl::MakeConstSpan(TrialPixels(archive_.architecture.input, 2)));
+    const at::Tensor answer = module.forward({images}).toTensor();
+    const at::Tensor ours = Probabilities(images);
+    if (answer.sizes() == ours.sizes() && at::allclose(answer, ours, 0, kTolerance)) {
+      return absl::OkStatus();
+    }
+    return absl::InternalError("model.pt does not answer as the network in metadata.json does");
   }
 
-  at::Tensor EmptyBatch(int64_t count) const {
-    const ImageShape& shape = archive_.architecture.input;
-    return at::empty({count, shape.channels, shape.height, shape.width}, at::kFloat);
-  }
-
+  // Constant after construction.
   const ModelArchive archive_;
-  mutable torch::jit::Module module_;
+  const std::vector<at::Tensor> tensors_;
 };
 
 Predictor::Predictor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -95,12 +104,15 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
     std::istringstream bytes(std::exchange(archive->model_pt, {}));
     torch::jit::Module module = torch::jit::load(bytes);
     module.eval();
-    const ImageShape shape = archive->architecture.input;
-    if (options.optimize) module = OptimizedIfSame(module, shape);
-    auto impl = std::make_unique<Impl>(*std::move(archive), std::move(module));
+    absl::StatusOr<std::vector<at::Tensor>> tensors = TensorsOf(module, archive->architecture);
+    if (!tensors.ok()) return tensors.status();
+    auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(tensors));
+    if (absl::Status status = impl->CompareWith(module); !status.ok()) return status;
     for (const int64_t size : options.warm_batch_sizes) {
-      absl::StatusOr<std::vector<float>> answer = impl->Classify(TrialImages(shape, size));
-      if (!answer.ok()) return answer.status();
+      const std::vector<uint8_t> pixels = TrialPixels(impl->archive_.architecture.input, size);
+      if (auto answer = impl->Classify(absl::MakeConstSpan(pixels)); !answer.ok()) {
+        return answer.status();
+      }
     }
     return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));
   };
@@ -123,30 +135,15 @@ const Architecture& Predictor::architecture() const { return impl_->archive_.arc
 const std::string& Predictor::metadata_json() const { return impl_->archive_.metadata_json; }
 
 absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const float> images) const {
-  absl::StatusOr<int64_t> count = impl_->CountImages(images.size());
-  if (!count.ok()) return count.status();
-  return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
-    at::Tensor batch = impl_->EmptyBatch(*count);
-    float* to = batch.data_ptr<float>();
-    for (const float value : images) {
-      if (!std::isfinite(value)) {
-        return absl::InvalidArgumentError("a pixel is NaN or infinite; pixels are 0 to 1");
-      }
-      *to++ = value;
-    }
-    return impl_->Classify(batch);
-  });
+  for (const float value : images) {
+    if (std::isfinite(value)) continue;
+    return absl::InvalidArgumentError("a pixel is NaN or infinite; pixels are 0 to 1");
+  }
+  return impl_->Classify(images);
 }
 
 absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const uint8_t> images) const {
-  absl::StatusOr<int64_t> count = impl_->CountImages(images.size());
-  if (!count.ok()) return count.status();
-  return GuardExceptions("classifying", [&] {
-    at::Tensor batch = impl_->EmptyBatch(*count);
-    float* to = batch.data_ptr<float>();
-    for (const uint8_t value : images) *to++ = static_cast<float>(value) / 255.0F;
-    return impl_->Classify(batch);
-  });
+  return impl_->Classify(images);
 }
 
 }  // namespace atelier::models

@@ -18,16 +18,13 @@ namespace atelier::models {
 class Predictor {
  public:
   struct Options {
-    // Batch sizes run once while loading, because the first call at a new size compiles for up to
-    // seconds.
+    // Batch sizes run once while loading, because the first call at a new size prepares kernels.
     std::vector<int64_t> warm_batch_sizes = {1, 8};
-    // Freeze and optimise the module for inference. Off, it runs as it was stored: slower, for
-    // comparison.
-    bool optimize = true;
   };
 
-  // Reads the archive and warms the network up. Errors as ReadModelArchive, and kDataLoss if
-  // model.pt is damaged or does not answer with one probability per class.
+  // Reads the archive and warms the network up. Errors as ReadModelArchive, and kInternal if
+  // model.pt is damaged or is not the network that metadata.json describes: it must hold its
+  // tensors and answer trial images as they do.
   static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path,
                                                                const Options& options);
   static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path) {

@@ -9,14 +9,11 @@
 #include "models/network.h"
 
 namespace atelier::models {
-namespace {
 
 // Names of attributes cannot have dots.
-std::string AttributeName(absl::string_view tensor) {
+std::string TorchScriptName(absl::string_view tensor) {
   return absl::StrReplaceAll(tensor, {{".", "_"}});
 }
-
-}  // namespace
 
 std::string TorchScriptSource(const Architecture& architecture) {
   std::string source = "def forward(self, x: Tensor) -> Tensor:\n";
@@ -53,7 +50,7 @@ std::string SerializeTorchScript(const TrainedModel& model) {
   const std::vector<TensorSpec> specs = TensorSpecsOf(model.architecture);
   const std::vector<at::Tensor> tensors = TensorsOf(model);
   for (size_t i = 0; i < specs.size(); ++i) {
-    const std::string name = AttributeName(specs[i].name);
+    const std::string name = TorchScriptName(specs[i].name);
     if (specs[i].trainable) {
       module.register_parameter(name, tensors[i], /*is_buffer=*/false);
     } else {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "models/trained_model.h"
 
 namespace atelier::models {
@@ -13,6 +14,9 @@ namespace atelier::models {
 // N×classes probabilities. Parameters are called as in TrainedModel, with '_' for '.'. Requires a
 // valid model.
 std::string SerializeTorchScript(const TrainedModel& model);
+
+// What a tensor of TrainedModel is called there.
+std::string TorchScriptName(absl::string_view tensor);
 
 // The source of its forward, for that architecture.
 std::string TorchScriptSource(const Architecture& architecture);
