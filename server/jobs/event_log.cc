@@ -78,7 +78,7 @@ std::optional<std::uint64_t> EventLog::Subscribe(absl::string_view job, std::int
   const auto tail = tails_.find(job);
   if (tail == tails_.end() || tail->second.last > after) return std::nullopt;
   const std::uint64_t id = next_subscriber_++;
-  tail->second.subscribers.emplace(id, std::move(wake));
+  tail->second.subscribers[id] = std::move(wake);
   return id;
 }
 
