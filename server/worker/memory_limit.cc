@@ -17,7 +17,11 @@ namespace {
 constexpr std::int64_t kKibibyte = 1024;
 // For threads' stacks, the session and the log, whose failed allocation would end the process
 // without a word: the job's own fail first.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::int64_t kReserveBytes = std::int64_t{1} << 30;  // The sanitizer's own bookkeeping.
+#else
 constexpr std::int64_t kReserveBytes = std::int64_t{64} << 20;
+#endif
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
 
 absl::StatusOr<std::int64_t> FromStatus(absl::string_view name) {

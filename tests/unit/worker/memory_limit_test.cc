@@ -26,10 +26,10 @@ TEST(LimitAllocationsDeathTest, LetsLargerAllocationsFail) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
-        if (!CanAllocate(400 * kMebibyte)) exit(1);
+        if (!CanAllocate(2000 * kMebibyte)) exit(1);
         if (!LimitAllocations(200 * kMebibyte).ok()) exit(2);
         if (!CanAllocate(200 * kMebibyte)) exit(3);
-        if (CanAllocate(400 * kMebibyte)) exit(4);
+        if (CanAllocate(2000 * kMebibyte)) exit(4);
         exit(0);
       },
       ::testing::ExitedWithCode(0), "");
