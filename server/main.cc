@@ -21,7 +21,7 @@
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "Where clients are served: HOST:PORT, port 0 for a free one, or unix:PATH.");
 ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
-          "Where Prometheus finds /metrics: HOST:PORT, port 0 for a free one.");
+          "Where Prometheus finds /metrics: HOST:PORT over IPv4, port 0 for a free one.");
 ABSL_FLAG(std::string, worker_listen, "",
           "Where workers report: unix:PATH or HOST:PORT. Default: worker.sock in the data "
           "directory.");

@@ -69,7 +69,11 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
   options->listen = *std::move(listen);
   auto metrics = ParseFlag("metrics_listen", flags.metrics_listen);
   if (!metrics.ok()) return metrics.status();
-  if (!metrics->socket.empty()) return Wrong("metrics_listen", "it must be HOST:PORT");
+  if (!metrics->socket.empty() || metrics->host.front() == '[') {
+    return Wrong(
+        "metrics_listen",
+        "the page is served over IPv4 alone; it must be HOST:PORT, such as 127.0.0.1:9464");
+  }
   options->metrics_listen = *std::move(metrics);
   const std::string worker_listen = flags.worker_listen.empty()
                                         ? absl::StrCat("unix:", options->data_dir, "/worker.sock")

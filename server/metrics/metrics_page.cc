@@ -23,12 +23,8 @@ void Knock(const std::string& host, int port) {
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-  const bool bracketed = host.size() > 2 && host.front() == '[';
   addrinfo* address = nullptr;
-  if (getaddrinfo((bracketed ? host.substr(1, host.size() - 2) : host).c_str(),
-                  std::to_string(port).c_str(), &hints, &address) != 0) {
-    return;
-  }
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &address) != 0) return;
   const int connection = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   [[maybe_unused]] const int result = connect(connection, address->ai_addr, address->ai_addrlen);
   close(connection);

@@ -17,7 +17,7 @@ namespace atelier::metrics {
 class MetricsPage {
  public:
   struct Options {
-    std::string host;     // An IP address, IPv6 in brackets.
+    std::string host;     // An IPv4 address; Debian's HTTP server knows no IPv6.
     int port = 0;         // 0 takes a free one.
     std::string version;  // Of Atelier, for atelier_build_info.
     std::string libtorch_version;

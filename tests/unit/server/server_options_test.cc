@@ -85,6 +85,8 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.listen = "x"; }), StartsWith("--listen:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "unix:/x"; }),
               StartsWith("--metrics_listen:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "[::1]:0"; }),
+              HasSubstr("IPv4"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.worker_listen = "127.0.0.1:0"; }),
               StartsWith("--worker_listen:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.data_dir = "/" + std::string(120, 'x'); }),
