@@ -4,6 +4,8 @@
 #
 #   deploy/install-deps.sh            what building and running need
 #   deploy/install-deps.sh --tests    also what the tests need
+#   deploy/install-deps.sh --deployment-tests
+#                                     also what tests/deploy needs (Debian's prometheus starts itself)
 #   deploy/install-deps.sh --list     prints the packages, one a line, and installs nothing
 set -euo pipefail
 
@@ -16,9 +18,11 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  clang clang-format clang-tidy docker-compose mandoc mmdebstrap prometheus prometheus-node-exporter
-  python3-grpcio python3-numpy python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
-  shellcheck
+  clang clang-format clang-tidy python3-grpcio python3-numpy python3-pil python3-protobuf
+  python3-pytest python3-torch
+)
+deployment_tests=(
+  docker-compose mandoc mmdebstrap prometheus prometheus-node-exporter python3-yaml shellcheck
 )
 
 packages=("${build[@]}")
@@ -26,9 +30,10 @@ list_only=false
 for argument in "$@"; do
   case "$argument" in
     --tests) packages+=("${tests[@]}") ;;
+    --deployment-tests) packages+=("${tests[@]}" "${deployment_tests[@]}") ;;
     --list) list_only=true ;;
     *)
-      echo "install-deps.sh: unknown argument '$argument'; it takes --tests and --list" >&2
+      echo "install-deps.sh: unknown argument '$argument'; it takes --tests, --deployment-tests and --list" >&2
       exit 1
       ;;
   esac
