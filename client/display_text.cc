@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 
 namespace atelier::client {
@@ -115,6 +116,22 @@ std::string PadRight(absl::string_view text, int width) {
 
 std::string PadLeft(absl::string_view text, int width) {
   return absl::StrCat(std::string(std::max(0, width - DisplayWidth(text)), ' '), text);
+}
+
+std::string Wrap(absl::string_view text, int width, int indent) {
+  std::string wrapped;
+  int used = 0;
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    const int needed = DisplayWidth(word);
+    const bool first = wrapped.empty();
+    const bool fits = used + 1 + needed <= width;
+    if (!first)
+      absl::StrAppend(&wrapped,
+                      fits ? " " : "\n" + std::string(static_cast<std::size_t>(indent), ' '));
+    used = first ? needed : fits ? used + 1 + needed : indent + needed;
+    absl::StrAppend(&wrapped, word);
+  }
+  return wrapped;
 }
 
 std::string EscapeControls(absl::string_view text, bool multiline) {

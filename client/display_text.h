@@ -21,6 +21,10 @@ std::string Clip(absl::string_view text, int width);
 std::string PadRight(absl::string_view text, int width);
 std::string PadLeft(absl::string_view text, int width);
 
+// The text broken between words into lines of at most `width` columns where that is possible; lines
+// after the first begin with `indent` spaces.
+std::string Wrap(absl::string_view text, int width, int indent);
+
 // The text with everything that a terminal would obey (control characters, escape sequences,
 // changes of writing direction) and invalid UTF-8 written out as \xNN or \u{N}. `multiline` leaves
 // newlines and tabs alone.

@@ -8,6 +8,8 @@ namespace atelier::client {
 namespace {
 
 constexpr absl::Duration kDrawInterval = absl::Milliseconds(100);
+// Room for the ^C that a terminal shows: it must not push the line into the next one.
+constexpr int kEcho = 2;
 constexpr absl::Duration kQueueInterval = absl::Seconds(2);
 
 }  // namespace
@@ -46,7 +48,8 @@ void LivePrinter::OnTick() {
 }
 
 void LivePrinter::Draw() {
-  const std::string line = connected_ ? view_.StatusLine(terminal_.width(), options_.clock()) : "";
+  const int width = terminal_.width() - kEcho;
+  const std::string line = connected_ ? view_.StatusLine(width, options_.clock()) : "";
   if (line == drawn_) return;
   // Written over the old line and only then cut off, so that nothing flickers.
   terminal_.out << "\r" << line << "\x1b[K" << std::flush;

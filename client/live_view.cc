@@ -98,7 +98,11 @@ std::vector<Part> ProgressParts(const v1::Progress& progress) {
 }  // namespace
 
 LiveView::LiveView(const v1::TrainingJob& job, Style style, int width)
-    : job_(job), style_(style), shown_columns_(ChooseColumns(width)), state_(job.state()) {
+    : job_(job),
+      style_(style),
+      width_(width),
+      shown_columns_(ChooseColumns(width)),
+      state_(job.state()) {
   state_since_ = job.transitions().empty() ? ToTime(job.create_time())
                                            : ToTime(job.transitions().rbegin()->time());
   if (job.has_queue_position()) queue_position_ = job.queue_position();
@@ -174,8 +178,11 @@ LiveView::Lines LiveView::ApplyEpoch(const v1::EpochMetrics& epoch) {
 
 std::string LiveView::PhaseLine(const v1::JobEvent& event, Ink ink, const std::string& text) const {
   const std::string offset = Duration(ToTime(event.time()) - ToTime(job_.create_time()));
+  // The text is wrapped as if it stood behind its time.
+  const int indent = kTimeWidth + kGap;
+  const std::string wrapped = Wrap(std::string(indent, '.') + text, width_, indent).substr(indent);
   return absl::StrCat(style_.Paint(Ink::kDim, PadLeft(offset, kTimeWidth)), "  ",
-                      style_.Paint(ink, text));
+                      style_.Paint(ink, wrapped));
 }
 
 std::string LiveView::Row(const std::vector<std::string>& cells) const {

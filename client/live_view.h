@@ -18,7 +18,7 @@ class LiveView {
  public:
   using Lines = std::vector<std::string>;
 
-  // `width` is how many columns a row for an epoch may take.
+  // `width` is how many columns the lines for good may take.
   LiveView(const v1::TrainingJob& job, Style style, int width);
 
   // What is trained.
@@ -45,6 +45,7 @@ class LiveView {
 
   const v1::TrainingJob job_;
   const Style style_;
+  const int width_;
   std::vector<bool> shown_columns_;
 
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;

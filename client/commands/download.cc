@@ -37,7 +37,7 @@ class ProgressBar {
     for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "━" : "─";
     const std::string line =
         absl::StrCat(bar, PadLeft(Percent(fraction, 0), 7), "  ", Bytes(received));
-    terminal_.out << "\r" << Clip(line, terminal_.width() - 1) << "\x1b[K" << std::flush;
+    terminal_.out << "\r" << Clip(line, terminal_.width() - 3) << "\x1b[K" << std::flush;
     drawn_ = true;
   }
 

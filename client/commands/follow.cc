@@ -136,7 +136,8 @@ absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
                               const FollowOptions& options) {
   auto connection = session.Connect();
   if (!connection.ok()) return connection.status();
-  const bool live = session.text() && session.terminal().interactive;
+  // Progress within epochs is for whoever watches it happen, and for programs.
+  const bool live = session.text() && session.terminal().interactive && !HasEnded(job.state());
   const Interrupt interrupt;
   JobFollower follower(*connection,
                        {.job = job.name(),

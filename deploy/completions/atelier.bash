@@ -9,16 +9,16 @@ _atelier_names() {
   local kind=$1 command=$1
   [ "$kind" = jobs ] && command='jobs --limit=200'
   # shellcheck disable=SC2086  # the command is words
-  timeout 2 atelier ${_atelier_server:+"--server=$_atelier_server"} --output=json $command \
+  timeout 2 "$_atelier_program" ${_atelier_server:+"--server=$_atelier_server"} --output=json $command \
     2>/dev/null </dev/null | sed -n "s|^{\"name\":\"$kind/\([^\"]*\)\".*|\1|p"
 }
 
 _atelier_options() {
-  atelier "$@" --help 2>/dev/null | sed -n 's/^  \(-[^ ]*\).*/\1/p' | tr ',' '\n'
+  "$_atelier_program" "$@" --help 2>/dev/null | sed -n 's/^  \(-[^ ]*\).*/\1/p' | tr ',' '\n'
 }
 
 _atelier_commands() {
-  atelier --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
+  "$_atelier_program" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
 }
 
 # The words that an option takes; fails for those that take anything.
@@ -43,6 +43,7 @@ _atelier_values() {
 
 _atelier() {
   local current=${COMP_WORDS[COMP_CWORD]} before='' command='' word i _atelier_server=''
+  local _atelier_program=${COMP_WORDS[0]/#\~/$HOME}
   # Bash splits words at '=', so `--preset=c` is three of them.
   if [ "$current" = = ]; then
     current='' before=${COMP_WORDS[COMP_CWORD - 1]}

@@ -95,6 +95,12 @@ TEST(LiveViewTest, TellsOfALostWorkerAndDropsWithdrawnProgress) {
   EXPECT_TRUE(absl::StrContains(view.StatusLine(150, kNow), "epoch  2/20"));
 }
 
+TEST(LiveViewTest, LongNoticesAreWrappedBehindTheirTime) {
+  LiveView view = MakeView(40);
+  EXPECT_EQ(view.Apply(TransitionEvent(7, v1::JOB_STATE_QUEUED, "The worker was lost.")),
+            (LiveView::Lines{"   0.0 s  queued again: The worker was\n          lost."}));
+}
+
 TEST(LiveViewTest, AnEndedJobHasNoStatusLine) {
   LiveView view = MakeView();
   EXPECT_TRUE(view.Apply(TransitionEvent(1, v1::JOB_STATE_COMPLETED)).empty());

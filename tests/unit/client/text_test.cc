@@ -29,6 +29,12 @@ TEST(DisplayTextTest, ClipsToTheWidthAndMarksIt) {
   EXPECT_EQ(Clip("Trouser", 0), "");
 }
 
+TEST(DisplayTextTest, WrapsBetweenWords) {
+  EXPECT_EQ(Wrap("one two three", 100, 2), "one two three");
+  EXPECT_EQ(Wrap("one two three", 7, 2), "one two\n  three");
+  EXPECT_EQ(Wrap("unbreakable x", 4, 2), "unbreakable\n  x");
+}
+
 TEST(DisplayTextTest, EscapesWhatATerminalWouldObey) {
   EXPECT_EQ(EscapeControls("a\x1b[2Jb"), "a\\x1b[2Jb");
   EXPECT_EQ(EscapeControls("a\r\nb"), "a\\x0d\\x0ab");
