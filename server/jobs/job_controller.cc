@@ -34,8 +34,7 @@ JobController::JobController(Options options, Dependencies dependencies)
 
 absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options options,
                                                                      Dependencies dependencies) {
-  std::unique_ptr<JobController> controller(
-      new JobController(std::move(options), dependencies));
+  std::unique_ptr<JobController> controller(new JobController(std::move(options), dependencies));
   {
     MutexLock lock(&controller->relay_->mutex);
     controller->relay_->controller = controller.get();
