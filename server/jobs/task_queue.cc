@@ -8,7 +8,7 @@
 
 namespace atelier::jobs {
 
-TaskQueue::TaskQueue(Options options) : capacity_(options.capacity) {
+TaskQueue::TaskQueue(const Options& options) : capacity_(options.capacity) {
   for (int i = 0; i < options.threads; ++i) {
     threads_.emplace_back([this] { Run(); });
     const std::string name = absl::StrCat(options.name.substr(0, 12), "-", i);

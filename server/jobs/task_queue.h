@@ -24,7 +24,7 @@ class TaskQueue {
     std::size_t capacity = 1000;  // Tasks that may wait; those that run do not count.
   };
 
-  explicit TaskQueue(Options options);
+  explicit TaskQueue(const Options& options);
   // Runs what still waits, then joins the threads. Not to be called from a task.
   ~TaskQueue();
   TaskQueue(const TaskQueue&) = delete;

@@ -94,7 +94,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
       case AttachRequest::kReport:
         return Report();
       case AttachRequest::kHeartbeat: {
-        const absl::Status status = host_->Heartbeat(job_, attempt_);
+        absl::Status status = host_->Heartbeat(job_, attempt_);
         // The worker, too, has to hear that the other side lives.
         jobs::MutexLock lock(&mutex_);
         acknowledge_due_ = true;

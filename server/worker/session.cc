@@ -265,7 +265,7 @@ absl::Status Session::Converse(Connection* connection) {
         break;
       case Step::kReceive:
         last_word_ = SteadyNow();
-        if (const absl::Status status = Handle(connection->Read()); !status.ok()) {
+        if (absl::Status status = Handle(connection->Read()); !status.ok()) {
           connection->Finish(/*cancel=*/true).IgnoreError();
           return status;
         }
