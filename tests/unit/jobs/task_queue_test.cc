@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -9,20 +10,20 @@
 namespace atelier::jobs {
 namespace {
 
-// Occupies a queue's only thread until released.
+// Occupies a queue's only thread until released. The task may outlive the blocker.
 class Blocker {
  public:
   explicit Blocker(TaskQueue* queue) {
-    EXPECT_TRUE(queue->TryAdd([this] {
-      started_.set_value();
-      released_.get_future().wait();
+    auto started = std::make_shared<std::promise<void>>();
+    EXPECT_TRUE(queue->TryAdd([started, released = released_.get_future().share()] {
+      started->set_value();
+      released.wait();
     }));
-    started_.get_future().wait();
+    started->get_future().wait();
   }
   void Release() { released_.set_value(); }
 
  private:
-  std::promise<void> started_;
   std::promise<void> released_;
 };
 
