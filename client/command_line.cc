@@ -16,7 +16,7 @@
 namespace atelier::client {
 namespace {
 
-constexpr int kHelpColumn = 34;
+constexpr int kHelpColumn = 27;
 
 void AddGlobalOptions(CLI::App* app, Session::Options* options) {
   static const std::map<std::string, OutputFormat> kFormats = {
@@ -24,7 +24,7 @@ void AddGlobalOptions(CLI::App* app, Session::Options* options) {
   const char* const environment = std::getenv("ATELIER_SERVER");
   if (environment != nullptr && *environment != '\0') options->server = environment;
   app->add_option("--server", options->server,
-                  "The server, or unix:PATH [ATELIER_SERVER or 127.0.0.1:50051]")
+                  "or unix:PATH [$ATELIER_SERVER, else 127.0.0.1:50051]")
       ->type_name("HOST:PORT");
   const auto set_format = [options](const std::string& word) {
     const auto format = kFormats.find(word);
@@ -35,8 +35,7 @@ void AddGlobalOptions(CLI::App* app, Session::Options* options) {
     options->format = format->second;
   };
   app->add_option_function<std::string>("--output", set_format,
-                                        "text for people, json (one object a line) or csv for "
-                                        "programs [text]")
+                                        "text, json (one object a line) or csv [text]")
       ->type_name("FORMAT");
   app->set_version_flag("--version", "atelier " ATELIER_VERSION, "Print the version");
 }
@@ -50,8 +49,7 @@ void Describe(CLI::App* app) {
   app->get_formatter()->label("SUBCOMMANDS", "COMMANDS");
   app->get_formatter()->label("REQUIRED", "");
   app->footer(
-      "Options of this page may also stand after the command. `atelier COMMAND --help` "
-      "explains a command.\n\n" +
+      "These may also stand after the command. `atelier COMMAND --help` explains a command.\n\n" +
       ExamplesText({{"atelier train --preset cnn-3", "trains a network, live"},
                     {"atelier jobs", "what ran and runs"},
                     {"atelier confusion JOB", "what it confuses"},

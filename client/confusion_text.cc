@@ -156,10 +156,10 @@ std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::s
 }
 
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
-  return absl::StrCat("A row per true class, a column per predicted class; ",
-                      Percent(matrix.accuracy()), " of the test images are classified rightly.\n\n",
-                      MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width), "\n",
-                      WorstText(matrix, style, width));
+  return absl::StrCat(Percent(matrix.accuracy()), " of the test images are classified rightly.\n\n",
+                      style.Paint(Ink::kDim, "A row per true class, a column per predicted class:"),
+                      "\n", MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width),
+                      "\n", WorstText(matrix, style, width));
 }
 
 std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {

@@ -61,8 +61,8 @@ void AddAlias(CommandSet* commands) {
   const auto options = std::make_shared<AliasOptions>();
   CLI::App* const command = commands->Add(
       {"alias",
-       "Let an alias such as `production` stand for a version of a model",
-       "Whoever asks for the alias gets the new version from then on. `latest` follows by itself.",
+       "Let a word like `production` stand for a version",
+       "Whoever asks for the alias gets that version from then on; `latest` moves by itself.",
        {{"atelier alias cnn-3@4 production", ""},
         {"atelier alias cnn-3@latest production", ""},
         {"atelier alias cnn-3 production --remove", ""}}},

@@ -259,28 +259,28 @@ absl::StatusOr<int> Classify(Session& session, const ClassifyOptions& options) {
 
 void AddClassify(CommandSet* commands) {
   const auto options = std::make_shared<ClassifyOptions>();
-  CLI::App* const command = commands->Add(
-      {"classify",
-       "Classify image files or test images with a model",
-       "Files are PNG or JPEG and of the size that the model was trained on. With --output=json\n"
-       "every image's answer is a line, in the order of the images.",
-       {{"atelier classify --model=cnn-3 shoe.png bag.jpg", ""},
-        {"atelier classify --model=cnn-3@production --top-k=1 *.png", ""},
-        {"atelier classify --model=cnn-3@2 --test-image=0 --test-image=7", ""}}},
-      [options](Session& session) { return Classify(session, *options); });
+  CLI::App* const command =
+      commands->Add({"classify",
+                     "Classify image files or test images with a model",
+                     "Files are PNG or JPEG and of the size that the model was trained on. With\n"
+                     "--output=json every image's answer is a line, in the order of the images.",
+                     {{"atelier classify --model=cnn-3 shoe.png bag.jpg", ""},
+                      {"atelier classify --model=cnn-3@production --top-k=1 *.png", ""},
+                      {"atelier classify --model=cnn-3@2 --test-image=0 --test-image=7", ""}}},
+                    [options](Session& session) { return Classify(session, *options); });
   command->add_option("--model", options->model, "The model: NAME, NAME@VERSION or NAME@ALIAS")
       ->required()
       ->type_name("MODEL");
   command->add_option("IMAGE", options->files, "Image files")->type_name("");
   command
       ->add_option("--test-image", options->test_images,
-                   "An image of the data set's test split, from 0; may be repeated")
+                   "A test image, counted from 0; may be repeated")
       ->type_name("N")
       ->allow_extra_args(false)
       ->check(AtLeast(0));
   command
       ->add_option("--dataset", options->dataset,
-                   "Where test images come from [what the model was trained on]")
+                   "Where it is from [what the model was trained on]")
       ->type_name("NAME");
   command->add_option("--top-k", options->top_k, "Classes to show per image [3]")
       ->type_name("K")

@@ -36,7 +36,7 @@ void AddConfusion(CommandSet* commands) {
   const auto job = std::make_shared<std::string>();
   CLI::App* const command =
       commands->Add({"confusion",
-                     "Show which classes a job's model confuses on the test images",
+                     "Show what a job's model takes for what",
                      "",
                      {{"atelier confusion cnn-3-20260101-120000", ""},
                       {"atelier --output=csv confusion cnn-3-20260101-120000", "the bare matrix"}}},

@@ -29,7 +29,7 @@ void AddDelete(CommandSet* commands) {
   const auto job = std::make_shared<std::string>();
   CLI::App* const command =
       commands->Add({"delete",
-                     "Delete an ended job with its events and files; its model stays",
+                     "Delete an ended job; its model stays",
                      "",
                      {{"atelier delete cnn-3-20260101-120000", ""}}},
                     [job](Session& session) { return Delete(session, *job); });

@@ -104,11 +104,9 @@ void AddDownload(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"download",
        "Download a model",
-       "An archive holds the TorchScript model, class names, metadata, metrics and confusion\n"
-       "matrix. What arrives is checked before it gets its name; no file is overwritten without\n"
-       "--force.",
-       {{"atelier download cnn-3", "writes cnn-3-v4.tar.gz or so"},
-        {"atelier download cnn-3@production --format=torchscript -o model.pt", ""}}},
+       "An archive holds the TorchScript model, class names, metadata, metrics and the\n"
+       "confusion matrix. What arrives is checked before it gets its name.",
+       {{"atelier download cnn-3", ""}, {"atelier download cnn-3@production -o model.tar.gz", ""}}},
       [options](Session& session) { return RunDownload(session, *options); });
   command->add_option("MODEL", options->model, "NAME, NAME@VERSION or NAME@ALIAS")
       ->required()

@@ -102,22 +102,19 @@ absl::StatusOr<int> Jobs(Session& session, const JobsOptions& options) {
 
 void AddJobs(CommandSet* commands) {
   const auto options = std::make_shared<JobsOptions>();
-  CLI::App* const command =
-      commands->Add({"jobs",
-                     "List jobs, the newest first",
-                     "",
-                     {{"atelier jobs", ""},
-                      {"atelier jobs --state training --state queued", "what is under way"},
-                      {"atelier --output=csv jobs --all > jobs.csv", "all figures of all jobs"}}},
-                    [options](Session& session) { return Jobs(session, *options); });
+  CLI::App* const command = commands->Add(
+      {"jobs",
+       "List jobs, the newest first",
+       absl::StrCat("States: ", absl::StrJoin(EnumWords(v1::JobState_descriptor()), ", "), "."),
+       {{"atelier jobs", ""},
+        {"atelier jobs --state training --state queued", "what is under way"},
+        {"atelier --output=csv jobs --all > jobs.csv", "all figures of all jobs"}}},
+      [options](Session& session) { return Jobs(session, *options); });
   auto* const limit = command->add_option("--limit", options->limit, "Jobs at most [20]")
                           ->type_name("N")
                           ->check(AtLeast(1));
   command->add_flag("--all", options->all, "Every job")->excludes(limit);
-  command
-      ->add_option("--state", options->states,
-                   absl::StrCat("Only jobs in this state; may be repeated: ",
-                                absl::StrJoin(EnumWords(v1::JobState_descriptor()), ", ")))
+  command->add_option("--state", options->states, "Only jobs in this state; may be repeated")
       ->type_name("STATE")
       ->allow_extra_args(false);
 }

@@ -55,10 +55,9 @@ void AddEnumOption(CLI::App* command, const char* flag,
 
 void AddNetworkOptions(CLI::App* command, const Options& options) {
   AddSpecOption<std::string>(command, "--preset", "NAME",
-                             "The network: dense, cnn-1, cnn-2, cnn-3 or cnn-3-pooled",
+                             "dense, cnn-1, cnn-2, cnn-3 or cnn-3-pooled",
                              [options](auto value) { options->spec()->set_preset(value); });
-  AddSpecOption<std::int32_t>(command, "--conv-depth", "N",
-                              "Or its convolutional layers, 0 to 3: 0 is dense, N is cnn-N",
+  AddSpecOption<std::int32_t>(command, "--conv-depth", "N", "or so: 0 is dense, 1 to 3 is cnn-N",
                               [options](auto value) { options->spec()->set_conv_depth(value); });
   AddSpecOption<std::string>(command, "--dataset", "NAME", "The data set [fashion-mnist]",
                              [options](auto value) { options->spec()->set_dataset(value); });
@@ -66,7 +65,7 @@ void AddNetworkOptions(CLI::App* command, const Options& options) {
                              "First part of the job's name [the preset's]",
                              [options](auto value) { options->request.set_base_name(value); });
   AddSpecOption<std::string>(command, "--model-name", "NAME",
-                             "The model that gets a new version [the preset's name]",
+                             "Model that gets a new version [the preset's]",
                              [options](auto value) { options->spec()->set_model_name(value); });
 }
 
@@ -75,16 +74,15 @@ void AddScheduleOptions(CLI::App* command, const Options& options) {
                               [options](auto value) { options->spec()->set_epochs(value); });
   AddSpecOption<std::int32_t>(command, "--batch-size", "N", "Images a step [128]",
                               [options](auto value) { options->spec()->set_batch_size(value); });
-  AddSpecOption<double>(command, "--learning-rate", "RATE", "Adam's step size [0.001]",
+  AddSpecOption<double>(command, "--learning-rate", "X", "Adam's step size [0.001]",
                         [options](auto value) { options->spec()->set_learning_rate(value); });
-  AddSpecOption<double>(command, "--dropout", "FRACTION",
-                        "Units dropped after each hidden dense layer [0.3]",
+  AddSpecOption<double>(command, "--dropout", "X", "Share of units dropped in dense layers [0.3]",
                         [options](auto value) { options->spec()->set_dropout(value); });
   AddSpecOption<std::int32_t>(command, "--patience", "N",
-                              "Epochs without a better validation loss before it stops early [5]",
+                              "Epochs without a better one until it stops [5]",
                               [options](auto value) { options->spec()->set_patience(value); });
-  AddSpecOption<double>(command, "--validation-fraction", "FRACTION",
-                        "Training images held back for validation [0.1]",
+  AddSpecOption<double>(command, "--validation-fraction", "X",
+                        "Share of images held back for validation [0.1]",
                         [options](auto value) { options->spec()->set_validation_fraction(value); });
   AddSpecOption<std::int64_t>(command, "--seed", "N", "Seed of every random choice [drawn]",
                               [options](auto value) { options->spec()->set_seed(value); });
@@ -97,8 +95,7 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
   AddEnumOption(
       command, "--precision", v1::Precision_descriptor(), "Number format",
       [options](int value) { options->spec()->set_precision(static_cast<v1::Precision>(value)); });
-  AddSpecOption<std::int32_t>(command, "--shards", "N",
-                              "Pieces of a batch; results do not depend on cores, but on this",
+  AddSpecOption<std::int32_t>(command, "--shards", "N", "Pieces of a batch; results depend on it",
                               [options](auto value) { options->spec()->set_shards(value); });
   AddSpecOption<std::int32_t>(command, "--cores", "N", "Processor cores [the server's choice]",
                               [options](auto value) { options->spec()->set_cores(value); });
@@ -143,7 +140,7 @@ void AddTrain(CommandSet* commands) {
       {"train",
        "Train a network and watch it",
        "What is not given takes the default in [brackets]. Ctrl-C detaches; the job goes on.\n"
-       "Exit codes: 0 completed, 100 failed, 103 stopped, 130 detached by Ctrl-C, 1 any error.",
+       "Exit codes: 0 completed, 100 failed, 103 stopped, 130 detached, 1 any error.",
        {{"atelier train --preset cnn-3", "the study's best network"},
         {"atelier train --preset dense --epochs 3 --seed 1", "a quick one, repeatable"},
         {"atelier train --conv-depth 2 --name night --detach", "in the background"},
@@ -153,7 +150,7 @@ void AddTrain(CommandSet* commands) {
   AddScheduleOptions(command, options);
   AddResourceOptions(command, options);
   AddSpecOption<std::string>(command, "--request-id", "ID",
-                             "A request repeated with the same ID starts nothing twice [random]",
+                             "Repeated with the same ID nothing starts twice",
                              [options](auto value) { options->request.set_request_id(value); });
   command->add_flag("--detach", options->detach, "Start it and return at once");
   AddFollowOptions(command, &options->follow);

@@ -30,12 +30,12 @@ void AddWatch(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"watch",
        "Follow a job live, from its beginning",
-       "A lost connection is waited for; nothing is shown twice and nothing is missed. Ctrl-C\n"
-       "detaches; the job goes on. With --output=json every event is a line and the job the last\n"
-       "one; with --output=csv every epoch is a row, and one that had to be repeated after a\n"
-       "worker was lost is there twice: the later row counts.\n"
-       "Exit codes: 0 completed, 100 failed, 103 stopped, 102 no such job, 130 detached, 1 any "
-       "error.",
+       "A lost connection is waited for; nothing is shown twice and nothing is missed.\n"
+       "Ctrl-C detaches; the job goes on. With --output=json every event is a line and the\n"
+       "job the last one; with --output=csv every epoch is a row, and one that had to be\n"
+       "repeated after a worker was lost is there twice: the later row counts.\n"
+       "Exit codes: 0 completed, 100 failed, 103 stopped, 102 no such job, 130 detached,\n"
+       "1 any error.",
        {{"atelier watch cnn-3-20260101-120000", ""},
         {"atelier --output=csv watch cnn-3-20260101-120000 > curve.csv", ""}}},
       [options](Session& session) { return Watch(session, *options); });
