@@ -37,7 +37,7 @@ build release
 step "Unit tests"
 ctest --test-dir build/release --output-on-failure -j "$jobs" --timeout 300
 
-step "Integration tests: the real programs"
+step "Integration and fault tests: the real programs"
 # Debian's own interpreter, whatever stands first in PATH: it has the packages.
 /usr/bin/python3 -m pytest -q tests/integration tests/faults
 
