@@ -73,7 +73,7 @@ std::string WhyNot(absl::string_view host_port) {
   const int reuse = 1;
   setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse));
   const bool bound = bind(probe, addresses->ai_addr, addresses->ai_addrlen) == 0;
-  const std::string why = bound ? "the port is taken" : std::strerror(errno);
+  std::string why = bound ? "the port is taken" : std::strerror(errno);
   close(probe);
   freeaddrinfo(addresses);
   return why;

@@ -121,8 +121,7 @@ absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
                                                      "' names an alias; a "
                                                      "version is deleted by its number."));
     }
-    const absl::Status status =
-        with_.models->DeleteVersion(reference->model, version, request.force());
+    absl::Status status = with_.models->DeleteVersion(reference->model, version, request.force());
     if (!status.ok()) return status;
     versions.push_back(version);
   }
