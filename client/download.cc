@@ -80,7 +80,7 @@ class Receiver {
           "What arrived is not what was sent: ", Count(), " with the SHA-256 ", result_.sha256,
           " instead of ", EscapeControls(expected_), ". Nothing was kept; try again."));
     }
-    if (const absl::Status status = file_->Commit(options_.force); !status.ok()) return status;
+    if (absl::Status status = file_->Commit(options_.force); !status.ok()) return status;
     return std::move(result_);
   }
 

@@ -162,6 +162,7 @@ LiveView::Lines LiveView::ApplyEpoch(const v1::EpochMetrics& epoch) {
   Lines lines;
   if (!titles_shown_) {
     std::vector<std::string> titles;
+    titles.reserve(kEpochColumns.size());
     for (const EpochColumn& column : kEpochColumns) titles.emplace_back(column.title);
     lines.push_back(style_.Paint(Ink::kDim, Row(titles)));
     titles_shown_ = true;

@@ -34,7 +34,7 @@ class NewFile {
   NewFile(std::string path, std::string passing_path, int descriptor)
       : path_(std::move(path)), passing_path_(std::move(passing_path)), descriptor_(descriptor) {}
 
-  const std::string path_;
+  std::string path_;
   // Empty once there is nothing to remove.
   std::string passing_path_;
   int descriptor_;
