@@ -40,8 +40,8 @@ namespace {
 
 // What calls get to end by themselves once the server stops.
 constexpr absl::Duration kCallPatience = absl::Seconds(2);
-// What a killed worker's end takes to be noticed and stored.
-constexpr absl::Duration kKillPatience = absl::Seconds(5);
+// What a worker's end takes, and what it takes to be noticed and stored.
+constexpr absl::Duration kExitPatience = absl::Seconds(5);
 
 void Warn(const std::string& sentence) { spdlog::warn("{}", sentence); }
 
@@ -242,10 +242,11 @@ void Server::Stop() {
     spdlog::warn("Workers that wrote no checkpoint within the grace of {} are killed.",
                  absl::FormatDuration(parts_->options.shutdown_grace));
     parts_->controller->KillRemaining();
-    parts_->controller->AwaitSuspended(kKillPatience);
+    parts_->controller->AwaitSuspended(kExitPatience);
   }
   parts_->streams->EndAll(rpc::ServerStopping());
   parts_->public_server->Shutdown(kCallPatience);
+  parts_->controller->AwaitProcessesGone(kExitPatience);
   parts_->worker_server->Shutdown(kCallPatience);
 }
 

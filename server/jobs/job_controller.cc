@@ -302,6 +302,18 @@ bool JobController::AwaitSuspended(absl::Duration timeout) {
   return true;
 }
 
+bool JobController::AwaitProcessesGone(absl::Duration timeout) {
+  const SystemClock clock;
+  const absl::Duration deadline = clock.Elapsed() + timeout;
+  MutexLock lock(&mutex_);
+  while (!leaving_.empty()) {
+    const absl::Duration left = deadline - clock.Elapsed();
+    if (left <= absl::ZeroDuration()) return false;
+    attempts_changed_.WaitFor(&mutex_, left);
+  }
+  return true;
+}
+
 void JobController::KillRemaining() {
   Effects effects;
   MutexLock lock(&mutex_);

@@ -157,6 +157,8 @@ class JobController {
   bool AllSuspended();
   // Waits until no attempt is active; false if `timeout` is over before.
   bool AwaitSuspended(absl::Duration timeout);
+  // Waits until the processes whose attempts have ended are gone too; false as above.
+  bool AwaitProcessesGone(absl::Duration timeout);
   // Kills what is still running, once the grace is over; such jobs go on from their last checkpoint
   // at the next start, which does not count as a lost attempt.
   void KillRemaining();
@@ -279,7 +281,7 @@ class JobController {
   std::shared_ptr<ExitRelay> relay_;
 
   Mutex mutex_;
-  CondVar attempts_changed_;
+  CondVar attempts_changed_;  // Or a process is gone.
   absl::flat_hash_map<std::string, std::unique_ptr<LiveJob>> live_ ABSL_GUARDED_BY(mutex_);
   Scheduler scheduler_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);

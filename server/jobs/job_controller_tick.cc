@@ -62,6 +62,7 @@ void JobController::EndLeases(absl::Duration now, Effects* effects) {
     effects->Add([executor = with_.executor, handle = leaving->first] { executor->Kill(handle); });
     scheduler_.Release(leaving->first);
     leaving_.erase(leaving++);
+    attempts_changed_.NotifyAll();
   }
 }
 
@@ -160,6 +161,7 @@ void JobController::OnProcessExit(const std::string& handle, const std::string& 
   MutexLock lock(&mutex_);
   if (leaving_.erase(handle) > 0) {
     scheduler_.Release(handle);
+    attempts_changed_.NotifyAll();
     if (kick_) effects.Add(kick_);
     return;
   }

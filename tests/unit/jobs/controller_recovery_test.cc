@@ -230,7 +230,9 @@ TEST_F(ControllerShutdownTest, WorkersAreSuspendedAndGoOnAfterTheRestart) {
   EXPECT_EQ(Reason(id), "SERVER_SHUTDOWN");
   controller_->Tick();
   EXPECT_EQ(executor_.launches().size(), 1u);  // Nothing new is started.
+  EXPECT_FALSE(controller_->AwaitProcessesGone(absl::ZeroDuration()));
   executor_.Exit("process-1", "exited with code 0");
+  EXPECT_TRUE(controller_->AwaitProcessesGone(absl::InfiniteDuration()));
 
   Boot();
   EXPECT_EQ(store_->Load(id)->lost_attempts, 0);
