@@ -118,6 +118,7 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
 
 void UseOneTorchThread() {
   if (at::get_num_threads() != 1) at::set_num_threads(1);
+  at::globalContext().setFlushDenormal(true);
 }
 
 at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,

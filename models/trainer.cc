@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <future>
 #include <numeric>
 #include <system_error>
 #include <utility>
@@ -127,7 +128,12 @@ class Trainer::Impl {
   absl::Status TrainStep(absl::Span<const int32_t> order);
   void ReportStep(int64_t images, double seconds);
   absl::Status FinishEpoch(const std::vector<ImageScore>& scores, double validation_seconds);
-  absl::Status SaveCheckpoint();
+  // Begins to write a checkpoint of now beside the training, once the one before is on disk.
+  absl::Status BeginCheckpoint();
+  // Tells the observer of the checkpoint that is being written, if it is done.
+  absl::Status ReportCheckpoint();
+  // Waits for it first.
+  absl::Status FinishCheckpoint();
   absl::StatusOr<TrainingOutcome> EndWith(TrainingOutcome::End end);
 
   // Constant after construction.
@@ -137,7 +143,7 @@ class Trainer::Impl {
   const Split split_;
   const int64_t steps_per_epoch_;
 
-  // Weights and moments in it are filled only while a checkpoint is written; the engine has them.
+  // Without weights and moments: the engine has them.
   TrainingState state_;
   std::unique_ptr<TrainingEngine> engine_;
   Stopwatch watch_;
@@ -145,6 +151,8 @@ class Trainer::Impl {
   TrainingObserver silent_;
   TrainingObserver* observer_ = &silent_;
   const StopSignal* stop_ = nullptr;
+  // The checkpoint being written, at most one.
+  std::future<absl::StatusOr<CheckpointSaved>> writing_;
 };
 
 absl::Status Trainer::Impl::Prepare() {
@@ -178,6 +186,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
   stop_ = stop;
   while (FinishedEpochs() < options_.epochs) {
     if (OutOfPatience()) {
+      if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
       observer_->OnEarlyStop(FinishedEpochs(), state_.best_epoch);
       return EndWith(TrainingOutcome::End::kEarlyStop);
     }
@@ -185,7 +194,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
     if (!finished.ok()) return finished.status();
     if (*finished) continue;
     if (Requested() == StopRequest::kStop) return EndWith(TrainingOutcome::End::kStopped);
-    if (absl::Status status = SaveCheckpoint(); !status.ok()) return status;
+    if (absl::Status status = BeginCheckpoint(); !status.ok()) return status;
     return EndWith(TrainingOutcome::End::kSuspended);
   }
   return EndWith(TrainingOutcome::End::kFinished);
@@ -200,6 +209,7 @@ absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
   while (state_.epoch.step < steps_per_epoch_) {
     if (Requested() != StopRequest::kNone) return false;
     if (absl::Status status = TrainStep(order); !status.ok()) return status;
+    if (absl::Status status = ReportCheckpoint(); !status.ok()) return status;
   }
   absl::StatusOr<std::vector<ImageScore>> scores =
       ScoreImages(CurrentModel(), dataset_->training(), split_.validation, kValidationBatch,
@@ -285,24 +295,38 @@ absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
   state_.training_seconds += done.training_seconds;
   state_.images += done.images;
   observer_->OnEpoch(metrics);
-  return SaveCheckpoint();
+  return BeginCheckpoint();
 }
 
-absl::Status Trainer::Impl::SaveCheckpoint() {
+absl::Status Trainer::Impl::BeginCheckpoint() {
   if (checkpoints_.dir.empty()) return absl::OkStatus();
-  state_.weights = engine_->Weights();
-  state_.first_moment = engine_->FirstMoment();
-  state_.second_moment = engine_->SecondMoment();
-  absl::StatusOr<CheckpointSaved> saved = WriteCheckpoint(checkpoints_.dir, state_);
-  state_.weights = {};
-  state_.first_moment = {};
-  state_.second_moment = {};
+  if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
+  TrainingState now = state_;
+  now.weights = engine_->Weights();
+  now.first_moment = engine_->FirstMoment();
+  now.second_moment = engine_->SecondMoment();
+  writing_ = std::async(std::launch::async, [dir = checkpoints_.dir, state = std::move(now)] {
+    return WriteCheckpoint(dir, state);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Impl::ReportCheckpoint() {
+  if (!writing_.valid() || writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+    return absl::OkStatus();
+  absl::StatusOr<CheckpointSaved> saved = writing_.get();
   if (!saved.ok()) return saved.status();
   observer_->OnCheckpoint(*saved);
   return absl::OkStatus();
 }
 
+absl::Status Trainer::Impl::FinishCheckpoint() {
+  if (writing_.valid()) writing_.wait();
+  return ReportCheckpoint();
+}
+
 absl::StatusOr<TrainingOutcome> Trainer::Impl::EndWith(TrainingOutcome::End end) {
+  if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
   TrainingOutcome outcome;
   outcome.end = end;
   outcome.history = state_.history;

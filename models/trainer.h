@@ -71,7 +71,8 @@ class TrainingObserver {
   virtual ~TrainingObserver() = default;
   virtual void OnStep(const StepProgress& /*progress*/) {}
   virtual void OnEpoch(const EpochMetrics& /*metrics*/) {}
-  // The checkpoint is durably on disk. At an epoch's end it follows OnEpoch.
+  // The checkpoint is durably on disk. It is written beside the training: an epoch's own comes some
+  // steps into the next epoch, the last one before the training's end.
   virtual void OnCheckpoint(const CheckpointSaved& /*checkpoint*/) {}
   // `epoch` is the last one trained, `best_epoch` the one whose weights count.
   virtual void OnEarlyStop(int64_t /*epoch*/, int64_t /*best_epoch*/) {}

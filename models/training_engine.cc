@@ -11,7 +11,7 @@ namespace atelier::models {
 namespace {
 
 // Parameters that one piece of the optimiser's work covers.
-constexpr int64_t kAdamChunk = int64_t{1} << 16;
+constexpr int64_t kAdamChunk = int64_t{1} << 14;
 
 // Views of a network's tensors on two flat buffers: trainable numbers and running statistics.
 std::vector<at::Tensor> ViewsOn(const std::vector<TensorSpec>& specs, const at::Tensor& parameters,

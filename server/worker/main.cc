@@ -18,6 +18,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
+#include "models/allocator.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
 #include "server/worker/memory_limit.h"
@@ -172,5 +173,6 @@ int main(int argc, char** argv) {
     return 0;
   }
   absl::ParseCommandLine(argc, argv);
+  atelier::models::KeepFreedMemory();
   return atelier::worker::Main();
 }

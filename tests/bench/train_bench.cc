@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
@@ -26,10 +27,13 @@ ABSL_FLAG(std::string, preset, "cnn-3", "Network: dense, cnn-1, cnn-2, cnn-3 or 
 ABSL_FLAG(std::string, dataset, "/usr/share/datasets/fashion-mnist", "Folder of IDX files.");
 ABSL_FLAG(int64_t, steps, 100, "Steps to measure, at least 1.");
 ABSL_FLAG(int64_t, warmup_steps, 10, "Steps before them that do not count.");
+ABSL_FLAG(int64_t, epochs, 0,
+          "Measure this many whole epochs, with validation, in place of steps.");
 ABSL_FLAG(int64_t, threads, 0, "Threads; 0 for all processors.");
 ABSL_FLAG(int64_t, shards, 0, "Shards a batch; 0 for what suits the threads.");
 ABSL_FLAG(int64_t, batch_size, 128, "Images a step.");
 ABSL_FLAG(std::string, precision, "auto", "auto, float32 or bfloat16.");
+ABSL_FLAG(uint64_t, seed, 0, "Seed of the training.");
 ABSL_FLAG(bool, json, false, "Print one JSON object instead of a table.");
 
 namespace atelier::models {
@@ -47,18 +51,27 @@ class StepTimer : public TrainingObserver {
     const auto now = Clock::now();
     const double seconds = std::chrono::duration<double>(now - last_).count();
     last_ = now;
+    if (first_ == Clock::time_point()) first_ = now;
     if (warmup_-- > 0) return;
     seconds_.push_back(seconds);
     if (static_cast<int64_t>(seconds_.size()) == steps_) stop_.Stop();
   }
 
+  void OnEpoch(const EpochMetrics& /*metrics*/) override { epoch_end_ = Clock::now(); }
+
   const std::vector<double>& seconds() const { return seconds_; }
+  // From the first step's end to the last epoch's, in seconds; 0 before both.
+  double epochs_seconds() const {
+    return std::max(0.0, std::chrono::duration<double>(epoch_end_ - first_).count());
+  }
 
  private:
   int64_t warmup_;
   const int64_t steps_;
   StopSignal& stop_;
   Clock::time_point last_;
+  Clock::time_point first_;
+  Clock::time_point epoch_end_;
   std::vector<double> seconds_;
 };
 
@@ -68,8 +81,9 @@ absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
                                                dataset.classes(), /*dropout=*/0.3);
   if (!architecture.ok()) return architecture.status();
   options.architecture = *architecture;
-  options.epochs = 10000;
-  options.patience = 10000;
+  const int64_t epochs = absl::GetFlag(FLAGS_epochs);
+  options.epochs = epochs > 0 ? epochs : 10000;
+  options.patience = options.epochs;
   options.batch_size = absl::GetFlag(FLAGS_batch_size);
   options.threads = absl::GetFlag(FLAGS_threads);
   if (options.threads == 0) {
@@ -77,6 +91,7 @@ absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
   }
   options.shards = absl::GetFlag(FLAGS_shards);
   if (options.shards == 0) options.shards = AutoShards(options.threads, options.batch_size);
+  options.seed = absl::GetFlag(FLAGS_seed);
   options.precision = AutoPrecision();
   if (absl::GetFlag(FLAGS_precision) != "auto") {
     auto precision = ParsePrecision(absl::GetFlag(FLAGS_precision));
@@ -92,7 +107,8 @@ int64_t PeakResidentBytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-nlohmann::ordered_json Report(const TrainingOptions& options, std::vector<double> seconds) {
+nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& timer) {
+  std::vector<double> seconds = timer.seconds();
   double total = 0;
   for (const double step : seconds) total += step;
   const auto images = static_cast<double>(seconds.size()) * options.batch_size;
@@ -101,6 +117,7 @@ nlohmann::ordered_json Report(const TrainingOptions& options, std::vector<double
           {"images_per_s", images / total},
           {"images_per_s_median_step", options.batch_size / seconds[seconds.size() / 2]},
           {"steps", seconds.size()},
+          {"epochs_seconds", timer.epochs_seconds()},
           {"batch_size", options.batch_size},
           {"shards", options.shards},
           {"threads", options.threads},
@@ -109,9 +126,10 @@ nlohmann::ordered_json Report(const TrainingOptions& options, std::vector<double
 }
 
 absl::Status RunBenchmark() {
-  const int64_t steps = absl::GetFlag(FLAGS_steps);
+  int64_t steps = absl::GetFlag(FLAGS_steps);
   if (steps < 1)
     return absl::InvalidArgumentError(absl::StrCat("--steps is ", steps, ", not 1 or more"));
+  if (absl::GetFlag(FLAGS_epochs) > 0) steps = std::numeric_limits<int64_t>::max();
   auto dataset = Dataset::Load(absl::GetFlag(FLAGS_dataset));
   if (!dataset.ok()) return dataset.status();
   auto options = OptionsFromFlags(**dataset);
@@ -122,7 +140,7 @@ absl::Status RunBenchmark() {
   StepTimer timer(absl::GetFlag(FLAGS_warmup_steps), steps, stop);
   auto outcome = (*trainer)->Run(&timer, &stop);
   if (!outcome.ok()) return outcome.status();
-  const nlohmann::ordered_json report = Report(*options, timer.seconds());
+  const nlohmann::ordered_json report = Report(*options, timer);
   if (absl::GetFlag(FLAGS_json)) {
     std::cout << report.dump() << "\n";
   } else {
