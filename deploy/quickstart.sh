@@ -33,11 +33,12 @@ data=${ATELIER_DATA_DIR:-$PWD/build/quickstart}
 step "1/5  Packages and build (the first time takes some minutes)"
 deploy/install-deps.sh
 mkdir -p build
-if [ -t 1 ]; then
-  cmake --preset release >build/release.log && cmake --build --preset release
-else
-  cmake --preset release >build/release.log && cmake --build --preset release >>build/release.log
-fi || { tail -n 40 build/release.log; echo "quickstart.sh: the build failed; see build/release.log" >&2; exit 1; }
+build() {
+  cmake --preset release >build/release.log &&
+    cmake --build --preset release --target atelierd atelier-worker atelier
+}
+if [ -t 1 ]; then build; else build >>build/release.log; fi ||
+  { tail -n 40 build/release.log; echo "quickstart.sh: the build failed; see build/release.log" >&2; exit 1; }
 
 step "2/5  A server"
 mkdir -p "$data"
