@@ -56,15 +56,19 @@ JobController::~JobController() {
 absl::Status JobController::Recover() {
   auto records = with_.jobs->LoadUnfinished();
   if (!records.ok()) return records.status();
+  auto counts = with_.jobs->CountJobs();
+  if (!counts.ok()) return counts.status();
   std::vector<std::pair<std::string, std::string>> running;  // Job and handle.
   {
     MutexLock lock(&mutex_);
+    if (with_.observer != nullptr) with_.observer->Began(*counts);
     for (JobRecord& record : *records) {
       if (IsTerminal(record.job.state())) {
         to_clean_.push_back(std::move(record));
         continue;
       }
       with_.events->Open(record.id, record.last_event);
+      if (with_.observer != nullptr) with_.observer->Stored(record, {});
       if (WaitsForCores(record)) {
         Enqueue(record);
       } else {
@@ -165,7 +169,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std
       if (absl::IsAlreadyExists(sequence.status())) continue;
       return sequence.status();
     }
-    effects->Add(with_.events->Append(record.id, std::nullopt, change.update().events));
+    Show(change.record(), std::nullopt, change.update().events, effects);
     change.record().sequence = *sequence;
     Enqueue(change.record());
     auto& live = live_[record.id] = std::make_unique<LiveJob>();
@@ -247,10 +251,13 @@ absl::Status JobController::Delete(absl::string_view id) {
                                 "; stop it before deleting it."));
     }
   }
-  if (auto record = with_.jobs->Load(id); !record.ok()) return record.status();
+  auto record = with_.jobs->Load(id);
+  if (!record.ok()) return record.status();
   // Files first: if the server dies between the two, the job is still there to be deleted again.
   if (auto status = with_.artifacts->RemoveJob(id); !status.ok()) return status;
-  return with_.jobs->Delete(id);
+  if (auto status = with_.jobs->Delete(id); !status.ok()) return status;
+  if (with_.observer != nullptr) with_.observer->Deleted(*record);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::ConfusionMatrix> JobController::GetConfusionMatrix(absl::string_view id) {

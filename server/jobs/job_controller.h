@@ -30,6 +30,7 @@
 #include "server/jobs/event_log.h"
 #include "server/jobs/executor.h"
 #include "server/jobs/job_change.h"
+#include "server/jobs/job_observer.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
 #include "server/jobs/mutex.h"
@@ -56,8 +57,8 @@ struct JobLoad {
 };
 
 // Thread-safe. Calls wait for the disk (a commit takes milliseconds), so none belongs on a gRPC
-// thread. Locks: mutex_, then view_mutex_ or a lock of the stores or the event log; executor, links
-// and wake-ups are called with no lock held.
+// thread. Locks: mutex_, then view_mutex_ or a lock of the stores, the event log or the observer;
+// executor, links and wake-ups are called with no lock held.
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
 // REQUEST_ID_REUSED, NOT_EVALUATED, SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN,
@@ -82,7 +83,7 @@ class JobController {
     std::function<void(const std::string&)> log;
   };
 
-  // All must outlive the controller.
+  // All must outlive the controller. None may be null but the observer.
   struct Dependencies {
     Clock* clock;
     JobStore* jobs;
@@ -92,6 +93,7 @@ class JobController {
     Executor* executor;
     SpecResolver* resolver;
     EventLog* events;
+    JobObserver* observer = nullptr;
   };
 
   // Takes over what an earlier server left: queued jobs are queued again; running ones keep their
@@ -248,6 +250,10 @@ class JobController {
   // What closes the worker's connection and kills its process.
   WakeList Dismissal(const LiveJob& live) const;
   bool NoneActive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells readers and the observer what was stored.
+  void Show(const JobRecord& record, std::optional<std::int64_t> withdraw_from,
+            const std::vector<v1::JobEvent>& events, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Log(const std::string& sentence) const;
 
   // job_controller_workers.cc: sessions and reports.

@@ -21,12 +21,18 @@ absl::Status JobController::Apply(JobChange change, LiveJob* live, Effects* effe
   const bool was_active = live->record.attempt_active();
   const JobUpdate& update = change.update();
   if (auto status = with_.jobs->Commit(update); !status.ok()) return status;
-  effects->Add(with_.events->Append(update.record.id, update.withdraw_from, update.events));
+  Show(update.record, update.withdraw_from, update.events, effects);
   live->record = std::move(change.record());
   const std::string id = live->record.id;
   if (was_active && !live->record.attempt_active()) AfterAttempt(live, effects);
   if (IsTerminal(live->record.job.state())) AfterEnd(id, effects);
   return absl::OkStatus();
+}
+
+void JobController::Show(const JobRecord& record, std::optional<std::int64_t> withdraw_from,
+                         const std::vector<v1::JobEvent>& events, Effects* effects) {
+  effects->Add(with_.events->Append(record.id, withdraw_from, events));
+  if (with_.observer != nullptr) with_.observer->Stored(record, events);
 }
 
 void JobController::AfterAttempt(LiveJob* live, Effects* effects) {

@@ -4,6 +4,7 @@
 #define ATELIER_SERVER_JOBS_JOB_STORE_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ struct JobRecord {
     return job.attempts_size() > 0 && !job.attempts(job.attempts_size() - 1).has_end_time();
   }
 };
+
+// Jobs by state; a state without jobs may be missing.
+using JobCounts = std::map<v1::JobState, std::int64_t>;
 
 // What the test set's scoring left.
 struct Evaluation {
@@ -106,6 +110,9 @@ class JobStore {
 
   // Every job that has not ended or whose files are not freed, oldest first.
   virtual absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() = 0;
+
+  // All jobs that are stored.
+  virtual absl::StatusOr<JobCounts> CountJobs() = 0;
 
   // INVALID_ARGUMENT for a page token from elsewhere.
   virtual absl::StatusOr<JobPage> List(const JobQuery& query) = 0;

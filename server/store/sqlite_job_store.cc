@@ -209,6 +209,18 @@ absl::StatusOr<std::vector<JobRecord>> SqliteStore::LoadUnfinished() {
   });
 }
 
+absl::StatusOr<jobs::JobCounts> SqliteStore::CountJobs() {
+  return connections_->Read([&](Database& database) -> absl::StatusOr<jobs::JobCounts> {
+    Statement select(database, "SELECT state, count(*) FROM jobs GROUP BY state");
+    jobs::JobCounts counts;
+    while (select.executeStep()) {
+      counts[static_cast<v1::JobState>(select.getColumn(0).getInt())] =
+          select.getColumn(1).getInt64();
+    }
+    return counts;
+  });
+}
+
 absl::StatusOr<jobs::JobPage> SqliteStore::List(const jobs::JobQuery& query) {
   std::vector<int> states(query.states.begin(), query.states.end());
   std::sort(states.begin(), states.end());

@@ -45,6 +45,7 @@ class SqliteStore final : public jobs::JobStore, public jobs::ModelStore {
   absl::StatusOr<std::optional<jobs::JobRecord>> FindByRequestId(
       absl::string_view request_id) override;
   absl::StatusOr<std::vector<jobs::JobRecord>> LoadUnfinished() override;
+  absl::StatusOr<jobs::JobCounts> CountJobs() override;
   absl::StatusOr<jobs::JobPage> List(const jobs::JobQuery& query) override;
   absl::Status Commit(const jobs::JobUpdate& update) override;
   absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(absl::string_view id, std::int64_t after,

@@ -62,7 +62,8 @@ class ControllerTest : public testing::Test {
                                                        .datasets = &datasets_,
                                                        .executor = &executor_,
                                                        .resolver = resolver_.get(),
-                                                       .events = events_.get()});
+                                                       .events = events_.get(),
+                                                       .observer = observer_});
     ASSERT_TRUE(controller.ok()) << controller.status();
     controller_ = *std::move(controller);
   }
@@ -226,6 +227,7 @@ class ControllerTest : public testing::Test {
   FakeDatasets datasets_;
   FakeArtifacts artifacts_;
   std::vector<std::string> logged_;
+  JobObserver* observer_ = nullptr;  // Of the next Boot.
   std::unique_ptr<store::SqliteStore> store_;
   std::unique_ptr<FullDiskStore> disk_;
   std::unique_ptr<EventLog> events_;

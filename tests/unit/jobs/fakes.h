@@ -30,7 +30,7 @@ class FakeClock final : public Clock {
  public:
   absl::Time Now() const override {
     MutexLock lock(&mutex_);
-    return absl::FromUnixSeconds(1'700'000'000) + elapsed_;
+    return absl::FromUnixSeconds(1'700'000'000) + elapsed_ + set_;
   }
   absl::Duration Elapsed() const override {
     MutexLock lock(&mutex_);
@@ -40,9 +40,15 @@ class FakeClock final : public Clock {
     MutexLock lock(&mutex_);
     elapsed_ += duration;
   }
+  // Somebody sets the wall clock.
+  void Set(absl::Duration forward) {
+    MutexLock lock(&mutex_);
+    set_ += forward;
+  }
 
  private:
   mutable Mutex mutex_;
+  absl::Duration set_ ABSL_GUARDED_BY(mutex_);
   absl::Duration elapsed_ ABSL_GUARDED_BY(mutex_) = absl::Seconds(1);
 };
 
@@ -275,6 +281,7 @@ class FullDiskStore final : public JobStore {
   absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() override {
     return store_->LoadUnfinished();
   }
+  absl::StatusOr<JobCounts> CountJobs() override { return store_->CountJobs(); }
   absl::StatusOr<JobPage> List(const JobQuery& query) override { return store_->List(query); }
   absl::Status Commit(const JobUpdate& update) override {
     if (full()) return Full();

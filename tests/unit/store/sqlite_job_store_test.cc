@@ -113,6 +113,18 @@ TEST_F(SqliteJobStoreTest, DeletedJobIsGoneButItsIdStaysTaken) {
   EXPECT_EQ(ReasonOf(store_->Commit(update)), "JOB_NOT_FOUND");
 }
 
+TEST_F(SqliteJobStoreTest, CountsJobsByState) {
+  EXPECT_EQ(store_->CountJobs()->size(), 0u);
+  Insert("a");
+  Insert("b");
+  JobUpdate update;
+  update.record = Insert("c");
+  update.record.job.set_state(v1::JOB_STATE_FAILED);
+  ASSERT_TRUE(store_->Commit(update).ok());
+  EXPECT_EQ(*store_->CountJobs(),
+            (jobs::JobCounts{{v1::JOB_STATE_QUEUED, 2}, {v1::JOB_STATE_FAILED, 1}}));
+}
+
 TEST_F(SqliteJobStoreTest, ReadsEventsInPagesWithoutSamplesIfAsked) {
   const JobRecord record = Insert("a");
   Append(Insert("b"), {EpochEvent(1)});
