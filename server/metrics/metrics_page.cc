@@ -18,6 +18,9 @@
 namespace atelier::metrics {
 namespace {
 
+constexpr int kThreads = 4;             // Scrapes answered at once.
+constexpr int kWaitingConnections = 8;  // For one of the threads.
+
 // Connects and hangs up; whether that works is all the same.
 void Knock(const std::string& host, int port) {
   addrinfo hints = {};
@@ -37,7 +40,11 @@ absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& o
   const std::string address = absl::StrCat(options.host, ":", options.port);
   std::unique_ptr<MetricsPage> page;
   try {
-    auto exposer = std::make_unique<prometheus::Exposer>(address);
+    auto exposer = std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+        "listening_ports", address,                             //
+        "num_threads", absl::StrCat(kThreads),                  //
+        "connection_queue", absl::StrCat(kWaitingConnections),  //
+        "request_timeout_ms", absl::StrCat(absl::ToInt64Milliseconds(options.patience))});
     const std::vector<int> ports = exposer->GetListeningPorts();
     if (ports.empty()) return absl::InternalError("The metrics page listens on no port.");
     page.reset(new MetricsPage(std::move(exposer), options.host, ports.front()));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "prometheus/collectable.h"
 #include "prometheus/exposer.h"
 #include "prometheus/registry.h"
@@ -14,6 +15,9 @@ namespace atelier::metrics {
 
 // Thread-safe. Reporters add metrics to the registry, or a collectable of their own that is asked
 // at every scrape.
+//
+// A few threads answer scrapes, a few more connections wait for them and the rest waits in the
+// system's queue: scrapers that are slow, or many, take no more than that from the server.
 class MetricsPage {
  public:
   struct Options {
@@ -21,6 +25,8 @@ class MetricsPage {
     int port = 0;         // 0 takes a free one.
     std::string version;  // Of Atelier, for atelier_build_info.
     std::string libtorch_version;
+    // A scraper that does not send its request or take the answer for so long is hung up on.
+    absl::Duration patience = absl::Seconds(5);
   };
 
   // UNAVAILABLE, naming the address, if it cannot listen there.

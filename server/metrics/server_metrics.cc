@@ -1,0 +1,28 @@
+#include "server/metrics/server_metrics.h"
+
+#include <utility>
+
+namespace atelier::metrics {
+
+absl::StatusOr<std::unique_ptr<ServerMetrics>> ServerMetrics::Start(const Options& options,
+                                                                    const jobs::Clock* clock) {
+  auto page = MetricsPage::Start(options.page);
+  if (!page.ok()) return page.status();
+  return std::unique_ptr<ServerMetrics>(new ServerMetrics(options, clock, *std::move(page)));
+}
+
+ServerMetrics::ServerMetrics(const Options& options, const jobs::Clock* clock,
+                             std::unique_ptr<MetricsPage> page)
+    : page_(std::move(page)),
+      process_(std::make_shared<ProcessMetrics>()),
+      machine_(
+          std::make_shared<MachineMetrics>(MachineMetrics::Options{.data_dir = options.data_dir})),
+      jobs_(std::make_shared<JobMetrics>(options.jobs, clock, &page_->registry())),
+      serving_(&page_->registry()),
+      calls_(&page_->registry()) {
+  page_->Add(process_);
+  page_->Add(machine_);
+  page_->Add(jobs_);
+}
+
+}  // namespace atelier::metrics

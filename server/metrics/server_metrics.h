@@ -1,0 +1,51 @@
+// Everything the server counts, and the page that shows it.
+#ifndef ATELIER_SERVER_METRICS_SERVER_METRICS_H_
+#define ATELIER_SERVER_METRICS_SERVER_METRICS_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/clock.h"
+#include "server/metrics/call_metrics.h"
+#include "server/metrics/job_metrics.h"
+#include "server/metrics/machine_metrics.h"
+#include "server/metrics/metrics_page.h"
+#include "server/metrics/process_metrics.h"
+#include "server/metrics/serving_metrics.h"
+
+namespace atelier::metrics {
+
+// Thread-safe. Must outlive all who report to it.
+class ServerMetrics {
+ public:
+  struct Options {
+    MetricsPage::Options page;
+    JobMetrics::Options jobs;
+    std::string data_dir;  // Whose file system is watched.
+  };
+
+  // Listens. `clock` must outlive it. Errors as MetricsPage::Start.
+  static absl::StatusOr<std::unique_ptr<ServerMetrics>> Start(const Options& options,
+                                                              const jobs::Clock* clock);
+
+  jobs::JobObserver* jobs() { return jobs_.get(); }
+  serving::ServingObserver* serving() { return &serving_; }
+  rpc::CallObserver* calls() { return &calls_; }
+  int port() const { return page_->port(); }
+
+ private:
+  ServerMetrics(const Options& options, const jobs::Clock* clock,
+                std::unique_ptr<MetricsPage> page);
+
+  const std::unique_ptr<MetricsPage> page_;  // Owns the registry that the others add to.
+  const std::shared_ptr<ProcessMetrics> process_;
+  const std::shared_ptr<MachineMetrics> machine_;
+  const std::shared_ptr<JobMetrics> jobs_;
+  ServingMetrics serving_;
+  CallMetrics calls_;
+};
+
+}  // namespace atelier::metrics
+
+#endif  // ATELIER_SERVER_METRICS_SERVER_METRICS_H_
