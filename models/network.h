@@ -10,6 +10,7 @@
 
 #include "absl/types/span.h"
 #include "models/architecture.h"
+#include "models/compute_thread.h"
 #include "models/dataset.h"
 #include "models/libtorch.h"
 #include "models/random.h"
@@ -17,11 +18,6 @@
 #include "models/training_options.h"
 
 namespace atelier::models {
-
-// One LibTorch thread for what the calling thread computes from now on: at this size its own
-// threads cost more than they bring, and results would depend on their number. Denormal numbers
-// count as zero there: a quiet weight's moments become some, and each costs a hundred usual ones.
-void UseOneTorchThread();
 
 // The images of a split at `indices`, N×C×H×W floats in [0,1], channels last in memory if the
 // network convolves.

@@ -113,6 +113,7 @@ class Trainer::Impl {
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
   TrainedModel CurrentModel() const { return {options_.architecture, engine_->Weights()}; }
+  StepProfile Profile() const { return engine_->profile(); }
 
   std::optional<ResumePoint> resumed_;
 
@@ -224,7 +225,7 @@ absl::Status Trainer::Impl::TrainStep(absl::Span<const int32_t> order) {
   const absl::Span<const int32_t> batch =
       order.subspan(static_cast<size_t>(state_.epoch.step * options_.batch_size),
                     static_cast<size_t>(options_.batch_size));
-  const TrainingEngine::StepResult result = engine_->Step(batch, state_.global_step);
+  const PassResult result = engine_->Step(batch, state_.global_step, options_.learning_rate);
   if (!std::isfinite(result.loss_sum)) {
     return Failure(
         FailureReason::kDiverged,
@@ -372,5 +373,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const S
 absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }
 
 TrainedModel Trainer::CurrentModel() const { return impl_->CurrentModel(); }
+
+StepProfile Trainer::profile() const { return impl_->Profile(); }
 
 }  // namespace atelier::models

@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "models/dataset.h"
+#include "models/step_profile.h"
 #include "models/stop_signal.h"
 #include "models/trained_model.h"
 #include "models/training_options.h"
@@ -138,6 +139,8 @@ class Trainer {
   absl::StatusOr<TrainedModel> BestModel() const;
   // The network as the last step left it.
   TrainedModel CurrentModel() const;
+  // Where the steps' time went so far.
+  StepProfile profile() const;
 
  private:
   class Impl;

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/allocator.h"
 #include "models/dataset.h"
+#include "models/step_profile.h"
 #include "models/stop_signal.h"
 #include "models/trainer.h"
 #include "models/training_options.h"
@@ -41,6 +42,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of the process so far, all threads.
+double CpuSeconds() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 // Times steps, and stops the training when it has enough.
 class StepTimer : public TrainingObserver {
  public:
@@ -52,7 +63,12 @@ class StepTimer : public TrainingObserver {
     const double seconds = std::chrono::duration<double>(now - last_).count();
     last_ = now;
     if (first_ == Clock::time_point()) first_ = now;
-    if (warmup_-- > 0) return;
+    ++all_steps_;
+    if (warmup_-- > 0) {
+      cpu_begin_ = CpuSeconds();
+      return;
+    }
+    cpu_end_ = CpuSeconds();
     seconds_.push_back(seconds);
     if (static_cast<int64_t>(seconds_.size()) == steps_) stop_.Stop();
   }
@@ -60,6 +76,10 @@ class StepTimer : public TrainingObserver {
   void OnEpoch(const EpochMetrics& /*metrics*/) override { epoch_end_ = Clock::now(); }
 
   const std::vector<double>& seconds() const { return seconds_; }
+  // Processor time of those steps.
+  double cpu_seconds() const { return cpu_end_ - cpu_begin_; }
+  // With the first ones, which do not count.
+  int64_t all_steps() const { return all_steps_; }
   // From the first step's end to the last epoch's, in seconds; 0 before both.
   double epochs_seconds() const {
     return std::max(0.0, std::chrono::duration<double>(epoch_end_ - first_).count());
@@ -73,6 +93,9 @@ class StepTimer : public TrainingObserver {
   Clock::time_point first_;
   Clock::time_point epoch_end_;
   std::vector<double> seconds_;
+  double cpu_begin_ = 0;
+  double cpu_end_ = 0;
+  int64_t all_steps_ = 0;
 };
 
 absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
@@ -107,11 +130,24 @@ int64_t PeakResidentBytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& timer) {
+// Microseconds an image by part of a step, in time of one core; those that take none left out.
+nlohmann::ordered_json Parts(const StepProfile& profile, double images) {
+  nlohmann::ordered_json parts = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < kStepParts; ++i) {
+    const auto part = static_cast<StepPart>(i);
+    if (profile.seconds(part) <= 0) continue;
+    parts[std::string(StepPartName(part))] = 1e6 * profile.seconds(part) / images;
+  }
+  return parts;
+}
+
+nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& timer,
+                              const StepProfile& profile) {
   std::vector<double> seconds = timer.seconds();
   double total = 0;
   for (const double step : seconds) total += step;
   const auto images = static_cast<double>(seconds.size()) * options.batch_size;
+  const auto all_images = static_cast<double>(timer.all_steps()) * options.batch_size;
   std::sort(seconds.begin(), seconds.end());
   return {{"preset", options.architecture.name},
           {"images_per_s", images / total},
@@ -122,6 +158,8 @@ nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& t
           {"shards", options.shards},
           {"threads", options.threads},
           {"precision", std::string(PrecisionName(options.precision))},
+          {"images_per_cpu_s", images / timer.cpu_seconds()},
+          {"us_per_image", Parts(profile, all_images)},
           {"peak_resident_bytes", PeakResidentBytes()}};
 }
 
@@ -140,7 +178,7 @@ absl::Status RunBenchmark() {
   StepTimer timer(absl::GetFlag(FLAGS_warmup_steps), steps, stop);
   auto outcome = (*trainer)->Run(&timer, &stop);
   if (!outcome.ok()) return outcome.status();
-  const nlohmann::ordered_json report = Report(*options, timer);
+  const nlohmann::ordered_json report = Report(*options, timer, (*trainer)->profile());
   if (absl::GetFlag(FLAGS_json)) {
     std::cout << report.dump() << "\n";
   } else {

@@ -1,0 +1,118 @@
+#include "models/packed_layout.h"
+
+#include <algorithm>
+
+namespace atelier::models {
+namespace {
+
+// Position of row k, column j of a matrix in panels.
+int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
+  return (j / kPanel * inner + k) * kPanel + j % kPanel;
+}
+
+}  // namespace
+
+PackedLayout::PackedLayout(const Architecture& architecture) {
+  positions_.reserve(static_cast<size_t>(architecture.TrainableParameterCount()));
+  AddConvLayers(architecture);
+  AddDenseLayers(architecture);
+}
+
+int64_t PackedLayout::Reserve(int64_t size) {
+  const int64_t offset = parameters_;
+  parameters_ += PadToPanel(size);
+  return offset;
+}
+
+int64_t PackedLayout::ReserveTransposed(int64_t taps, int64_t inner, int64_t columns,
+                                        int64_t weights) {
+  const int64_t offset = transposed_;
+  transposed_ += taps * inner * columns;
+  for (int64_t block = 0; block < inner / kPanel; ++block) {
+    pieces_.push_back({taps, inner, columns, block, weights, offset});
+  }
+  return offset;
+}
+
+void PackedLayout::AddConvLayers(const Architecture& architecture) {
+  ImageShape input = architecture.input;
+  // As stored: padded from the second layer on.
+  int64_t stored = input.channels;
+  for (const ConvBlock& block : architecture.conv_blocks) {
+    PackedConvLayer layer;
+    layer.filters = block.filters;
+    layer.shape = {input.height, input.width, stored, PadToPanel(block.filters)};
+    const int64_t outputs = layer.shape.outputs;
+    layer.weights = Reserve(9 * stored * outputs);
+    layer.bias = Reserve(outputs);
+    layer.scale = Reserve(outputs);
+    layer.shift = Reserve(outputs);
+    layer.statistics = statistics_;
+    statistics_ += 2 * block.filters;
+    if (!conv_layers_.empty()) {
+      layer.transposed = ReserveTransposed(9, stored, outputs, layer.weights);
+    }
+    for (int64_t j = 0; j < block.filters; ++j) {
+      for (int64_t c = 0; c < input.channels; ++c) {
+        for (int64_t tap = 0; tap < 9; ++tap) {
+          const int64_t at = InPanels(tap * stored + c, j, 9 * stored);
+          positions_.push_back(static_cast<int32_t>(layer.weights + at));
+        }
+      }
+    }
+    for (const int64_t offset : {layer.bias, layer.scale, layer.shift}) {
+      for (int64_t j = 0; j < block.filters; ++j) {
+        positions_.push_back(static_cast<int32_t>(offset + j));
+      }
+    }
+    layer.pool = {input.height, input.width, outputs, std::max<int64_t>(block.pool, 1), 0};
+    const bool last = conv_layers_.size() + 1 == architecture.conv_blocks.size();
+    layer.pool.pooled_row_stride = (layer.pool.pooled_width() + (last ? 0 : 2)) * outputs;
+    input = {block.filters, layer.pool.pooled_height(), layer.pool.pooled_width()};
+    stored = outputs;
+    conv_layers_.push_back(layer);
+  }
+}
+
+void PackedLayout::AddDenseLayers(const Architecture& architecture) {
+  const ImageShape features = architecture.FeatureShape();
+  // Features lie as the images do, channels side by side; pixels of a network without convolutions
+  // as the data set has them.
+  const bool convolved = !conv_layers_.empty();
+  const int64_t stored = convolved ? PadToPanel(features.channels) : features.channels;
+  const int64_t plane = features.height * features.width;
+  int64_t inputs = features.size();
+  std::vector<int64_t> widths = architecture.dense_layers;
+  widths.push_back(architecture.classes);
+  for (const int64_t units : widths) {
+    const bool first = dense_layers_.empty();
+    PackedDenseLayer layer;
+    layer.inputs = first ? plane * stored : dense_layers_.back().outputs;
+    layer.units = units;
+    layer.outputs = PadToPanel(units);
+    layer.weights = Reserve(layer.inputs * layer.outputs);
+    layer.bias = Reserve(layer.outputs);
+    if (convolved || !first) {
+      layer.transposed = ReserveTransposed(1, layer.inputs, layer.outputs, layer.weights);
+    }
+    for (int64_t j = 0; j < units; ++j) {
+      for (int64_t i = 0; i < inputs; ++i) {
+        const int64_t k = first && convolved ? i % plane * stored + i / plane : i;
+        positions_.push_back(static_cast<int32_t>(layer.weights + InPanels(k, j, layer.inputs)));
+      }
+    }
+    for (int64_t j = 0; j < units; ++j) {
+      positions_.push_back(static_cast<int32_t>(layer.bias + j));
+    }
+    inputs = units;
+    dense_layers_.push_back(layer);
+  }
+}
+
+void PackedLayout::Transpose(int64_t piece, const float* parameters, float* transposed) const {
+  const TransposePiece& what = pieces_[static_cast<size_t>(piece)];
+  TransposePanels(what.taps, what.inner, what.columns, what.block, parameters + what.weights,
+                  transposed + what.transposed);
+}
+
+}  // namespace atelier::models

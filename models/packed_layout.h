@@ -1,0 +1,98 @@
+// How the kernels want a network's numbers: weights in panels (panel_kernels.h), channels and units
+// padded to a panel's width, images with their channels side by side. Training keeps weights,
+// gradients and moments this way throughout, as Adam does not mind, and translates only when they
+// go in or out. The padding is zero and stays so: its gradients are zero. Values; thread-safe.
+#ifndef ATELIER_MODELS_PACKED_LAYOUT_H_
+#define ATELIER_MODELS_PACKED_LAYOUT_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "models/architecture.h"
+#include "models/layer_kernels.h"
+#include "models/panel_kernels.h"
+
+namespace atelier::models {
+
+// Offsets are into the flat buffers that PackedLayout describes.
+struct PackedConvLayer {
+  // Outputs padded.
+  ConvolutionShape shape;
+  int64_t filters = 0;
+  // Of its output; pooled_row_stride is set as the layer after it wants its input.
+  PoolShape pool;
+  int64_t weights = 0;
+  int64_t bias = 0;
+  int64_t scale = 0;
+  int64_t shift = 0;
+  // Running means, `filters` of them, then as many variances.
+  int64_t statistics = 0;
+  // Transposed weights; -1 for the first layer, which needs none.
+  int64_t transposed = -1;
+
+  // Numbers of an image's input, with border.
+  int64_t input_size() const { return shape.padded_size(shape.inputs); }
+  int64_t output_size() const { return shape.height * shape.width * shape.outputs; }
+  int64_t pixels() const { return shape.height * shape.width; }
+};
+
+struct PackedDenseLayer {
+  int64_t inputs = 0;
+  // Padded, and those that are real.
+  int64_t outputs = 0;
+  int64_t units = 0;
+  int64_t weights = 0;
+  int64_t bias = 0;
+  // As in PackedConvLayer.
+  int64_t transposed = -1;
+};
+
+class PackedLayout {
+ public:
+  // Requires a valid architecture.
+  explicit PackedLayout(const Architecture& architecture);
+
+  const std::vector<PackedConvLayer>& conv_layers() const { return conv_layers_; }
+  // The output layer is the last.
+  const std::vector<PackedDenseLayer>& dense_layers() const { return dense_layers_; }
+  // Sizes of the flat buffers; parameters a multiple of kPanel.
+  int64_t parameters() const { return parameters_; }
+  int64_t statistics() const { return statistics_; }
+  int64_t transposed() const { return transposed_; }
+  // Where each trainable number lies, these being in the order of TensorSpecsOf, row by row.
+  const std::vector<int32_t>& positions() const { return positions_; }
+  // Numbers the dense layers get for an image.
+  int64_t features() const { return dense_layers_.front().inputs; }
+
+  // Transposition of all weights is work of so many pieces, each independent of the others.
+  int64_t transpose_pieces() const { return static_cast<int64_t>(pieces_.size()); }
+  void Transpose(int64_t piece, const float* parameters, float* transposed) const;
+
+ private:
+  struct TransposePiece {
+    int64_t taps;
+    int64_t inner;
+    int64_t columns;
+    int64_t block;
+    int64_t weights;
+    int64_t transposed;
+  };
+
+  void AddConvLayers(const Architecture& architecture);
+  void AddDenseLayers(const Architecture& architecture);
+  int64_t Reserve(int64_t size);
+  // Room for the transposed weights of a layer that needs them.
+  int64_t ReserveTransposed(int64_t taps, int64_t inner, int64_t columns, int64_t weights);
+
+  std::vector<PackedConvLayer> conv_layers_;
+  std::vector<PackedDenseLayer> dense_layers_;
+  std::vector<TransposePiece> pieces_;
+  std::vector<int32_t> positions_;
+  int64_t parameters_ = 0;
+  int64_t statistics_ = 0;
+  int64_t transposed_ = 0;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_PACKED_LAYOUT_H_

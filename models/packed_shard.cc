@@ -1,0 +1,306 @@
+#include "models/packed_shard.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace atelier::models {
+namespace {
+
+// Adds the rows' sum by column.
+void AddColumns(int64_t rows, int64_t columns, const float* values, float* sums) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) sums[j] += values[i * columns + j];
+  }
+}
+
+}  // namespace
+
+void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint8_t* pixels,
+                 float* to) {
+  if (layout.conv_layers().empty()) return PixelsToUnit(pixels, shape.size(), to);
+  const int64_t row = (shape.width + 2) * shape.channels;
+  float* const first = to + row + shape.channels;
+  for (int64_t y = 0; y < shape.height; ++y) {
+    if (shape.channels == 1) {
+      PixelsToUnit(pixels + y * shape.width, shape.width, first + y * row);
+      continue;
+    }
+    for (int64_t c = 0; c < shape.channels; ++c) {
+      const uint8_t* from = pixels + (c * shape.height + y) * shape.width;
+      for (int64_t x = 0; x < shape.width; ++x) {
+        first[y * row + x * shape.channels + c] = static_cast<float>(from[x]) / 255.0F;
+      }
+    }
+  }
+}
+
+PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& layout,
+                         const LabeledImages& images, const float* parameters,
+                         const float* transposed, int64_t max_images)
+    : layout_(layout),
+      images_(images),
+      parameters_(parameters),
+      transposed_(transposed),
+      momentum_(options.batch_norm_momentum),
+      epsilon_(options.architecture.batch_norm_epsilon),
+      dropout_(options.architecture.dropout),
+      input_shape_(options.architecture.input),
+      classes_(options.architecture.classes),
+      gradients_(layout.parameters()),
+      statistics_(static_cast<size_t>(layout.statistics())),
+      features_(max_images * layout.features()),
+      features_gradient_(max_images * layout.features()) {
+  for (const PackedConvLayer& layer : layout.conv_layers()) {
+    ConvState state;
+    state.input = FloatBuffer(max_images * layer.input_size());
+    state.values = FloatBuffer(max_images * layer.output_size());
+    if (layer.pool.pool > 1) state.winners = FloatBuffer(max_images * layer.pool.pooled_size());
+    if (&layer != &layout.conv_layers().back()) {
+      state.gradient = FloatBuffer(max_images * layer.pool.pooled_size());
+    }
+    state.output_gradient = FloatBuffer(layer.shape.padded_size(layer.shape.outputs));
+    const int64_t outputs = layer.shape.outputs;
+    for (std::vector<double>* list :
+         {&state.sums, &state.products, &state.mean, &state.inverse_deviation}) {
+      list->resize(static_cast<size_t>(outputs));
+    }
+    for (FloatBuffer* buffer : {&state.scale, &state.shift, &state.slope, &state.offset}) {
+      *buffer = FloatBuffer(outputs);
+    }
+    conv_.push_back(std::move(state));
+  }
+  for (const PackedDenseLayer& layer : layout.dense_layers()) {
+    dense_.push_back(
+        {FloatBuffer(max_images * layer.outputs), FloatBuffer(max_images * layer.outputs)});
+  }
+}
+
+PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
+                            RandomStream& dropout) {
+  profile_.Start();
+  count_ = static_cast<int64_t>(indices.size());
+  LoadImages(indices);
+  profile_.Lap(StepPart::kImages);
+  for (size_t i = 0; i < conv_.size(); ++i) ConvForward(i);
+  for (int64_t image = 0; !conv_.empty() && image < count_; ++image) {
+    NormalizeImage(conv_.size() - 1, image);
+  }
+  profile_.Lap(StepPart::kNormalization);
+  DenseForward(dropout);
+  profile_.Lap(StepPart::kDense);
+  const PassResult result = Loss(indices, batch);
+  profile_.Lap(StepPart::kLoss);
+  DenseBackward();
+  profile_.Lap(StepPart::kDenseGradient);
+  for (int64_t image = 0; !conv_.empty() && image < count_; ++image) {
+    AddGradientSums(conv_.size() - 1, image);
+  }
+  for (size_t i = conv_.size(); i-- > 0;) ConvBackward(i);
+  return result;
+}
+
+void PackedShard::LoadImages(absl::Span<const int32_t> indices) {
+  float* to = conv_.empty() ? features_.data() : conv_[0].input.data();
+  const int64_t size =
+      conv_.empty() ? layout_.features() : layout_.conv_layers().front().input_size();
+  for (const int32_t index : indices) {
+    PlacePixels(layout_, input_shape_,
+                &images_.pixels[static_cast<size_t>(index * input_shape_.size())], to);
+    to += size;
+  }
+}
+
+void PackedShard::ConvForward(size_t i) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  ConvState& state = conv_[i];
+  std::fill(state.sums.begin(), state.sums.end(), 0.0);
+  std::fill(state.products.begin(), state.products.end(), 0.0);
+  for (int64_t image = 0; image < count_; ++image) {
+    // The block before, so that the image is still in the cache.
+    if (i > 0) NormalizeImage(i - 1, image);
+    profile_.Lap(StepPart::kNormalization);
+    float* values = state.values.data() + image * layer.output_size();
+    Convolve(layer.shape, state.input.data() + image * layer.input_size(),
+             parameters_ + layer.weights, parameters_ + layer.bias, Activation::kRelu, values);
+    profile_.Lap(StepPart::kConvolution);
+    AddSums(layer.pixels(), layer.shape.outputs, values, state.sums.data(), state.products.data());
+  }
+  FinishStatistics(i);
+}
+
+float* PackedShard::PooledOutput(size_t i, int64_t image) {
+  if (i + 1 == conv_.size()) return features_.data() + image * layout_.features();
+  const PackedConvLayer& next = layout_.conv_layers()[i + 1];
+  const int64_t past_border = (next.shape.width + 3) * next.shape.inputs;
+  return conv_[i + 1].input.data() + image * next.input_size() + past_border;
+}
+
+void PackedShard::NormalizeImage(size_t i, int64_t image) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  const ConvState& state = conv_[i];
+  float* winners = nullptr;
+  if (layer.pool.pool > 1) winners = state.winners.data() + image * layer.pool.pooled_size();
+  NormalizeAndPool(layer.pool, state.values.data() + image * layer.output_size(),
+                   state.scale.data(), state.shift.data(), winners, PooledOutput(i, image));
+}
+
+void PackedShard::FinishStatistics(size_t i) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  ConvState& state = conv_[i];
+  const auto pixels = static_cast<double>(count_ * layer.pixels());
+  float* const running = statistics_.data() + layer.statistics;
+  for (int64_t c = 0; c < layer.shape.outputs; ++c) {
+    const auto at = static_cast<size_t>(c);
+    const double mean = state.sums[at] / pixels;
+    const double variance = std::max(0.0, state.products[at] / pixels - mean * mean);
+    const double inverse = 1 / std::sqrt(variance + epsilon_);
+    const double scale = static_cast<double>(parameters_[layer.scale + c]) * inverse;
+    state.mean[at] = mean;
+    state.inverse_deviation[at] = inverse;
+    state.scale.data()[c] = static_cast<float>(scale);
+    state.shift.data()[c] =
+        static_cast<float>(static_cast<double>(parameters_[layer.shift + c]) - mean * scale);
+    // A single number has no variance to learn from; the update would be 0/0.
+    if (c >= layer.filters || pixels < 2) continue;
+    const auto move = [&](float& value, double now) {
+      value = static_cast<float>((1 - momentum_) * static_cast<double>(value) + momentum_ * now);
+    };
+    move(running[c], mean);
+    move(running[layer.filters + c], variance * pixels / (pixels - 1));
+  }
+}
+
+void PackedShard::DenseForward(RandomStream& dropout) {
+  const float* input = features_.data();
+  const auto drop = static_cast<float>(dropout_);
+  const float keep_scale = 1.0F / (1.0F - drop);
+  for (size_t i = 0; i < dense_.size(); ++i) {
+    const PackedDenseLayer& layer = layout_.dense_layers()[i];
+    const bool hidden = i + 1 < dense_.size();
+    float* values = dense_[i].values.data();
+    Multiply(count_, layer.inputs, layer.outputs, input, parameters_ + layer.weights,
+             parameters_ + layer.bias, hidden ? Activation::kRelu : Activation::kNone, values);
+    if (hidden && drop > 0) {
+      for (int64_t row = 0; row < count_; ++row) {
+        for (int64_t j = 0; j < layer.units; ++j) {
+          values[row * layer.outputs + j] *= dropout.NextFloat() < drop ? 0.0F : keep_scale;
+        }
+      }
+    }
+    input = values;
+  }
+}
+
+PassResult PackedShard::Loss(absl::Span<const int32_t> indices, int64_t batch) {
+  PassResult result;
+  const int64_t stride = layout_.dense_layers().back().outputs;
+  for (int64_t i = 0; i < count_; ++i) {
+    const float* logits = dense_.back().values.data() + i * stride;
+    float* gradient = dense_.back().gradient.data() + i * stride;
+    const int64_t label = images_.labels[static_cast<size_t>(indices[static_cast<size_t>(i)])];
+    const float* const best = std::max_element(logits, logits + classes_);
+    float sum = 0;
+    for (int64_t c = 0; c < classes_; ++c) sum += gradient[c] = std::exp(logits[c] - *best);
+    result.loss_sum += static_cast<double>(std::log(sum) - (logits[label] - *best));
+    result.correct += best - logits == label;
+    const float scale = 1 / (sum * static_cast<float>(batch));
+    for (int64_t c = 0; c < classes_; ++c) gradient[c] *= scale;
+    gradient[label] -= 1 / static_cast<float>(batch);
+  }
+  return result;
+}
+
+void PackedShard::DenseBackward() {
+  const auto drop = static_cast<float>(dropout_);
+  const float keep_scale = 1.0F / (1.0F - drop);
+  for (size_t i = dense_.size(); i-- > 0;) {
+    const PackedDenseLayer& layer = layout_.dense_layers()[i];
+    const float* gradient = dense_[i].gradient.data();
+    const float* input = i == 0 ? features_.data() : dense_[i - 1].values.data();
+    MultiplyTransposed(count_, layer.inputs, layer.outputs, input, gradient,
+                       gradients_.data() + layer.weights);
+    float* bias = gradients_.data() + layer.bias;
+    std::fill_n(bias, layer.outputs, 0.0F);
+    AddColumns(count_, layer.outputs, gradient, bias);
+    if (layer.transposed < 0) return;
+    float* input_gradient = i == 0 ? features_gradient_.data() : dense_[i - 1].gradient.data();
+    Multiply(count_, layer.outputs, layer.inputs, gradient, transposed_ + layer.transposed, nullptr,
+             Activation::kNone, input_gradient);
+    if (i == 0) return;
+    // Zero where ReLU or dropout made it so.
+    const float* values = dense_[i - 1].values.data();
+    for (int64_t j = 0; j < count_ * layer.inputs; ++j) {
+      input_gradient[j] = values[j] > 0 ? input_gradient[j] * keep_scale : 0;
+    }
+  }
+}
+
+void PackedShard::AddGradientSums(size_t i, int64_t image) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  ConvState& state = conv_[i];
+  if (image == 0) {
+    std::fill(state.sums.begin(), state.sums.end(), 0.0);
+    std::fill(state.products.begin(), state.products.end(), 0.0);
+  }
+  const bool last = i + 1 == conv_.size();
+  const FloatBuffer& gradient = last ? features_gradient_ : state.gradient;
+  const FloatBuffer& winners = layer.pool.pool > 1 ? state.winners : state.values;
+  const int64_t offset = image * layer.pool.pooled_size();
+  AddProducts(layer.pool.pooled_height() * layer.pool.pooled_width(), layer.shape.outputs,
+              gradient.data() + offset, winners.data() + offset, state.sums.data(),
+              state.products.data());
+}
+
+void PackedShard::FinishGradientSums(size_t i) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  ConvState& state = conv_[i];
+  const auto pixels = static_cast<double>(count_ * layer.pixels());
+  for (int64_t c = 0; c < layer.shape.outputs; ++c) {
+    const auto at = static_cast<size_t>(c);
+    const double inverse = state.inverse_deviation[at];
+    // Of gradient · normalised value.
+    const double product = (state.products[at] - state.mean[at] * state.sums[at]) * inverse;
+    gradients_.data()[layer.scale + c] = static_cast<float>(product);
+    gradients_.data()[layer.shift + c] = static_cast<float>(state.sums[at]);
+    const double scale = static_cast<double>(parameters_[layer.scale + c]) * inverse;
+    const double slope = -scale * inverse * product / pixels;
+    state.slope.data()[c] = static_cast<float>(slope);
+    state.offset.data()[c] =
+        static_cast<float>(-scale * state.sums[at] / pixels - slope * state.mean[at]);
+  }
+}
+
+void PackedShard::ConvBackward(size_t i) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  ConvState& state = conv_[i];
+  FinishGradientSums(i);
+  float* const weights = gradients_.data() + layer.weights;
+  float* const bias = gradients_.data() + layer.bias;
+  std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
+  std::fill_n(bias, layer.shape.outputs, 0.0F);
+  const bool last = i + 1 == conv_.size();
+  const float* gradient = (last ? features_gradient_ : state.gradient).data();
+  const NormGradient norm = {state.scale.data(), state.shift.data(), state.slope.data(),
+                             state.offset.data()};
+  // The gradient by the input is a convolution too, with the weights transposed.
+  const ConvolutionShape back = {layer.shape.height, layer.shape.width, layer.shape.outputs,
+                                 layer.shape.inputs};
+  for (int64_t image = 0; image < count_; ++image) {
+    BackThroughPoolNormRelu(layer.pool, norm, state.values.data() + image * layer.output_size(),
+                            PooledOutput(i, image), gradient + image * layer.pool.pooled_size(),
+                            state.output_gradient.data(), bias);
+    profile_.Lap(StepPart::kNormalizationGradient);
+    AddWeightGradient(layer.shape, state.input.data() + image * layer.input_size(),
+                      state.output_gradient.data(), weights);
+    profile_.Lap(StepPart::kConvolutionWeightGradient);
+    if (i == 0) continue;
+    float* input_gradient =
+        conv_[i - 1].gradient.data() + image * layout_.conv_layers()[i - 1].pool.pooled_size();
+    Convolve(back, state.output_gradient.data(), transposed_ + layer.transposed, nullptr,
+             Activation::kNone, input_gradient);
+    profile_.Lap(StepPart::kConvolutionInputGradient);
+    AddGradientSums(i - 1, image);
+  }
+}
+
+}  // namespace atelier::models

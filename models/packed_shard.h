@@ -1,0 +1,103 @@
+// A shard's pass by our own kernels, in float32: every layer's forward and backward written out, in
+// memory that is allocated once. Convolutions are done image by image, and what follows them
+// (statistics, normalisation, pooling, their gradients) while the image is still in the cache. The
+// same network by LibTorch is TorchShard; tests compare the two.
+#ifndef ATELIER_MODELS_PACKED_SHARD_H_
+#define ATELIER_MODELS_PACKED_SHARD_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "models/dataset.h"
+#include "models/float_buffer.h"
+#include "models/packed_layout.h"
+#include "models/shard_network.h"
+#include "models/training_options.h"
+
+namespace atelier::models {
+
+class PackedShard : public ShardNetwork {
+ public:
+  // For up to `max_images` images at a time. Layout, images, parameters and transposed weights (in
+  // that layout) must outlive it.
+  PackedShard(const TrainingOptions& options, const PackedLayout& layout,
+              const LabeledImages& images, const float* parameters, const float* transposed,
+              int64_t max_images);
+
+  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& dropout) override;
+  const float* gradients() const override { return gradients_.data(); }
+  absl::Span<float> statistics() override { return absl::MakeSpan(statistics_); }
+
+ private:
+  // A convolution block's numbers for all images of the shard.
+  struct ConvState {
+    // Padded input.
+    FloatBuffer input;
+    // After ReLU.
+    FloatBuffer values;
+    // See NormalizeAndPool; empty without pooling.
+    FloatBuffer winners;
+    // Of the pooled output.
+    FloatBuffer gradient;
+    // One image's gradient by the convolution's output, with border.
+    FloatBuffer output_gradient;
+    // By channel: sums of the pass, forward or backward, and what follows from them.
+    std::vector<double> sums;
+    std::vector<double> products;
+    std::vector<double> mean;
+    std::vector<double> inverse_deviation;
+    FloatBuffer scale;
+    FloatBuffer shift;
+    FloatBuffer slope;
+    FloatBuffer offset;
+  };
+  // A dense layer's, a row an image.
+  struct DenseState {
+    FloatBuffer values;
+    FloatBuffer gradient;
+  };
+
+  void LoadImages(absl::Span<const int32_t> indices);
+  void ConvForward(size_t i);
+  // What the pooled output of block i is for: the next block's input or the features.
+  float* PooledOutput(size_t i, int64_t image);
+  void NormalizeImage(size_t i, int64_t image);
+  // From sums to scale and shift, and the running statistics.
+  void FinishStatistics(size_t i);
+  void DenseForward(RandomStream& dropout);
+  PassResult Loss(absl::Span<const int32_t> indices, int64_t batch);
+  void DenseBackward();
+  // Adds an image's share to the sums that block i's normalisation needs before its backward.
+  void AddGradientSums(size_t i, int64_t image);
+  void FinishGradientSums(size_t i);
+  void ConvBackward(size_t i);
+
+  const PackedLayout& layout_;
+  const LabeledImages& images_;
+  const float* const parameters_;
+  const float* const transposed_;
+  const double momentum_;
+  const double epsilon_;
+  const double dropout_;
+  const ImageShape input_shape_;
+  const int64_t classes_;
+
+  int64_t count_ = 0;
+  FloatBuffer gradients_;
+  std::vector<float> statistics_;
+  std::vector<ConvState> conv_;
+  // What the dense layers get, and its gradient.
+  FloatBuffer features_;
+  FloatBuffer features_gradient_;
+  std::vector<DenseState> dense_;
+};
+
+// Writes an image (channels × height × width bytes) as numbers in [0,1] to where a layout's first
+// layer wants it: with channels side by side inside a border for a convolution, as it is otherwise.
+void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint8_t* pixels,
+                 float* to);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_PACKED_SHARD_H_

@@ -1,0 +1,45 @@
+// One shard's forward and backward pass: what the training engine needs of a network, whoever
+// computes it. A ShardNetwork has its own gradients and running statistics and reads weights that
+// its maker shares among all shards and changes only between passes. Private to models/. Belongs to
+// one thread at a time.
+#ifndef ATELIER_MODELS_SHARD_NETWORK_H_
+#define ATELIER_MODELS_SHARD_NETWORK_H_
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "models/random.h"
+#include "models/step_profile.h"
+
+namespace atelier::models {
+
+// Sums over images.
+struct PassResult {
+  double loss_sum = 0;
+  int64_t correct = 0;
+};
+
+class ShardNetwork {
+ public:
+  virtual ~ShardNetwork() = default;
+
+  // Forward and backward on the training images at `indices`. Afterwards gradients() are those of
+  // the loss' sum divided by `batch`, and statistics() the running statistics moved on from what
+  // they were before. Throws std::bad_alloc and what LibTorch throws.
+  virtual PassResult Run(absl::Span<const int32_t> indices, int64_t batch,
+                         RandomStream& dropout) = 0;
+
+  // In the layout of the shared weights.
+  virtual const float* gradients() const = 0;
+  // Running means and variances in the order of TensorSpecsOf.
+  virtual absl::Span<float> statistics() = 0;
+
+  const StepProfile& profile() const { return profile_; }
+
+ protected:
+  StepProfile profile_;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_SHARD_NETWORK_H_

@@ -1,0 +1,81 @@
+#include "models/torch_shard.h"
+
+#include <vector>
+
+#include "models/float_buffer.h"
+#include "models/network.h"
+#include "models/trained_model.h"
+
+namespace atelier::models {
+namespace {
+
+// Views of a network's tensors on two flat buffers: trainable numbers and running statistics.
+std::vector<at::Tensor> ViewsOn(const std::vector<TensorSpec>& specs, float* parameters,
+                                float* statistics) {
+  std::vector<at::Tensor> views;
+  for (const TensorSpec& spec : specs) {
+    float*& next = spec.trainable ? parameters : statistics;
+    views.push_back(at::from_blob(next, spec.shape, at::kFloat));
+    next += spec.size();
+  }
+  return views;
+}
+
+class TorchShard : public ShardNetwork {
+ public:
+  TorchShard(const TrainingOptions& options, const LabeledImages& images, float* parameters)
+      : options_(options), images_(images) {
+    const int64_t trainable = options.architecture.TrainableParameterCount();
+    gradients_ = FloatBuffer(trainable);
+    statistics_ = FloatBuffer(options.architecture.ParameterCount() - trainable);
+    const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
+    tensors_ = ViewsOn(specs, parameters, statistics_.data());
+    const std::vector<at::Tensor> gradients = ViewsOn(specs, gradients_.data(), statistics_.data());
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (!specs[i].trainable) continue;
+      tensors_[i].set_requires_grad(true);
+      tensors_[i].mutable_grad() = gradients[i];
+    }
+  }
+
+  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& dropout) override {
+    profile_.Start();
+    std::fill_n(gradients_.data(), gradients_.size(), 0.0F);
+    const at::Tensor labels = GatherLabels(images_, indices);
+    const at::Tensor images = GatherImages(options_.architecture, images_, indices);
+    profile_.Lap(StepPart::kImages);
+    const at::Tensor logits =
+        TrainingLogits(options_.architecture, tensors_, images,
+                       {dropout, options_.precision, options_.batch_norm_momentum});
+    const at::Tensor loss =
+        at::nll_loss(at::log_softmax(logits, 1), labels, {}, at::Reduction::Sum);
+    (loss / static_cast<double>(batch)).backward();
+    PassResult result;
+    result.loss_sum = loss.item<float>();
+    result.correct = logits.detach().argmax(1).eq(labels).sum().item<int64_t>();
+    profile_.Lap(StepPart::kWholePass);
+    return result;
+  }
+
+  const float* gradients() const override { return gradients_.data(); }
+  absl::Span<float> statistics() override {
+    return {statistics_.data(), static_cast<size_t>(statistics_.size())};
+  }
+
+ private:
+  const TrainingOptions options_;
+  const LabeledImages& images_;
+  FloatBuffer gradients_;
+  FloatBuffer statistics_;
+  // The engine's weights with our gradients, and our statistics.
+  std::vector<at::Tensor> tensors_;
+};
+
+}  // namespace
+
+std::unique_ptr<ShardNetwork> MakeTorchShard(const TrainingOptions& options,
+                                             const LabeledImages& images, float* parameters) {
+  return std::make_unique<TorchShard>(options, images, parameters);
+}
+
+}  // namespace atelier::models
