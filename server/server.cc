@@ -18,7 +18,7 @@
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
 #include "server/machine.h"
-#include "server/metrics/metrics_page.h"
+#include "server/metrics/server_metrics.h"
 #include "server/rpc/catalog_facts.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/grpc_server.h"
@@ -68,14 +68,14 @@ struct Server::Parts {
   std::unique_ptr<store::DataDirectory> data_directory;
   std::unique_ptr<store::SqliteStore> store;
   std::unique_ptr<store::FolderArtifactStore> artifacts;
-  std::unique_ptr<metrics::MetricsPage> metrics_page;
+  jobs::SystemClock clock;
+  std::unique_ptr<metrics::ServerMetrics> metrics;
 
   // Jobs and their workers.
   std::unique_ptr<serving::DatasetCatalog> catalog;
   std::unique_ptr<rpc::CatalogFacts> catalog_facts;
   std::unique_ptr<jobs::SpecResolver> resolver;
   std::unique_ptr<jobs::EventLog> events;
-  jobs::SystemClock clock;
   std::unique_ptr<launch::ProcessExecutor> executor;
   std::unique_ptr<jobs::JobController> controller;
   std::unique_ptr<launch::ControllerSessionHost> session_host;
@@ -115,14 +115,17 @@ absl::Status Server::Parts::OpenData() {
 }
 
 absl::Status Server::Parts::StartMetrics() {
-  metrics::MetricsPage::Options page;
-  page.host = options.metrics_listen.host;
-  page.port = options.metrics_listen.port;
-  page.version = ATELIER_VERSION;
-  page.libtorch_version = ATELIER_LIBTORCH_VERSION;
-  auto started = metrics::MetricsPage::Start(page);
+  metrics::ServerMetrics::Options counting;
+  counting.page.host = options.metrics_listen.host;
+  counting.page.port = options.metrics_listen.port;
+  counting.page.version = ATELIER_VERSION;
+  counting.page.libtorch_version = ATELIER_LIBTORCH_VERSION;
+  counting.jobs.worker_cores = options.workers * options.threads_per_worker;
+  counting.jobs.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
+  counting.data_dir = data_directory->path();
+  auto started = metrics::ServerMetrics::Start(counting, &clock);
   if (!started.ok()) return started.status();
-  metrics_page = *std::move(started);
+  metrics = *std::move(started);
   return absl::OkStatus();
 }
 
@@ -149,7 +152,8 @@ absl::Status Server::Parts::StartJobs() {
                                                            .datasets = catalog_facts.get(),
                                                            .executor = executor.get(),
                                                            .resolver = resolver.get(),
-                                                           .events = events.get()});
+                                                           .events = events.get(),
+                                                           .observer = metrics->jobs()});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();
@@ -165,7 +169,8 @@ absl::Status Server::Parts::ServeWorkers() {
       {.address = options.worker_listen.ToString(),
        .credentials = grpc::InsecureServerCredentials(),
        .max_receive_bytes = launch::kMaxWorkerMessageBytes,
-       .for_strangers = false},
+       .for_strangers = false,
+       .calls = metrics->calls()},
       {{worker::v1::WorkerService::service_full_name(), worker_service.get()}});
   if (!server.ok()) return server.status();
   worker_server = *std::move(server);
@@ -201,7 +206,8 @@ absl::Status Server::Parts::ServeClients() {
   auto server = rpc::GrpcServer::Start(
       {.address = options.listen.ToString(),
        .credentials = grpc::InsecureServerCredentials(),
-       .for_strangers = true},
+       .for_strangers = true,
+       .calls = metrics->calls()},
       {{v1::TrainingService::service_full_name(), training_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},
        {v1::ModelService::service_full_name(), model_service.get()},
@@ -232,7 +238,7 @@ Server::~Server() = default;
 std::string Server::address() const { return parts_->public_server->address(); }
 
 std::string Server::metrics_address() const {
-  return absl::StrCat(parts_->options.metrics_listen.host, ":", parts_->metrics_page->port());
+  return absl::StrCat(parts_->options.metrics_listen.host, ":", parts_->metrics->port());
 }
 
 void Server::Stop() {

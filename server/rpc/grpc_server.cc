@@ -15,10 +15,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "grpc/grpc.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/server_builder.h"
+#include "server/rpc/call_interceptor.h"
 
 namespace atelier::rpc {
 namespace {
@@ -97,6 +99,20 @@ void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder)
   }
 }
 
+void ObserveCalls(const GrpcServer::Options& options, const std::vector<NamedService>& services,
+                  grpc::ServerBuilder* builder) {
+  std::vector<std::string> names;
+  for (const NamedService& named : services) names.push_back(named.name);
+  if (options.for_strangers) {
+    names.push_back(
+        grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name());
+    names.push_back("grpc.reflection.v1alpha.ServerReflection");
+  }
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(InterceptCalls(options.calls, names));
+  builder->experimental().SetInterceptorCreators(std::move(interceptors));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
@@ -114,6 +130,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   int port = 0;
   builder.AddListeningPort(options.address, options.credentials, &port);
   for (const NamedService& named : services) builder.RegisterService(named.service);
+  if (options.calls != nullptr) ObserveCalls(options, services, &builder);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     const std::string why =

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
+#include "server/rpc/call_observer.h"
 
 namespace atelier::rpc {
 
@@ -30,6 +31,7 @@ class GrpcServer {
     // Adds grpc.health.v1.Health, which tells of every service and of the server as a whole, and
     // server reflection.
     bool for_strangers = false;
+    CallObserver* calls = nullptr;  // Told of every call of its services; null for nobody.
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the
