@@ -5,7 +5,7 @@
 #   deploy/install-deps.sh            what building and running need
 #   deploy/install-deps.sh --tests    also what the tests need
 #   deploy/install-deps.sh --deployment-tests
-#                                     also what tests/deploy needs (Debian's prometheus starts itself)
+#                                     also what tests/deploy needs
 #   deploy/install-deps.sh --list     prints the packages, one a line, and installs nothing
 set -euo pipefail
 
@@ -18,12 +18,12 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  clang clang-format clang-tidy python3-grpcio python3-numpy python3-pil python3-protobuf
-  python3-pytest python3-torch
+  clang clang-format clang-tidy prometheus prometheus-node-exporter python3-grpcio python3-numpy
+  python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
 )
-deployment_tests=(
-  docker-compose mandoc mmdebstrap prometheus prometheus-node-exporter python3-yaml shellcheck
-)
+deployment_tests=(docker-compose mandoc mmdebstrap shellcheck)
+# What Debian starts as soon as it is installed, and at every boot; the tests start their own.
+daemons=(prometheus prometheus-node-exporter)
 
 packages=("${build[@]}")
 list_only=false
@@ -76,4 +76,23 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -q
+
+unwanted=()
+for daemon in "${daemons[@]}"; do
+  case " ${missing[*]} " in *" $daemon "*) unwanted+=("$daemon") ;; esac
+done
+# Debian's way to forbid that: whoever would start a service asks this program first.
+policy=/usr/sbin/policy-rc.d
+if [ ${#unwanted[@]} -gt 0 ] && [ ! -e $policy ]; then
+  trap '"${as_root[@]}" rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+  "${as_root[@]}" chmod 755 $policy
+fi
 "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"
+for daemon in "${unwanted[@]}"; do
+  if command -v systemctl >/dev/null; then
+    "${as_root[@]}" systemctl --quiet disable "$daemon" || true
+  else
+    "${as_root[@]}" update-rc.d "$daemon" disable || true
+  fi
+done

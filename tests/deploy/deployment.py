@@ -75,7 +75,7 @@ def documented_metrics():
     """The tables of docs/metrics.md: the type and the labels of each name."""
     metrics = {}
     for line in (ROOT / "docs" / "metrics.md").read_text().splitlines():
-        row = re.match(r"\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\|", line)
+        row = re.match(r"\| `(\w+)` \| (counter|gauge|histogram|summary) \|([^|]*)\|", line)
         if row:
             metrics[row[1]] = (row[2], set(re.findall(r"`(\w+)`", row[3])))
     return metrics
