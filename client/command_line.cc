@@ -1,6 +1,5 @@
 #include "client/command_line.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <utility>
@@ -18,14 +17,37 @@ namespace {
 
 constexpr int kHelpColumn = 27;
 
+// An option that tells how to reach the server; what the environment says is its default.
+void AddConnectionOption(CLI::App* app, const std::string& name, const char* variable,
+                         const char* type, const char* meaning, std::string* value) {
+  const char* const environment = std::getenv(variable);
+  if (environment != nullptr && *environment != '\0') *value = environment;
+  app->add_option(name, *value, meaning)->type_name(type);
+}
+
+// What was said about the connection, to be said again in commands that are suggested.
+std::string ConnectionWords(const CLI::App& app) {
+  std::string words;
+  for (const char* name : {"--server", "--tls-ca", "--tls-cert", "--tls-key"}) {
+    const CLI::Option* const option = app.get_option(name);
+    if (option->count() > 0) absl::StrAppend(&words, " ", name, "=", option->results().back());
+  }
+  return words;
+}
+
 void AddGlobalOptions(CLI::App* app, Session::Options* options) {
   static const std::map<std::string, OutputFormat> kFormats = {
       {"text", OutputFormat::kText}, {"json", OutputFormat::kJson}, {"csv", OutputFormat::kCsv}};
-  const char* const environment = std::getenv("ATELIER_SERVER");
-  if (environment != nullptr && *environment != '\0') options->server = environment;
-  app->add_option("--server", options->server,
-                  "or unix:PATH [$ATELIER_SERVER, else 127.0.0.1:50051]")
-      ->type_name("HOST:PORT");
+  AddConnectionOption(app, "--server", "ATELIER_SERVER", "HOST:PORT",
+                      "or unix:PATH [$ATELIER_SERVER, else 127.0.0.1:50051]", &options->server);
+  AddConnectionOption(app, "--tls-ca", "ATELIER_TLS_CA", "FILE",
+                      "TLS, believing these authorities [$ATELIER_TLS_CA]",
+                      &options->tls.authorities);
+  AddConnectionOption(app, "--tls-cert", "ATELIER_TLS_CERT", "FILE",
+                      "Who you are, for servers that ask [$ATELIER_TLS_CERT]",
+                      &options->tls.certificate);
+  AddConnectionOption(app, "--tls-key", "ATELIER_TLS_KEY", "FILE",
+                      "The certificate's key [$ATELIER_TLS_KEY]", &options->tls.key);
   const auto set_format = [options](const std::string& word) {
     const auto format = kFormats.find(word);
     if (format == kFormats.end()) {
@@ -122,9 +144,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& te
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, error, terminal);
   }
-  options.server_given =
-      std::any_of(arguments.begin(), arguments.end(),
-                  [](absl::string_view word) { return absl::StartsWith(word, "--server"); });
+  options.connection_words = ConnectionWords(app);
   Session session(terminal, std::move(options));
   const absl::StatusOr<int> code = commands.Selected()(session);
   terminal.out.flush();

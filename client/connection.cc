@@ -1,6 +1,7 @@
 #include "client/connection.h"
 
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -10,6 +11,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "tls/pem_files.h"
 
 namespace atelier::client {
 namespace {
@@ -26,6 +28,28 @@ absl::Status CheckAddress(absl::string_view address) {
   if (valid) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--server: '", EscapeControls(address),
                                                  "' is no address; write HOST:PORT or unix:PATH."));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsOptions& tls) {
+  if (tls.certificate.empty() != tls.key.empty()) {
+    return absl::InvalidArgumentError("--tls-cert and --tls-key belong together; one is missing.");
+  }
+  if (tls.authorities.empty()) {
+    if (tls.certificate.empty()) return grpc::InsecureChannelCredentials();
+    return absl::InvalidArgumentError(
+        "--tls-cert needs --tls-ca: by which authority's word the server is believed.");
+  }
+  auto authorities = tls::ReadAuthorities({"--tls-ca", tls.authorities});
+  if (!authorities.ok()) return authorities.status();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = *std::move(authorities);
+  if (!tls.certificate.empty()) {
+    auto identity = tls::ReadIdentity({"--tls-cert", tls.certificate}, {"--tls-key", tls.key});
+    if (!identity.ok()) return identity.status();
+    options.pem_cert_chain = std::move(identity->certificates);
+    options.pem_private_key = std::move(identity->key);
+  }
+  return grpc::SslCredentials(options);
 }
 
 grpc::ChannelArguments Arguments() {
@@ -47,15 +71,18 @@ grpc::ChannelArguments Arguments() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(absl::string_view address) {
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(absl::string_view address,
+                                                               const TlsOptions& tls) {
   if (const absl::Status status = CheckAddress(address); !status.ok()) return status;
-  auto channel = grpc::CreateCustomChannel(std::string(address), grpc::InsecureChannelCredentials(),
-                                           Arguments());
-  return std::unique_ptr<Connection>(new Connection(std::string(address), std::move(channel)));
+  auto credentials = Credentials(tls);
+  if (!credentials.ok()) return credentials.status();
+  auto channel = grpc::CreateCustomChannel(std::string(address), *credentials, Arguments());
+  return std::unique_ptr<Connection>(new Connection(std::string(address), tls, std::move(channel)));
 }
 
-Connection::Connection(std::string address, std::shared_ptr<grpc::Channel> channel)
+Connection::Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel)
     : address_(std::move(address)),
+      tls_(std::move(tls)),
       channel_(std::move(channel)),
       training_(v1::TrainingService::NewStub(channel_)),
       models_(v1::ModelService::NewStub(channel_)),
@@ -68,10 +95,19 @@ absl::Status Connection::WaitUntilReady(absl::Duration timeout) {
   while (true) {
     const grpc_connectivity_state state = channel_->GetState(true);
     if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
-    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || !channel_->WaitForStateChange(state, deadline)) {
-      return NoServer(address_);
-    }
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) return WhyNot();
+    if (!channel_->WaitForStateChange(state, deadline)) return NoServer(address_);
   }
+}
+
+absl::Status Connection::WhyNot() {
+  // Only a call is told what the connection failed with; this one fails at once.
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = health_->Check(&context, {}, &response);
+  if (status.ok()) return absl::OkStatus();
+  return NotConnected(status.error_message(), address_, tls_.authorities);
 }
 
 void Connection::PrepareContext(grpc::ClientContext* context, const CallOptions& options,

@@ -38,13 +38,22 @@ struct CallOptions {
   FieldNamer name_field = FlagOf;
 };
 
+// PEM files for a server with TLS.
+struct TlsOptions {
+  std::string authorities;  // --tls-ca: whom to believe. Empty: no TLS.
+  std::string certificate;  // --tls-cert: who we are, for servers that ask. May be empty.
+  std::string key;          // --tls-key: the certificate's.
+};
+
 class Connection {
  public:
-  // `address` is HOST:PORT or unix:PATH; anything else is INVALID_ARGUMENT. Does not connect.
-  static absl::StatusOr<std::unique_ptr<Connection>> Create(absl::string_view address);
+  // `address` is HOST:PORT or unix:PATH; anything else, or files that are not what they should be,
+  // is INVALID_ARGUMENT. Does not connect.
+  static absl::StatusOr<std::unique_ptr<Connection>> Create(absl::string_view address,
+                                                            const TlsOptions& tls = {});
 
   // Connects; UNAVAILABLE if nobody answers, at once where the system says so, else after
-  // `timeout`.
+  // `timeout`, or if who answers is not to be trusted.
   absl::Status WaitUntilReady(absl::Duration timeout);
 
   // Makes one unary call: Call(&TrainingService::GetJob, request).
@@ -79,13 +88,17 @@ class Connection {
   const std::string& address() const { return address_; }
 
  private:
-  Connection(std::string address, std::shared_ptr<grpc::Channel> channel);
+  Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel);
+
+  // What the channel's last attempt to connect failed with.
+  absl::Status WhyNot();
 
   // The deadline, and before a repetition a short pause.
   static void PrepareContext(grpc::ClientContext* context, const CallOptions& options, int repeats);
 
   // Constant after construction.
   const std::string address_;
+  const TlsOptions tls_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<TrainingService> training_;
   const std::unique_ptr<ModelService> models_;

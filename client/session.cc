@@ -11,7 +11,7 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 
 absl::StatusOr<Connection*> Session::Connect() {
   if (connection_ == nullptr) {
-    auto connection = Connection::Create(options_.server);
+    auto connection = Connection::Create(options_.server, options_.tls);
     if (!connection.ok()) return connection.status();
     const absl::Status ready = (*connection)->WaitUntilReady(kConnectTimeout);
     if (!ready.ok()) return ready;
@@ -21,8 +21,7 @@ absl::StatusOr<Connection*> Session::Connect() {
 }
 
 std::string Session::Suggest(absl::string_view words) const {
-  return absl::StrCat("atelier ", words,
-                      options_.server_given ? absl::StrCat(" --server=", options_.server) : "");
+  return absl::StrCat("atelier ", words, options_.connection_words);
 }
 
 }  // namespace atelier::client

@@ -21,8 +21,10 @@ class Session {
  public:
   struct Options {
     std::string server = "127.0.0.1:50051";
-    // Whether --server was given: the commands that are suggested then name it too.
-    bool server_given = false;
+    TlsOptions tls;
+    // What was said about the connection, such as ` --server=x`: the commands that are suggested
+    // then say it too.
+    std::string connection_words;
     OutputFormat format = OutputFormat::kText;
     // Whether Ctrl-C was pressed.
     std::function<bool()> interrupted = [] { return false; };
@@ -56,7 +58,8 @@ class Session {
   void Print(absl::string_view text) { terminal_.out << text; }
   void PrintJson(const google::protobuf::Message& message) { Print(JsonLine(message)); }
 
-  // A command that the user can type: `atelier watch x`, with --server if it is needed.
+  // A command that the user can type: `atelier watch x`, with --server and the like if they are
+  // needed.
   std::string Suggest(absl::string_view words) const;
 
  private:

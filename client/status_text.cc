@@ -137,6 +137,38 @@ absl::Status NoServer(absl::string_view address) {
                    "ATELIER_SERVER."));
 }
 
+absl::Status NotConnected(absl::string_view why, absl::string_view address,
+                          absl::string_view authorities) {
+  const std::string server = EscapeControls(address);
+  const auto says = [why](absl::string_view words) { return absl::StrContains(why, words); };
+  const auto refuse = [](auto&&... words) {
+    return absl::UnavailableError(absl::StrCat(words...));
+  };
+  if (says("certificate verify failed")) {
+    return refuse("The server at ", server, " shows a certificate that has expired or that no ",
+                  "authority in ", authorities, " (--tls-ca) vouches for.");
+  }
+  if (says("is not in peer certificate")) {
+    return refuse("The certificate of the server at ", server,
+                  " was made for another name; dial it by the name it was made for.");
+  }
+  if (says("wrong version number")) {
+    return refuse("The server at ", server, " has no TLS: leave out --tls-ca and ATELIER_TLS_CA.");
+  }
+  const bool answered = says("Socket closed") || says("onnection reset") ||
+                        says("Failed parsing HTTP/2") || says("handshake failed");
+  if (answered && authorities.empty()) {
+    return refuse("What answers at ", server,
+                  " hangs up: a server with TLS wants --tls-ca=FILE or ATELIER_TLS_CA.");
+  }
+  if (answered) {
+    return refuse("The server at ", server,
+                  " hangs up: one that asks who you are wants --tls-cert and --tls-key of an "
+                  "authority it knows.");
+  }
+  return NoServer(address);
+}
+
 bool IsBroken(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:

@@ -26,6 +26,11 @@ absl::Status ToStatus(const grpc::Status& status, absl::string_view address,
 // UNAVAILABLE: nobody listens there.
 absl::Status NoServer(absl::string_view address);
 
+// UNAVAILABLE: what kept us from connecting, by the words `why` of gRPC. `authorities` is the file
+// we trust, empty without TLS.
+absl::Status NotConnected(absl::string_view why, absl::string_view address,
+                          absl::string_view authorities);
+
 // Whether the connection broke, or the server is going: whoever repeats the call may be luckier.
 // Other errors are the server's answer and will not change.
 bool IsBroken(const grpc::Status& status);

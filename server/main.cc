@@ -41,6 +41,12 @@ ABSL_FLAG(absl::Duration, shutdown_grace, absl::Seconds(30),
           "What workers get for their checkpoints when the server is stopped.");
 ABSL_FLAG(std::string, worker_binary, "",
           "The worker's program. Default: atelier-worker beside atelierd.");
+ABSL_FLAG(std::string, tls_cert, "",
+          "The server's certificate, followed by those between it and an authority, as PEM. With "
+          "it clients are served by TLS, and so are workers that report by TCP.");
+ABSL_FLAG(std::string, tls_key, "", "The certificate's private key, as PEM.");
+ABSL_FLAG(std::string, tls_client_ca, "",
+          "Admit only clients with a certificate of these authorities, as PEM.");
 ABSL_FLAG(bool, allow_insecure, false,
           "Serve other machines without encryption or authentication: whoever reaches the address "
           "can use the server.");
@@ -111,6 +117,9 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.lease = absl::GetFlag(FLAGS_lease);
   flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace);
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);
+  flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
+  flags.tls_key = absl::GetFlag(FLAGS_tls_key);
+  flags.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
   flags.allow_insecure = absl::GetFlag(FLAGS_allow_insecure);
   return ServerOptions::Create(flags);
 }

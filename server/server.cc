@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/architecture.h"
 #include "models/training_options.h"
+#include "server/credentials.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/job_controller.h"
 #include "server/jobs/job_driver.h"
@@ -136,6 +137,7 @@ absl::Status Server::Parts::StartJobs() {
   events = std::make_unique<jobs::EventLog>(jobs::EventLog::Options(), store.get());
   launch::ProcessExecutor::Options launching;
   launching.worker_binary = options.worker_binary;
+  if (options.WorkersUseTls()) launching.server_certificate = options.tls->certificate;
   auto processes = launch::ProcessExecutor::Create(launching);
   if (!processes.ok()) return processes.status();
   executor = *std::move(processes);
@@ -167,7 +169,7 @@ absl::Status Server::Parts::ServeWorkers() {
   worker_service = std::make_unique<launch::WorkerService>(session_host.get(), session_tasks.get());
   auto server = rpc::GrpcServer::Start(
       {.address = options.worker_listen.ToString(),
-       .credentials = grpc::InsecureServerCredentials(),
+       .credentials = WorkerCredentials(options),
        .max_receive_bytes = launch::kMaxWorkerMessageBytes,
        .for_strangers = false,
        .calls = metrics->calls()},
@@ -205,7 +207,7 @@ absl::Status Server::Parts::ServeClients() {
   inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
   auto server = rpc::GrpcServer::Start(
       {.address = options.listen.ToString(),
-       .credentials = grpc::InsecureServerCredentials(),
+       .credentials = ClientCredentials(options),
        .for_strangers = true,
        .calls = metrics->calls()},
       {{v1::TrainingService::service_full_name(), training_service.get()},

@@ -4,11 +4,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/jobs/resource_names.h"
 #include "server/machine.h"
+#include "tls/pem_files.h"
 
 namespace atelier::server {
 namespace {
@@ -57,10 +59,11 @@ absl::StatusOr<ListenAddress> ParseFlag(absl::string_view flag, const std::strin
 
 absl::Status CheckExposure(absl::string_view flag, const ListenAddress& address,
                            const ServerFlags& flags) {
-  if (address.IsLocal() || flags.allow_insecure) return absl::OkStatus();
+  if (address.IsLocal() || !flags.tls_cert.empty() || flags.allow_insecure) return absl::OkStatus();
   return Wrong(flag, absl::StrCat(address.ToString(),
                                   " can be reached from other machines, where everyone could use "
-                                  "this server; say --allow_insecure if that is what you want"));
+                                  "this server and read along; give --tls_cert and --tls_key, or "
+                                  "say --allow_insecure if that is what you want"));
 }
 
 absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
@@ -89,6 +92,45 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
   absl::Status status = CheckExposure("listen", options->listen, flags);
   status.Update(CheckExposure("worker_listen", options->worker_listen, flags));
   return status;
+}
+
+absl::StatusOr<std::string> AbsolutePath(absl::string_view flag, const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return Wrong(flag, absl::StrCat(path, ": ", error.message()));
+  return absolute.lexically_normal().string();
+}
+
+absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
+  if (flags.tls_cert.empty() != flags.tls_key.empty()) {
+    return flags.tls_cert.empty() ? Wrong("tls_key", "it needs --tls_cert, whose key it is")
+                                  : Wrong("tls_cert", "it needs its key, --tls_key");
+  }
+  if (flags.tls_cert.empty()) {
+    return flags.tls_client_ca.empty()
+               ? absl::OkStatus()
+               : Wrong("tls_client_ca", "it needs --tls_cert and --tls_key as well");
+  }
+  TlsFiles files;
+  const std::tuple<const char*, const std::string&, std::string*> paths[] = {
+      {"tls_cert", flags.tls_cert, &files.certificate},
+      {"tls_key", flags.tls_key, &files.key},
+      {"tls_client_ca", flags.tls_client_ca, &files.client_authorities}};
+  for (const auto& [flag, path, target] : paths) {
+    if (path.empty()) continue;
+    auto absolute = AbsolutePath(flag, path);
+    if (!absolute.ok()) return absolute.status();
+    *target = *std::move(absolute);
+  }
+  const auto identity =
+      tls::ReadIdentity({"--tls_cert", files.certificate}, {"--tls_key", files.key});
+  if (!identity.ok()) return identity.status();
+  if (!files.client_authorities.empty()) {
+    const auto authorities = tls::ReadAuthorities({"--tls_client_ca", files.client_authorities});
+    if (!authorities.ok()) return authorities.status();
+  }
+  options->tls = std::move(files);
+  return absl::OkStatus();
 }
 
 absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
@@ -144,6 +186,7 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   options.data_dir = *std::move(data_dir);
   options.worker_binary = flags.worker_binary;
   absl::Status status = ReadAddresses(flags, &options);
+  if (status.ok()) status = ReadTls(flags, &options);
   if (status.ok()) status = ReadDatasets(flags, &options);
   if (status.ok()) status = ReadNumbers(flags, &options);
   if (!status.ok()) return status;

@@ -3,6 +3,7 @@
 #define ATELIER_SERVER_SERVER_OPTIONS_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,13 +29,24 @@ struct ServerFlags {
   absl::Duration lease = absl::Seconds(30);
   absl::Duration shutdown_grace = absl::Seconds(30);
   std::string worker_binary;  // Default: atelier-worker beside atelierd.
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;
   bool allow_insecure = false;
+};
+
+// Files in PEM format, checked; absolute paths.
+struct TlsFiles {
+  std::string certificate;  // The server's, then those between it and an authority.
+  std::string key;
+  std::string client_authorities;  // Whose holders are admitted; empty for everybody.
 };
 
 struct ServerOptions {
   ListenAddress listen;
   ListenAddress metrics_listen;
   ListenAddress worker_listen;                  // Where workers dial, also after a restart.
+  std::optional<TlsFiles> tls;                  // Nothing: no encryption.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
   int workers = 1;
@@ -44,6 +56,9 @@ struct ServerOptions {
   absl::Duration lease;
   absl::Duration shutdown_grace;
   std::string worker_binary;  // Empty for the one beside atelierd.
+
+  // Workers that report by TCP do so by TLS where there are certificates.
+  bool WorkersUseTls() const { return tls.has_value() && worker_listen.socket.empty(); }
 
   // Checks the flags and fills in what was left out. INVALID_ARGUMENT with one sentence that names
   // the first wrong flag. Debian's Fashion-MNIST is added where it is installed.

@@ -118,6 +118,9 @@ absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& r
     spawn.arguments = {options_.worker_binary, absl::StrCat("--server=", server_address_),
                        absl::StrCat("--job=", request.job_id),
                        absl::StrCat("--attempt=", request.attempt)};
+    if (!options_.server_certificate.empty()) {
+      spawn.arguments.push_back(absl::StrCat("--server_certificate=", options_.server_certificate));
+    }
     spawn.cpus = cpus_.Take(request.resources.cores);
   }
   spawn.environment =

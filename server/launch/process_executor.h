@@ -20,7 +20,7 @@
 namespace atelier::launch {
 
 // Thread-safe. The process is started as
-//   <worker_binary> --server=<address> --job=<job> --attempt=<n>
+//   <worker_binary> --server=<address> [--server_certificate=<file>] --job=<job> --attempt=<n>
 // with its token in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, and
 // the arithmetic libraries' own threads turned off. What it prints is appended to
 // <attempt_dir>/worker.log; the worker itself bounds the size of that file.
@@ -31,8 +31,10 @@ class ProcessExecutor final : public jobs::Executor {
  public:
   struct Options {
     std::string worker_binary;  // Empty: `atelier-worker` beside the running program.
-    int nice = 10;              // Added to the server's niceness, 0 to 19.
-    int oom_score_adj = 500;    // How much sooner than others the kernel ends it, 0 to 1000.
+    // The server's certificate, where workers report by TLS: they believe no other. A file.
+    std::string server_certificate;
+    int nice = 10;            // Added to the server's niceness, 0 to 19.
+    int oom_score_adj = 500;  // How much sooner than others the kernel ends it, 0 to 1000.
   };
 
   // FAILED_PRECONDITION if the worker's program is not there; UNAVAILABLE if the system refuses.

@@ -28,6 +28,8 @@
 #include "spdlog/spdlog.h"
 
 ABSL_FLAG(std::string, server, "", "Where to report: unix:/absolute/path or host:port");
+ABSL_FLAG(std::string, server_certificate, "",
+          "The server's certificate, where it has TLS: a PEM file");
 ABSL_FLAG(std::string, job, "", "Id of the job, without jobs/");
 ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
 
@@ -51,13 +53,15 @@ void HandleTermination(int /*signal*/) {
 
 class WorkerProgram {
  public:
-  explicit WorkerProgram(const v1::Hello& hello, const std::string& server)
+  WorkerProgram(const v1::Hello& hello, const std::string& server,
+                const std::string& server_certificate)
       : run_([this](v1::WorkerEvent event) { session_->Send(std::move(event)); }) {
     running = &run_;
     for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
     signal(SIGPIPE, SIG_IGN);
     Session::Options options;
     options.server = server;
+    options.server_certificate = server_certificate;
     options.hello = hello;
     options.on_command = [this](Command command) { Obey(command); };
     session_ = std::make_unique<Session>(std::move(options));
@@ -154,7 +158,8 @@ int Main() {
   hello.set_token(token);
   StartLogging();
   spdlog::info("attempt {} at job {}, process {}", hello.attempt(), hello.job(), hello.pid());
-  return WorkerProgram(hello, absl::GetFlag(FLAGS_server)).Run();
+  return WorkerProgram(hello, absl::GetFlag(FLAGS_server), absl::GetFlag(FLAGS_server_certificate))
+      .Run();
 }
 
 }  // namespace
@@ -166,8 +171,12 @@ int main(int argc, char** argv) {
     if (std::string_view(argv[i]) != "--help") continue;
     printf(
         "atelier-worker: one attempt at one training job, started by atelierd.\n"
-        "  --server=ADDRESS  %s\n  --job=ID          %s\n  --attempt=N       %s\n",
+        "  --server=ADDRESS           %s\n"
+        "  --server_certificate=FILE  %s\n"
+        "  --job=ID                   %s\n"
+        "  --attempt=N                %s\n",
         absl::GetFlagReflectionHandle(FLAGS_server).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_server_certificate).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_job).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str());
     return 0;

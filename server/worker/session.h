@@ -32,6 +32,8 @@ class Session {
  public:
   struct Options {
     std::string server;  // `unix:/absolute/path` or `host:port`.
+    // The file with the server's certificate; empty for a server without TLS.
+    std::string server_certificate = {};
     v1::Hello hello;
     // How long to try before the first assignment, which names the lease.
     absl::Duration first_contact = absl::Seconds(60);

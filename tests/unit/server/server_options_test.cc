@@ -104,12 +104,27 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
               StartsWith("--shutdown_grace:"));
 }
 
+TEST(ServerOptionsTest, CertificateAndKeyBelongTogether) {
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.tls_cert = "/srv/server.crt"; }),
+              StartsWith("--tls_cert: it needs its key"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.tls_key = "/srv/server.key"; }),
+              StartsWith("--tls_key: it needs --tls_cert"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.tls_client_ca = "/srv/ca.crt"; }),
+              StartsWith("--tls_client_ca: it needs"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) {
+                flags.tls_cert = "/no/such.crt";
+                flags.tls_key = "/no/such.key";
+              }),
+              StartsWith("--tls_cert: /no/such.crt cannot be read: No such file"));
+}
+
 TEST(ServerOptionsTest, ListensBeyondLoopbackOnlyWhenToldSo) {
   for (const char* flag : {"--listen", "--worker_listen"}) {
     ServerFlags flags = Flags();
     (flag == std::string("--listen") ? flags.listen : flags.worker_listen) = "0.0.0.0:50052";
     const auto refused = ServerOptions::Create(flags);
     EXPECT_THAT(std::string(refused.status().message()), StartsWith(flag));
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--tls_cert"));
     EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--allow_insecure"));
     flags.allow_insecure = true;
     EXPECT_TRUE(ServerOptions::Create(flags).ok());
