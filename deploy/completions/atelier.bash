@@ -9,7 +9,8 @@ _atelier_names() {
   local kind=$1 command=$1
   [ "$kind" = jobs ] && command='jobs --limit=200'
   # shellcheck disable=SC2086  # the command is words
-  timeout 2 "$_atelier_program" ${_atelier_server:+"--server=$_atelier_server"} --output=json $command \
+  timeout 2 "$_atelier_program" ${_atelier_server:+"--server=$_atelier_server"} \
+    "${_atelier_tls[@]}" --output=json $command \
     2>/dev/null </dev/null | sed -n "s|^{\"name\":\"$kind/\([^\"]*\)\".*|\1|p"
 }
 
@@ -26,14 +27,14 @@ _atelier_values() {
   case $1 in
     --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled ;;
     --conv-depth) echo 0 1 2 3 ;;
-    --recipe) echo study ;;
+    --recipe) echo study fast best ;;
     --precision) echo auto float32 bfloat16 ;;
     --output) echo text json csv ;;
-    --format) echo archive torchscript ;;
+    --format) echo archive torchscript onnx ;;
     --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
     --model | --model-name) _atelier_names models ;;
     --dataset) _atelier_names datasets ;;
-    -o | --output-file) compgen -f -- "$2" ;;
+    -o | --output-file | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
       --limit | --after | --attempt | --test-image | --top-k | --wait-for-server) ;;
@@ -43,7 +44,7 @@ _atelier_values() {
 
 _atelier() {
   local current=${COMP_WORDS[COMP_CWORD]} before='' command='' word i _atelier_server=''
-  local _atelier_program=${COMP_WORDS[0]/#\~/$HOME}
+  local _atelier_program=${COMP_WORDS[0]/#\~/$HOME} _atelier_tls=()
   # Bash splits words at '=', so `--preset=c` is three of them.
   if [ "$current" = = ]; then
     current='' before=${COMP_WORDS[COMP_CWORD - 1]}
@@ -67,6 +68,11 @@ _atelier() {
         fi
         ((i++))
         ;;
+      --tls-ca | --tls-cert | --tls-key)
+        [ "${COMP_WORDS[i + 1]}" = = ] && ((i++))
+        _atelier_tls+=("$word=${COMP_WORDS[i + 1]/#\~/$HOME}")
+        ((i++))
+        ;;
       -*) ;;
       *) [ -z "$command" ] && command=$word ;;
     esac
@@ -80,11 +86,11 @@ _atelier() {
   fi
   if [[ $current == -* ]]; then
     choices=$(_atelier_options ${command:+"$command"})
-    [ -z "$command" ] || choices+=" --server --output"
+    [ -z "$command" ] || choices+=" --server --output --tls-ca --tls-cert --tls-key"
   else
     case $command in
       '') choices=$(_atelier_commands) ;;
-      watch | show | stop | delete | logs | confusion) choices=$(_atelier_names jobs) ;;
+      watch | show | stop | delete | logs | confusion | report | compare) choices=$(_atelier_names jobs) ;;
       models | alias | download) choices=$(_atelier_names models) ;;
       datasets) choices=$(_atelier_names datasets) ;;
       classify)
