@@ -21,7 +21,7 @@ tests=(
   clang clang-format clang-tidy prometheus prometheus-node-exporter python3-grpcio python3-numpy
   python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
 )
-deployment_tests=(docker-compose mandoc mmdebstrap shellcheck)
+deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)
 # What Debian starts as soon as it is installed, and at every boot; the tests start their own.
 daemons=(prometheus prometheus-node-exporter)
 

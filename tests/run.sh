@@ -2,7 +2,8 @@
 # Runs Atelier's tests from a clean checkout: installs what is missing, builds, tests.
 #
 #   tests/run.sh          release build with every test, the sanitizer run, the checked build, lint
-#   tests/run.sh --all    also the long campaigns: thread sanitizer, clang-tidy, repeated faults
+#   tests/run.sh --all    also the long campaigns: thread sanitizer, clang-tidy, repeated faults,
+#                         packages and container in plain Debian systems
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,7 +30,7 @@ build() {
 }
 
 step "Packages"
-deploy/install-deps.sh --tests
+deploy/install-deps.sh --deployment-tests
 
 step "Release build"
 build release
@@ -40,6 +41,9 @@ ctest --test-dir build/release --output-on-failure -j "$jobs" --timeout 300
 step "Integration and fault tests: the real programs"
 # Debian's own interpreter, whatever stands first in PATH: it has the packages.
 /usr/bin/python3 -m pytest -q tests/integration tests/faults
+
+step "Deployment: packages, container, manifests, rules, dashboards, man pages"
+/usr/bin/python3 -m pytest -q tests/deploy
 
 step "Address and undefined-behaviour sanitizers"
 build asan
@@ -69,6 +73,8 @@ if $all; then
   step "clang-tidy"
   git ls-files 'models/*.cc' 'server/*.cc' 'client/*.cc' |
     xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/checked
+  step "Packages and the Dockerfile's steps in plain Debian systems"
+  ATELIER_SLOW_TESTS=1 /usr/bin/python3 -m pytest -q tests/deploy
   step "Faults, many times over"
   ATELIER_FAULT_ROUNDS=20 /usr/bin/python3 -m pytest -q tests/faults
 fi
