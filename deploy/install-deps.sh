@@ -18,7 +18,7 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  clang clang-format clang-tidy prometheus prometheus-node-exporter python3-grpcio python3-numpy
+  clang clang-format clang-tidy libclang-rt-dev prometheus prometheus-node-exporter python3-grpcio python3-numpy
   python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
 )
 deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)

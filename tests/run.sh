@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs Atelier's tests from a clean checkout: installs what is missing, builds, tests.
 #
-#   tests/run.sh          release build with every test, the sanitizer run, the checked build, lint
+#   tests/run.sh          release build with every test, Clang's checked build with sanitizers, lint
 #   tests/run.sh --all    also the long campaigns: thread sanitizer, clang-tidy, repeated faults,
 #                         packages and container in plain Debian systems
 set -euo pipefail
@@ -45,13 +45,10 @@ step "Integration and fault tests: the real programs"
 step "Deployment: packages, container, manifests, rules, dashboards, man pages"
 /usr/bin/python3 -m pytest -q tests/deploy
 
-step "Address and undefined-behaviour sanitizers"
+step "Address and undefined-behaviour sanitizers, Clang with thread-safety analysis as an error"
 build asan
 ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1 \
   ctest --test-dir build/asan --output-on-failure -j "$jobs" --timeout 600
-
-step "Clang with thread-safety analysis as an error"
-build checked atelier_libraries
 
 step "Formatting and lint"
 git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
@@ -71,6 +68,7 @@ if $all; then
   build tsan atelier_tsan_tests
   ctest --test-dir build/tsan --output-on-failure -j "$jobs" --timeout 600 -L tsan
   step "clang-tidy"
+  build checked atelier_libraries
   git ls-files 'models/*.cc' 'server/*.cc' 'client/*.cc' |
     xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/checked
   step "Packages and the Dockerfile's steps in plain Debian systems"
