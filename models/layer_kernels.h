@@ -67,8 +67,6 @@ struct AdamRule {
   float beta1 = 0;
   float beta2 = 0;
   float epsilon = 0;
-  // Share of a parameter that is taken off it besides; 0 for plain Adam.
-  float decay = 0;
 };
 
 // Updates numbers [begin, begin + count) by the sum of the gradients, added in their order. `count`

@@ -42,6 +42,8 @@ ordered_json HyperparametersOf(const TrainingOptions& options) {
   return {{"epochs", options.epochs},
           {"batch_size", options.batch_size},
           {"learning_rate", options.learning_rate},
+          {"schedule", std::string(ScheduleName(options.schedule))},
+          {"warmup_fraction", options.warmup_fraction},
           {"dropout", options.architecture.dropout},
           {"patience", options.patience},
           {"validation_fraction", options.validation_fraction},

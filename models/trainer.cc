@@ -119,6 +119,10 @@ class Trainer::Impl {
 
  private:
   StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
+  // Of a step, counted from 0.
+  double LearningRate(int64_t step) const {
+    return options_.LearningRateAt(step, options_.epochs * steps_per_epoch_);
+  }
   int64_t FinishedEpochs() const { return static_cast<int64_t>(state_.history.size()); }
   bool OutOfPatience() const {
     return FinishedEpochs() > 0 && FinishedEpochs() - state_.best_epoch >= options_.patience;
@@ -225,13 +229,14 @@ absl::Status Trainer::Impl::TrainStep(absl::Span<const int32_t> order) {
   const absl::Span<const int32_t> batch =
       order.subspan(static_cast<size_t>(state_.epoch.step * options_.batch_size),
                     static_cast<size_t>(options_.batch_size));
-  const PassResult result = engine_->Step(batch, state_.global_step, options_.learning_rate);
+  const PassResult result =
+      engine_->Step(batch, state_.global_step, LearningRate(state_.global_step));
   if (!std::isfinite(result.loss_sum)) {
     return Failure(
         FailureReason::kDiverged,
         absl::StrCat("the training loss became ", result.loss_sum, " in epoch ",
                      FinishedEpochs() + 1, ", step ", state_.epoch.step + 1, " (learning rate ",
-                     options_.learning_rate, "); use a lower learning rate"));
+                     LearningRate(state_.global_step), "); use a lower learning rate"));
   }
   ++state_.epoch.step;
   ++state_.global_step;
@@ -275,7 +280,7 @@ absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
   metrics.training_accuracy = static_cast<double>(done.correct) / images;
   metrics.validation_loss = loss_sum / validated;
   metrics.validation_accuracy = static_cast<double>(correct) / validated;
-  metrics.learning_rate = options_.learning_rate;
+  metrics.learning_rate = LearningRate(state_.global_step - 1);
   metrics.seconds = done.training_seconds + validation_seconds;
   metrics.images_per_second = images / done.training_seconds;
   if (!std::isfinite(metrics.validation_loss)) {

@@ -15,6 +15,9 @@
 namespace atelier::models {
 namespace {
 
+// What one-cycle begins and ends near, as a share of the highest learning rate.
+constexpr double kLowestRate = 0.01;
+
 // Collects what is wrong, a phrase per field.
 class Problems {
  public:
@@ -65,6 +68,9 @@ void CheckSchedule(const TrainingOptions& options, int64_t training_images, Prob
 void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
   const double rate = options.learning_rate;
   problems.RequireRange("learning_rate", rate, rate > 0 && rate <= 10, "above 0 and at most 10");
+  problems.RequireRange("warmup_fraction", options.warmup_fraction,
+                        options.warmup_fraction > 0 && options.warmup_fraction < 1,
+                        "above 0 and below 1");
   const auto fraction = [&](absl::string_view field, double value) {
     problems.RequireRange(field, value, value >= 0 && value < 1, "at least 0 and below 1");
   };
@@ -107,6 +113,10 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
       absl::StrCat("precision is '", name, "'; it must be float32 or bfloat16"));
 }
 
+absl::string_view ScheduleName(Schedule schedule) {
+  return schedule == Schedule::kConstant ? "constant" : "one-cycle";
+}
+
 bool Bfloat16Supported() {
 #if defined(__x86_64__)
   // Leaf 7 of CPUID: AVX512_BF16 is bit 5 of EAX in subleaf 1. avx512f asks the system as well
@@ -128,6 +138,14 @@ int64_t AutoShards(int64_t threads, int64_t batch_size) {
   int64_t shards = std::clamp<int64_t>(threads, 1, 64);
   while (batch_size % shards != 0) --shards;
   return shards;
+}
+
+double TrainingOptions::LearningRateAt(int64_t step, int64_t steps) const {
+  if (schedule == Schedule::kConstant) return learning_rate;
+  const double done = (static_cast<double>(step) + 0.5) / static_cast<double>(steps);
+  const double share =
+      done < warmup_fraction ? done / warmup_fraction : (1 - done) / (1 - warmup_fraction);
+  return learning_rate * (kLowestRate + (1 - kLowestRate) * share);
 }
 
 int64_t TrainingOptions::ValidationImages(int64_t training_images) const {
@@ -155,6 +173,8 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
                                 {"validation_fraction", validation_fraction},
                                 {"seed", seed},
                                 {"learning_rate", learning_rate},
+                                {"schedule", std::string(ScheduleName(schedule))},
+                                {"warmup_fraction", warmup_fraction},
                                 {"adam_beta1", adam_beta1},
                                 {"adam_beta2", adam_beta2},
                                 {"adam_epsilon", adam_epsilon},

@@ -28,6 +28,17 @@ Precision AutoPrecision();
 // most `threads`, that divides the batch.
 int64_t AutoShards(int64_t threads, int64_t batch_size);
 
+// How the learning rate goes over a training.
+enum class Schedule {
+  // The same throughout.
+  kConstant,
+  // Up from nearly nothing for the first part of all steps, then down to nearly nothing.
+  kOneCycle,
+};
+
+// `constant` or `one-cycle`.
+absl::string_view ScheduleName(Schedule schedule);
+
 struct TrainingOptions {
   Architecture architecture;
 
@@ -43,8 +54,11 @@ struct TrainingOptions {
   // Of every random choice: split, weights, order, dropout.
   uint64_t seed = 0;
 
-  // Adam. Range of the learning rate: above 0, at most 10.
+  // Adam. Range of the learning rate: above 0, at most 10. With a schedule it is the highest.
   double learning_rate = 1e-3;
+  Schedule schedule = Schedule::kConstant;
+  // One-cycle: the part of all steps in which the rate rises, above 0 and below 1.
+  double warmup_fraction = 0.25;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-7;
@@ -58,6 +72,9 @@ struct TrainingOptions {
   // Shards that run at once, 1 to 64; results do not depend on it. More than `shards` help only
   // evaluation.
   int64_t threads = 1;
+
+  // The learning rate of a step, counted from 0, when `steps` are all steps of all epochs.
+  double LearningRateAt(int64_t step, int64_t steps) const;
 
   // How many of so many training images are held back for validation; at least 1.
   int64_t ValidationImages(int64_t training_images) const;

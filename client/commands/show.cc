@@ -31,6 +31,10 @@ Table SpecTable(const v1::TrainingSpec& spec) {
       absl::StrCat(Percent(spec.validation_fraction(), 0), " of the training images"));
   add("seed", absl::StrCat(spec.seed()), "recipe",
       EnumWord(v1::Recipe_descriptor(), spec.recipe()));
+  add("schedule", EnumWord(v1::Schedule_descriptor(), spec.schedule()), "warm-up",
+      spec.schedule() == v1::SCHEDULE_ONE_CYCLE
+          ? absl::StrCat(Percent(spec.warmup_fraction(), 0), " of the steps")
+          : "none");
   add("precision", EnumWord(v1::Precision_descriptor(), spec.precision()), "shards",
       absl::StrCat(spec.shards()));
   add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "absl/random/random.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -70,12 +71,19 @@ void AddNetworkOptions(CLI::App* command, const Options& options) {
 }
 
 void AddScheduleOptions(CLI::App* command, const Options& options) {
-  AddSpecOption<std::int32_t>(command, "--epochs", "N", "Epochs at most [20]",
+  AddSpecOption<std::int32_t>(command, "--epochs", "N", "Epochs at most [20; fast 3]",
                               [options](auto value) { options->spec()->set_epochs(value); });
   AddSpecOption<std::int32_t>(command, "--batch-size", "N", "Images a step [128]",
                               [options](auto value) { options->spec()->set_batch_size(value); });
-  AddSpecOption<double>(command, "--learning-rate", "X", "Adam's step size [0.001]",
+  AddSpecOption<double>(command, "--learning-rate", "X",
+                        "Adam's highest step size [0.001; fast 0.003]",
                         [options](auto value) { options->spec()->set_learning_rate(value); });
+  AddEnumOption(
+      command, "--schedule", v1::Schedule_descriptor(), "How the learning rate goes [the recipe's]",
+      [options](int value) { options->spec()->set_schedule(static_cast<v1::Schedule>(value)); });
+  AddSpecOption<double>(command, "--warmup-fraction", "X",
+                        "One cycle: part of the steps in which the rate rises [0.25]",
+                        [options](auto value) { options->spec()->set_warmup_fraction(value); });
   AddSpecOption<double>(command, "--dropout", "X", "Share of units dropped in dense layers [0.3]",
                         [options](auto value) { options->spec()->set_dropout(value); });
   AddSpecOption<std::int32_t>(command, "--patience", "N",
@@ -95,8 +103,18 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
   AddEnumOption(
       command, "--precision", v1::Precision_descriptor(), "Number format",
       [options](int value) { options->spec()->set_precision(static_cast<v1::Precision>(value)); });
-  AddSpecOption<std::int32_t>(command, "--shards", "N", "Pieces of a batch; results depend on it",
-                              [options](auto value) { options->spec()->set_shards(value); });
+  AddSpecOption<std::string>(command, "--shards", "N",
+                             "Pieces of a batch, or auto; results depend on it [auto]",
+                             [options](const auto& value) {
+                               options->spec()->clear_shards();
+                               if (value == "auto") return;
+                               std::int32_t shards = 0;
+                               if (!absl::SimpleAtoi(value, &shards)) {
+                                 throw CLI::ValidationError(absl::StrCat(
+                                     "--shards is '", value, "'; it must be a number or auto"));
+                               }
+                               options->spec()->set_shards(shards);
+                             });
   AddSpecOption<std::int32_t>(command, "--cores", "N", "Processor cores [the server's choice]",
                               [options](auto value) { options->spec()->set_cores(value); });
   AddSpecOption<std::string>(

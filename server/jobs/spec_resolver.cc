@@ -148,12 +148,17 @@ void Resolution::ResolveSchedule() {
   if (spec().recipe() == v1::RECIPE_UNSPECIFIED) spec().set_recipe(v1::RECIPE_STUDY);
   if (!v1::Recipe_IsValid(spec().recipe())) {
     Wrong("spec.recipe", absl::StrCat("There is no recipe ", static_cast<int>(spec().recipe()),
-                                      "; choose RECIPE_STUDY."));
+                                      "; choose RECIPE_STUDY or RECIPE_FAST."));
   }
-  if (!spec().has_epochs()) spec().set_epochs(20);
+  const bool fast = spec().recipe() == v1::RECIPE_FAST;
+  if (!spec().has_epochs()) spec().set_epochs(fast ? 3 : 20);
   if (!spec().has_batch_size()) spec().set_batch_size(128);
   if (!spec().has_patience()) spec().set_patience(5);
-  if (!spec().has_learning_rate()) spec().set_learning_rate(0.001);
+  if (!spec().has_learning_rate()) spec().set_learning_rate(fast ? 0.003 : 0.001);
+  if (spec().schedule() == v1::SCHEDULE_UNSPECIFIED) {
+    spec().set_schedule(fast ? v1::SCHEDULE_ONE_CYCLE : v1::SCHEDULE_CONSTANT);
+  }
+  if (!spec().has_warmup_fraction()) spec().set_warmup_fraction(0.25);
   if (!spec().has_dropout()) spec().set_dropout(0.3);
   if (!spec().has_validation_fraction()) spec().set_validation_fraction(0.1);
   if (!spec().has_seed()) spec().set_seed(options_.draw_seed());
@@ -169,6 +174,15 @@ void Resolution::ResolveSchedule() {
   if (!(spec().dropout() >= 0 && spec().dropout() < 1)) {
     Wrong("spec.dropout", absl::StrCat("The dropout is ", spec().dropout(),
                                        "; it must be at least 0 and below 1."));
+  }
+  if (!v1::Schedule_IsValid(spec().schedule())) {
+    Wrong("spec.schedule",
+          absl::StrCat("There is no schedule ", static_cast<int>(spec().schedule()),
+                       "; choose SCHEDULE_CONSTANT or SCHEDULE_ONE_CYCLE."));
+  }
+  if (!(spec().warmup_fraction() > 0 && spec().warmup_fraction() < 1)) {
+    Wrong("spec.warmup_fraction", absl::StrCat("The warm-up fraction is ", spec().warmup_fraction(),
+                                               "; it must be above 0 and below 1."));
   }
   if (!(spec().validation_fraction() >= 0.01 && spec().validation_fraction() <= 0.5)) {
     Wrong("spec.validation_fraction",

@@ -77,6 +77,10 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   options.validation_fraction = spec.validation_fraction();
   options.seed = static_cast<std::uint64_t>(spec.seed());
   options.learning_rate = spec.learning_rate();
+  if (spec.schedule() == atelier::v1::SCHEDULE_ONE_CYCLE) {
+    options.schedule = models::Schedule::kOneCycle;
+  }
+  if (spec.has_warmup_fraction()) options.warmup_fraction = spec.warmup_fraction();
   options.shards = spec.shards();
   options.threads = spec.cores();
   switch (spec.precision()) {

@@ -34,6 +34,10 @@ ABSL_FLAG(int64_t, threads, 0, "Threads; 0 for all processors.");
 ABSL_FLAG(int64_t, shards, 0, "Shards a batch; 0 for what suits the threads.");
 ABSL_FLAG(int64_t, batch_size, 128, "Images a step.");
 ABSL_FLAG(std::string, precision, "auto", "auto, float32 or bfloat16.");
+ABSL_FLAG(double, learning_rate, 0.001, "Adam's step size; with one-cycle the highest.");
+ABSL_FLAG(bool, one_cycle, false, "Let the learning rate rise and fall over the training.");
+ABSL_FLAG(double, warmup_fraction, 0.25, "One-cycle: part of the steps in which it rises.");
+ABSL_FLAG(double, dropout, 0.3, "Fraction of units dropped after each hidden dense layer.");
 ABSL_FLAG(uint64_t, seed, 0, "Seed of the training.");
 ABSL_FLAG(bool, json, false, "Print one JSON object instead of a table.");
 
@@ -73,9 +77,15 @@ class StepTimer : public TrainingObserver {
     if (static_cast<int64_t>(seconds_.size()) == steps_) stop_.Stop();
   }
 
-  void OnEpoch(const EpochMetrics& /*metrics*/) override { epoch_end_ = Clock::now(); }
+  void OnEpoch(const EpochMetrics& metrics) override {
+    epoch_end_ = Clock::now();
+    validation_.push_back(
+        {{"loss", metrics.validation_loss}, {"accuracy", metrics.validation_accuracy}});
+  }
 
   const std::vector<double>& seconds() const { return seconds_; }
+  // Of every epoch.
+  const nlohmann::ordered_json& validation() const { return validation_; }
   // Processor time of those steps.
   double cpu_seconds() const { return cpu_end_ - cpu_begin_; }
   // With the first ones, which do not count.
@@ -93,6 +103,7 @@ class StepTimer : public TrainingObserver {
   Clock::time_point first_;
   Clock::time_point epoch_end_;
   std::vector<double> seconds_;
+  nlohmann::ordered_json validation_ = nlohmann::ordered_json::array();
   double cpu_begin_ = 0;
   double cpu_end_ = 0;
   int64_t all_steps_ = 0;
@@ -101,7 +112,7 @@ class StepTimer : public TrainingObserver {
 absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
   TrainingOptions options;
   auto architecture = Architecture::FromPreset(absl::GetFlag(FLAGS_preset), dataset.shape(),
-                                               dataset.classes(), /*dropout=*/0.3);
+                                               dataset.classes(), absl::GetFlag(FLAGS_dropout));
   if (!architecture.ok()) return architecture.status();
   options.architecture = *architecture;
   const int64_t epochs = absl::GetFlag(FLAGS_epochs);
@@ -115,6 +126,9 @@ absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
   options.shards = absl::GetFlag(FLAGS_shards);
   if (options.shards == 0) options.shards = AutoShards(options.threads, options.batch_size);
   options.seed = absl::GetFlag(FLAGS_seed);
+  options.learning_rate = absl::GetFlag(FLAGS_learning_rate);
+  options.warmup_fraction = absl::GetFlag(FLAGS_warmup_fraction);
+  if (absl::GetFlag(FLAGS_one_cycle)) options.schedule = Schedule::kOneCycle;
   options.precision = AutoPrecision();
   if (absl::GetFlag(FLAGS_precision) != "auto") {
     auto precision = ParsePrecision(absl::GetFlag(FLAGS_precision));
@@ -154,6 +168,7 @@ nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& t
           {"images_per_s_median_step", options.batch_size / seconds[seconds.size() / 2]},
           {"steps", seconds.size()},
           {"epochs_seconds", timer.epochs_seconds()},
+          {"validation", timer.validation()},
           {"batch_size", options.batch_size},
           {"shards", options.shards},
           {"threads", options.threads},

@@ -53,6 +53,8 @@ TEST_F(SpecResolverTest, FillsEveryDefault) {
   EXPECT_EQ(spec.patience(), 5);
   EXPECT_EQ(spec.seed(), 99);
   EXPECT_EQ(spec.recipe(), v1::RECIPE_STUDY);
+  EXPECT_EQ(spec.schedule(), v1::SCHEDULE_CONSTANT);
+  EXPECT_EQ(spec.warmup_fraction(), 0.25);
   EXPECT_EQ(spec.precision(), v1::PRECISION_FLOAT32);
   EXPECT_EQ(spec.shards(), 4);
   EXPECT_EQ(spec.cores(), 4);
@@ -62,6 +64,27 @@ TEST_F(SpecResolverTest, FillsEveryDefault) {
   EXPECT_EQ(spec.validation_fraction(), 0.1);
   EXPECT_EQ(resolved->base_name, "cnn-3");
   EXPECT_EQ(resolved->request_id, "");
+}
+
+TEST_F(SpecResolverTest, FastIsOneShortCycleUnlessTheUserSaysOtherwise) {
+  spec().set_recipe(v1::RECIPE_FAST);
+  const auto resolved = Resolve();
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(resolved->spec.epochs(), 3);
+  EXPECT_EQ(resolved->spec.learning_rate(), 0.003);
+  EXPECT_EQ(resolved->spec.schedule(), v1::SCHEDULE_ONE_CYCLE);
+  spec().set_epochs(7);
+  spec().set_schedule(v1::SCHEDULE_CONSTANT);
+  EXPECT_EQ(Resolve()->spec.epochs(), 7);
+  EXPECT_EQ(Resolve()->spec.schedule(), v1::SCHEDULE_CONSTANT);
+}
+
+TEST_F(SpecResolverTest, RefusesASchedulesMistakes) {
+  spec().set_schedule(static_cast<v1::Schedule>(50));
+  for (const double bad : {0.0, 1.0, -0.5, std::nan("")}) {
+    spec().set_warmup_fraction(bad);
+    EXPECT_EQ(Wrong(), "spec.schedule spec.warmup_fraction") << bad;
+  }
 }
 
 TEST_F(SpecResolverTest, ResolvedSpecificationResolvesToItself) {

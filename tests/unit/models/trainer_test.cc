@@ -136,6 +136,38 @@ TEST(TrainerTest, ContinuesBitIdenticallyWithinAnEpoch) {
   }
 }
 
+TEST(TrainerTest, FollowsOneCycleAcrossASuspension) {
+  TrainingOptions options = SmallOptions();
+  options.schedule = Schedule::kOneCycle;
+  const Finished whole = Train(options);
+  EXPECT_NE(whole.model, Train(SmallOptions()).model);
+  const TemporaryFolder folder;
+  Recorder first(22, StopRequest::kSuspend);
+  Train(options, In(folder), &first);
+  const Finished rest = Train(options, In(folder));
+  EXPECT_EQ(rest.model, whole.model);
+  EXPECT_EQ(rest.outcome.history[1].learning_rate, whole.outcome.history[1].learning_rate);
+  EXPECT_GT(rest.outcome.history[1].learning_rate, rest.outcome.history[2].learning_rate);
+}
+
+TEST(TrainingOptionsTest, RaisesAndLowersTheLearningRateInOneCycle) {
+  TrainingOptions options;
+  options.learning_rate = 0.01;
+  EXPECT_EQ(options.LearningRateAt(0, 1000), 0.01);
+  EXPECT_EQ(options.LearningRateAt(999, 1000), 0.01);
+  options.schedule = Schedule::kOneCycle;
+  options.warmup_fraction = 0.2;
+  EXPECT_LT(options.LearningRateAt(0, 1000), 0.0002);
+  EXPECT_NEAR(options.LearningRateAt(100, 1000), 0.005, 0.0001);
+  EXPECT_NEAR(options.LearningRateAt(200, 1000), 0.01, 0.0001);
+  EXPECT_NEAR(options.LearningRateAt(600, 1000), 0.005, 0.0001);
+  EXPECT_LT(options.LearningRateAt(999, 1000), 0.0002);
+  EXPECT_GT(options.LearningRateAt(999, 1000), 0);
+  options.warmup_fraction = 1;
+  EXPECT_THAT(std::string(options.Validate(*SmallDataset()).message()),
+              HasSubstr("warmup_fraction is 1, it must be above 0 and below 1"));
+}
+
 // A kill leaves the last epoch's checkpoint and nothing of what came after.
 TEST(TrainerTest, ContinuesBitIdenticallyAfterAKill) {
   const Finished whole = Train(SmallOptions());
