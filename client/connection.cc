@@ -11,7 +11,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
-#include "tls/pem_files.h"
+#include "proto/tls/pem_files.h"
 
 namespace atelier::client {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/tls/pem_files.h"
 #include "server/jobs/resource_names.h"
 #include "server/machine.h"
-#include "tls/pem_files.h"
 
 namespace atelier::server {
 namespace {

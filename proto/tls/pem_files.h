@@ -1,7 +1,7 @@
 // Certificates and keys in PEM files, judged before anything relies on them: gRPC would say nothing
 // about a wrong one, and fail every connection. Thread-safe: free functions.
-#ifndef ATELIER_TLS_PEM_FILES_H_
-#define ATELIER_TLS_PEM_FILES_H_
+#ifndef ATELIER_PROTO_TLS_PEM_FILES_H_
+#define ATELIER_PROTO_TLS_PEM_FILES_H_
 
 #include <string>
 
@@ -32,4 +32,4 @@ absl::StatusOr<std::string> ReadAuthorities(const PemFile& file);
 
 }  // namespace atelier::tls
 
-#endif  // ATELIER_TLS_PEM_FILES_H_
+#endif  // ATELIER_PROTO_TLS_PEM_FILES_H_

@@ -1,4 +1,4 @@
-#include "tls/pem_files.h"
+#include "proto/tls/pem_files.h"
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
