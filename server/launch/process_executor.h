@@ -32,7 +32,7 @@ class ProcessExecutor final : public jobs::Executor {
   struct Options {
     std::string worker_binary;  // Empty: `atelier-worker` beside the running program.
     // The server's certificate, where workers report by TLS: they believe no other. A file.
-    std::string server_certificate;
+    std::string server_certificate = {};
     int nice = 10;            // Added to the server's niceness, 0 to 19.
     int oom_score_adj = 500;  // How much sooner than others the kernel ends it, 0 to 1000.
   };
