@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "hwy/targets.h"
 #include "models/network.h"
 #include "models/random.h"
 #include "tests/unit/models/small_training.h"
@@ -159,6 +160,20 @@ TEST(TrainingEngineTest, HasTheGradientsOfUnusualNetworks) {
   ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
   network.dense_layers = {};
   ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+}
+
+// As it would be on lesser processors than this: our kernels take their widest instructions at run
+// time.
+TEST(TrainingEngineTest, IsRightWithEveryKindOfInstructions) {
+  TrainingOptions options = SmallOptions();
+  options.architecture.conv_blocks = {{33, 2}, {40, 0}};
+  options.architecture.dense_layers = {70};
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::GetChosenTarget().Update(target);
+    ExpectPlainGradients(options, NoisyImages(options.architecture.input, 10, 9), 9);
+  }
+  hwy::GetChosenTarget().DeInit();
 }
 
 // Dropout, shards and running statistics, against the same step by LibTorch's operators.
