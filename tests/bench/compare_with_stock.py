@@ -3,7 +3,9 @@
 
 Runs stock_training.py and train_bench in turn, some rounds for every network, and prints the ratio
 of their images per second: median, smallest and largest over the rounds. A round's two runs follow
-each other, so that what else the machine does hits both alike.
+each other, so that what else the machine does hits both alike. On a machine that others use too,
+look at the ratio by processor time, with --threads=1: with more, stock PyTorch's threads spend
+theirs waiting for one another.
 """
 import argparse
 import json
@@ -20,7 +22,8 @@ STEPS = {"dense": (300, 3000), "cnn-1": (40, 300)}
 
 def measure(command):
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(output)["images_per_s"]
+    result = json.loads(output)
+    return result["images_per_s"], result["images_per_cpu_s"]
 
 
 def compare(preset, flags):
@@ -34,13 +37,16 @@ def compare(preset, flags):
         ours.append(measure([
             flags.train_bench, f"--preset={preset}", f"--threads={threads}",
             f"--precision={flags.precision}", f"--steps={our_steps}", "--json"]))
-    ratios = [ours[i] / stock[i] for i in range(flags.rounds)]
+    ratios = [mine[0] / theirs[0] for mine, theirs in zip(ours, stock)]
+    cpu_ratios = [mine[1] / theirs[1] for mine, theirs in zip(ours, stock)]
     return {
         "preset": preset, "precision": flags.precision, "threads": flags.threads,
         "rounds": flags.rounds,
-        "stock_images_per_s": statistics.median(stock),
-        "our_images_per_s": statistics.median(ours),
+        "stock_images_per_s": statistics.median(speed[0] for speed in stock),
+        "our_images_per_s": statistics.median(speed[0] for speed in ours),
         "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
+        "cpu_ratio": statistics.median(cpu_ratios), "cpu_ratio_min": min(cpu_ratios),
+        "cpu_ratio_max": max(cpu_ratios),
     }
 
 
@@ -61,7 +67,7 @@ def main():
         if preset not in PRESETS:
             parser.error(f"there is no preset {preset}; presets are {', '.join(PRESETS)}")
     if not flags.json:
-        print(f"{'network':14}{'stock':>10}{'ours':>10}{'ratio':>8}{'spread':>16}   images/s")
+        print(f"{'network':14}{'stock':>10}{'ours':>10}{'ratio':>8}{'spread':>16}{'by cpu':>8}   images/s")
     for preset in flags.presets.split(","):
         result = compare(preset, flags)
         if flags.json:
@@ -69,7 +75,8 @@ def main():
             continue
         spread = f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}"
         print(f"{preset:14}{result['stock_images_per_s']:10.0f}{result['our_images_per_s']:10.0f}"
-              f"{result['ratio']:8.2f}{spread:>16}", flush=True)
+              f"{result['ratio']:8.2f}{spread:>16}"
+              f"{result['cpu_ratio']:8.2f}", flush=True)
 
 
 if __name__ == "__main__":
