@@ -3,11 +3,13 @@
 #include <cmath>
 #include <sstream>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "models/exception_guard.h"
 #include "models/failure.h"
 #include "models/libtorch_jit.h"
+#include "models/model_archive.h"
 #include "models/network.h"
 #include "models/torchscript.h"
 
@@ -17,10 +19,10 @@ namespace {
 // How far probabilities may be from what the TorchScript module answers.
 constexpr double kTolerance = 1e-4;
 
-// The module's tensors, in the order of TensorSpecsOf.
-absl::StatusOr<std::vector<at::Tensor>> TensorsOf(const torch::jit::Module& module,
-                                                  const Architecture& architecture) {
-  std::vector<at::Tensor> tensors;
+// The network whose tensors the module holds.
+absl::StatusOr<TrainedModel> ModelOf(const torch::jit::Module& module,
+                                     const Architecture& architecture) {
+  TrainedModel model{architecture, {}};
   for (const TensorSpec& spec : TensorSpecsOf(architecture)) {
     const std::string name = TorchScriptName(spec.name);
     if (!module.hasattr(name) || !module.attr(name).isTensor()) {
@@ -31,88 +33,77 @@ absl::StatusOr<std::vector<at::Tensor>> TensorsOf(const torch::jit::Module& modu
       return absl::InternalError(
           absl::StrCat("the tensor ", name, " of model.pt has another shape or type"));
     }
-    tensors.push_back(tensor.detach().contiguous());
+    const at::Tensor values = tensor.detach().contiguous();
+    const float* const first = values.data_ptr<float>();
+    model.tensors.push_back(
+        {spec.name, spec.shape, std::vector<float>(first, first + values.numel())});
   }
-  return tensors;
+  return model;
 }
 
 // Images to try a network on: every pixel value comes up.
-std::vector<uint8_t> TrialPixels(const ImageShape& shape, int64_t count) {
-  std::vector<uint8_t> pixels(static_cast<size_t>(count * shape.size()));
-  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(37 * i);
+std::vector<float> TrialPixels(const ImageShape& shape, int64_t count) {
+  std::vector<float> pixels(static_cast<size_t>(count * shape.size()));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(37 * i % 256) / 255.0F;
   return pixels;
+}
+
+// Checks that the program answers as the module it was made from. This is its warm-up, too: the
+// largest batch it has memory for runs once.
+absl::Status Compare(torch::jit::Module& module, const InferenceProgram& program,
+                     const Architecture& architecture) {
+  UseOneTorchThread();
+  const at::InferenceMode inference;
+  constexpr int64_t kImages = 32;
+  const ImageShape& shape = architecture.input;
+  std::vector<float> pixels = TrialPixels(shape, kImages);
+  std::vector<float> ours(static_cast<size_t>(kImages * architecture.classes));
+  const PixelSpan part = absl::MakeConstSpan(pixels);
+  program.Run(absl::MakeConstSpan(&part, 1), ours.data());
+  // A few are enough for the module, whose first calls are slow.
+  const at::Tensor images =
+      at::from_blob(pixels.data(), {2, shape.channels, shape.height, shape.width}, at::kFloat);
+  const at::Tensor answer = module.forward({images}).toTensor();
+  const at::Tensor expected = at::from_blob(ours.data(), {2, architecture.classes}, at::kFloat);
+  if (answer.sizes() == expected.sizes() && at::allclose(answer, expected, 0, kTolerance)) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError("model.pt does not answer as the network in metadata.json does");
 }
 
 }  // namespace
 
 class Predictor::Impl {
  public:
-  Impl(ModelArchive archive, std::vector<at::Tensor> tensors)
-      : archive_(std::move(archive)), tensors_(std::move(tensors)) {}
+  Impl(const TrainedModel& model, std::vector<std::string> names, std::string metadata)
+      : architecture(model.architecture),
+        class_names(std::move(names)),
+        metadata_json(std::move(metadata)),
+        program(model) {}
 
-  // N×classes probabilities.
-  at::Tensor Probabilities(const at::Tensor& images) const {
-    UseOneTorchThread();
-    const at::InferenceMode inference;
-    return at::softmax(InferenceLogits(archive_.architecture, tensors_, images), 1).contiguous();
-  }
-
-  template <typename Pixel>
-  absl::StatusOr<std::vector<float>> Classify(absl::Span<const Pixel> pixels) const {
-    const ImageShape& shape = archive_.architecture.input;
-    const auto size = static_cast<size_t>(shape.size());
-    if (pixels.empty() || pixels.size() % size != 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("there are ", pixels.size(), " pixel values; an image of this model has ",
-                       size, " (", shape.channels, "x", shape.height, "x", shape.width, ")"));
-    }
-    return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
-      const at::Tensor answer = Probabilities(ImagesTensor(archive_.architecture, pixels));
-      const float* values = answer.data_ptr<float>();
-      return std::vector<float>(values, values + answer.numel());
-    });
-  }
-
-  // Checks that the module answers as its tensors do in our network.
-  absl::Status CompareWith(torch::jit::Module& module) const {
-    UseOneTorchThread();
-    const at::InferenceMode inference;
-    const at::Tensor images = ImagesTensor(
-        archive_.architecture, absl::MakeConstSpan(TrialPixels(archive_.architecture.input, 2)));
-    const at::Tensor answer = module.forward({images}).toTensor();
-    const at::Tensor ours = Probabilities(images);
-    if (answer.sizes() == ours.sizes() && at::allclose(answer, ours, 0, kTolerance)) {
-      return absl::OkStatus();
-    }
-    return absl::InternalError("model.pt does not answer as the network in metadata.json does");
-  }
-
-  // Constant after construction.
-  const ModelArchive archive_;
-  const std::vector<at::Tensor> tensors_;
+  const Architecture architecture;
+  const std::vector<std::string> class_names;
+  const std::string metadata_json;
+  const InferenceProgram program;
 };
 
 Predictor::Predictor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Predictor::~Predictor() = default;
 
-absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::string& archive_path,
-                                                                 const Options& options) {
+absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::string& archive_path) {
   absl::StatusOr<ModelArchive> archive = ReadModelArchive(archive_path);
   if (!archive.ok()) return archive.status();
   const auto load = [&]() -> absl::StatusOr<std::unique_ptr<const Predictor>> {
     std::istringstream bytes(std::exchange(archive->model_pt, {}));
     torch::jit::Module module = torch::jit::load(bytes);
     module.eval();
-    absl::StatusOr<std::vector<at::Tensor>> tensors = TensorsOf(module, archive->architecture);
-    if (!tensors.ok()) return tensors.status();
-    auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(tensors));
-    if (absl::Status status = impl->CompareWith(module); !status.ok()) return status;
-    for (const int64_t size : options.warm_batch_sizes) {
-      const std::vector<uint8_t> pixels = TrialPixels(impl->archive_.architecture.input, size);
-      if (auto answer = impl->Classify(absl::MakeConstSpan(pixels)); !answer.ok()) {
-        return answer.status();
-      }
+    absl::StatusOr<TrainedModel> model = ModelOf(module, archive->architecture);
+    if (!model.ok()) return model.status();
+    auto impl = std::make_unique<Impl>(*model, std::move(archive->class_names),
+                                       std::move(archive->metadata_json));
+    if (absl::Status status = Compare(module, impl->program, impl->architecture); !status.ok()) {
+      return status;
     }
     return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));
   };
@@ -124,26 +115,47 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
                               predictor.status().message()));
 }
 
-const ImageShape& Predictor::input_shape() const { return impl_->archive_.architecture.input; }
+const ImageShape& Predictor::input_shape() const { return impl_->architecture.input; }
 
-const std::vector<std::string>& Predictor::class_names() const {
-  return impl_->archive_.class_names;
-}
+const std::vector<std::string>& Predictor::class_names() const { return impl_->class_names; }
 
-const Architecture& Predictor::architecture() const { return impl_->archive_.architecture; }
+const Architecture& Predictor::architecture() const { return impl_->architecture; }
 
-const std::string& Predictor::metadata_json() const { return impl_->archive_.metadata_json; }
+const std::string& Predictor::metadata_json() const { return impl_->metadata_json; }
+
+int64_t Predictor::memory_bytes() const { return impl_->program.memory_bytes(); }
 
 absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const float> images) const {
   for (const float value : images) {
     if (std::isfinite(value)) continue;
     return absl::InvalidArgumentError("a pixel is NaN or infinite; pixels are 0 to 1");
   }
-  return impl_->Classify(images);
+  return Classify({PixelSpan(images)});
 }
 
 absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const uint8_t> images) const {
-  return impl_->Classify(images);
+  return Classify({PixelSpan(images)});
+}
+
+absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const PixelSpan> parts) const {
+  const ImageShape& shape = impl_->architecture.input;
+  const auto size = static_cast<size_t>(shape.size());
+  size_t pixels = 0;
+  for (const PixelSpan& part : parts) {
+    const size_t here = std::visit([](const auto& span) { return span.size(); }, part);
+    if (here == 0 || here % size != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("there are ", here, " pixel values; an image of this model has ", size, " (",
+                       shape.channels, "x", shape.height, "x", shape.width, ")"));
+    }
+    pixels += here;
+  }
+  return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
+    std::vector<float> probabilities(pixels / size *
+                                     static_cast<size_t>(impl_->architecture.classes));
+    impl_->program.Run(parts, probabilities.data());
+    return probabilities;
+  });
 }
 
 }  // namespace atelier::models

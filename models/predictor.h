@@ -1,5 +1,5 @@
-// Classifies images with the network of an archive. Thread-safe: any number of threads may classify
-// at once, each computing on its own (one LibTorch thread per call, whatever the machine has).
+// Classifies images with the network of an archive, compiled for inference (inference_program.h).
+// Thread-safe: any number of threads may classify at once, each computing on its own.
 #ifndef ATELIER_MODELS_PREDICTOR_H_
 #define ATELIER_MODELS_PREDICTOR_H_
 
@@ -11,25 +11,16 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/architecture.h"
-#include "models/model_archive.h"
+#include "models/inference_program.h"
 
 namespace atelier::models {
 
 class Predictor {
  public:
-  struct Options {
-    // Batch sizes run once while loading, because the first call at a new size prepares kernels.
-    std::vector<int64_t> warm_batch_sizes = {1, 8};
-  };
-
-  // Reads the archive and warms the network up. Errors as ReadModelArchive, and kInternal if
-  // model.pt is damaged or is not the network that metadata.json describes: it must hold its
-  // tensors and answer trial images as they do.
-  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path,
-                                                               const Options& options);
-  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path) {
-    return Load(archive_path, Options{});
-  }
+  // Reads the archive, compiles its network and warms it up. Errors as ReadModelArchive, and
+  // kInternal if model.pt is damaged or is not the network that metadata.json describes: it must
+  // hold its tensors and answer trial images as the compiled network does.
+  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path);
   ~Predictor();
 
   const ImageShape& input_shape() const;
@@ -37,12 +28,16 @@ class Predictor {
   const Architecture& architecture() const;
   // As it stands in the archive.
   const std::string& metadata_json() const;
+  // Bytes of the compiled weights.
+  int64_t memory_bytes() const;
 
   // `images` are any number N ≥ 1 of images side by side, N×C×H×W; the answer is N×classes
   // probabilities. Floats are in [0,1]; bytes are divided by 255. kInvalidArgument if the size is
   // no multiple of an image's or a float is not finite; kResourceExhausted, kInternal.
   absl::StatusOr<std::vector<float>> Classify(absl::Span<const float> images) const;
   absl::StatusOr<std::vector<float>> Classify(absl::Span<const uint8_t> images) const;
+  // The same of all parts together, in their order. Floats are not checked.
+  absl::StatusOr<std::vector<float>> Classify(absl::Span<const PixelSpan> parts) const;
 
  private:
   class Impl;

@@ -1,0 +1,184 @@
+#include "models/inference_program.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/layer_kernels.h"
+#include "models/panel_kernels.h"
+
+namespace atelier::models {
+namespace {
+
+// Images that go through the dense layers together: their weights are read once for all of them.
+constexpr int64_t kDenseBatch = 32;
+
+void PlaceRow(const uint8_t* from, int64_t count, float* to) { PixelsToUnit(from, count, to); }
+void PlaceRow(const float* from, int64_t count, float* to) { std::copy_n(from, count, to); }
+
+float ToUnit(uint8_t value) { return static_cast<float>(value) / 255.0F; }
+float ToUnit(float value) { return value; }
+
+void Softmax(const float* logits, int64_t count, float* probabilities) {
+  const float highest = *std::max_element(logits, logits + count);
+  float sum = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    probabilities[i] = std::exp(logits[i] - highest);
+    sum += probabilities[i];
+  }
+  for (int64_t i = 0; i < count; ++i) probabilities[i] /= sum;
+}
+
+// Puts the trainable tensors where the layout wants them, and in place of each batch norm's weight
+// and bias its scale and shift on the running statistics.
+void Pack(const TrainedModel& model, const PackedLayout& layout, float* parameters) {
+  size_t next = 0;
+  const std::vector<TensorSpec> specs = TensorSpecsOf(model.architecture);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (!specs[i].trainable) continue;
+    for (const float value : model.tensors[i].values) {
+      parameters[layout.positions()[next++]] = value;
+    }
+  }
+  for (size_t i = 0; i < layout.conv_layers().size(); ++i) {
+    const PackedConvLayer& layer = layout.conv_layers()[i];
+    const std::string norm = absl::StrCat("norm", i + 1);
+    const std::vector<float>& mean = model.Find(norm + ".running_mean")->values;
+    const std::vector<float>& variance = model.Find(norm + ".running_var")->values;
+    for (int64_t j = 0; j < layer.filters; ++j) {
+      const double deviation =
+          std::sqrt(variance[static_cast<size_t>(j)] + model.architecture.batch_norm_epsilon);
+      float& scale = parameters[layer.scale + j];
+      float& shift = parameters[layer.shift + j];
+      const double folded = scale / deviation;
+      shift = static_cast<float>(shift - mean[static_cast<size_t>(j)] * folded);
+      scale = static_cast<float>(folded);
+    }
+  }
+}
+
+}  // namespace
+
+InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
+    : features(kDenseBatch * layout.features()) {
+  int64_t largest = 0;
+  for (const PackedConvLayer& layer : layout.conv_layers()) {
+    inputs.emplace_back(layer.input_size());
+    outputs.emplace_back(layer.output_size());
+    largest = std::max(largest, layer.pool.pooled_size());
+  }
+  winners = FloatBuffer(largest);
+  for (const PackedDenseLayer& layer : layout.dense_layers()) {
+    dense.emplace_back(kDenseBatch * layer.outputs);
+  }
+}
+
+InferenceProgram::InferenceProgram(const TrainedModel& model)
+    : input_(model.architecture.input),
+      classes_(model.architecture.classes),
+      layout_(model.architecture),
+      parameters_(layout_.parameters()) {
+  Pack(model, layout_, parameters_.data());
+}
+
+int64_t InferenceProgram::memory_bytes() const {
+  return parameters_.size() * static_cast<int64_t>(sizeof(float));
+}
+
+std::unique_ptr<InferenceProgram::Workspace> InferenceProgram::TakeWorkspace() const {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!idle_.empty()) {
+      std::unique_ptr<Workspace> workspace = std::move(idle_.back());
+      idle_.pop_back();
+      return workspace;
+    }
+  }
+  return std::make_unique<Workspace>(layout_);
+}
+
+void InferenceProgram::ReturnWorkspace(std::unique_ptr<Workspace> workspace) const {
+  absl::MutexLock lock(&mutex_);
+  idle_.push_back(std::move(workspace));
+}
+
+template <typename Pixel>
+void InferenceProgram::LoadImage(Workspace& workspace, int64_t image, const Pixel* pixels) const {
+  if (layout_.conv_layers().empty()) {
+    return PlaceRow(pixels, input_.size(), workspace.features.data() + image * layout_.features());
+  }
+  const int64_t row = (input_.width + 2) * input_.channels;
+  float* const first = workspace.inputs.front().data() + row + input_.channels;
+  const int64_t plane = input_.height * input_.width;
+  for (int64_t y = 0; y < input_.height; ++y) {
+    float* const to = first + y * row;
+    const Pixel* const from = pixels + y * input_.width;
+    if (input_.channels == 1) {
+      PlaceRow(from, input_.width, to);
+      continue;
+    }
+    for (int64_t c = 0; c < input_.channels; ++c) {
+      for (int64_t x = 0; x < input_.width; ++x) {
+        to[x * input_.channels + c] = ToUnit(from[c * plane + x]);
+      }
+    }
+  }
+}
+
+void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
+  const std::vector<PackedConvLayer>& layers = layout_.conv_layers();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const PackedConvLayer& layer = layers[i];
+    float* const output = workspace.outputs[i].data();
+    Convolve(layer.shape, workspace.inputs[i].data(), parameters_.data() + layer.weights,
+             parameters_.data() + layer.bias, Activation::kRelu, output);
+    float* pooled = workspace.features.data() + image * layout_.features();
+    if (i + 1 < layers.size()) {
+      // Past the border.
+      const ConvolutionShape& next = layers[i + 1].shape;
+      pooled = workspace.inputs[i + 1].data() + (next.width + 3) * next.inputs;
+    }
+    NormalizeAndPool(layer.pool, output, parameters_.data() + layer.scale,
+                     parameters_.data() + layer.shift, workspace.winners.data(), pooled);
+  }
+}
+
+void InferenceProgram::Dense(Workspace& workspace, int64_t count, float* probabilities) const {
+  const std::vector<PackedDenseLayer>& layers = layout_.dense_layers();
+  const float* from = workspace.features.data();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const PackedDenseLayer& layer = layers[i];
+    const bool last = i + 1 == layers.size();
+    Multiply(count, layer.inputs, layer.outputs, from, parameters_.data() + layer.weights,
+             parameters_.data() + layer.bias, last ? Activation::kNone : Activation::kRelu,
+             workspace.dense[i].data());
+    from = workspace.dense[i].data();
+  }
+  for (int64_t image = 0; image < count; ++image) {
+    Softmax(from + image * layers.back().outputs, classes_, probabilities + image * classes_);
+  }
+}
+
+void InferenceProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) const {
+  std::unique_ptr<Workspace> workspace = TakeWorkspace();
+  int64_t loaded = 0;
+  const auto flush = [&] {
+    Dense(*workspace, loaded, probabilities);
+    probabilities += loaded * classes_;
+    loaded = 0;
+  };
+  const auto add = [&](const auto& pixels) {
+    for (size_t at = 0; at < pixels.size(); at += static_cast<size_t>(input_.size())) {
+      LoadImage(*workspace, loaded, pixels.data() + at);
+      Convolutions(*workspace, loaded);
+      if (++loaded == kDenseBatch) flush();
+    }
+  };
+  for (const PixelSpan& part : parts) std::visit(add, part);
+  if (loaded > 0) flush();
+  ReturnWorkspace(std::move(workspace));
+}
+
+}  // namespace atelier::models

@@ -1,0 +1,77 @@
+// A network made ready to classify: weights packed for the kernels once, every batch norm folded to
+// one multiplication and addition per channel, done while pooling. Runs any number of images at
+// once without preparing anything, so no batch size is special and none has to be padded: images go
+// through the convolutions one by one, while their feature maps stay in the cache, and through the
+// dense layers together. No LibTorch. Immutable, hence thread-safe: each call computes on its own
+// thread alone, in memory that calls hand on to each other.
+#ifndef ATELIER_MODELS_INFERENCE_PROGRAM_H_
+#define ATELIER_MODELS_INFERENCE_PROGRAM_H_
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "models/float_buffer.h"
+#include "models/packed_layout.h"
+#include "models/trained_model.h"
+
+namespace atelier::models {
+
+// Images side by side, N×C×H×W: bytes 0 to 255, or floats in [0,1].
+using PixelSpan = std::variant<absl::Span<const uint8_t>, absl::Span<const float>>;
+
+class InferenceProgram {
+ public:
+  // Requires a valid model. Throws std::bad_alloc.
+  explicit InferenceProgram(const TrainedModel& model);
+
+  // Writes the class probabilities of every image of all parts, in their order: images × classes.
+  // Each part is a whole number of images. Throws std::bad_alloc.
+  void Run(absl::Span<const PixelSpan> parts, float* probabilities) const;
+
+  // Bytes of the weights.
+  int64_t memory_bytes() const;
+
+ private:
+  // What one call writes to.
+  struct Workspace {
+    explicit Workspace(const PackedLayout& layout);
+    // Of each convolution: its input, with a border that stays zero, and its output.
+    std::vector<FloatBuffer> inputs;
+    std::vector<FloatBuffer> outputs;
+    // What pooling tells besides and nobody asks for.
+    FloatBuffer winners;
+    // What the dense layers get, and what they give: a row an image.
+    FloatBuffer features;
+    std::vector<FloatBuffer> dense;
+  };
+
+  std::unique_ptr<Workspace> TakeWorkspace() const;
+  void ReturnWorkspace(std::unique_ptr<Workspace> workspace) const;
+  // One image's features, from where LoadImage put it.
+  void Convolutions(Workspace& workspace, int64_t image) const;
+  // Probabilities of the first `count` images of the workspace.
+  void Dense(Workspace& workspace, int64_t count, float* probabilities) const;
+  // Where an image's pixels have to be before Convolutions, or Dense if there are none.
+  template <typename Pixel>
+  void LoadImage(Workspace& workspace, int64_t image, const Pixel* pixels) const;
+
+  // Constant after construction.
+  const ImageShape input_;
+  const int64_t classes_;
+  const PackedLayout layout_;
+  // As the layout has them; scale and shift are those of the folded batch norms.
+  FloatBuffer parameters_;
+
+  // As many as calls were running at once so far.
+  mutable absl::Mutex mutex_;
+  mutable std::vector<std::unique_ptr<Workspace>> idle_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_INFERENCE_PROGRAM_H_
