@@ -34,6 +34,12 @@ ABSL_FLAG(int, workers, 1, "Jobs of the usual size that train at the same time."
 ABSL_FLAG(int, threads_per_worker, 0,
           "Cores of a job that asks for none. Default: the usable cores, divided by --workers.");
 ABSL_FLAG(int, serving_threads, 0, "Threads that classify. Default: the usable cores.");
+ABSL_FLAG(int, serving_versions, 8,
+          "Model versions that may be in memory; the one that was not used for longest leaves.");
+ABSL_FLAG(absl::Duration, serving_idle, absl::Minutes(30),
+          "A model version that was not used for so long leaves memory.");
+ABSL_FLAG(absl::Duration, batch_delay, absl::ZeroDuration(),
+          "How long images may wait for others to be computed with; 0 computes what is there.");
 ABSL_FLAG(int, max_queued_jobs, 1000, "Jobs that may wait; more are refused.");
 ABSL_FLAG(absl::Duration, lease, absl::Seconds(30),
           "A worker that is silent for so long is lost, and one that hears nothing ends.");
@@ -113,6 +119,9 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.workers = absl::GetFlag(FLAGS_workers);
   flags.threads_per_worker = absl::GetFlag(FLAGS_threads_per_worker);
   flags.serving_threads = absl::GetFlag(FLAGS_serving_threads);
+  flags.serving_versions = absl::GetFlag(FLAGS_serving_versions);
+  flags.serving_idle = absl::GetFlag(FLAGS_serving_idle);
+  flags.batch_delay = absl::GetFlag(FLAGS_batch_delay);
   flags.max_queued_jobs = absl::GetFlag(FLAGS_max_queued_jobs);
   flags.lease = absl::GetFlag(FLAGS_lease);
   flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace);

@@ -25,6 +25,7 @@
 #include "server/rpc/grpc_server.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/model_service.h"
+#include "server/rpc/open_inference_service.h"
 #include "server/rpc/registry_versions.h"
 #include "server/rpc/status.h"
 #include "server/rpc/stream_set.h"
@@ -93,6 +94,7 @@ struct Server::Parts {
   std::unique_ptr<rpc::DatasetService> dataset_service;
   std::unique_ptr<rpc::ModelService> model_service;
   std::unique_ptr<rpc::InferenceService> inference_service;
+  std::unique_ptr<rpc::OpenInferenceService> open_inference_service;
   std::unique_ptr<rpc::GrpcServer> public_server;
 
   std::unique_ptr<jobs::JobDriver> driver;
@@ -184,8 +186,17 @@ absl::Status Server::Parts::ServeWorkers() {
 absl::Status Server::Parts::ServeClients() {
   versions = std::make_unique<rpc::RegistryVersions>(store.get(), artifacts.get());
   serving::Classifier::Options classifying;
-  classifying.threads = options.serving_threads;
+  classifying.batching.threads = options.serving_threads;
+  classifying.batching.queue.max_delay = options.batch_delay;
+  classifying.decoders = options.serving_threads;
+  classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);
+  classifying.versions.idle = options.serving_idle;
+  classifying.versions.state_path = absl::StrCat(data_directory->path(), "/serving.json");
+  classifying.versions.observer = metrics->serving();
+  classifying.versions.log = &Warn;
   classifier = std::make_unique<serving::Classifier>(classifying, versions.get());
+  // Ready means warm.
+  classifier->versions().Restore();
   tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
   streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options());
@@ -202,9 +213,16 @@ absl::Status Server::Parts::ServeClients() {
       .tasks = tasks.get(),
       .streams = streams.get(),
       .on_deleted = [this](const std::string& model,
-                           std::int64_t version) { classifier->Forget(model, version); },
+                           std::int64_t version) { classifier->versions().Forget(model, version); },
+      .prepare =
+          [this](const std::string& model, std::int64_t version) {
+            return classifier->versions().Load(model, absl::StrCat(version)).status();
+          },
+      .on_changed = [this](const std::string& model) { classifier->versions().Refresh(model); },
       .log = &Warn});
   inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
+  open_inference_service =
+      std::make_unique<rpc::OpenInferenceService>(classifier.get(), tasks.get(), ATELIER_VERSION);
   auto server = rpc::GrpcServer::Start(
       {.address = options.listen.ToString(),
        .credentials = ClientCredentials(options),
@@ -213,7 +231,8 @@ absl::Status Server::Parts::ServeClients() {
       {{v1::TrainingService::service_full_name(), training_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},
        {v1::ModelService::service_full_name(), model_service.get()},
-       {v1::InferenceService::service_full_name(), inference_service.get()}});
+       {v1::InferenceService::service_full_name(), inference_service.get()},
+       {inference::GRPCInferenceService::service_full_name(), open_inference_service.get()}});
   if (!server.ok()) return server.status();
   public_server = *std::move(server);
   return absl::OkStatus();

@@ -162,6 +162,11 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   absl::Status status = CheckRange("workers", flags.workers, 1, 1024);
   status.Update(CheckRange("threads_per_worker", flags.threads_per_worker, 0, 1024));
   status.Update(CheckRange("serving_threads", flags.serving_threads, 0, 1024));
+  status.Update(CheckRange("serving_versions", flags.serving_versions, 1, 10'000));
+  status.Update(
+      CheckRange("serving_idle", flags.serving_idle, absl::Seconds(1), absl::Hours(87'600)));
+  status.Update(
+      CheckRange("batch_delay", flags.batch_delay, absl::ZeroDuration(), absl::Seconds(1)));
   status.Update(CheckRange("max_queued_jobs", flags.max_queued_jobs, 1, 100'000));
   status.Update(CheckRange("lease", flags.lease, absl::Seconds(1), absl::Hours(24)));
   status.Update(
@@ -171,6 +176,9 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   options->threads_per_worker =
       flags.threads_per_worker > 0 ? flags.threads_per_worker : std::max(1, cores / flags.workers);
   options->serving_threads = flags.serving_threads > 0 ? flags.serving_threads : cores;
+  options->serving_versions = flags.serving_versions;
+  options->serving_idle = flags.serving_idle;
+  options->batch_delay = flags.batch_delay;
   options->max_queued_jobs = flags.max_queued_jobs;
   options->lease = flags.lease;
   options->shutdown_grace = flags.shutdown_grace;

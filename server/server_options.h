@@ -25,6 +25,9 @@ struct ServerFlags {
   int workers = 1;
   int threads_per_worker = 0;  // Default: the usable cores over the workers.
   int serving_threads = 0;     // Default: the usable cores.
+  int serving_versions = 8;
+  absl::Duration serving_idle = absl::Minutes(30);
+  absl::Duration batch_delay = absl::ZeroDuration();
   int max_queued_jobs = 1000;
   absl::Duration lease = absl::Seconds(30);
   absl::Duration shutdown_grace = absl::Seconds(30);
@@ -52,6 +55,9 @@ struct ServerOptions {
   int workers = 1;
   int threads_per_worker = 1;
   int serving_threads = 1;
+  int serving_versions = 1;
+  absl::Duration serving_idle;
+  absl::Duration batch_delay;
   int max_queued_jobs = 1000;
   absl::Duration lease;
   absl::Duration shutdown_grace;

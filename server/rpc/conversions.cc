@@ -50,13 +50,14 @@ v1::Dataset ToProto(const models::DatasetInfo& info) {
 
 v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
   v1::ClassifyResponse proto;
-  proto.set_model_version(jobs::ModelVersionName(result.model, result.version));
-  const std::vector<std::string>& names = result.engine->class_names();
-  proto.mutable_classifications()->Reserve(static_cast<int>(result.images.size()));
-  for (const auto& ranked : result.images) {
+  const serving::Version& version = result.version->version;
+  proto.set_model_version(jobs::ModelVersionName(version.model, version.number));
+  const std::vector<std::string>& names = result.version->engine->class_names();
+  proto.mutable_classifications()->Reserve(static_cast<int>(result.images));
+  for (std::size_t image = 0; image < result.images; ++image) {
     auto* classes = proto.add_classifications()->mutable_classes();
-    classes->Reserve(static_cast<int>(ranked.size()));
-    for (const serving::RankedClass& entry : ranked) {
+    classes->Reserve(result.top_k);
+    for (const serving::RankedClass& entry : result.Rank(image)) {
       auto* added = classes->Add();
       added->set_index(entry.index);
       added->set_name(names[static_cast<std::size_t>(entry.index)]);
@@ -64,7 +65,8 @@ v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
     }
   }
   SetDuration(result.queue_time, proto.mutable_queue_time());
-  SetDuration(result.compute_time, proto.mutable_compute_time());
+  SetDuration(result.input_time + result.compute_time, proto.mutable_compute_time());
+  proto.set_largest_batch(static_cast<std::int32_t>(result.largest_batch));
   return proto;
 }
 
@@ -117,6 +119,8 @@ absl::Status WithDetail(const absl::Status& status) {
       return jobs::Error(status.code(), "VERSION_UNAVAILABLE", status.message());
     case absl::StatusCode::kResourceExhausted:
       return jobs::Error(status.code(), "QUEUE_FULL", status.message());
+    case absl::StatusCode::kDeadlineExceeded:
+      return jobs::Error(status.code(), "EXPIRED_IN_QUEUE", status.message());
     default:
       return status;
   }

@@ -1,11 +1,19 @@
 #include "server/rpc/inference_service.h"
 
+#include <chrono>
 #include <utility>
 
 #include "server/rpc/conversions.h"
 #include "server/rpc/status.h"
 
 namespace atelier::rpc {
+
+serving::SteadyTime SteadyDeadline(const grpc::CallbackServerContext& context) {
+  const auto now = std::chrono::system_clock::now();
+  // Further away it means the same as none, and sums might not fit.
+  if (context.deadline() > now + std::chrono::hours(24)) return serving::SteadyTime::max();
+  return std::chrono::steady_clock::now() + (context.deadline() - now);
+}
 
 grpc::ServerUnaryReactor* InferenceService::Classify(grpc::CallbackServerContext* context,
                                                      const v1::ClassifyRequest* request,
@@ -17,6 +25,7 @@ grpc::ServerUnaryReactor* InferenceService::Classify(grpc::CallbackServerContext
     return reactor;
   }
   converted->cancelled = [context] { return context->IsCancelled(); };
+  converted->deadline = SteadyDeadline(*context);
   classifier_->Classify(*std::move(converted),
                         [reactor, response](absl::StatusOr<serving::ClassifyResult> result) {
                           if (!result.ok()) {

@@ -7,6 +7,10 @@
 
 namespace atelier::rpc {
 
+// When a call has to be answered, on the clock that serving measures with; its maximum if that
+// is more than a day ahead or the caller set no deadline.
+serving::SteadyTime SteadyDeadline(const grpc::CallbackServerContext& context);
+
 // Thread-safe.
 class InferenceService final : public v1::InferenceService::CallbackService {
  public:

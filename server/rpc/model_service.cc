@@ -9,6 +9,7 @@
 #include "server/jobs/error.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
+#include "server/rpc/conversions.h"
 #include "server/rpc/download_source.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/rpc/unary.h"
@@ -91,7 +92,7 @@ grpc::ServerUnaryReactor* ModelService::SetAlias(grpc::CallbackServerContext* co
     const auto model = ParseModelAlone(request->name());
     if (!model.ok()) return model.status();
     if (const absl::Status status = CheckAlias(*request); !status.ok()) return status;
-    return with_.models->SetAlias(*model, request->alias(), request->version());
+    return ChangeAlias(*model, *request);
   });
 }
 
@@ -104,6 +105,18 @@ grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext*
                     if (!status.ok()) return status;
                     return google::protobuf::Empty();
                   });
+}
+
+absl::StatusOr<v1::Model> ModelService::ChangeAlias(const std::string& model,
+                                                    const v1::SetAliasRequest& request) {
+  if (request.version() > 0 && with_.prepare) {
+    // That there is no such version is for the registry to say.
+    const absl::Status prepared = with_.prepare(model, request.version());
+    if (!prepared.ok() && !absl::IsNotFound(prepared)) return WithDetail(prepared);
+  }
+  auto changed = with_.models->SetAlias(model, request.alias(), request.version());
+  if (changed.ok() && with_.on_changed) with_.on_changed(model);
+  return changed;
 }
 
 absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
@@ -126,6 +139,7 @@ absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
     versions.push_back(version);
   }
   // The registry's word counts: files that cannot be removed now are only in the way.
+  if (with_.on_changed) with_.on_changed(reference->model);
   for (const std::int64_t version : versions) {
     if (with_.on_deleted) with_.on_deleted(reference->model, version);
     const absl::Status removed = with_.artifacts->RemoveVersion(reference->model, version);

@@ -25,6 +25,10 @@ class ModelService final : public v1::ModelService::CallbackService {
     StreamSet* streams;
     // Told of each version that was deleted, so that it leaves memory. May be empty.
     std::function<void(const std::string& model, std::int64_t version)> on_deleted;
+    // Loads a version before an alias names it; an error keeps the alias as it was. May be empty.
+    std::function<absl::Status(const std::string& model, std::int64_t version)> prepare;
+    // Told that a model's aliases changed; classification follows when it returns. May be empty.
+    std::function<void(const std::string& model)> on_changed;
     // Told one sentence about each failure that changes no answer. May be empty.
     std::function<void(const std::string& sentence)> log;
   };
@@ -47,6 +51,8 @@ class ModelService final : public v1::ModelService::CallbackService {
       grpc::CallbackServerContext* context, const v1::DownloadModelRequest* request) override;
 
  private:
+  absl::StatusOr<v1::Model> ChangeAlias(const std::string& model,
+                                        const v1::SetAliasRequest& request);
   absl::Status Delete(const v1::DeleteModelRequest& request);
 
   const Dependencies with_;

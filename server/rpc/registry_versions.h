@@ -3,6 +3,7 @@
 #define ATELIER_SERVER_RPC_REGISTRY_VERSIONS_H_
 
 #include <string>
+#include <vector>
 
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/model_store.h"
@@ -19,8 +20,12 @@ class RegistryVersions final : public serving::VersionSource {
 
   absl::StatusOr<serving::Version> Resolve(const std::string& model,
                                            const std::string& reference) override;
+  absl::StatusOr<std::vector<serving::Version>> Versions(const std::string& model) override;
+  absl::StatusOr<std::vector<std::string>> Models() override;
 
  private:
+  serving::Version ToVersion(const std::string& model, const v1::ModelVersion& version) const;
+
   jobs::ModelStore* const models_;
   jobs::ArtifactStore* const artifacts_;
 };

@@ -3,17 +3,24 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <utility>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/serving/input_error.h"
 
 namespace atelier::serving {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kDefaultTopK = 3;
+// Floats up to here are checked on the caller's thread: that takes some ten microseconds.
+constexpr std::size_t kQuickBytes = 256 << 10;
 
 absl::StatusOr<int> ResolveTopK(int requested, int classes) {
   if (requested < 0 || requested > classes) {
@@ -23,138 +30,164 @@ absl::StatusOr<int> ResolveTopK(int requested, int classes) {
   return requested == 0 ? std::min(kDefaultTopK, classes) : requested;
 }
 
-std::vector<RankedClass> Rank(absl::Span<const float> probabilities, int top_k) {
-  std::vector<int> order(probabilities.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::partial_sort(order.begin(), order.begin() + top_k, order.end(), [&](int a, int b) {
-    return probabilities[a] > probabilities[b] || (probabilities[a] == probabilities[b] && a < b);
-  });
-  std::vector<RankedClass> ranked;
-  ranked.reserve(static_cast<std::size_t>(top_k));
-  for (int i = 0; i < top_k; ++i) ranked.push_back({order[i], probabilities[order[i]]});
-  return ranked;
+bool NeedsDecoder(const ImageInput& input) {
+  if (std::holds_alternative<EncodedImages>(input)) return true;
+  return std::holds_alternative<FloatImages>(input) && SizeInBytes(input) > kQuickBytes;
 }
+
+absl::Status Stopping() { return absl::UnavailableError("The server is stopping."); }
 
 }  // namespace
 
+std::vector<RankedClass> ClassifyResult::Rank(std::size_t image, int classes) const {
+  const auto all = probabilities.size() / images;
+  const auto values = absl::MakeConstSpan(probabilities).subspan(image * all, all);
+  std::vector<int> order(all);
+  std::iota(order.begin(), order.end(), 0);
+  const auto value = [&](int index) { return values[static_cast<std::size_t>(index)]; };
+  std::partial_sort(order.begin(), order.begin() + classes, order.end(), [&](int a, int b) {
+    return value(a) > value(b) || (value(a) == value(b) && a < b);
+  });
+  std::vector<RankedClass> ranked;
+  ranked.reserve(static_cast<std::size_t>(classes));
+  for (int i = 0; i < classes; ++i) {
+    const int index = order[static_cast<std::size_t>(i)];
+    ranked.push_back({index, value(index)});
+  }
+  return ranked;
+}
+
 Classifier::Classifier(Options options, VersionSource* source, EngineLoader loader)
-    : options_(options),
+    : options_(std::move(options)),
       source_(source),
-      versions_(std::make_unique<LoadedVersions>(options.versions, std::move(loader))) {
-  for (int i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this] { Run(); });
-    pthread_setname_np(threads_.back().native_handle(), absl::StrCat("classify-", i).c_str());
+      versions_(std::make_unique<VersionTable>(options_.versions, source, std::move(loader))),
+      batcher_(std::make_unique<Batcher>(options_.batching)) {
+  for (int i = 0; i < options_.decoders; ++i) {
+    decoders_.emplace_back([this] { Decode(); });
+    pthread_setname_np(decoders_.back().native_handle(), absl::StrCat("decode-", i).c_str());
   }
 }
 
 Classifier::~Classifier() {
-  {
-    absl::MutexLock lock(&mutex_);
-    ending_ = true;
-  }
-  for (std::thread& thread : threads_) thread.join();
-  versions_.reset();  // Answers those that wait for a version.
+  versions_.reset();
   std::deque<WorkPtr> left;
   {
     absl::MutexLock lock(&mutex_);
-    left.swap(queue_);
+    ending_ = true;
+    left.swap(undecoded_);
   }
-  for (const WorkPtr& work : left) Answer(work, absl::UnavailableError("The server is stopping."));
+  for (std::thread& decoder : decoders_) decoder.join();
+  for (const WorkPtr& work : left) Answer(work, Stopping());
+  batcher_.reset();
+}
+
+bool Classifier::Admit(std::size_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  if (requests_ >= options_.max_requests || bytes_ + bytes > options_.max_bytes) return false;
+  ++requests_;
+  bytes_ += bytes;
+  return true;
 }
 
 void Classifier::Classify(ClassifyRequest request, Done done) {
+  const std::size_t bytes = SizeInBytes(request.input);
+  if (!Admit(bytes)) {
+    return done(absl::ResourceExhaustedError(
+        "Too many images wait to be classified already; try again in a moment."));
+  }
   auto work = std::make_shared<Work>();
-  work->bytes = SizeInBytes(request.input);
+  work->bytes = bytes;
   work->request = std::move(request);
   work->done = std::move(done);
   work->arrival = Clock::now();
+  versions_->Get(
+      work->request.model, work->request.reference,
+      [this, work](VersionTable::Result version) { OnVersion(work, std::move(version)); });
+}
+
+void Classifier::OnVersion(const WorkPtr& work, VersionTable::Result version) {
+  if (!version.ok()) return Answer(work, version.status());
+  work->version = *std::move(version);
+  work->version->observer->Arrived();
+  const Engine& engine = *work->version->engine;
+  const auto top_k =
+      ResolveTopK(work->request.top_k, static_cast<int>(engine.class_names().size()));
+  if (!top_k.ok()) return Answer(work, top_k.status());
+  work->top_k = *top_k;
+  if (work->request.check) {
+    if (absl::Status status = work->request.check(engine); !status.ok()) {
+      return Answer(work, std::move(status));
+    }
+  }
+  if (!NeedsDecoder(work->request.input)) return Prepare(work);
   {
     absl::MutexLock lock(&mutex_);
-    if (requests_ < options_.max_requests && bytes_ + work->bytes <= options_.max_bytes) {
-      ++requests_;
-      bytes_ += work->bytes;
-      queue_.push_back(std::move(work));
+    if (!ending_) {
+      undecoded_.push_back(work);
       return;
     }
   }
-  work->done(absl::ResourceExhaustedError(
-      "Too many images wait to be classified already; try again in a moment."));
+  Answer(work, Stopping());
 }
 
-void Classifier::Run() {
-  while (const WorkPtr work = Take()) Process(work);
-}
-
-Classifier::WorkPtr Classifier::Take() {
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(this, &Classifier::HasWork));
-  if (ending_) return nullptr;
-  WorkPtr work = std::move(queue_.front());
-  queue_.pop_front();
-  return work;
-}
-
-void Classifier::Process(const WorkPtr& work) {
-  if (work->request.cancelled && work->request.cancelled()) {
-    return Answer(work, absl::CancelledError("The call was cancelled."));
+void Classifier::Decode() {
+  while (true) {
+    WorkPtr work;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &Classifier::HasWork));
+      if (ending_) return;
+      work = std::move(undecoded_.front());
+      undecoded_.pop_front();
+    }
+    const auto& request = work->request;
+    if (request.cancelled && request.cancelled()) {
+      Answer(work, absl::CancelledError("The call was cancelled."));
+    } else if (Clock::now() >= request.deadline) {
+      Answer(work,
+             absl::DeadlineExceededError("The deadline came before the images were decoded."));
+    } else {
+      Prepare(work);
+    }
   }
-  if (work->engine == nullptr && !Prepare(work)) return;
-  Answer(work, Compute(*work));
 }
 
-bool Classifier::Prepare(const WorkPtr& work) {
-  auto version = source_->Resolve(work->request.model, work->request.reference);
-  if (!version.ok()) {
-    Answer(work, version.status());
-    return false;
+void Classifier::Prepare(const WorkPtr& work) {
+  const SteadyTime begin = Clock::now();
+  const Engine& engine = *work->version->engine;
+  auto images = CheckImages(work->request.input, engine.input_shape(), options_.limits);
+  if (!images.ok()) return Answer(work, images.status());
+  work->images = *std::move(images);
+  work->input_time = absl::FromChrono(Clock::now() - begin);
+  auto item = std::make_shared<BatchItem>();
+  item->version = work->version;
+  item->pixels = work->images.pixels;
+  item->images = work->images.count;
+  item->arrival = work->arrival;
+  item->deadline = work->request.deadline;
+  item->cancelled = work->request.cancelled;
+  item->probabilities.resize(item->images * engine.class_names().size());
+  item->done = [this, work] { OnComputed(work); };
+  work->item = item;
+  if (absl::Status status = batcher_->Submit(std::move(item)); !status.ok()) {
+    Answer(work, std::move(status));
   }
-  work->version = *std::move(version);
-  auto engine = versions_->Get(
-      work->version, [this, work](EngineResult loaded) { OnLoaded(work, std::move(loaded)); });
-  if (!engine.has_value()) return false;
-  if (engine->ok()) {
-    work->engine = **std::move(engine);
-    return true;
-  }
-  OnLoaded(work, *std::move(engine));
-  return false;
 }
 
-void Classifier::OnLoaded(const WorkPtr& work, EngineResult engine) {
-  if (!engine.ok()) {
-    return Answer(work, absl::UnavailableError(absl::StrCat(
-                            "Version ", work->version.number, " of model ", work->version.model,
-                            " cannot be used: ", engine.status().message())));
-  }
-  work->engine = *std::move(engine);
-  absl::MutexLock lock(&mutex_);
-  queue_.push_front(work);  // It has waited long enough.
-}
-
-absl::StatusOr<ClassifyResult> Classifier::Compute(const Work& work) const {
-  const Clock::time_point begin = Clock::now();
-  const Engine& engine = *work.engine;
-  const int classes = static_cast<int>(engine.class_names().size());
-  const auto top_k = ResolveTopK(work.request.top_k, classes);
-  if (!top_k.ok()) return top_k.status();
-  const auto images = CheckImages(work.request.input, engine.input_shape(), options_.limits);
-  if (!images.ok()) return images.status();
-  const auto probabilities = engine.Classify(images->pixels);
-  if (!probabilities.ok()) return probabilities.status();
+void Classifier::OnComputed(const WorkPtr& work) {
+  BatchItem& item = *work->item;
+  if (!item.status.ok()) return Answer(work, item.status);
+  const SteadyTime now = Clock::now();
   ClassifyResult result;
-  result.model = work.version.model;
-  result.version = work.version.number;
-  result.engine = work.engine;
-  result.images.reserve(images->count);
-  for (std::size_t i = 0; i < images->count; ++i) {
-    const auto image =
-        absl::MakeConstSpan(*probabilities)
-            .subspan(i * static_cast<std::size_t>(classes), static_cast<std::size_t>(classes));
-    result.images.push_back(Rank(image, *top_k));
-  }
-  result.queue_time = absl::FromChrono(begin - work.arrival);
-  result.compute_time = absl::FromChrono(Clock::now() - begin);
-  return result;
+  result.version = work->version;
+  result.probabilities = std::move(item.probabilities);
+  result.images = item.images;
+  result.top_k = work->top_k;
+  result.queue_time = absl::FromChrono(*item.begin - work->arrival) - work->input_time;
+  result.input_time = work->input_time;
+  result.compute_time = absl::FromChrono(now - *item.begin);
+  result.largest_batch = item.largest_batch;
+  Answer(work, std::move(result));
 }
 
 void Classifier::Answer(const WorkPtr& work, absl::StatusOr<ClassifyResult> result) {
@@ -163,7 +196,27 @@ void Classifier::Answer(const WorkPtr& work, absl::StatusOr<ClassifyResult> resu
     --requests_;
     bytes_ -= work->bytes;
   }
+  if (work->version != nullptr) Report(*work, result);
   work->done(std::move(result));
+  // The item refers to the work: without this neither would ever be freed.
+  work->item.reset();
+}
+
+void Classifier::Report(const Work& work, const absl::StatusOr<ClassifyResult>& result) {
+  RequestReport report;
+  report.code = result.status().code();
+  report.total = absl::FromChrono(Clock::now() - work.arrival);
+  if (result.ok()) {
+    report.images = static_cast<std::int64_t>(result->images);
+    report.computed = true;
+    report.queue = result->queue_time;
+    report.compute = result->input_time + result->compute_time;
+    work.version->statistics.Answered(result->images, report.total, result->queue_time,
+                                      result->input_time, result->compute_time, absl::Now());
+  } else {
+    work.version->statistics.Failed(report.total);
+  }
+  work.version->observer->Answered(report);
 }
 
 }  // namespace atelier::serving

@@ -1,10 +1,10 @@
-// Classifies images with any version of any model, on a fixed number of threads of its own.
-// Requests wait in one bounded queue; a request whose version is not in memory waits aside while
-// that is loaded. Every answer names the version that gave it.
+// Classifies images with any version of any model. A request goes through three hands, none of
+// which waits for another: the table that knows what is in memory (and loads what is not), threads
+// that decode image files and check large inputs, and the batcher that computes. Every answer names
+// the version that gave it.
 #ifndef ATELIER_SERVER_SERVING_CLASSIFIER_H_
 #define ATELIER_SERVER_SERVING_CLASSIFIER_H_
 
-#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -17,10 +17,12 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/serving/batcher.h"
 #include "server/serving/engine.h"
 #include "server/serving/image_input.h"
-#include "server/serving/loaded_versions.h"
+#include "server/serving/served_version.h"
 #include "server/serving/version_source.h"
+#include "server/serving/version_table.h"
 
 namespace atelier::serving {
 
@@ -30,7 +32,11 @@ struct ClassifyRequest {
   std::string reference;  // A version's number, an alias, or empty for the latest.
   ImageInput input;       // What it views must stay until the answer is there.
   int top_k = 0;          // Classes to answer with, 1 to all of them; 0 for 3, or all if fewer.
-  std::function<bool()> cancelled;  // Asked before anything is computed. May be empty.
+  SteadyTime deadline = SteadyTime::max();
+  // Asked before anything is computed. May be empty; never waits.
+  std::function<bool()> cancelled;
+  // What else must be right, once it is known what answers. May be empty; never waits.
+  std::function<absl::Status(const Engine&)> check;
 };
 
 // A class and its probability.
@@ -40,26 +46,33 @@ struct RankedClass {
 };
 
 struct ClassifyResult {
-  std::string model;
-  std::int64_t version = 0;
-  std::shared_ptr<const Engine> engine;          // For the classes' names.
-  std::vector<std::vector<RankedClass>> images;  // Most probable class first.
-  absl::Duration queue_time;                     // Waiting, also for the version to be loaded.
-  absl::Duration compute_time;                   // Decoding and computing.
+  std::shared_ptr<const ServedVersion> version;
+  std::vector<float> probabilities;  // Images × classes.
+  std::size_t images = 0;
+  int top_k = 0;                  // Resolved.
+  absl::Duration queue_time;      // Waiting for the version to be loaded and for an engine.
+  absl::Duration input_time;      // Decoding and checking.
+  absl::Duration compute_time;    // From the begin of its first batch to the end of its last.
+  std::size_t largest_batch = 0;  // Images that were computed together with some of it, at most.
+
+  // The most probable classes of one image, most probable first; the lower-numbered one of equals.
+  std::vector<RankedClass> Rank(std::size_t image, int classes) const;
+  std::vector<RankedClass> Rank(std::size_t image) const { return Rank(image, top_k); }
 };
 
 // Thread-safe.
 class Classifier {
  public:
   struct Options {
-    int threads = 1;                                 // That compute, each on one core.
-    std::size_t max_requests = 1000;                 // Waiting or being computed.
+    Batcher::Options batching = {};
+    int decoders = 1;                                // Threads.
+    std::size_t max_requests = 10'000;               // That have not been answered.
     std::size_t max_bytes = std::size_t{256} << 20;  // Of their images.
     InputLimits limits = {};
-    LoadedVersions::Options versions = {};
+    VersionTable::Options versions = {};
   };
-  // Called once, on a thread of the classifier's or on the caller's if the queue is full. Must not
-  // wait.
+  // Called once, on a thread of the classifier's, or on the caller's if the request cannot be
+  // taken. Must not wait.
   using Done = std::function<void(absl::StatusOr<ClassifyResult>)>;
 
   // `source` must outlive the classifier.
@@ -69,49 +82,54 @@ class Classifier {
   Classifier(const Classifier&) = delete;
   Classifier& operator=(const Classifier&) = delete;
 
-  // Never waits. Errors: the source's; InputError (input_error.h) for the images and `top_k`;
-  // UNAVAILABLE if the version's archive cannot be loaded; RESOURCE_EXHAUSTED if the queue is full
-  // or memory runs out; CANCELLED.
+  // Never waits. Errors: the source's; InputError (input_error.h) for the images and `top_k`; what
+  // `check` says; UNAVAILABLE if the version cannot be loaded; RESOURCE_EXHAUSTED if too much waits
+  // or memory runs out; DEADLINE_EXCEEDED; CANCELLED.
   void Classify(ClassifyRequest request, Done done);
 
-  // Frees a version that was deleted.
-  void Forget(const std::string& model, std::int64_t number) { versions_->Forget(model, number); }
+  VersionTable& versions() { return *versions_; }
+  VersionSource& source() { return *source_; }
+  const Options& options() const { return options_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   struct Work {
     ClassifyRequest request;
     Done done;
     std::size_t bytes = 0;
-    Clock::time_point arrival;
-    Version version;                       // Once resolved.
-    std::shared_ptr<const Engine> engine;  // Once loaded.
+    SteadyTime arrival;
+    std::shared_ptr<ServedVersion> version;  // Once loaded.
+    int top_k = 0;
+    CheckedImages images;
+    absl::Duration input_time;
+    std::shared_ptr<BatchItem> item;
   };
   using WorkPtr = std::shared_ptr<Work>;
 
-  void Run();
-  // Null when the threads have to end.
-  WorkPtr Take();
-  void Process(const WorkPtr& work);
-  // Finds the engine; false if the work has been answered or waits for its version.
-  bool Prepare(const WorkPtr& work);
-  void OnLoaded(const WorkPtr& work, EngineResult engine);
-  absl::StatusOr<ClassifyResult> Compute(const Work& work) const;
+  bool Admit(std::size_t bytes);
+  void OnVersion(const WorkPtr& work, VersionTable::Result version);
+  // Decodes and checks, then hands on to the batcher.
+  void Prepare(const WorkPtr& work);
+  void Decode();
+  void OnComputed(const WorkPtr& work);
   void Answer(const WorkPtr& work, absl::StatusOr<ClassifyResult> result);
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ending_ || !queue_.empty(); }
+  void Report(const Work& work, const absl::StatusOr<ClassifyResult>& result);
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return ending_ || !undecoded_.empty();
+  }
 
   const Options options_;
   VersionSource* const source_;
 
   absl::Mutex mutex_;
-  std::deque<WorkPtr> queue_ ABSL_GUARDED_BY(mutex_);
   std::size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;  // Admitted and not answered.
   std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<WorkPtr> undecoded_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::unique_ptr<LoadedVersions> versions_;
-  std::vector<std::thread> threads_;
+  // In the order in which a request goes through them, each of which may be the last to have it.
+  std::unique_ptr<VersionTable> versions_;
+  std::vector<std::thread> decoders_;
+  std::unique_ptr<Batcher> batcher_;
 };
 
 }  // namespace atelier::serving

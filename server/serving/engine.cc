@@ -2,18 +2,14 @@
 
 #include <fstream>
 #include <utility>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "models/predictor.h"
 #include "models/sha256.h"
 
 namespace atelier::serving {
 namespace {
-
-// Images that are computed at once: enough to keep a core busy, few enough that their feature maps
-// stay in its cache.
-constexpr std::size_t kBatch = 32;
 
 class PredictorEngine final : public Engine {
  public:
@@ -22,24 +18,13 @@ class PredictorEngine final : public Engine {
 
   const models::ImageShape& input_shape() const override { return predictor_->input_shape(); }
   const std::vector<std::string>& class_names() const override { return predictor_->class_names(); }
+  std::int64_t memory_bytes() const override { return predictor_->memory_bytes(); }
 
-  absl::StatusOr<std::vector<float>> Classify(const Pixels& pixels) const override {
-    return std::visit([this](const auto& span) { return ClassifyInBatches(span); }, pixels);
+  absl::StatusOr<std::vector<float>> Classify(absl::Span<const Pixels> parts) const override {
+    return predictor_->Classify(parts);
   }
 
  private:
-  template <typename Number>
-  absl::StatusOr<std::vector<float>> ClassifyInBatches(absl::Span<const Number> pixels) const {
-    const std::size_t batch = kBatch * static_cast<std::size_t>(input_shape().size());
-    std::vector<float> probabilities;
-    for (std::size_t begin = 0; begin < pixels.size(); begin += batch) {
-      auto part = predictor_->Classify(pixels.subspan(begin, batch));
-      if (!part.ok()) return part.status();
-      probabilities.insert(probabilities.end(), part->begin(), part->end());
-    }
-    return probabilities;
-  }
-
   const std::unique_ptr<const models::Predictor> predictor_;
 };
 
@@ -62,7 +47,12 @@ std::size_t SizeOf(const Pixels& pixels) {
   return std::visit([](const auto& span) { return span.size(); }, pixels);
 }
 
-absl::StatusOr<std::shared_ptr<const Engine>> LoadEngine(const Version& version) {
+Pixels ImagesOf(const Pixels& pixels, std::size_t size, std::size_t first, std::size_t count) {
+  return std::visit(
+      [&](const auto& span) { return Pixels(span.subspan(first * size, count * size)); }, pixels);
+}
+
+EngineResult LoadEngine(const Version& version) {
   const auto sha256 = Sha256OfFile(version.archive_path);
   if (!sha256.ok()) return sha256.status();
   if (*sha256 != version.sha256) {

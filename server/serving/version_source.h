@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -15,6 +16,8 @@ struct Version {
   std::int64_t number = 0;
   std::string archive_path;
   std::string sha256;  // Of the archive, lower-case hexadecimal.
+
+  friend bool operator==(const Version&, const Version&) = default;
 };
 
 // Thread-safe; may wait for the disk.
@@ -23,9 +26,16 @@ class VersionSource {
   virtual ~VersionSource() = default;
 
   // The version that `reference` stands for now: a number, an alias, or empty for the latest.
-  // Errors are handed to the caller of Classify as they are.
+  // Errors are handed to the caller of Classify as they are; NOT_FOUND and FAILED_PRECONDITION say
+  // that there is none.
   virtual absl::StatusOr<Version> Resolve(const std::string& model,
                                           const std::string& reference) = 0;
+
+  // All versions of a model, oldest first; NOT_FOUND.
+  virtual absl::StatusOr<std::vector<Version>> Versions(const std::string& model) = 0;
+
+  // All models, by name.
+  virtual absl::StatusOr<std::vector<std::string>> Models() = 0;
 };
 
 }  // namespace atelier::serving

@@ -35,6 +35,12 @@ class ModelServiceTest : public jobs::ControllerTest {
                       [this](const std::string& model, std::int64_t version) {
                         forgotten_.push_back(absl::StrCat(model, "@", version));
                       },
+                  .prepare =
+                      [this](const std::string& model, std::int64_t version) {
+                        prepared_.push_back(absl::StrCat(model, "@", version));
+                        return loadable_;
+                      },
+                  .on_changed = [this](const std::string& model) { changed_.push_back(model); },
                   .log = [this](const std::string& sentence) { said_.push_back(sentence); }}),
         server_({{"service", &service_}}),
         stub_(v1::ModelService::NewStub(server_.channel())) {}
@@ -100,6 +106,9 @@ class ModelServiceTest : public jobs::ControllerTest {
 
   FolderArtifacts archives_;
   std::vector<std::string> forgotten_;
+  std::vector<std::string> prepared_;
+  std::vector<std::string> changed_;
+  absl::Status loadable_;
   std::vector<std::string> said_;
   StreamSet streams_{{}};
   jobs::TaskQueue tasks_{{.name = "calls", .threads = 1}};
@@ -161,6 +170,38 @@ TEST_F(ModelServiceTest, AnAliasLeadsToItsVersion) {
   EXPECT_EQ(versions.Resolve("a", "1")->archive_path, archives_.ArchivePath("a", 1));
   EXPECT_EQ(versions.Resolve("a", "7").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(DetailsOf(SetAlias("models/a", "production", 9, &model)).reason, "VERSION_NOT_FOUND");
+}
+
+TEST_F(ModelServiceTest, AnAliasMovesOnlyToWhatCanBeLoaded) {
+  MakeVersion("a");
+  MakeVersion("a");
+  v1::Model model;
+  ASSERT_TRUE(SetAlias("models/a", "production", 1, &model).ok());
+  EXPECT_THAT(prepared_, ElementsAre("a@1"));
+  EXPECT_THAT(changed_, ElementsAre("a"));
+  loadable_ = absl::UnavailableError("it is damaged");
+  const grpc::Status status = SetAlias("models/a", "production", 2, &model);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "it is damaged");
+  EXPECT_EQ(DetailsOf(status).reason, "VERSION_UNAVAILABLE");
+  RegistryVersions versions(store_.get(), &archives_);
+  EXPECT_EQ(versions.Resolve("a", "production")->number, 1);
+  EXPECT_EQ(changed_.size(), 1);
+  ASSERT_TRUE(SetAlias("models/a", "production", 0, &model).ok()) << "nothing is loaded for that";
+}
+
+TEST_F(ModelServiceTest, ListsModelsAndVersionsForServing) {
+  MakeVersion("b");
+  MakeVersion("a");
+  MakeVersion("a");
+  RegistryVersions versions(store_.get(), &archives_);
+  EXPECT_THAT(*versions.Models(), ElementsAre("a", "b"));
+  const auto all = versions.Versions("a");
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 2);
+  EXPECT_EQ((*all)[0], *versions.Resolve("a", "1"));
+  EXPECT_EQ((*all)[1], *versions.Resolve("a", "2"));
+  EXPECT_EQ(versions.Versions("c").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(ModelServiceTest, DeletesVersionsWithTheirFiles) {

@@ -49,16 +49,18 @@ TEST_F(ClassifierTest, AnswersEveryImageMostProbableClassFirst) {
   Classifier classifier({}, &source_, Loader());
   const Result result = Ask(&classifier, Request()).Wait();
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->model, "net");
-  EXPECT_EQ(result->version, 1);
-  EXPECT_EQ(result->engine, engine_);
-  ASSERT_EQ(result->images.size(), 2);
-  ASSERT_EQ(result->images[0].size(), 3) << "three classes unless more are asked for";
-  EXPECT_EQ(result->images[0][0].index, 3);
-  EXPECT_FLOAT_EQ(result->images[0][0].probability, 3.3f);
-  EXPECT_EQ(result->images[1][2].index, 1);
-  EXPECT_FLOAT_EQ(result->images[1][2].probability, 5.1f);
+  EXPECT_EQ(result->version->version.model, "net");
+  EXPECT_EQ(result->version->version.number, 1);
+  EXPECT_EQ(result->version->engine, engine_);
+  ASSERT_EQ(result->images, 2);
+  ASSERT_EQ(result->Rank(0).size(), 3) << "three classes unless more are asked for";
+  EXPECT_EQ(result->Rank(0)[0].index, 3);
+  EXPECT_FLOAT_EQ(result->Rank(0)[0].probability, 3.3f);
+  EXPECT_EQ(result->Rank(1)[2].index, 1);
+  EXPECT_FLOAT_EQ(result->Rank(1)[2].probability, 5.1f);
   EXPECT_GE(result->queue_time, absl::ZeroDuration());
+  EXPECT_GT(result->compute_time, absl::ZeroDuration());
+  EXPECT_EQ(result->largest_batch, 2);
 }
 
 TEST_F(ClassifierTest, AnswersWithAsManyClassesAsAreAskedFor) {
@@ -68,7 +70,7 @@ TEST_F(ClassifierTest, AnswersWithAsManyClassesAsAreAskedFor) {
     request.top_k = top_k;
     const Result result = Ask(&classifier, std::move(request)).Wait();
     ASSERT_TRUE(result.ok());
-    EXPECT_EQ(result->images[0].size(), top_k);
+    EXPECT_EQ(result->Rank(0).size(), top_k);
   }
 }
 
@@ -87,7 +89,7 @@ TEST_F(ClassifierTest, UsesTheVersionThatIsAskedFor) {
   Classifier classifier({}, &source_, Loader());
   ClassifyRequest request = Request();
   request.reference = "2";
-  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait()->version, 2);
+  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait()->version->version.number, 2);
 }
 
 TEST_F(ClassifierTest, PassesTheRegistrysErrorsOn) {
@@ -151,6 +153,62 @@ TEST_F(ClassifierTest, ComputesNothingForACancelledCall) {
   EXPECT_EQ(engine_->runs, 0);
 }
 
+TEST_F(ClassifierTest, ComputesNothingForACallWhoseDeadlineHasPassed) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.deadline = std::chrono::steady_clock::now();
+  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait().status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine_->runs, 0);
+}
+
+TEST_F(ClassifierTest, ACheckOfTheCallersCanRefuse) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.check = [](const Engine& engine) {
+    return InputError("shape", absl::StrCat("it has ", engine.input_shape().width, " columns"));
+  };
+  const Result result = Ask(&classifier, std::move(request)).Wait();
+  EXPECT_EQ(result.status().message(), "it has 2 columns");
+  EXPECT_EQ(engine_->runs, 0);
+}
+
+TEST_F(ClassifierTest, DecodesFilesElsewhereAndComputesThem) {
+  Classifier classifier({}, &source_, Loader());
+  const std::string file = *models::EncodePng({1, 2, 1, {7, 0}});
+  ClassifyRequest request = Request();
+  request.input = EncodedImages{{file, file, file}};
+  const Result result = Ask(&classifier, std::move(request)).Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->images, 3);
+  EXPECT_FLOAT_EQ(result->Rank(2)[0].probability, 7.3f);
+}
+
+TEST_F(ClassifierTest, CountsWhatItAnswered) {
+  Classifier classifier({}, &source_, Loader());
+  ASSERT_TRUE(Ask(&classifier, Request()).Wait().ok());
+  ClassifyRequest wrong = Request();
+  wrong.top_k = 9;
+  ASSERT_FALSE(Ask(&classifier, std::move(wrong)).Wait().ok());
+  const auto served = classifier.versions().Loaded();
+  ASSERT_EQ(served.size(), 1);
+  const VersionCounts counts = served[0]->statistics.Read();
+  EXPECT_EQ(counts.success.count, 1);
+  EXPECT_EQ(counts.fail.count, 1);
+  EXPECT_EQ(counts.images, 2);
+  ASSERT_EQ(counts.batches.size(), 1);
+  EXPECT_EQ(counts.batches.begin()->first, 2);
+  EXPECT_GE(counts.success.time, counts.queue.time + counts.compute.time);
+}
+
+TEST_F(ClassifierTest, AnEngineThatFailsFailsItsBatchAlone) {
+  Classifier classifier({}, &source_, Loader());
+  engine_->broken = true;
+  EXPECT_EQ(Ask(&classifier, Request()).Wait().status().code(), absl::StatusCode::kInternal);
+  engine_->broken = false;
+  EXPECT_TRUE(Ask(&classifier, Request()).Wait().ok());
+}
+
 TEST_F(ClassifierTest, ServesOthersWhileAVersionLoads) {
   absl::Notification gate;
   Classifier classifier({}, &source_, [&](const Version& version) -> EngineResult {
@@ -172,7 +230,7 @@ TEST_F(ClassifierTest, AnswersEveryoneAtItsEnd) {
   absl::Notification gate;
   engine_->gate = &gate;
   {
-    Classifier classifier({.threads = 1}, &source_, Loader());
+    Classifier classifier({.batching = {.threads = 1}}, &source_, Loader());
     for (int i = 0; i < 5; ++i) answers.push_back(Ask(&classifier, Request()));
     gate.Notify();
   }
@@ -183,11 +241,11 @@ TEST_F(ClassifierTest, AnswersEveryoneAtItsEnd) {
 }
 
 TEST_F(ClassifierTest, ManyThreadsAnswerManyCallers) {
-  Classifier classifier({.threads = 4}, &source_, Loader());
+  Classifier classifier({.batching = {.threads = 4}}, &source_, Loader());
   std::vector<Later<Result>> answers;
   for (int i = 0; i < 200; ++i) answers.push_back(Ask(&classifier, Request()));
   for (const auto& answer : answers) EXPECT_TRUE(answer.Wait().ok());
-  EXPECT_EQ(engine_->runs, 200);
+  EXPECT_EQ(engine_->images, 400);
 }
 
 }  // namespace

@@ -31,12 +31,15 @@ TEST_F(EngineTest, AnswersForAnyNumberOfImages) {
   EXPECT_EQ((*engine)->input_shape(), (models::ImageShape{1, 2, 2}));
   for (const std::size_t count : {1, 7, 32, 33, 100}) {
     const std::vector<std::uint8_t> bytes(count * 4, 9);
-    const auto answer = (*engine)->Classify(absl::MakeConstSpan(bytes));
+    const auto answer = (*engine)->Classify({absl::MakeConstSpan(bytes)});
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(answer->size(), count * kTinyClasses);
     EXPECT_THAT(*answer, Each(FloatNear(1.0f / kTinyClasses, 1e-6f)));
     const std::vector<float> floats(count * 4, 0.5f);
-    EXPECT_EQ((*engine)->Classify(absl::MakeConstSpan(floats))->size(), count * kTinyClasses);
+    EXPECT_EQ((*engine)->Classify({absl::MakeConstSpan(floats)})->size(), count * kTinyClasses);
+    EXPECT_EQ(
+        (*engine)->Classify({absl::MakeConstSpan(floats), absl::MakeConstSpan(bytes)})->size(),
+        2 * count * kTinyClasses);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,21 +27,30 @@ class FakeEngine final : public Engine {
   const models::ImageShape& input_shape() const override { return shape_; }
   const std::vector<std::string>& class_names() const override { return classes_; }
 
-  absl::StatusOr<std::vector<float>> Classify(const Pixels& pixels) const override {
+  std::int64_t memory_bytes() const override { return 8; }
+
+  absl::StatusOr<std::vector<float>> Classify(absl::Span<const Pixels> parts) const override {
     if (++runs == 1) begun.Notify();
     if (gate != nullptr) gate->WaitForNotification();
     std::vector<float> answers;
-    for (std::size_t image = 0; image < SizeOf(pixels) / 2; ++image) {
-      const float first =
-          std::visit([&](const auto& span) { return static_cast<float>(span[2 * image]); }, pixels);
-      for (std::size_t i = 0; i < classes_.size(); ++i) {
-        answers.push_back(first + static_cast<float>(i) / 10);
+    for (const Pixels& pixels : parts) {
+      const std::size_t count = SizeOf(pixels) / 2;
+      images += count;
+      for (std::size_t image = 0; image < count; ++image) {
+        const float first = std::visit(
+            [&](const auto& span) { return static_cast<float>(span[2 * image]); }, pixels);
+        for (std::size_t i = 0; i < classes_.size(); ++i) {
+          answers.push_back(first + static_cast<float>(i) / 10);
+        }
       }
     }
+    if (broken) return absl::InternalError("the engine is broken");
     return answers;
   }
 
   mutable std::atomic<int> runs = 0;
+  mutable std::atomic<std::size_t> images = 0;
+  std::atomic<bool> broken = false;
   mutable absl::Notification begun;    // The first run.
   absl::Notification* gate = nullptr;  // If set, computing waits for it.
 
@@ -57,17 +67,42 @@ class FakeVersions final : public VersionSource {
     versions_[absl::StrCat(version.model, "@", version.number)] = std::move(version);
   }
 
-  // "1" is version 1, empty is version 1 too.
+  void Remove(const std::string& model, std::int64_t number) {
+    absl::MutexLock lock(&mutex_);
+    versions_.erase(absl::StrCat(model, "@", number));
+  }
+  // What the empty reference stands for.
+  void SetLatest(std::int64_t number) {
+    absl::MutexLock lock(&mutex_);
+    latest_ = number;
+  }
+
   absl::StatusOr<Version> Resolve(const std::string& model, const std::string& reference) override {
     absl::MutexLock lock(&mutex_);
-    const auto found =
-        versions_.find(absl::StrCat(model, "@", reference.empty() ? "1" : reference));
+    const auto found = versions_.find(
+        absl::StrCat(model, "@", reference.empty() ? absl::StrCat(latest_) : reference));
     if (found == versions_.end()) return absl::NotFoundError("no such version");
     return found->second;
+  }
+  absl::StatusOr<std::vector<Version>> Versions(const std::string& model) override {
+    absl::MutexLock lock(&mutex_);
+    std::vector<Version> versions;
+    for (const auto& [key, version] : versions_) {
+      if (version.model == model) versions.push_back(version);
+    }
+    if (versions.empty()) return absl::NotFoundError("no such model");
+    return versions;
+  }
+  absl::StatusOr<std::vector<std::string>> Models() override {
+    absl::MutexLock lock(&mutex_);
+    std::set<std::string> models;
+    for (const auto& [key, version] : versions_) models.insert(version.model);
+    return std::vector<std::string>(models.begin(), models.end());
   }
 
  private:
   absl::Mutex mutex_;
+  std::int64_t latest_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, Version> versions_ ABSL_GUARDED_BY(mutex_);
 };
 

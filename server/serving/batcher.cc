@@ -1,0 +1,123 @@
+#include "server/serving/batcher.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace atelier::serving {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Its part that was not computed has left the queue, too.
+void Tell(const BatchItem& item) {
+  if (item.taken < item.images) {
+    item.version->observer->QueueChanged(-static_cast<std::int64_t>(item.images - item.taken));
+  }
+  item.done();
+}
+
+}  // namespace
+
+Batcher::Batcher(Options options) : queue_(options.queue) {
+  for (int i = 0; i < options.threads; ++i) {
+    threads_.emplace_back([this] { Run(); });
+    pthread_setname_np(threads_.back().native_handle(), absl::StrCat("classify-", i).c_str());
+  }
+}
+
+Batcher::~Batcher() {
+  std::vector<std::shared_ptr<BatchItem>> left;
+  {
+    absl::MutexLock lock(&mutex_);
+    ending_ = true;
+    left = queue_.Clear(absl::UnavailableError("The server is stopping."));
+    changed_.SignalAll();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  for (const auto& item : left) Tell(*item);
+}
+
+absl::Status Batcher::Submit(std::shared_ptr<BatchItem> item) {
+  VersionObserver& observer = *item->version->observer;
+  const auto images = static_cast<std::int64_t>(item->images);
+  observer.QueueChanged(images);
+  absl::Status status = absl::UnavailableError("The server is stopping.");
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!ending_) status = queue_.Add(item);
+    if (status.ok()) changed_.Signal();
+  }
+  if (!status.ok()) observer.QueueChanged(-images);
+  return status;
+}
+
+void Batcher::Run() {
+  BatchQueue::Work work;
+  while (Await(&work)) {
+    for (const auto& item : work.given_up) Tell(*item);
+    if (work.batch.has_value()) Compute(*work.batch);
+    work = {};
+  }
+}
+
+bool Batcher::Await(BatchQueue::Work* work) {
+  absl::MutexLock lock(&mutex_);
+  while (!ending_) {
+    const SteadyTime now = Clock::now();
+    *work = queue_.Take(now);
+    if (work->batch.has_value() || !work->given_up.empty()) return true;
+    const auto due = queue_.NextDue();
+    if (due.has_value()) {
+      changed_.WaitWithTimeout(&mutex_, absl::FromChrono(*due - now));
+    } else {
+      changed_.Wait(&mutex_);
+    }
+  }
+  return false;
+}
+
+void Batcher::Compute(const BatchQueue::Batch& batch) {
+  ServedVersion& version = *batch.version;
+  version.observer->QueueChanged(-static_cast<std::int64_t>(batch.images));
+  const Engine& engine = *version.engine;
+  const auto image_size = static_cast<std::size_t>(engine.input_shape().size());
+  std::vector<Pixels> parts;
+  parts.reserve(batch.slices.size());
+  for (const BatchQueue::Slice& slice : batch.slices) {
+    parts.push_back(ImagesOf(slice.item->pixels, image_size, slice.first, slice.count));
+  }
+  const SteadyTime begin = Clock::now();
+  const absl::StatusOr<std::vector<float>> answer = engine.Classify(parts);
+  const auto duration = Clock::now() - begin;
+  version.last_batch.store(duration, std::memory_order_relaxed);
+  version.statistics.Computed(static_cast<std::int64_t>(batch.images), absl::FromChrono(duration));
+  version.observer->Computed(static_cast<std::int64_t>(batch.images), batch.reason);
+  if (answer.ok()) {
+    const std::size_t classes = engine.class_names().size();
+    auto from = answer->begin();
+    for (const BatchQueue::Slice& slice : batch.slices) {
+      const auto count = static_cast<std::ptrdiff_t>(slice.count * classes);
+      std::copy(
+          from, from + count,
+          slice.item->probabilities.begin() + static_cast<std::ptrdiff_t>(slice.first * classes));
+      from += count;
+    }
+  }
+  std::vector<std::shared_ptr<BatchItem>> finished;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const BatchQueue::Slice& slice : batch.slices) {
+      if (queue_.Complete(slice, answer.status())) finished.push_back(slice.item);
+    }
+  }
+  for (const auto& item : finished) Tell(*item);
+}
+
+}  // namespace atelier::serving

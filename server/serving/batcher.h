@@ -1,0 +1,50 @@
+// Computes what is asked of any version, in batches, on a fixed number of threads of its own.
+#ifndef ATELIER_SERVER_SERVING_BATCHER_H_
+#define ATELIER_SERVER_SERVING_BATCHER_H_
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "server/serving/batch_queue.h"
+
+namespace atelier::serving {
+
+// Thread-safe.
+class Batcher {
+ public:
+  struct Options {
+    int threads = 1;  // Each keeps one core busy.
+    BatchQueue::Options queue = {};
+  };
+
+  explicit Batcher(Options options);
+  // Tells what waits UNAVAILABLE, after what is being computed has ended.
+  ~Batcher();
+  Batcher(const Batcher&) = delete;
+  Batcher& operator=(const Batcher&) = delete;
+
+  // Never waits. OK: the item's `done` will be called, on a thread of the batcher's. Else it will
+  // not: RESOURCE_EXHAUSTED if its version's queue is full, UNAVAILABLE at the end.
+  absl::Status Submit(std::shared_ptr<BatchItem> item);
+
+ private:
+  void Run();
+  // False when the threads have to end.
+  bool Await(BatchQueue::Work* work);
+  void Compute(const BatchQueue::Batch& batch);
+
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::vector<std::thread> threads_;  // Constant after construction.
+};
+
+}  // namespace atelier::serving
+
+#endif  // ATELIER_SERVER_SERVING_BATCHER_H_

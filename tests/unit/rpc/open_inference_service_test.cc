@@ -1,0 +1,369 @@
+// The Open Inference Protocol over a real channel, with an engine that needs no network.
+#include "server/rpc/open_inference_service.h"
+
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <thread>
+#include <type_traits>
+
+#include "gmock/gmock.h"
+#include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/rpc/rpc_test_server.h"
+#include "tests/unit/serving/fakes.h"
+
+namespace atelier::rpc {
+namespace {
+
+using inference::ModelInferRequest;
+using inference::ModelInferResponse;
+using Stub = inference::GRPCInferenceService::Stub;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// The fake engine takes 1×1×2 images and has four classes.
+class OpenInferenceServiceTest : public testing::Test {
+ protected:
+  OpenInferenceServiceTest() {
+    folder_.Write("archive", "x");
+    versions_.Add({"net", 1, folder_.File("archive"), ""});
+    versions_.Add({"net", 2, folder_.File("missing"), ""});
+  }
+
+  // Two images as raw bytes.
+  static ModelInferRequest Request() {
+    ModelInferRequest request;
+    request.set_model_name("net");
+    request.set_id("seven");
+    auto* input = request.add_inputs();
+    input->set_name("images");
+    input->set_datatype("UINT8");
+    for (const int extent : {2, 1, 1, 2}) input->add_shape(extent);
+    request.add_raw_input_contents(std::string({1, 0, 2, 0}));
+    return request;
+  }
+
+  grpc::Status Infer(const ModelInferRequest& request) {
+    grpc::ClientContext context;
+    return stub_->ModelInfer(&context, request, &response_);
+  }
+
+  std::vector<float> Probabilities() const {
+    const std::string& raw = response_.raw_output_contents(0);
+    std::vector<float> values(raw.size() / sizeof(float));
+    std::memcpy(values.data(), raw.data(), raw.size());
+    return values;
+  }
+
+  template <typename Response, typename Asked>
+  Response Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Asked&, Response*),
+                const std::type_identity_t<Asked>& request) {
+    grpc::ClientContext context;
+    Response response;
+    status_ = (stub_.get()->*method)(&context, request, &response);
+    return response;
+  }
+
+  models::TemporaryFolder folder_;
+  serving::FakeVersions versions_;
+  const std::shared_ptr<serving::FakeEngine> engine_ = std::make_shared<serving::FakeEngine>();
+  serving::Classifier classifier_{
+      {}, &versions_, [this](const serving::Version&) -> serving::EngineResult { return engine_; }};
+  jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
+  OpenInferenceService service_{&classifier_, &tasks_, "1.2.3"};
+  RpcTestServer server_{{{"service", &service_}}};
+  std::unique_ptr<inference::GRPCInferenceService::Stub> stub_ =
+      inference::GRPCInferenceService::NewStub(server_.channel());
+  ModelInferResponse response_;
+  grpc::Status status_;
+};
+
+TEST_F(OpenInferenceServiceTest, AnswersRawBytesWithRawProbabilities) {
+  const grpc::Status status = Infer(Request());
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response_.model_name(), "net");
+  EXPECT_EQ(response_.model_version(), "1");
+  EXPECT_EQ(response_.id(), "seven");
+  ASSERT_EQ(response_.outputs_size(), 1);
+  EXPECT_EQ(response_.outputs(0).name(), "probabilities");
+  EXPECT_EQ(response_.outputs(0).datatype(), "FP32");
+  EXPECT_THAT(response_.outputs(0).shape(), ElementsAre(2, 4));
+  EXPECT_FALSE(response_.outputs(0).has_contents());
+  const std::vector<float> values = Probabilities();
+  ASSERT_EQ(values.size(), 8);
+  EXPECT_FLOAT_EQ(values[3], 1.3f);
+  EXPECT_FLOAT_EQ(values[4], 2.0f);
+  EXPECT_EQ(response_.parameters().at("largest_batch").int64_param(), 2);
+}
+
+TEST_F(OpenInferenceServiceTest, TakesFloatsAndTypedContents) {
+  ModelInferRequest floats = Request();
+  floats.mutable_inputs(0)->set_datatype("FP32");
+  const float pixels[] = {0.5f, 0, 1, 0};
+  floats.set_raw_input_contents(0, std::string(reinterpret_cast<const char*>(pixels), 16));
+  ASSERT_TRUE(Infer(floats).ok());
+  EXPECT_FLOAT_EQ(Probabilities()[0], 0.5f);
+
+  ModelInferRequest typed = floats;
+  typed.clear_raw_input_contents();
+  for (const float pixel : pixels) {
+    typed.mutable_inputs(0)->mutable_contents()->add_fp32_contents(pixel);
+  }
+  ASSERT_TRUE(Infer(typed).ok());
+  EXPECT_FLOAT_EQ(Probabilities()[0], 0.5f);
+
+  ModelInferRequest bytes = Request();
+  bytes.clear_raw_input_contents();
+  for (const std::uint32_t pixel : {3, 0, 4, 0}) {
+    bytes.mutable_inputs(0)->mutable_contents()->add_uint_contents(pixel);
+  }
+  ASSERT_TRUE(Infer(bytes).ok());
+  EXPECT_FLOAT_EQ(Probabilities()[4], 4.0f);
+}
+
+TEST_F(OpenInferenceServiceTest, AnswersWithTheClassificationExtension) {
+  ModelInferRequest request = Request();
+  auto* output = request.add_outputs();
+  output->set_name("probabilities");
+  (*output->mutable_parameters())["classification"].set_int64_param(2);
+  ASSERT_TRUE(Infer(request).ok());
+  EXPECT_EQ(response_.outputs(0).datatype(), "BYTES");
+  EXPECT_THAT(response_.outputs(0).shape(), ElementsAre(2, 2));
+  std::vector<std::string> elements;
+  absl::string_view raw = response_.raw_output_contents(0);
+  while (raw.size() >= 4) {
+    std::uint32_t size = 0;
+    std::memcpy(&size, raw.data(), 4);
+    elements.emplace_back(raw.substr(4, size));
+    raw.remove_prefix(4 + size);
+  }
+  EXPECT_TRUE(raw.empty());
+  EXPECT_THAT(elements, ElementsAre("1.3:3:coat", "1.2:2:boot", "2.3:3:coat", "2.2:2:boot"));
+}
+
+TEST_F(OpenInferenceServiceTest, SaysWhatIsWrongWithARequest) {
+  std::vector<std::pair<ModelInferRequest, std::string>> cases;
+  const auto add = [&](const std::string& word) -> ModelInferRequest& {
+    cases.emplace_back(Request(), word);
+    return cases.back().first;
+  };
+  add("model_name").clear_model_name();
+  add("inputs").clear_inputs();
+  *add("inputs").add_inputs() = Request().inputs(0);
+  add("no input 'x'").mutable_inputs(0)->set_name("x");
+  add("FP16").mutable_inputs(0)->set_datatype("FP16");
+  add("shape").mutable_inputs(0)->clear_shape();
+  add("shape").mutable_inputs(0)->set_shape(0, -1);
+  add("shape").mutable_inputs(0)->set_shape(0, 0);
+  add("[-1,1,1,2]").mutable_inputs(0)->set_shape(2, 2);
+  add("[-1,1,1,2]").mutable_inputs(0)->set_shape(3, std::int64_t{1} << 62);
+  add("256 at most").mutable_inputs(0)->set_shape(0, 257);
+  add("4 numbers").mutable_inputs(0)->set_shape(0, 3);
+  add("0 numbers").clear_raw_input_contents();
+  add("has 1 numbers").mutable_inputs(0)->set_datatype("FP32");
+  auto& odd = add("four bytes");
+  odd.mutable_inputs(0)->set_datatype("FP32");
+  odd.set_raw_input_contents(0, "123");
+  add("one entry per input").add_raw_input_contents("1");
+  add("contents").mutable_inputs(0)->mutable_contents()->add_uint_contents(1);
+  auto& field = add("fp32_contents");
+  field.clear_raw_input_contents();
+  field.mutable_inputs(0)->set_datatype("FP32");
+  field.mutable_inputs(0)->mutable_contents()->add_uint_contents(1);
+  auto& large = add("256");
+  large.clear_raw_input_contents();
+  large.mutable_inputs(0)->mutable_contents()->add_uint_contents(256);
+  for (const float pixel : {std::nanf(""), INFINITY, 1.5f}) {
+    auto& number = add("from 0 to 1");
+    number.mutable_inputs(0)->set_datatype("FP32");
+    number.mutable_inputs(0)->set_shape(0, 1);
+    const float pixels[] = {0, pixel};
+    number.set_raw_input_contents(0, std::string(reinterpret_cast<const char*>(pixels), 8));
+  }
+  add("no output 'y'").add_outputs()->set_name("y");
+  for (const int classes : {-1, 0, 5}) {
+    auto* output = add("classification").add_outputs();
+    output->set_name("probabilities");
+    (*output->mutable_parameters())["classification"].set_int64_param(classes);
+  }
+  (*add("timeout").mutable_parameters())["timeout"].set_int64_param(-1);
+  for (const auto& [request, word] : cases) {
+    const grpc::Status status = Infer(request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << request.DebugString();
+    EXPECT_THAT(status.error_message(), HasSubstr(word));
+  }
+  EXPECT_EQ(engine_->runs, 0);
+}
+
+TEST_F(OpenInferenceServiceTest, TellsUnknownFromUnavailable) {
+  ModelInferRequest request = Request();
+  request.set_model_version("9");
+  EXPECT_EQ(Infer(request).error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_model_name("other");
+  EXPECT_EQ(Infer(request).error_code(), grpc::StatusCode::NOT_FOUND);
+  request = Request();
+  request.set_model_version("2");
+  EXPECT_EQ(Infer(request).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(OpenInferenceServiceTest, ExpiresInTheQueueByItsTimeout) {
+  absl::Notification gate;
+  engine_->gate = &gate;
+  grpc::ClientContext context;
+  ModelInferResponse ignored;
+  std::thread busy([&] { stub_->ModelInfer(&context, Request(), &ignored); });
+  engine_->begun.WaitForNotification();
+  ModelInferRequest request = Request();
+  (*request.mutable_parameters())["timeout"].set_int64_param(1);
+  // The engine stays busy until the other request, which it lets expire, has arrived.
+  const auto served = classifier_.versions().Loaded().front();
+  const auto used = served->last_use.load();
+  std::thread late([&] { status_ = Infer(request); });
+  while (served->last_use.load() == used) std::this_thread::yield();
+  gate.Notify();
+  late.join();
+  busy.join();
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(engine_->runs, 1);
+}
+
+TEST_F(OpenInferenceServiceTest, TellsAboutTheServer) {
+  EXPECT_TRUE(Call(&Stub::ServerLive, {}).live());
+  EXPECT_TRUE(Call(&Stub::ServerReady, {}).ready());
+  const auto server = Call(&Stub::ServerMetadata, {});
+  EXPECT_EQ(server.name(), "atelier");
+  EXPECT_EQ(server.version(), "1.2.3");
+  EXPECT_THAT(server.extensions(), Contains("statistics"));
+}
+
+TEST_F(OpenInferenceServiceTest, TellsWhichVersionsAreReady) {
+  inference::ModelReadyRequest request;
+  request.set_name("net");
+  EXPECT_TRUE(Call(&Stub::ModelReady, request).ready());
+  request.set_version("2");
+  EXPECT_FALSE(Call(&Stub::ModelReady, request).ready());
+  EXPECT_TRUE(status_.ok());
+  request.set_version("9");
+  Call(&Stub::ModelReady, request);
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(OpenInferenceServiceTest, TellsAboutAModel) {
+  inference::ModelMetadataRequest request;
+  request.set_name("net");
+  const auto model = Call(&Stub::ModelMetadata, request);
+  ASSERT_TRUE(status_.ok()) << status_.error_message();
+  EXPECT_THAT(model.versions(), ElementsAre("1", "2"));
+  EXPECT_THAT(model.inputs(0).shape(), ElementsAre(-1, 1, 1, 2));
+  EXPECT_THAT(model.outputs(0).shape(), ElementsAre(-1, 4));
+  inference::ModelConfigRequest asked;
+  asked.set_name("net");
+  const auto config = Call(&Stub::ModelConfig, asked).config();
+  EXPECT_GE(config.max_batch_size(), 32);
+  EXPECT_THAT(config.input(0).dims(), ElementsAre(1, 1, 2));
+  EXPECT_TRUE(config.has_dynamic_batching());
+  asked.set_name("other");
+  Call(&Stub::ModelConfig, asked);
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(OpenInferenceServiceTest, CountsTruly) {
+  ASSERT_TRUE(Infer(Request()).ok());
+  ASSERT_TRUE(Infer(Request()).ok());
+  ModelInferRequest wrong = Request();
+  wrong.mutable_inputs(0)->set_shape(0, 1);
+  ASSERT_FALSE(Infer(wrong).ok());
+  inference::ModelStatisticsRequest request;
+  request.set_name("net");
+  const auto all = Call(&Stub::ModelStatistics, request);
+  ASSERT_EQ(all.model_stats_size(), 1);
+  const inference::ModelStatistics& counts = all.model_stats(0);
+  EXPECT_EQ(counts.version(), "1");
+  EXPECT_EQ(counts.inference_count(), 4);
+  EXPECT_EQ(counts.execution_count(), 2);
+  EXPECT_EQ(counts.inference_stats().success().count(), 2);
+  EXPECT_EQ(counts.inference_stats().fail().count(), 1);
+  ASSERT_EQ(counts.batch_stats_size(), 1);
+  EXPECT_EQ(counts.batch_stats(0).batch_size(), 2);
+  EXPECT_EQ(counts.batch_stats(0).compute_infer().count(), 2);
+  EXPECT_GT(counts.last_inference(), 0);
+  request.set_name("other");
+  Call(&Stub::ModelStatistics, request);
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(OpenInferenceServiceTest, LoadsAndUnloadsByRequest) {
+  const auto index = [&](bool ready) {
+    inference::RepositoryIndexRequest request;
+    request.set_ready(ready);
+    std::vector<std::string> states;
+    const auto all = Call(&Stub::RepositoryIndex, request);
+    for (const auto& model : all.models()) {
+      states.push_back(absl::StrCat(model.name(), "@", model.version(), " ", model.state()));
+    }
+    return states;
+  };
+  EXPECT_THAT(index(true), ElementsAre());
+  inference::RepositoryModelLoadRequest load;
+  load.set_model_name("net");
+  Call(&Stub::RepositoryModelLoad, load);
+  EXPECT_TRUE(status_.ok()) << status_.error_message();
+  EXPECT_THAT(index(true), ElementsAre("net@1 READY"));
+  inference::RepositoryModelUnloadRequest unload;
+  unload.set_model_name("net");
+  Call(&Stub::RepositoryModelUnload, unload);
+  EXPECT_THAT(index(false), ElementsAre("net@1 UNAVAILABLE", "net@2 UNAVAILABLE"));
+  EXPECT_EQ(Infer(Request()).error_code(), grpc::StatusCode::UNAVAILABLE);
+  Call(&Stub::RepositoryModelLoad, load);
+  EXPECT_TRUE(Infer(Request()).ok());
+  load.set_model_name("other");
+  Call(&Stub::RepositoryModelLoad, load);
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(OpenInferenceServiceTest, AStreamAnswersEveryRequestAndMistakesEndNothing) {
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  constexpr int kRequests = 200;
+  std::thread writer([&] {
+    for (int i = 0; i < kRequests; ++i) {
+      ModelInferRequest request = Request();
+      request.set_id(absl::StrCat(i));
+      if (i % 10 == 3) request.set_model_name("other");
+      if (i % 10 == 7) request.mutable_inputs(0)->set_datatype("FP64");
+      ASSERT_TRUE(stream->Write(request));
+    }
+    stream->WritesDone();
+  });
+  std::set<std::string> answered;
+  int mistakes = 0;
+  inference::ModelStreamInferResponse response;
+  while (stream->Read(&response)) {
+    answered.insert(response.infer_response().id());
+    if (response.error_message().empty()) {
+      EXPECT_EQ(response.infer_response().outputs_size(), 1);
+    } else {
+      ++mistakes;
+    }
+  }
+  writer.join();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(answered.size(), kRequests);
+  EXPECT_EQ(mistakes, kRequests / 5);
+}
+
+TEST_F(OpenInferenceServiceTest, AStreamThatIsCancelledEnds) {
+  absl::Notification gate;
+  engine_->gate = &gate;
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  ASSERT_TRUE(stream->Write(Request()));
+  engine_->begun.WaitForNotification();
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  gate.Notify();
+}
+
+}  // namespace
+}  // namespace atelier::rpc
