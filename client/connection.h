@@ -15,6 +15,7 @@
 #include "atelier/v1/dataset_service.grpc.pb.h"
 #include "atelier/v1/inference_service.grpc.pb.h"
 #include "atelier/v1/model_service.grpc.pb.h"
+#include "atelier/v1/monitoring_service.grpc.pb.h"
 #include "atelier/v1/training_service.grpc.pb.h"
 #include "client/status_text.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -27,6 +28,7 @@ using TrainingService = v1::TrainingService::StubInterface;
 using ModelService = v1::ModelService::StubInterface;
 using DatasetService = v1::DatasetService::StubInterface;
 using InferenceService = v1::InferenceService::StubInterface;
+using MonitoringService = v1::MonitoringService::StubInterface;
 using HealthService = grpc::health::v1::Health::StubInterface;
 
 struct CallOptions {
@@ -79,6 +81,7 @@ class Connection {
     if constexpr (std::is_same_v<Service, ModelService>) return *models_;
     if constexpr (std::is_same_v<Service, DatasetService>) return *datasets_;
     if constexpr (std::is_same_v<Service, InferenceService>) return *inference_;
+    if constexpr (std::is_same_v<Service, MonitoringService>) return *monitoring_;
     if constexpr (std::is_same_v<Service, HealthService>) return *health_;
   }
 
@@ -104,6 +107,7 @@ class Connection {
   const std::unique_ptr<ModelService> models_;
   const std::unique_ptr<DatasetService> datasets_;
   const std::unique_ptr<InferenceService> inference_;
+  const std::unique_ptr<MonitoringService> monitoring_;
   const std::unique_ptr<HealthService> health_;
 };
 

@@ -12,11 +12,18 @@ namespace atelier::client {
 namespace {
 
 constexpr int kUsualWidth = 80;
+constexpr int kUsualHeight = 24;
 
 int TerminalWidth() {
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   return kUsualWidth;
+}
+
+int TerminalHeight() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+  return kUsualHeight;
 }
 
 }  // namespace
@@ -32,7 +39,8 @@ Terminal StandardTerminal() {
                     .err = std::cerr,
                     .interactive = true,
                     .style = Style(color),
-                    .width = TerminalWidth};
+                    .width = TerminalWidth,
+                    .height = TerminalHeight};
   }
   return terminal;
 }

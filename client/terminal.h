@@ -19,6 +19,8 @@ struct Terminal {
   Style style{false};
   // Columns of the terminal now; of something that is none, more than any line needs.
   std::function<int()> width = [] { return 1000; };
+  // Its lines.
+  std::function<int()> height = [] { return 1000; };
 };
 
 // Standard output and standard error of this process. Colours are left out if NO_COLOR is set.

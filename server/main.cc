@@ -168,6 +168,7 @@ int Main(int argc, char** argv) {
   (*server)->Stop();
   server->reset();
   spdlog::info("Stopped.");
+  EndLogging();
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "models/architecture.h"
 #include "models/training_options.h"
 #include "server/credentials.h"
+#include "server/job_log.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/job_controller.h"
 #include "server/jobs/job_driver.h"
@@ -25,6 +26,7 @@
 #include "server/rpc/grpc_server.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/model_service.h"
+#include "server/rpc/monitoring_service.h"
 #include "server/rpc/open_inference_service.h"
 #include "server/rpc/registry_versions.h"
 #include "server/rpc/status.h"
@@ -72,6 +74,7 @@ struct Server::Parts {
   std::unique_ptr<store::FolderArtifactStore> artifacts;
   jobs::SystemClock clock;
   std::unique_ptr<metrics::ServerMetrics> metrics;
+  std::unique_ptr<JobLog> job_log;
 
   // Jobs and their workers.
   std::unique_ptr<serving::DatasetCatalog> catalog;
@@ -95,6 +98,7 @@ struct Server::Parts {
   std::unique_ptr<rpc::ModelService> model_service;
   std::unique_ptr<rpc::InferenceService> inference_service;
   std::unique_ptr<rpc::OpenInferenceService> open_inference_service;
+  std::unique_ptr<rpc::MonitoringService> monitoring_service;
   std::unique_ptr<rpc::GrpcServer> public_server;
 
   std::unique_ptr<jobs::JobDriver> driver;
@@ -129,6 +133,7 @@ absl::Status Server::Parts::StartMetrics() {
   auto started = metrics::ServerMetrics::Start(counting, &clock);
   if (!started.ok()) return started.status();
   metrics = *std::move(started);
+  job_log = std::make_unique<JobLog>(metrics->jobs());
   return absl::OkStatus();
 }
 
@@ -157,7 +162,7 @@ absl::Status Server::Parts::StartJobs() {
                                                            .executor = executor.get(),
                                                            .resolver = resolver.get(),
                                                            .events = events.get(),
-                                                           .observer = metrics->jobs()});
+                                                           .observer = job_log.get()});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();
@@ -223,6 +228,9 @@ absl::Status Server::Parts::ServeClients() {
   inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
   open_inference_service =
       std::make_unique<rpc::OpenInferenceService>(classifier.get(), tasks.get(), ATELIER_VERSION);
+  monitoring_service = std::make_unique<rpc::MonitoringService>(
+      [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
+      tasks.get());
   auto server = rpc::GrpcServer::Start(
       {.address = options.listen.ToString(),
        .credentials = ClientCredentials(options),
@@ -232,6 +240,7 @@ absl::Status Server::Parts::ServeClients() {
        {v1::DatasetService::service_full_name(), dataset_service.get()},
        {v1::ModelService::service_full_name(), model_service.get()},
        {v1::InferenceService::service_full_name(), inference_service.get()},
+       {v1::MonitoringService::service_full_name(), monitoring_service.get()},
        {inference::GRPCInferenceService::service_full_name(), open_inference_service.get()}});
   if (!server.ok()) return server.status();
   public_server = *std::move(server);

@@ -19,6 +19,7 @@ void AddAllCommands(CommandSet* commands) {
   AddDownload(commands);
   commands->BeginGroup("Server");
   AddDatasets(commands);
+  AddTop(commands);
   AddHealth(commands);
 }
 

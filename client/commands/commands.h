@@ -21,6 +21,7 @@ void AddModels(CommandSet* commands);
 void AddAlias(CommandSet* commands);
 void AddDownload(CommandSet* commands);
 void AddDatasets(CommandSet* commands);
+void AddTop(CommandSet* commands);
 void AddHealth(CommandSet* commands);
 
 }  // namespace atelier::client

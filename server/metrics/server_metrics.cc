@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "server/jobs/timestamps.h"
+#include "server/metrics/snapshot.h"
+
 namespace atelier::metrics {
 
 absl::StatusOr<std::unique_ptr<ServerMetrics>> ServerMetrics::Start(const Options& options,
@@ -13,7 +16,8 @@ absl::StatusOr<std::unique_ptr<ServerMetrics>> ServerMetrics::Start(const Option
 
 ServerMetrics::ServerMetrics(const Options& options, const jobs::Clock* clock,
                              std::unique_ptr<MetricsPage> page)
-    : page_(std::move(page)),
+    : clock_(clock),
+      page_(std::move(page)),
       process_(std::make_shared<ProcessMetrics>()),
       machine_(
           std::make_shared<MachineMetrics>(MachineMetrics::Options{.data_dir = options.data_dir})),
@@ -23,6 +27,17 @@ ServerMetrics::ServerMetrics(const Options& options, const jobs::Clock* clock,
   page_->Add(process_);
   page_->Add(machine_);
   page_->Add(jobs_);
+}
+
+v1::GetMetricsResponse ServerMetrics::Snapshot(const v1::GetMetricsRequest& request) const {
+  v1::GetMetricsResponse response;
+  *response.mutable_time() = jobs::ToTimestamp(clock_->Now());
+  const prometheus::Collectable* const sources[] = {&page_->registry(), process_.get(),
+                                                    machine_.get(), jobs_.get()};
+  for (const prometheus::Collectable* source : sources) {
+    AddSamples(source->Collect(), request, &response);
+  }
+  return response;
 }
 
 }  // namespace atelier::metrics

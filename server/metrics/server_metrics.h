@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "atelier/v1/monitoring_service.pb.h"
 #include "server/jobs/clock.h"
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/job_metrics.h"
@@ -32,12 +33,15 @@ class ServerMetrics {
   jobs::JobObserver* jobs() { return jobs_.get(); }
   serving::ServingObserver* serving() { return &serving_; }
   rpc::CallObserver* calls() { return &calls_; }
+  // What the page would show now.
+  v1::GetMetricsResponse Snapshot(const v1::GetMetricsRequest& request) const;
   int port() const { return page_->port(); }
 
  private:
   ServerMetrics(const Options& options, const jobs::Clock* clock,
                 std::unique_ptr<MetricsPage> page);
 
+  const jobs::Clock* const clock_;
   const std::unique_ptr<MetricsPage> page_;  // Owns the registry that the others add to.
   const std::shared_ptr<ProcessMetrics> process_;
   const std::shared_ptr<MachineMetrics> machine_;

@@ -1,0 +1,28 @@
+// Writes what happens to jobs into the server's log, a line for each change of state.
+#ifndef ATELIER_SERVER_JOB_LOG_H_
+#define ATELIER_SERVER_JOB_LOG_H_
+
+#include <vector>
+
+#include "server/jobs/job_observer.h"
+
+namespace atelier::server {
+
+// Thread-safe. Passes on what it is told. The log's lines are written by a thread of the log's own,
+// so that nobody waits for them.
+class JobLog final : public jobs::JobObserver {
+ public:
+  // `next` is told as well and must outlive it; null for nobody.
+  explicit JobLog(jobs::JobObserver* next) : next_(next) {}
+
+  void Began(const jobs::JobCounts& stored) override;
+  void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override;
+  void Deleted(const jobs::JobRecord& record) override;
+
+ private:
+  jobs::JobObserver* const next_;
+};
+
+}  // namespace atelier::server
+
+#endif  // ATELIER_SERVER_JOB_LOG_H_
