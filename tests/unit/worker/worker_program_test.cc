@@ -74,7 +74,8 @@ class WorkerProgramTest : public ::testing::Test {
 };
 
 TEST_F(WorkerProgramTest, DeliversAWholeJobAndEnds) {
-  ChangeSpec([](auto* spec) { spec->set_epochs(30), spec->set_patience(30); });
+  // Long enough for the first sample, which comes after a second.
+  ChangeSpec([](auto* spec) { spec->set_epochs(400), spec->set_patience(400); });
   server_.Start();
   Launch();
   const v1::WorkerEvent sample = server_.AwaitEvent(v1::WorkerEvent::kResources);
@@ -85,7 +86,7 @@ TEST_F(WorkerProgramTest, DeliversAWholeJobAndEnds) {
   EXPECT_EQ(AwaitEnd(), "exited with code 0");
   const std::vector<v1::WorkerEvent> events = server_.events();
   ASSERT_TRUE(events.back().has_outcome()) << events.back().ShortDebugString();
-  EXPECT_EQ(events.back().outcome().result().epochs_trained(), 30);
+  EXPECT_EQ(events.back().outcome().result().epochs_trained(), 400);
   EXPECT_TRUE(std::filesystem::exists(job_.attempt_dir(1) + "/model.tar.gz"));
   EXPECT_TRUE(std::filesystem::exists(job_.attempt_dir(1) + "/worker.log"));
 }
