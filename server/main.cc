@@ -140,16 +140,16 @@ int Fail(const absl::Status& status) {
 
 int Main(int argc, char** argv) {
   if (AnswerQuestion(argc, argv)) return 0;
-  const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
-  if (!options.ok()) return Fail(options.status());
-
-  // Before there are other threads: all of them leave these signals to this one.
+  // Before there are other threads, the log's among them: all of them leave these signals to this
+  // one.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGTERM);
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
+  if (!options.ok()) return Fail(options.status());
   RaiseFileLimit();
 
   auto server = Server::Start(*options);
