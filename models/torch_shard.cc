@@ -4,6 +4,7 @@
 
 #include "models/float_buffer.h"
 #include "models/network.h"
+#include "models/panel_kernels.h"
 #include "models/trained_model.h"
 
 namespace atelier::models {
@@ -26,7 +27,7 @@ class TorchShard : public ShardNetwork {
   TorchShard(const TrainingOptions& options, const LabeledImages& images, float* parameters)
       : options_(options), images_(images) {
     const int64_t trainable = options.architecture.TrainableParameterCount();
-    gradients_ = FloatBuffer(trainable);
+    gradients_ = FloatBuffer(PadToPanel(trainable));  // The optimiser reads whole vectors.
     statistics_ = FloatBuffer(options.architecture.ParameterCount() - trainable);
     const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
     tensors_ = ViewsOn(specs, parameters, statistics_.data());

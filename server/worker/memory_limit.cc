@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/worker/proc_file.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr std::int64_t kKibibyte = 1024;
 // For threads' stacks, the session and the log, whose failed allocation would end the process
 // without a word: the job's own fail first.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
 constexpr std::int64_t kReserveBytes = std::int64_t{1} << 30;  // The sanitizer's own bookkeeping.
 #else
 constexpr std::int64_t kReserveBytes = std::int64_t{64} << 20;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "prometheus/text_serializer.h"
@@ -107,7 +108,7 @@ TEST(PageSizeTest, FiftyJobsAndTwentyVersionsFitIn200KilobytesAnd20Milliseconds)
       "microseconds",
       static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(fastest).count()));
   EXPECT_LT(page.size(), 200'000u);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
   EXPECT_LT(fastest, std::chrono::milliseconds(20));
 #endif
 }
