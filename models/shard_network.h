@@ -29,7 +29,7 @@ class ShardNetwork {
   virtual PassResult Run(absl::Span<const int32_t> indices, int64_t batch,
                          RandomStream& dropout) = 0;
 
-  // In the layout of the shared weights.
+  // In the layout of the shared weights and as many: whole panels, zeros behind the last one.
   virtual const float* gradients() const = 0;
   // Running means and variances in the order of TensorSpecsOf.
   virtual absl::Span<float> statistics() = 0;

@@ -27,7 +27,7 @@ class TorchShard : public ShardNetwork {
   TorchShard(const TrainingOptions& options, const LabeledImages& images, float* parameters)
       : options_(options), images_(images) {
     const int64_t trainable = options.architecture.TrainableParameterCount();
-    gradients_ = FloatBuffer(PadToPanel(trainable));  // The optimiser reads whole vectors.
+    gradients_ = FloatBuffer(PadToPanel(trainable));
     statistics_ = FloatBuffer(options.architecture.ParameterCount() - trainable);
     const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
     tensors_ = ViewsOn(specs, parameters, statistics_.data());

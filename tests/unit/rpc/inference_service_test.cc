@@ -39,6 +39,7 @@ class InferenceServiceTest : public testing::Test {
 
   models::TemporaryFolder folder_;
   serving::FakeVersions versions_;
+  absl::Notification gate_;  // Outlives the classifier's threads, which wait for it.
   const std::shared_ptr<serving::FakeEngine> engine_ = std::make_shared<serving::FakeEngine>();
   serving::Classifier classifier_{
       {.max_requests = 1}, &versions_, [this](const serving::Version&) -> serving::EngineResult {
@@ -107,8 +108,7 @@ TEST_F(InferenceServiceTest, AVersionThatCannotBeLoadedIsUnavailable) {
 }
 
 TEST_F(InferenceServiceTest, AnswersQueueFullWithADelay) {
-  absl::Notification gate;
-  engine_->gate = &gate;
+  engine_->gate = &gate_;
   std::thread caller([this] {
     grpc::ClientContext context;
     v1::ClassifyResponse response;
@@ -119,7 +119,7 @@ TEST_F(InferenceServiceTest, AnswersQueueFullWithADelay) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(DetailsOf(status).reason, "QUEUE_FULL");
   EXPECT_TRUE(DetailsOf(status).retry);
-  gate.Notify();
+  gate_.Notify();
   caller.join();
 }
 

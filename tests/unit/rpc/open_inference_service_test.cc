@@ -67,6 +67,7 @@ class OpenInferenceServiceTest : public testing::Test {
 
   models::TemporaryFolder folder_;
   serving::FakeVersions versions_;
+  absl::Notification gate_;  // Outlives the classifier's threads, which wait for it.
   const std::shared_ptr<serving::FakeEngine> engine_ = std::make_shared<serving::FakeEngine>();
   serving::Classifier classifier_{
       {}, &versions_, [this](const serving::Version&) -> serving::EngineResult { return engine_; }};
@@ -208,8 +209,7 @@ TEST_F(OpenInferenceServiceTest, TellsUnknownFromUnavailable) {
 }
 
 TEST_F(OpenInferenceServiceTest, ExpiresInTheQueueByItsTimeout) {
-  absl::Notification gate;
-  engine_->gate = &gate;
+  engine_->gate = &gate_;
   grpc::ClientContext context;
   ModelInferResponse ignored;
   std::thread busy([&] { stub_->ModelInfer(&context, Request(), &ignored); });
@@ -221,7 +221,7 @@ TEST_F(OpenInferenceServiceTest, ExpiresInTheQueueByItsTimeout) {
   const auto used = served->last_use.load();
   std::thread late([&] { status_ = Infer(request); });
   while (served->last_use.load() == used) std::this_thread::yield();
-  gate.Notify();
+  gate_.Notify();
   late.join();
   busy.join();
   EXPECT_EQ(status_.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
@@ -354,15 +354,14 @@ TEST_F(OpenInferenceServiceTest, AStreamAnswersEveryRequestAndMistakesEndNothing
 }
 
 TEST_F(OpenInferenceServiceTest, AStreamThatIsCancelledEnds) {
-  absl::Notification gate;
-  engine_->gate = &gate;
+  engine_->gate = &gate_;
   grpc::ClientContext context;
   const auto stream = stub_->ModelStreamInfer(&context);
   ASSERT_TRUE(stream->Write(Request()));
   engine_->begun.WaitForNotification();
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  gate.Notify();
+  gate_.Notify();
 }
 
 }  // namespace
