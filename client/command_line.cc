@@ -111,7 +111,7 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error) {
     return absl::StrCat(words.substr(0, words.find(':')), " needs a value.");
   }
   if (absl::StartsWith(words, "A subcommand is required")) {
-    const std::vector<std::string> rest = app.remaining();
+    const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
     if (rest.empty()) return "Which command?";
     return absl::StrCat("There is no command '", EscapeControls(rest.front()), "'.");
   }
@@ -120,8 +120,11 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error) {
 
 int ReportUsage(const CLI::App& app, const CLI::ParseError& error, const Terminal& terminal) {
   if (error.get_exit_code() == 0) return app.exit(error, terminal.out, terminal.err);
-  const auto chosen = app.get_subcommands();
-  const std::string command = chosen.empty() ? "" : chosen.front()->get_name() + " ";
+  std::string command;
+  for (auto chosen = app.get_subcommands(); !chosen.empty();
+       chosen = chosen.front()->get_subcommands()) {
+    absl::StrAppend(&command, chosen.front()->get_name(), " ");
+  }
   PrintError(terminal, absl::StrCat(UsageSentence(app, error), " `atelier ", command,
                                     "--help` shows what there is."));
   return kError;

@@ -11,13 +11,19 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 
 absl::StatusOr<Connection*> Session::Connect() {
   if (connection_ == nullptr) {
-    auto connection = Connection::Create(options_.server, options_.tls);
+    auto connection = Reconnect();
     if (!connection.ok()) return connection.status();
-    const absl::Status ready = (*connection)->WaitUntilReady(kConnectTimeout);
-    if (!ready.ok()) return ready;
     connection_ = *std::move(connection);
   }
   return connection_.get();
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Session::Reconnect() const {
+  auto connection = Connection::Create(options_.server, options_.tls);
+  if (!connection.ok()) return connection.status();
+  const absl::Status ready = (*connection)->WaitUntilReady(kConnectTimeout);
+  if (!ready.ok()) return ready;
+  return connection;
 }
 
 std::string Session::Suggest(absl::string_view words) const {

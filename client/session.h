@@ -42,6 +42,9 @@ class Session {
   // Connects; UNAVAILABLE at once if there is no server.
   absl::StatusOr<Connection*> Connect();
 
+  // A further connection to the same server, for calls that should not share one.
+  absl::StatusOr<std::unique_ptr<Connection>> Reconnect() const;
+
   // Makes a unary call. For text output the answer is freed of control characters.
   template <typename Service, typename Request, typename Response>
   absl::StatusOr<Response> Call(grpc::Status (Service::*method)(grpc::ClientContext*,

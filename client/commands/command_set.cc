@@ -8,14 +8,23 @@
 
 namespace atelier::client {
 
-CLI::App* CommandSet::Add(const Description& description, Action action) {
-  CLI::App* const command = app_->add_subcommand(description.name, description.summary);
-  command->group(group_);
+CLI::App* CommandSet::Add(const Description& description, Action action, CLI::App* family) {
+  CLI::App* const parent = family == nullptr ? app_ : family;
+  CLI::App* const command = parent->add_subcommand(description.name, description.summary);
+  command->group(family == nullptr ? group_ : "Commands");
   const std::string details =
       description.details.empty() ? "" : absl::StrCat(description.details, "\n\n");
   command->footer(absl::StrCat(details, ExamplesText(description.examples)));
   commands_.emplace_back(command, std::move(action));
   return command;
+}
+
+CLI::App* CommandSet::AddFamily(const std::string& name, const std::string& summary) {
+  CLI::App* const family = app_->add_subcommand(name, summary);
+  family->group(group_);
+  family->require_subcommand(1);
+  family->footer(absl::StrCat("`atelier ", name, " COMMAND --help` explains a command."));
+  return family;
 }
 
 const CommandSet::Action& CommandSet::Selected() const {
@@ -33,6 +42,19 @@ CLI::Validator AtLeast(int minimum) {
           return absl::StrCat(text, " is less than ", minimum, ".");
         }
         return std::string();
+      },
+      "");
+}
+
+CLI::Validator Between(double minimum, double maximum) {
+  return CLI::Validator(
+      [minimum, maximum](const std::string& text) {
+        double number = 0;
+        // What is no number is the parser's to complain about.
+        if (!absl::SimpleAtod(text, &number) || (number >= minimum && number <= maximum)) {
+          return std::string();
+        }
+        return absl::StrCat(text, " is not from ", minimum, " to ", maximum, ".");
       },
       "");
 }

@@ -34,8 +34,12 @@ class CommandSet {
   // Commands added from here on stand under this title in the help.
   void BeginGroup(std::string title) { group_ = std::move(title); }
 
-  // Returns the command's own CLI11 object, for its options.
-  CLI::App* Add(const Description& description, Action action);
+  // Returns the command's own CLI11 object, for its options. With a family the command is typed
+  // after the family's name.
+  CLI::App* Add(const Description& description, Action action, CLI::App* family = nullptr);
+
+  // A word that does nothing but to stand before the commands of its family.
+  CLI::App* AddFamily(const std::string& name, const std::string& summary);
 
   // What the parsed command line asks for.
   const Action& Selected() const;
@@ -48,6 +52,9 @@ class CommandSet {
 
 // A number of at least `minimum`.
 CLI::Validator AtLeast(int minimum);
+
+// A number from `minimum` to `maximum`.
+CLI::Validator Between(double minimum, double maximum);
 
 // Examples as the help shows them.
 std::string ExamplesText(const std::vector<std::pair<std::string, std::string>>& examples);

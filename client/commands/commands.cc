@@ -21,6 +21,7 @@ void AddAllCommands(CommandSet* commands) {
   AddDatasets(commands);
   AddTop(commands);
   AddHealth(commands);
+  AddBench(commands);
 }
 
 }  // namespace atelier::client

@@ -23,6 +23,7 @@ void AddDownload(CommandSet* commands);
 void AddDatasets(CommandSet* commands);
 void AddTop(CommandSet* commands);
 void AddHealth(CommandSet* commands);
+void AddBench(CommandSet* commands);
 
 }  // namespace atelier::client
 

@@ -138,7 +138,7 @@ void AddTop(CommandSet* commands) {
       [options](Session& session) { return Top(session, *options); });
   command->add_option("--interval", options->interval, "Time between two looks [1]")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.1, 3600.0));
+      ->check(Between(0.1, 3600));
 }
 
 }  // namespace atelier::client

@@ -15,11 +15,13 @@ _atelier_names() {
 }
 
 _atelier_options() {
-  "$_atelier_program" "$@" --help 2>/dev/null | sed -n 's/^  \(-[^ ]*\).*/\1/p' | tr ',' '\n'
+  # shellcheck disable=SC2086  # `bench classify` is two words
+  "$_atelier_program" $1 --help 2>/dev/null | sed -n 's/^  \(-[^ ]*\).*/\1/p' | tr ',' '\n'
 }
 
 _atelier_commands() {
-  "$_atelier_program" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
+  # shellcheck disable=SC2086  # nothing, or a word
+  "$_atelier_program" $1 --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
 }
 
 # The words that an option takes; fails for those that take anything.
@@ -37,7 +39,8 @@ _atelier_values() {
     -o | --output-file | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
-      --limit | --after | --attempt | --test-image | --top-k | --wait-for-server) ;;
+      --limit | --after | --attempt | --test-image | --top-k | --wait-for-server | --concurrency | \
+      --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
   esac
 }
@@ -74,7 +77,13 @@ _atelier() {
         ((i++))
         ;;
       -*) ;;
-      *) [ -z "$command" ] && command=$word ;;
+      *)
+        if [ -z "$command" ]; then
+          command=$word
+        elif [ "$command" = bench ]; then
+          command="bench $word"
+        fi
+        ;;
     esac
   done
 
@@ -89,9 +98,9 @@ _atelier() {
     [ -z "$command" ] || choices+=" --server --output --tls-ca --tls-cert --tls-key"
   else
     case $command in
-      '') choices=$(_atelier_commands) ;;
+      '' | bench) choices=$(_atelier_commands "$command") ;;
       watch | show | stop | delete | logs | confusion | report | compare) choices=$(_atelier_names jobs) ;;
-      models | alias | download) choices=$(_atelier_names models) ;;
+      models | alias | download | 'bench classify') choices=$(_atelier_names models) ;;
       datasets) choices=$(_atelier_names datasets) ;;
       classify)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -68,6 +68,8 @@ def shell(request, shared_server):
     ("atelier train --preset=cnn-3-", "cnn-3-pooled"),
     ("atelier --output=js", "--output=json"),
     ("atelier train --tls-", "--tls-cert"),
+    ("atelier bench cla", "atelier bench classify"),
+    ("atelier bench classify --max-", "--max-in-flight"),
 ])
 def test_words_are_completed(shell, typed, expected):
     shell.type(typed + "\t\t")
@@ -81,3 +83,5 @@ def test_jobs_and_models_of_the_server_are_completed(shell, shared_server):
     shell.wait_for(name.removeprefix("jobs/"))
     shell.type("\x15atelier classify --model tabb\t\t")
     shell.wait_for("--model tabbed-model")
+    shell.type("\x15atelier bench classify tabb\t\t")
+    shell.wait_for("classify tabbed-model")

@@ -1,0 +1,252 @@
+// `atelier bench`: how fast a server answers. So far one of a family: `bench classify`.
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/interrupt.h"
+#include "client/load_generator.h"
+#include "client/load_report.h"
+#include "client/model_versions.h"
+#include "client/progress_bar.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr int kCallers = 64;
+constexpr int kMostInFlight = 1000;
+// Requests that differ, so that no part of the path gets away with the same bytes again and again.
+constexpr std::size_t kRequests = 16;
+constexpr std::size_t kRequestBytes = std::size_t{32} << 20;
+constexpr std::size_t kMostTestImages = 1000;
+
+struct BenchOptions {
+  std::string model;
+  std::string dataset;
+  int images = 1;
+  double rate = 0;
+  int concurrency = 0;
+  int max_in_flight = 0;
+  int connections = 4;
+  double duration = 10;
+  double warmup = 2;
+  double deadline = 10;
+};
+
+absl::StatusOr<LoadOptions> ToLoadOptions(const BenchOptions& options) {
+  const bool open = options.rate > 0;
+  if (open && options.concurrency > 0) {
+    return absl::InvalidArgumentError(
+        "--rate sends requests whether answers come or not, --concurrency waits for them; give one "
+        "of the two. --max-in-flight bounds what --rate sends.");
+  }
+  if (!open && options.max_in_flight > 0) {
+    return absl::InvalidArgumentError("--max-in-flight belongs to --rate.");
+  }
+  LoadOptions load;
+  load.rate = options.rate;
+  load.concurrency = open                      ? options.max_in_flight
+                     : options.concurrency > 0 ? options.concurrency
+                                               : kCallers;
+  if (load.concurrency == 0) load.concurrency = kMostInFlight;
+  load.duration = absl::Seconds(options.duration);
+  load.warmup = absl::Seconds(options.warmup);
+  load.deadline = absl::Seconds(options.deadline);
+  return load;
+}
+
+absl::StatusOr<v1::ImageShape> ShapeOf(Session& session, const ModelReference& reference) {
+  v1::GetModelRequest request;
+  request.set_name(reference.ModelName());
+  const auto model = session.Call(&ModelService::GetModel, request);
+  if (!model.ok()) return model.status();
+  const auto version = FindVersion(*model, reference.version);
+  if (!version.ok()) return version.status();
+  return (*version)->image_shape();
+}
+
+// Raw pixels of `count` images that nobody has seen.
+std::vector<std::string> InventImages(std::size_t count, std::size_t size) {
+  std::mt19937 random;
+  std::vector<std::string> images(count, std::string(size, '\0'));
+  for (std::string& image : images) {
+    std::generate(image.begin(), image.end(), [&] { return static_cast<char>(random()); });
+  }
+  return images;
+}
+
+// `count` images of a test set, or as many as it has.
+absl::StatusOr<std::vector<std::string>> FetchImages(Session& session, const std::string& dataset,
+                                                     std::size_t count) {
+  const auto name = DatasetName(dataset);
+  if (!name.ok()) return name.status();
+  v1::GetDatasetRequest ask;
+  ask.set_name(*name);
+  const auto known = session.Call(&DatasetService::GetDataset, ask);
+  if (!known.ok()) return known.status();
+  v1::GetImagesRequest request;
+  request.set_name(*name);
+  request.set_split(v1::DATASET_SPLIT_TEST);
+  const auto available = std::min<std::int64_t>(known->test_images(), kMostTestImages);
+  for (std::int64_t i = 0; i < std::min(available, static_cast<std::int64_t>(count)); ++i) {
+    request.add_indices(i);
+  }
+  auto answer = session.Call(&DatasetService::GetImages, request);
+  if (!answer.ok()) return answer.status();
+  std::vector<std::string> images;
+  for (v1::LabeledImage& image : *answer->mutable_images()) {
+    images.push_back(std::move(*image.mutable_data()));
+  }
+  return images;
+}
+
+absl::StatusOr<std::vector<v1::ClassifyRequest>> MakeRequests(Session& session,
+                                                              const BenchOptions& options,
+                                                              const ModelReference& model) {
+  const auto shape = ShapeOf(session, model);
+  if (!shape.ok()) return shape.status();
+  const auto size =
+      static_cast<std::size_t>(std::int64_t{shape->channels()} * shape->height() * shape->width());
+  const auto batch = static_cast<std::size_t>(options.images);
+  const std::size_t most = kRequestBytes / std::max(std::size_t{1}, batch * size);
+  const std::size_t count = std::clamp(most, std::size_t{1}, kRequests);
+  std::vector<std::string> images;
+  if (options.dataset.empty()) {
+    images = InventImages(std::min(count * batch, kMostTestImages), size);
+  } else {
+    auto fetched = FetchImages(session, options.dataset, count * batch);
+    if (!fetched.ok()) return fetched.status();
+    images = *std::move(fetched);
+  }
+  std::vector<v1::ClassifyRequest> requests(count);
+  std::size_t next = 0;
+  for (v1::ClassifyRequest& request : requests) {
+    request.set_model(model.ResourceName());
+    for (std::size_t i = 0; i < batch; ++i) {
+      request.mutable_raw()->mutable_pixels()->append(images[next++ % images.size()]);
+    }
+  }
+  return requests;
+}
+
+std::string ProgressWords(const LoadProgress& progress) {
+  if (progress.warming_up) return "warming up";
+  return absl::StrFormat("%s requests/s  p99 %.1f ms",
+                         Count(static_cast<std::int64_t>(progress.requests_per_second)),
+                         absl::ToDoubleMilliseconds(progress.p99));
+}
+
+absl::StatusOr<int> Report(Session& session, const LoadReport& report, bool interrupted) {
+  const LoadResult& result = report.result;
+  if (result.measured <= absl::ZeroDuration()) {
+    return absl::CancelledError("Nothing was measured: the warm-up had not ended.");
+  }
+  switch (session.format()) {
+    case OutputFormat::kText:
+      session.Print(LoadText(report, session.style(), session.terminal().width()));
+      break;
+    case OutputFormat::kJson:
+      session.Print(LoadJson(report));
+      break;
+    case OutputFormat::kCsv:
+      session.Print(LoadCsv(report));
+      break;
+  }
+  if (interrupted) return kInterrupted;
+  return result.answered > 0 ? kDone : kError;
+}
+
+absl::StatusOr<int> BenchClassify(Session& session, const BenchOptions& options) {
+  const auto load = ToLoadOptions(options);
+  if (!load.ok()) return load.status();
+  const auto model = ParseModel(options.model);
+  if (!model.ok()) return model.status();
+  auto requests = MakeRequests(session, options, *model);
+  if (!requests.ok()) return requests.status();
+  // Mistakes are told before anything is measured; this also has the version loaded.
+  const auto first = session.Call(&InferenceService::Classify, requests->front());
+  if (!first.ok()) return first.status();
+  std::vector<std::unique_ptr<Connection>> owned;
+  std::vector<Connection*> connections;
+  for (int i = 0; i < std::min(options.connections, load->concurrency); ++i) {
+    auto connection = session.Reconnect();
+    if (!connection.ok()) return connection.status();
+    connections.push_back(owned.emplace_back(*std::move(connection)).get());
+  }
+  const Interrupt interrupt;
+  ProgressBar bar(session.terminal(), session.text());
+  LoadGenerator generator(connections, *std::move(requests), *load);
+  LoadReport report{
+      .model = model->ResourceName(),
+      .images = options.images,
+      .options = *load,
+      .result = generator.Run({.interrupted = [&session] { return session.interrupted(); },
+                               .progress =
+                                   [&bar](const LoadProgress& progress) {
+                                     bar.Show(progress.fraction, ProgressWords(progress));
+                                   }})};
+  bar.Clear();
+  return Report(session, report, session.interrupted());
+}
+
+void AddLoadOptions(CLI::App* command, BenchOptions* options) {
+  command
+      ->add_option("--concurrency", options->concurrency,
+                   "Closed loop: callers, each waiting for its answer [64]")
+      ->type_name("N")
+      ->check(Between(1, 10'000));
+  command->add_option("--rate", options->rate, "Open loop: Poisson arrivals a second")
+      ->type_name("R")
+      ->check(Between(0.001, 1e6));
+  command
+      ->add_option("--max-in-flight", options->max_in_flight,
+                   "With --rate: arrivals beyond it are not sent [1000]")
+      ->type_name("N")
+      ->check(Between(1, 100'000));
+  command->add_option("--images", options->images, "Images a request [1]")
+      ->type_name("N")
+      ->check(Between(1, 4096));
+  command->add_option("--duration", options->duration, "What is measured [10]")
+      ->type_name("SECONDS")
+      ->check(Between(0.1, 86'400));
+  command->add_option("--warmup", options->warmup, "Load before it [2]")
+      ->type_name("SECONDS")
+      ->check(Between(0, 3600));
+  command->add_option("--deadline", options->deadline, "Of every request [10]")
+      ->type_name("SECONDS")
+      ->check(Between(0.001, 3600));
+  command->add_option("--connections", options->connections, "Connections to share the calls [4]")
+      ->type_name("N")
+      ->check(Between(1, 256));
+}
+
+}  // namespace
+
+void AddBench(CommandSet* commands) {
+  const auto options = std::make_shared<BenchOptions>();
+  CLI::App* const family = commands->AddFamily("bench", "Measure how fast the server classifies");
+  CLI::App* const command = commands->Add(
+      {"classify",
+       "Load a model with requests and measure the answers",
+       "Callers wait for each answer before they ask again (--concurrency), or requests arrive\n"
+       "by themselves (--rate); latency then counts from when they should have been sent.\n"
+       "Of an answer's time the server says what was queue and what compute; the rest is calls\n"
+       "and network. Ctrl-C prints what was measured so far.",
+       {{"atelier bench classify cnn-3", "64 callers, 10 seconds"},
+        {"atelier bench classify cnn-3 --rate=2000", "2,000 requests a second"},
+        {"atelier bench classify cnn-3@production --images=32 --concurrency=4", ""}}},
+      [options](Session& session) { return BenchClassify(session, *options); }, family);
+  command->add_option("MODEL,--model", options->model, "NAME, NAME@VERSION or NAME@ALIAS")
+      ->required()
+      ->type_name("");
+  AddLoadOptions(command, options.get());
+  command->add_option("--dataset", options->dataset, "Test images to send [random ones]")
+      ->type_name("NAME");
+}
+
+}  // namespace atelier::client
