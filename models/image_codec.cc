@@ -12,29 +12,98 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "models/exif.h"
 
 namespace atelier::models {
 namespace {
 
 constexpr absl::string_view kPngMagic("\x89PNG\r\n\x1a\n", 8);
-// The last chunk's name and checksum; a file without it was cut off.
-constexpr absl::string_view kPngEnd("IEND\xae\x42\x60\x82", 8);
 constexpr absl::string_view kJpegMagic("\xff\xd8\xff", 3);
+constexpr absl::string_view kExifMagic("Exif\0\0", 6);
+// Progressive files have about ten; each goes over the whole picture again, and a file of some
+// megabytes could have a million.
+constexpr int kMostScans = 100;
 
 absl::Status Bad(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
 absl::Status CheckSize(int64_t height, int64_t width, const DecodeLimits& limits) {
-  if (height > 0 && width > 0 && height <= limits.max_pixels / width) return absl::OkStatus();
-  return Bad(absl::StrCat("the picture is ", height, "x", width, " pixels; at most ",
-                          limits.max_pixels, " pixels are accepted"));
+  const std::string size = absl::StrCat("the picture is ", height, "x", width, " pixels; at most ");
+  if (height <= 0 || width <= 0 || height > limits.max_pixels / width) {
+    return Bad(absl::StrCat(size, limits.max_pixels, " pixels are accepted"));
+  }
+  if (height > limits.max_side || width > limits.max_side) {
+    return Bad(absl::StrCat(size, limits.max_side, " pixels a side are accepted"));
+  }
+  return absl::OkStatus();
+}
+
+// The picture as it is meant to be looked at, by EXIF's orientation.
+Image Upright(Image image, int orientation) {
+  if (orientation == 1) return image;
+  const bool turned = orientation >= 5;
+  const bool mirrored_x = orientation == 2 || orientation == 3 || orientation >= 7;
+  const bool mirrored_y =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  Image upright{
+      turned ? image.width : image.height, turned ? image.height : image.width, image.channels, {}};
+  upright.pixels.reserve(image.pixels.size());
+  for (int64_t y = 0; y < upright.height; ++y) {
+    for (int64_t x = 0; x < upright.width; ++x) {
+      const int64_t column = turned ? y : x;
+      const int64_t row = turned ? x : y;
+      const int64_t from_x = mirrored_x ? image.width - 1 - column : column;
+      const int64_t from_y = mirrored_y ? image.height - 1 - row : row;
+      const auto pixel = image.pixels.begin() + (from_y * image.width + from_x) * image.channels;
+      upright.pixels.insert(upright.pixels.end(), pixel, pixel + image.channels);
+    }
+  }
+  return upright;
+}
+
+uint32_t BigEndian(absl::string_view bytes) {
+  uint32_t value = 0;
+  for (const char byte : bytes.substr(0, 4)) value = (value << 8) | static_cast<uint8_t>(byte);
+  return value;
+}
+
+struct PngParts {
+  std::string file;  // Without what the pixels do not need.
+  int orientation = 1;
+};
+
+// Texts, profiles and the like are left out: they may hold megabytes in a few bytes, thousands of
+// times, and would be unpacked before the first pixel.
+absl::StatusOr<PngParts> TakeApartPng(absl::string_view file) {
+  PngParts parts;
+  parts.file.assign(kPngMagic.data(), kPngMagic.size());
+  parts.file.reserve(file.size());
+  absl::string_view rest = file.substr(kPngMagic.size());
+  absl::string_view type;
+  while (type != "IEND") {
+    // Length, type, data, checksum.
+    if (rest.size() < 12 || BigEndian(rest) > rest.size() - 12) {
+      return Bad("the PNG file is damaged: it is truncated");
+    }
+    const absl::string_view chunk = rest.substr(0, BigEndian(rest) + 12);
+    type = chunk.substr(4, 4);
+    const bool critical = (type[0] & 0x20) == 0;
+    if (critical || type == "tRNS" || type == "gAMA" || type == "cHRM" || type == "sRGB") {
+      parts.file.append(chunk.data(), chunk.size());
+    }
+    if (type == "eXIf") parts.orientation = ExifOrientation(chunk.substr(8, chunk.size() - 12));
+    rest.remove_prefix(chunk.size());
+  }
+  return parts;
 }
 
 absl::StatusOr<Image> DecodePng(absl::string_view file, const DecodeLimits& limits) {
-  if (!absl::StrContains(file, kPngEnd)) return Bad("the PNG file is damaged: it is truncated");
+  const absl::StatusOr<PngParts> parts = TakeApartPng(file);
+  if (!parts.ok()) return parts.status();
   png_image png;
   std::memset(&png, 0, sizeof(png));
   png.version = PNG_IMAGE_VERSION;
-  if (png_image_begin_read_from_memory(&png, file.data(), file.size()) == 0) {
+  if (png_image_begin_read_from_memory(&png, parts->file.data(), parts->file.size()) == 0) {
     return Bad(absl::StrCat("the PNG file is damaged: ", png.message));
   }
   if (absl::Status status = CheckSize(png.height, png.width, limits); !status.ok()) {
@@ -43,18 +112,21 @@ absl::StatusOr<Image> DecodePng(absl::string_view file, const DecodeLimits& limi
   }
   const bool colour = (png.format & PNG_FORMAT_FLAG_COLOR) != 0;
   png.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  // Else 16 bits would mean linear light, which hardly any program writes.
+  png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
   Image image{png.height, png.width, colour ? 3 : 1, {}};
   image.pixels.resize(PNG_IMAGE_SIZE(png));
-  const png_color black = {0, 0, 0};
-  if (png_image_finish_read(&png, &black, image.pixels.data(), 0, nullptr) == 0) {
+  const png_color white = {255, 255, 255};
+  if (png_image_finish_read(&png, &white, image.pixels.data(), 0, nullptr) == 0) {
     return Bad(absl::StrCat("the PNG file is damaged: ", png.message));
   }
-  return image;
+  return Upright(std::move(image), parts->orientation);
 }
 
 // libjpeg's way out of an error: back to where setjmp was called.
 struct JpegErrors {
   jpeg_error_mgr base;
+  jpeg_progress_mgr progress;
   std::jmp_buf escape;
   char message[JMSG_LENGTH_MAX];
 };
@@ -72,18 +144,34 @@ void NoteWarning(j_common_ptr jpeg, int level) {
   if (jpeg->err->num_warnings++ == 0) jpeg->err->format_message(jpeg, errors->message);
 }
 
+// Called again and again while a file is decoded.
+void StopAtManyScans(j_common_ptr jpeg) {
+  if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number <= kMostScans) return;
+  auto* errors = reinterpret_cast<JpegErrors*>(jpeg->err);
+  std::snprintf(errors->message, sizeof(errors->message), "it has more than %d scans", kMostScans);
+  std::longjmp(errors->escape, 1);
+}
+
 // Everything that libjpeg may jump out of, in functions without destructors. False on an error.
 bool StartJpeg(jpeg_decompress_struct* jpeg, JpegErrors* errors, absl::string_view file) {
   if (setjmp(errors->escape) != 0) return false;
   jpeg_create_decompress(jpeg);
+  errors->progress.progress_monitor = StopAtManyScans;
+  jpeg->progress = &errors->progress;
+  jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xFFFF);
   jpeg_mem_src(jpeg, reinterpret_cast<const unsigned char*>(file.data()), file.size());
   jpeg_read_header(jpeg, TRUE);
   return true;
 }
 
+J_COLOR_SPACE ColoursOf(const jpeg_decompress_struct& jpeg) {
+  if (jpeg.num_components == 1) return JCS_GRAYSCALE;
+  return jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
+}
+
 bool FinishJpeg(jpeg_decompress_struct* jpeg, JpegErrors* errors, uint8_t* pixels) {
   if (setjmp(errors->escape) != 0) return false;
-  jpeg->out_color_space = jpeg->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg->out_color_space = ColoursOf(*jpeg);
   jpeg_start_decompress(jpeg);
   const size_t row_bytes = static_cast<size_t>(jpeg->output_width) * jpeg->output_components;
   while (jpeg->output_scanline < jpeg->output_height) {
@@ -92,6 +180,31 @@ bool FinishJpeg(jpeg_decompress_struct* jpeg, JpegErrors* errors, uint8_t* pixel
   }
   jpeg_finish_decompress(jpeg);
   return jpeg->err->num_warnings == 0;
+}
+
+// Adobe's programs, which nearly all such files come from, write the inks inverted.
+Image FromInks(Image inks, bool inverted) {
+  Image image{inks.height, inks.width, 3, std::move(inks.pixels)};
+  const size_t count = static_cast<size_t>(image.height * image.width);
+  const auto light = [inverted](uint8_t ink) { return inverted ? ink : 255 - ink; };
+  // In place: three of four bytes stay, so nothing is overwritten before it was read.
+  for (size_t i = 0; i < count; ++i) {
+    const int black = light(image.pixels[4 * i + 3]);
+    for (size_t c = 0; c < 3; ++c) {
+      const int value = light(image.pixels[4 * i + c]) * black;
+      image.pixels[3 * i + c] = static_cast<uint8_t>((value + 127) / 255);
+    }
+  }
+  image.pixels.resize(3 * count);
+  return image;
+}
+
+int OrientationOf(const jpeg_decompress_struct& jpeg) {
+  for (auto* marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
+    absl::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
+    if (absl::ConsumePrefix(&data, kExifMagic)) return ExifOrientation(data);
+  }
+  return 1;
 }
 
 absl::StatusOr<Image> DecodeJpeg(absl::string_view file, const DecodeLimits& limits) {
@@ -109,10 +222,15 @@ absl::StatusOr<Image> DecodeJpeg(absl::string_view file, const DecodeLimits& lim
         !status.ok()) {
       return status;
     }
-    Image image{jpeg.image_height, jpeg.image_width, jpeg.num_components == 1 ? 1 : 3, {}};
+    // Gone once the file is finished.
+    const int orientation = OrientationOf(jpeg);
+    const bool inks = ColoursOf(jpeg) == JCS_CMYK;
+    const int channels = inks ? 4 : ColoursOf(jpeg) == JCS_GRAYSCALE ? 1 : 3;
+    Image image{jpeg.image_height, jpeg.image_width, channels, {}};
     image.pixels.resize(static_cast<size_t>(image.height * image.width * image.channels));
     if (!FinishJpeg(&jpeg, &errors, image.pixels.data())) return damaged();
-    return image;
+    if (inks) image = FromInks(std::move(image), jpeg.saw_Adobe_marker == TRUE);
+    return Upright(std::move(image), orientation);
   };
   absl::StatusOr<Image> image = decode();
   jpeg_destroy_decompress(&jpeg);
@@ -171,19 +289,6 @@ Image FromPlanar(const ImageShape& shape, absl::Span<const uint8_t> pixels) {
     for (size_t i = 0; i < count; ++i) image.pixels[i * channels + c] = pixels[c * count + i];
   }
   return image;
-}
-
-absl::StatusOr<std::vector<uint8_t>> DecodeForShape(absl::string_view file, const ImageShape& shape,
-                                                    const DecodeLimits& limits) {
-  absl::StatusOr<Image> image = DecodeImage(file, limits);
-  if (!image.ok()) return image.status();
-  if (image->height != shape.height || image->width != shape.width) {
-    return Bad(absl::StrCat("the picture is ", image->height, "x", image->width,
-                            " pixels; the model takes ", shape.height, "x", shape.width));
-  }
-  image = ConvertChannels(*std::move(image), shape.channels);
-  if (!image.ok()) return image.status();
-  return ToPlanar(*image);
 }
 
 absl::StatusOr<std::string> EncodePng(const Image& image) {

@@ -29,11 +29,15 @@ struct DecodeLimits {
   int64_t max_bytes = int64_t{16} << 20;
   // Height × width.
   int64_t max_pixels = int64_t{16} << 20;
+  // Height, and width: JPEG's own limit.
+  int64_t max_side = 65'535;
 };
 
-// Decodes a PNG or JPEG file, told apart by its first bytes. Grey files give one channel, all
-// others three; transparency is laid over black. kInvalidArgument, with a sentence, for anything
-// else: empty, too large, of another format, truncated, damaged.
+// Decodes a PNG or JPEG file, told apart by its first bytes, and turns it upright as its EXIF
+// orientation says. Grey files give one channel, all others three: palettes are looked up, 16 bits
+// become 8, CMYK becomes red, green and blue, what is transparent is laid over white, a PNG's gamma
+// is made sRGB's; other colour profiles are ignored. kInvalidArgument, with a sentence, for
+// anything else: empty, too large, of another format, truncated, damaged, or made to take for ever.
 absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits = {});
 
 // The image with that many channels: grey by Rec. 601 luma (0.299 R + 0.587 G + 0.114 B, rounded),
@@ -44,11 +48,6 @@ absl::StatusOr<Image> ConvertChannels(Image image, int64_t channels);
 // pixels.size() == shape.size().
 std::vector<uint8_t> ToPlanar(const Image& image);
 Image FromPlanar(const ImageShape& shape, absl::Span<const uint8_t> pixels);
-
-// What a network of input `shape` takes: decodes, converts the channels and checks the size. C×H×W
-// bytes. kInvalidArgument if the picture's height or width is another.
-absl::StatusOr<std::vector<uint8_t>> DecodeForShape(absl::string_view file, const ImageShape& shape,
-                                                    const DecodeLimits& limits = {});
 
 // A PNG file. kInvalidArgument unless the image has 1 or 3 channels and as many pixels as it says.
 absl::StatusOr<std::string> EncodePng(const Image& image);

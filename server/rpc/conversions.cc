@@ -22,10 +22,47 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
   proto->set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(duration)));
 }
 
-serving::EncodedImages Views(const v1::EncodedImages& images) {
+absl::StatusOr<models::Resize> FromProto(v1::Resize resize) {
+  switch (resize) {
+    case v1::RESIZE_UNSPECIFIED:
+    case v1::RESIZE_PAD:
+      return models::Resize::kPad;
+    case v1::RESIZE_STRETCH:
+      return models::Resize::kStretch;
+    case v1::RESIZE_NONE:
+      return models::Resize::kNone;
+    default:
+      return jobs::InvalidField(
+          "encoded.resize",
+          absl::StrCat("There is no way ", static_cast<int>(resize), " to resize."));
+  }
+}
+
+absl::StatusOr<models::Inversion> FromProto(v1::Inversion inversion) {
+  switch (inversion) {
+    case v1::INVERSION_UNSPECIFIED:
+    case v1::INVERSION_NO:
+      return models::Inversion::kNo;
+    case v1::INVERSION_YES:
+      return models::Inversion::kYes;
+    case v1::INVERSION_AUTO:
+      return models::Inversion::kAuto;
+    default:
+      return jobs::InvalidField(
+          "encoded.inversion",
+          absl::StrCat("There is no way ", static_cast<int>(inversion), " to invert."));
+  }
+}
+
+absl::StatusOr<serving::EncodedImages> FromProto(const v1::EncodedImages& images) {
   serving::EncodedImages views;
   views.files.reserve(static_cast<std::size_t>(images.files_size()));
   for (const std::string& file : images.files()) views.files.push_back(file);
+  const auto resize = FromProto(images.resize());
+  if (!resize.ok()) return resize.status();
+  const auto inversion = FromProto(images.inversion());
+  if (!inversion.ok()) return inversion.status();
+  views.fit = {*resize, *inversion};
   return views;
 }
 
@@ -90,9 +127,12 @@ absl::StatusOr<serving::ClassifyRequest> FromProto(const v1::ClassifyRequest& re
   converted.reference = std::move(name->version);
   converted.top_k = request.top_k();
   switch (request.input_case()) {
-    case v1::ClassifyRequest::kEncoded:
-      converted.input = Views(request.encoded());
+    case v1::ClassifyRequest::kEncoded: {
+      auto encoded = FromProto(request.encoded());
+      if (!encoded.ok()) return encoded.status();
+      converted.input = *std::move(encoded);
       break;
+    }
     case v1::ClassifyRequest::kRaw: {
       const std::string& pixels = request.raw().pixels();
       converted.input = serving::RawImages{

@@ -42,12 +42,22 @@ absl::StatusOr<CheckedImages> Check(const EncodedImages& input, const models::Im
   CheckedImages images;
   images.count = input.files.size();
   images.decoded.reserve(images.count * static_cast<std::size_t>(shape.size()));
+  std::int64_t decoded = 0;
   for (std::size_t i = 0; i < input.files.size(); ++i) {
+    const auto wrong = [i](const absl::Status& status) {
+      return InputError(absl::StrCat("encoded.files[", i, "]"), status.message());
+    };
     const absl::string_view file(input.files[i].data(), input.files[i].size());
-    const auto pixels = models::DecodeForShape(file, shape, limits.decode);
-    if (!pixels.ok()) {
-      return InputError(absl::StrCat("encoded.files[", i, "]"), pixels.status().message());
+    auto image = models::DecodeImage(file, limits.decode);
+    if (!image.ok()) return wrong(image.status());
+    decoded += image->height * image->width;
+    if (decoded > limits.max_file_pixels) {
+      return InputError("encoded.files", absl::StrCat("The first ", i + 1, " pictures have ",
+                                                      decoded, " pixels; those of a request may ",
+                                                      "have ", limits.max_file_pixels, "."));
     }
+    const auto pixels = models::FitImage(*std::move(image), shape, input.fit);
+    if (!pixels.ok()) return wrong(pixels.status());
     images.decoded.insert(images.decoded.end(), pixels->begin(), pixels->end());
   }
   images.pixels = absl::MakeConstSpan(images.decoded);

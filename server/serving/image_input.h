@@ -13,13 +13,15 @@
 #include "absl/types/span.h"
 #include "models/architecture.h"
 #include "models/image_codec.h"
+#include "models/image_fit.h"
 #include "server/serving/engine.h"
 
 namespace atelier::serving {
 
-// PNG or JPEG files, one image each.
+// PNG or JPEG files, one image each, and how they are brought to the model's size.
 struct EncodedImages {
   std::vector<absl::Span<const char>> files;
+  models::FitOptions fit = {};
 };
 // Bytes 0 to 255, N×C×H×W.
 struct RawImages {
@@ -37,6 +39,8 @@ struct InputLimits {
   std::size_t max_images = 4096;
   std::size_t max_files = 256;
   models::DecodeLimits decode = {.max_bytes = std::int64_t{10} << 20, .max_pixels = 16'000'000};
+  // Of all files of a request: what decoding it may take of the time of others.
+  std::int64_t max_file_pixels = 64'000'000;
 };
 
 // Images that a network of a known shape can take.
@@ -51,7 +55,8 @@ std::size_t SizeInBytes(const ImageInput& input);
 
 // Decodes, converts and checks. InputError naming `encoded.files`, `encoded.files[i]`, `raw.pixels`
 // or `floats.pixels` for: no image or too many, a size that is no multiple of an image's, a file
-// that is too large, damaged, of another format or another size, a number that is not from 0 to 1.
+// that is too large, damaged, of another format or, with Resize::kNone, of another size, files that
+// are too large together, a number that is not from 0 to 1.
 absl::StatusOr<CheckedImages> CheckImages(const ImageInput& input, const models::ImageShape& shape,
                                           const InputLimits& limits);
 

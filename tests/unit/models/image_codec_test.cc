@@ -1,5 +1,6 @@
 #include "models/image_codec.h"
 
+#include <sys/resource.h>
 #include <zlib.h>
 
 #include <cstdio>
@@ -11,6 +12,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/exif.h"
 
 namespace atelier::models {
 namespace {
@@ -158,14 +160,229 @@ TEST(ImageCodecTest, PlanarIsThereAndBack) {
   EXPECT_EQ(FromPlanar({3, 3, 2}, planar).pixels, image.pixels);
 }
 
-TEST(ImageCodecTest, MakesWhatANetworkTakesOrSaysWhyNot) {
-  const std::string png = *EncodePng(Gradient(3, 2, 3));
-  const auto pixels = DecodeForShape(png, {1, 3, 2});
-  ASSERT_TRUE(pixels.ok()) << pixels.status();
-  EXPECT_EQ(pixels->size(), 6U);
-  const auto wrong = DecodeForShape(png, {1, 28, 28});
-  EXPECT_THAT(std::string(wrong.status().message()),
-              HasSubstr("3x2 pixels; the model takes 28x28"));
+// A chunk with its length and checksum.
+std::string PngChunk(const std::string& type, const std::string& data) {
+  const auto number = [](uint32_t value) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
+    return bytes;
+  };
+  const std::string body = type + data;
+  return number(static_cast<uint32_t>(data.size())) + body +
+         number(static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()),
+                                            static_cast<uInt>(body.size()))));
+}
+
+std::string Deflate(const std::string& data) {
+  std::string packed(compressBound(data.size()), '\0');
+  uLongf size = packed.size();
+  compress2(reinterpret_cast<Bytef*>(packed.data()), &size,
+            reinterpret_cast<const Bytef*>(data.data()), data.size(), 9);
+  packed.resize(size);
+  return packed;
+}
+
+// A PNG file of any kind: `rows` as they are stored, each with its filter byte; `before` are chunks
+// before the pixels.
+std::string RawPng(char width, char height, char depth, char colour_type, const std::string& rows,
+                   const std::string& before = "") {
+  const std::string header = {0, 0, 0, width, 0, 0, 0, height, depth, colour_type, 0, 0, 0};
+  return std::string("\x89PNG\r\n\x1a\n", 8) + PngChunk("IHDR", header) + before +
+         PngChunk("IDAT", Deflate(rows)) + PngChunk("IEND", "");
+}
+
+// EXIF data that holds an orientation alone.
+std::string Exif(char orientation, bool little = true) {
+  return little ? std::string({'I', 'I', '*', 0, 8, 0,           0, 0, 1, 0, 0x12, 0x01, 3,
+                               0,   1,   0,   0, 0, orientation, 0, 0, 0, 0, 0,    0,    0})
+                : std::string({'M', 'M', 0, '*', 0, 0, 0,           8, 0, 1, 0x01, 0x12, 0,
+                               3,   0,   0, 0,   1, 0, orientation, 0, 0, 0, 0,    0,    0});
+}
+
+std::vector<uint8_t> PixelsOf(const std::string& file) {
+  const auto image = DecodeImage(file);
+  EXPECT_TRUE(image.ok()) << image.status();
+  return image.ok() ? image->pixels : std::vector<uint8_t>();
+}
+
+TEST(ImageCodecTest, SixteenBitsBecomeTheUpperEight) {
+  EXPECT_THAT(PixelsOf(RawPng(3, 1, 16, 0, {0, 0, 0, '\x80', 0, '\xff', '\xff'})),
+              ElementsAre(0, 128, 255));
+}
+
+TEST(ImageCodecTest, FewBitsAreSpreadOverTheWholeRange) {
+  EXPECT_THAT(PixelsOf(RawPng(4, 1, 1, 0, {0, '\xa0'})), ElementsAre(255, 0, 255, 0));
+  EXPECT_THAT(PixelsOf(RawPng(4, 1, 2, 0, {0, 0x1b})), ElementsAre(0, 85, 170, 255));
+}
+
+TEST(ImageCodecTest, PalettesAreLookedUp) {
+  const std::string palette = PngChunk("PLTE", {10, 20, 30, '\xc8', 100, 50});
+  EXPECT_THAT(PixelsOf(RawPng(2, 1, 8, 3, {0, 1, 0}, palette)),
+              ElementsAre(200, 100, 50, 10, 20, 30));
+}
+
+TEST(ImageCodecTest, TransparencyIsLaidOverWhite) {
+  // Grey with alpha, colour with alpha, and a palette with a transparent entry.
+  const auto grey = PixelsOf(RawPng(3, 1, 8, 4, {0, 0, 0, 0, '\xff', 0, '\x80'}));
+  ASSERT_EQ(grey.size(), 3U);
+  EXPECT_EQ(grey[0], 255);
+  EXPECT_EQ(grey[1], 0);
+  EXPECT_GT(grey[2], 100);
+  EXPECT_LT(grey[2], 200);
+  EXPECT_THAT(PixelsOf(RawPng(2, 1, 8, 6, {0, 9, 9, 9, 0, 1, 2, 3, '\xff'})),
+              ElementsAre(255, 255, 255, 1, 2, 3));
+  const std::string palette =
+      PngChunk("PLTE", {10, 20, 30, 40, 50, 60}) + PngChunk("tRNS", std::string(1, '\0'));
+  EXPECT_THAT(PixelsOf(RawPng(2, 1, 8, 3, {0, 0, 1}, palette)),
+              ElementsAre(255, 255, 255, 40, 50, 60));
+}
+
+TEST(ImageCodecTest, PicturesAreTurnedUpright) {
+  // 1 2
+  // 3 4
+  // 5 6
+  const std::string rows = {0, 1, 2, 0, 3, 4, 0, 5, 6};
+  const std::vector<std::vector<uint8_t>> upright = {
+      {1, 2, 3, 4, 5, 6}, {2, 1, 4, 3, 6, 5}, {6, 5, 4, 3, 2, 1}, {5, 6, 3, 4, 1, 2},
+      {1, 3, 5, 2, 4, 6}, {5, 3, 1, 6, 4, 2}, {6, 4, 2, 5, 3, 1}, {2, 4, 6, 1, 3, 5}};
+  for (char orientation = 1; orientation <= 8; ++orientation) {
+    for (const bool little : {true, false}) {
+      const auto image =
+          DecodeImage(RawPng(2, 3, 8, 0, rows, PngChunk("eXIf", Exif(orientation, little))));
+      ASSERT_TRUE(image.ok()) << image.status();
+      EXPECT_EQ(image->height, orientation < 5 ? 3 : 2);
+      EXPECT_EQ(image->width, orientation < 5 ? 2 : 3);
+      EXPECT_EQ(image->pixels, upright[static_cast<size_t>(orientation - 1)]) << +orientation;
+    }
+  }
+}
+
+TEST(ImageCodecTest, JpegsAreTurnedUprightToo) {
+  Image image{8, 16, 1, std::vector<uint8_t>(128, 0)};
+  for (size_t i = 0; i < 8; ++i) image.pixels[i] = 255;
+  std::string file = EncodeJpeg(image);
+  const std::string exif = std::string("Exif\0\0", 6) + Exif(6);
+  file.insert(2, std::string("\xff\xe1\0", 3) + static_cast<char>(exif.size() + 2) + exif);
+  const auto turned = DecodeImage(file);
+  ASSERT_TRUE(turned.ok()) << turned.status();
+  EXPECT_EQ(turned->height, 16);
+  EXPECT_EQ(turned->width, 8);
+  // What was the first row's left half is the upper half of the right column.
+  EXPECT_GT(turned->pixels[7], 100);
+  EXPECT_LT(turned->pixels[0], 100);
+  EXPECT_LT(turned->pixels[15 * 8 + 7], 100);
+}
+
+TEST(ImageCodecTest, DamagedExifMeansUpright) {
+  const std::string exif = Exif(6);
+  for (size_t size = 0; size < exif.size() - 4; ++size) {
+    EXPECT_EQ(ExifOrientation(exif.substr(0, size)), 1) << size;
+  }
+  EXPECT_EQ(ExifOrientation(exif), 6);
+  EXPECT_EQ(ExifOrientation(Exif(0)), 1);
+  EXPECT_EQ(ExifOrientation(Exif(9)), 1);
+  EXPECT_EQ(ExifOrientation("nonsense"), 1);
+  for (size_t i = 4; i < exif.size(); ++i) {
+    std::string bad = exif;
+    bad[i] = '\xff';
+    const int orientation = ExifOrientation(bad);
+    EXPECT_GE(orientation, 1);
+    EXPECT_LE(orientation, 8);
+  }
+}
+
+TEST(ImageCodecTest, InksBecomeColours) {
+  jpeg_compress_struct jpeg;
+  jpeg_error_mgr errors;
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;  // NOLINT: libjpeg's type.
+  jpeg_mem_dest(&jpeg, &bytes, &size);
+  jpeg.image_width = jpeg.image_height = 8;
+  jpeg.input_components = 4;
+  jpeg.in_color_space = JCS_CMYK;
+  jpeg_set_defaults(&jpeg);  // Writes Adobe's marker: the inks are inverted.
+  jpeg_set_quality(&jpeg, 100, TRUE);
+  jpeg_start_compress(&jpeg, TRUE);
+  std::vector<uint8_t> row;
+  for (int i = 0; i < 8; ++i) row.insert(row.end(), {255, 128, 0, 200});
+  while (jpeg.next_scanline < 8) {
+    auto* data = row.data();
+    jpeg_write_scanlines(&jpeg, &data, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  const std::string file(reinterpret_cast<char*>(bytes), size);
+  std::free(bytes);
+  const auto image = DecodeImage(file);
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ(image->channels, 3);
+  EXPECT_EQ(image->pixels.size(), 8U * 8 * 3);
+  EXPECT_NEAR(image->pixels[0], 200, 3);
+  EXPECT_NEAR(image->pixels[1], 100, 3);
+  EXPECT_NEAR(image->pixels[2], 0, 3);
+  // The last pixel too: they are converted in place.
+  EXPECT_NEAR(image->pixels[63 * 3], 200, 3);
+}
+
+TEST(ImageCodecTest, WhatIsPackedBesideThePixelsIsNotUnpacked) {
+  // Each of these texts would unpack to 7 MB, all of them to 2 GB.
+  const std::string text = std::string("k\0\0", 3) + Deflate(std::string(7'000'000, 'x'));
+  std::string texts;
+  for (int i = 0; i < 300; ++i) texts += PngChunk("zTXt", text);
+  const auto peak_kib = [] {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const auto before = peak_kib();
+  EXPECT_THAT(PixelsOf(RawPng(1, 1, 8, 0, {0, 7}, texts)), ElementsAre(7));
+  EXPECT_LT(peak_kib() - before, 200 << 10);
+}
+
+TEST(ImageCodecTest, RefusesChunksLongerThanTheFile) {
+  std::string file = RawPng(1, 1, 8, 0, {0, 7});
+  file[8] = '\xff';
+  ExpectRefused(file, "truncated");
+  ExpectRefused(RawPng(1, 1, 8, 0, {0, 7}, PngChunk("ABCD", "x")), "damaged");
+}
+
+TEST(ImageCodecTest, RefusesSidesThatNoPictureHas) {
+  ExpectRefused(WithHeaderSize(*EncodePng(Gradient(4, 4, 1)), 100'000, 2), "65535 pixels a side");
+}
+
+TEST(ImageCodecTest, RefusesJpegsOfManyScans) {
+  jpeg_compress_struct jpeg;
+  jpeg_error_mgr errors;
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;  // NOLINT: libjpeg's type.
+  jpeg_mem_dest(&jpeg, &bytes, &size);
+  jpeg.image_width = jpeg.image_height = 16;
+  jpeg.input_components = 1;
+  jpeg.in_color_space = JCS_GRAYSCALE;
+  jpeg_set_defaults(&jpeg);
+  // All but the DC value in bands of one value, bit by bit.
+  std::vector<jpeg_scan_info> scans = {{1, {0}, 0, 0, 0, 0}};
+  for (int value = 1; value < 64; ++value) {
+    scans.push_back({1, {0}, value, value, 0, 1});
+    scans.push_back({1, {0}, value, value, 1, 0});
+  }
+  jpeg.scan_info = scans.data();
+  jpeg.num_scans = static_cast<int>(scans.size());
+  jpeg_start_compress(&jpeg, TRUE);
+  std::vector<uint8_t> row = Gradient(1, 16, 1).pixels;
+  while (jpeg.next_scanline < 16) {
+    auto* data = row.data();
+    jpeg_write_scanlines(&jpeg, &data, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  const std::string file(reinterpret_cast<char*>(bytes), size);
+  std::free(bytes);
+  ExpectRefused(file, "more than 100 scans");
 }
 
 TEST(ImageCodecTest, EncodesOnlySoundImages) {

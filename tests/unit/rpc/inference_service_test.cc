@@ -91,6 +91,8 @@ TEST_F(InferenceServiceTest, NamesTheWrongField) {
   nan.mutable_floats()->add_pixels(std::nanf(""));
   add("encoded.files").mutable_encoded();
   add("encoded.files[0]").mutable_encoded()->add_files("no picture");
+  add("encoded.resize").mutable_encoded()->set_resize(static_cast<v1::Resize>(77));
+  add("encoded.inversion").mutable_encoded()->set_inversion(static_cast<v1::Inversion>(77));
   add("top_k").set_top_k(5);
   add("top_k").set_top_k(-1);
   for (const auto& [request, field] : cases) {

@@ -43,10 +43,11 @@ std::string HugePng() {
 }
 
 absl::StatusOr<CheckedImages> CheckFiles(const std::vector<std::string>& files,
-                                         models::ImageShape shape = kShape) {
-  EncodedImages input;
+                                         models::FitOptions fit = {},
+                                         const InputLimits& limits = {}) {
+  EncodedImages input{.files = {}, .fit = fit};
   for (const std::string& file : files) input.files.push_back(file);
-  return CheckImages(input, shape, InputLimits());
+  return CheckImages(input, kShape, limits);
 }
 
 absl::StatusOr<CheckedImages> CheckFloats(const std::vector<float>& pixels) {
@@ -122,12 +123,37 @@ TEST(ImageInputTest, MakesColourGreyWhereTheModelIs) {
   EXPECT_EQ(images->decoded.size(), 6);
 }
 
-TEST(ImageInputTest, NamesBothSizesWhenTheyDiffer) {
-  const auto images = CheckFiles({Png(2, 3), Png(4, 5)});
+TEST(ImageInputTest, BringsOtherSizesToTheModels) {
+  const auto images = CheckFiles({Png(4, 6), Png(2, 3)});
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_EQ(images->count, 2);
+  EXPECT_EQ(images->decoded.size(), 12);
+  // Each pixel the mean of four: 0, 10, 60 and 70 at first.
+  EXPECT_EQ(images->decoded[0], 35);
+  EXPECT_EQ(images->decoded[6], 0);
+}
+
+TEST(ImageInputTest, InvertsOnRequest) {
+  const auto images = CheckFiles({Png(2, 3)}, {.inversion = models::Inversion::kYes});
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_THAT(images->decoded, ElementsAre(255, 245, 235, 225, 215, 205));
+}
+
+TEST(ImageInputTest, RefusesOtherSizesOnRequestAndNamesBoth) {
+  const auto images = CheckFiles({Png(2, 3), Png(4, 5)}, {models::Resize::kNone});
   EXPECT_EQ(images.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(FieldOf(images.status()), "encoded.files[1]");
   const std::string message(images.status().message());
   for (const char* extent : {"2", "3", "4", "5"}) EXPECT_THAT(message, HasSubstr(extent));
+}
+
+TEST(ImageInputTest, BoundsThePixelsOfARequest) {
+  InputLimits limits;
+  limits.max_file_pixels = 12;
+  EXPECT_TRUE(CheckFiles({Png(2, 3), Png(2, 3)}, {}, limits).ok());
+  const auto images = CheckFiles({Png(2, 3), Png(2, 3), Png(1, 1)}, {}, limits);
+  EXPECT_EQ(FieldOf(images.status()), "encoded.files");
+  EXPECT_THAT(std::string(images.status().message()), HasSubstr("13 pixels"));
 }
 
 TEST(ImageInputTest, RefusesFilesThatAreNoWholePictures) {
