@@ -11,11 +11,14 @@
 #include "server/credentials.h"
 #include "server/job_log.h"
 #include "server/jobs/event_log.h"
+#include "server/jobs/experiment_controller.h"
+#include "server/jobs/experiment_signal.h"
 #include "server/jobs/job_controller.h"
 #include "server/jobs/job_driver.h"
 #include "server/jobs/spec_resolver.h"
 #include "server/jobs/system_clock.h"
 #include "server/jobs/task_queue.h"
+#include "server/jobs/tick_thread.h"
 #include "server/launch/process_executor.h"
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
@@ -23,6 +26,7 @@
 #include "server/metrics/server_metrics.h"
 #include "server/rpc/catalog_facts.h"
 #include "server/rpc/dataset_service.h"
+#include "server/rpc/experiment_service.h"
 #include "server/rpc/grpc_server.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/model_service.h"
@@ -46,6 +50,8 @@ namespace {
 constexpr absl::Duration kCallPatience = absl::Seconds(2);
 // What a worker's end takes, and what it takes to be noticed and stored.
 constexpr absl::Duration kExitPatience = absl::Seconds(5);
+// Between two looks at what experiments have come to, however much happens.
+constexpr absl::Duration kExperimentPause = absl::Milliseconds(100);
 
 void Warn(const std::string& sentence) { spdlog::warn("{}", sentence); }
 
@@ -75,6 +81,7 @@ struct Server::Parts {
   jobs::SystemClock clock;
   std::unique_ptr<metrics::ServerMetrics> metrics;
   std::unique_ptr<JobLog> job_log;
+  std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
 
   // Jobs and their workers.
   std::unique_ptr<serving::DatasetCatalog> catalog;
@@ -83,6 +90,7 @@ struct Server::Parts {
   std::unique_ptr<jobs::EventLog> events;
   std::unique_ptr<launch::ProcessExecutor> executor;
   std::unique_ptr<jobs::JobController> controller;
+  std::unique_ptr<jobs::ExperimentController> experiments;
   std::unique_ptr<launch::ControllerSessionHost> session_host;
   std::unique_ptr<launch::WorkerService> worker_service;
   std::unique_ptr<jobs::TaskQueue> session_tasks;
@@ -94,6 +102,7 @@ struct Server::Parts {
   std::unique_ptr<jobs::TaskQueue> tasks;
   std::unique_ptr<rpc::StreamSet> streams;
   std::unique_ptr<rpc::TrainingService> training_service;
+  std::unique_ptr<rpc::ExperimentService> experiment_service;
   std::unique_ptr<rpc::DatasetService> dataset_service;
   std::unique_ptr<rpc::ModelService> model_service;
   std::unique_ptr<rpc::InferenceService> inference_service;
@@ -102,10 +111,13 @@ struct Server::Parts {
   std::unique_ptr<rpc::GrpcServer> public_server;
 
   std::unique_ptr<jobs::JobDriver> driver;
+  std::unique_ptr<jobs::TickThread> experiment_driver;
 
   absl::Status OpenData();
   absl::Status StartMetrics();
   absl::Status StartJobs();
+  absl::Status StartExperiments();
+  void Drive();
   absl::Status ServeWorkers();
   absl::Status ServeClients();
 };
@@ -134,6 +146,7 @@ absl::Status Server::Parts::StartMetrics() {
   if (!started.ok()) return started.status();
   metrics = *std::move(started);
   job_log = std::make_unique<JobLog>(metrics->jobs());
+  experiment_signal = std::make_unique<jobs::ExperimentSignal>(job_log.get());
   return absl::OkStatus();
 }
 
@@ -162,10 +175,33 @@ absl::Status Server::Parts::StartJobs() {
                                                            .executor = executor.get(),
                                                            .resolver = resolver.get(),
                                                            .events = events.get(),
-                                                           .observer = job_log.get()});
+                                                           .observer = experiment_signal.get()});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();
+}
+
+absl::Status Server::Parts::StartExperiments() {
+  jobs::ExperimentController::Options experimenting;
+  experimenting.log = &Warn;
+  auto created = jobs::ExperimentController::Create(experimenting, {.clock = &clock,
+                                                                    .experiments = store.get(),
+                                                                    .jobs = controller.get(),
+                                                                    .resolver = resolver.get()});
+  if (!created.ok()) return created.status();
+  experiments = *std::move(created);
+  return absl::OkStatus();
+}
+
+void Server::Parts::Drive() {
+  driver = std::make_unique<jobs::JobDriver>(controller.get());
+  experiment_driver = std::make_unique<jobs::TickThread>(
+      jobs::TickThread::Options{.name = "experiments", .pause = kExperimentPause},
+      [this] { return experiments->Tick(); });
+  experiments->SetKick(experiment_driver->kick());
+  experiment_signal->SetKick(experiment_driver->kick());
+  // For what happened before they knew whom to tell.
+  experiment_driver->kick()();
 }
 
 absl::Status Server::Parts::ServeWorkers() {
@@ -211,6 +247,9 @@ absl::Status Server::Parts::ServeClients() {
                                          .artifacts = artifacts.get(),
                                          .tasks = tasks.get(),
                                          .streams = streams.get()});
+  experiment_service =
+      std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
+          .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
   dataset_service = std::make_unique<rpc::DatasetService>(catalog.get(), tasks.get());
   model_service = std::make_unique<rpc::ModelService>(rpc::ModelService::Dependencies{
       .models = store.get(),
@@ -237,6 +276,7 @@ absl::Status Server::Parts::ServeClients() {
        .for_strangers = true,
        .calls = metrics->calls()},
       {{v1::TrainingService::service_full_name(), training_service.get()},
+       {v1::ExperimentService::service_full_name(), experiment_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},
        {v1::ModelService::service_full_name(), model_service.get()},
        {v1::InferenceService::service_full_name(), inference_service.get()},
@@ -253,11 +293,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   absl::Status status = parts->OpenData();
   if (status.ok()) status = parts->StartMetrics();
   if (status.ok()) status = parts->StartJobs();
+  if (status.ok()) status = parts->StartExperiments();
   if (status.ok()) status = parts->ServeWorkers();
   if (status.ok()) status = parts->ServeClients();
   if (!status.ok()) return status;
   // Only now, so that a server that cannot listen starts no worker.
-  parts->driver = std::make_unique<jobs::JobDriver>(parts->controller.get());
+  parts->Drive();
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 

@@ -2,10 +2,8 @@
 #ifndef ATELIER_SERVER_JOBS_JOB_DRIVER_H_
 #define ATELIER_SERVER_JOBS_JOB_DRIVER_H_
 
-#include <memory>
-#include <thread>
-
 #include "server/jobs/job_controller.h"
+#include "server/jobs/tick_thread.h"
 
 namespace atelier::jobs {
 
@@ -18,15 +16,8 @@ class JobDriver {
   JobDriver& operator=(const JobDriver&) = delete;
 
  private:
-  // Shared with the kick that the controller holds, which may be called once more after the driver
-  // has gone.
-  struct Signal;
-
-  static void Run(JobController* controller, Signal* signal);
-
   JobController* const controller_;
-  const std::shared_ptr<Signal> signal_;
-  std::thread thread_;
+  TickThread thread_;
 };
 
 }  // namespace atelier::jobs

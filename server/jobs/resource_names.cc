@@ -46,6 +46,10 @@ bool IsAlias(absl::string_view text) {
 
 std::string JobName(absl::string_view job_id) { return absl::StrCat("jobs/", job_id); }
 
+std::string ExperimentName(absl::string_view experiment_id) {
+  return absl::StrCat("experiments/", experiment_id);
+}
+
 std::string ModelName(absl::string_view model) { return absl::StrCat("models/", model); }
 
 std::string ModelVersionName(absl::string_view model, std::int64_t version) {
@@ -58,6 +62,16 @@ absl::StatusOr<std::string> ParseJobName(absl::string_view name, absl::string_vi
     return InvalidField(field, absl::StrCat(Quoted(name),
                                             " is no job's name; it looks like "
                                             "jobs/cnn-3-20250131-120000."));
+  }
+  return std::string(parts[1]);
+}
+
+absl::StatusOr<std::string> ParseExperimentName(absl::string_view name, absl::string_view field) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
+  if (parts.size() != 2 || parts[0] != "experiments" || !IsSlug(parts[1], kMaxJobId)) {
+    return InvalidField(field, absl::StrCat(Quoted(name),
+                                            " is no experiment's name; it looks like "
+                                            "experiments/sweep-20250131-120000."));
   }
   return std::string(parts[1]);
 }

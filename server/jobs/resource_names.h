@@ -1,5 +1,5 @@
-// Resource names (`jobs/{job}`, `models/{model}`, `models/{model}/versions/{version}`) and the
-// characters that the names in them may have.
+// Resource names (`jobs/{job}`, `experiments/{experiment}`, `models/{model}`,
+// `models/{model}/versions/{version}`) and the characters that the names in them may have.
 #ifndef ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_
 #define ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_
 
@@ -19,11 +19,16 @@ bool IsSlug(absl::string_view text, std::size_t max_length);
 bool IsAlias(absl::string_view text);
 
 std::string JobName(absl::string_view job_id);
+std::string ExperimentName(absl::string_view experiment_id);
 std::string ModelName(absl::string_view model);
 std::string ModelVersionName(absl::string_view model, std::int64_t version);
 
 // The id in `jobs/{job}`. INVALID_ARGUMENT naming `field` if it is anything else.
 absl::StatusOr<std::string> ParseJobName(absl::string_view name, absl::string_view field = "name");
+
+// The id in `experiments/{experiment}`, as ParseJobName.
+absl::StatusOr<std::string> ParseExperimentName(absl::string_view name,
+                                                absl::string_view field = "name");
 
 // A model, and the version if the name had one: a number or an alias, as written; else empty.
 struct ModelReference {

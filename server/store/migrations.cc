@@ -78,7 +78,34 @@ CREATE TABLE aliases (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs, kModels};
+// A run that has a job says nothing of it but its id: what the job came to stands in `jobs`, and a
+// job that is no longer there was deleted.
+constexpr const char kExperiments[] = R"sql(
+CREATE TABLE experiments (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  state INTEGER NOT NULL,
+  experiment BLOB NOT NULL,                -- atelier.v1.Experiment, without runs
+  request_id TEXT UNIQUE,                  -- NULL if none was given
+  request BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE deleted_experiments (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE runs (
+  experiment INTEGER NOT NULL REFERENCES experiments (key) ON DELETE CASCADE,
+  number INTEGER NOT NULL,                 -- ExperimentRun.index
+  configuration INTEGER NOT NULL,
+  seed INTEGER NOT NULL,
+  request_id TEXT NOT NULL UNIQUE,         -- of the request that makes the job
+  job TEXT,                                -- NULL before it is one, and if it never becomes one
+  outcome INTEGER NOT NULL DEFAULT 0,      -- RunState of what never becomes a job; else 0
+  message TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (experiment, number)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs, kModels, kExperiments};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

@@ -11,6 +11,7 @@
 #include "server/store/connections.h"
 #include "server/store/model_rows.h"
 #include "server/store/rows.h"
+#include "server/store/run_rows.h"
 #include "server/store/sqlite_store.h"
 
 namespace atelier::store {
@@ -177,6 +178,7 @@ absl::StatusOr<std::int64_t> SqliteStore::Insert(const JobRecord& record,
     insert.exec();
     const std::int64_t key = database.getLastInsertRowid();
     InsertEvents(database, key, events);
+    if (!record.request_id.empty()) AssignJob(database, record.request_id, record.id);
     return key;
   });
 }

@@ -1,4 +1,4 @@
-// The database: jobs, events, evaluations, models. The only SQL.
+// The database: jobs, events, evaluations, models, experiments. The only SQL.
 //
 // One connection writes, a few read beside it (write-ahead log), so that listing and replaying
 // never wait for a commit. Every commit is on the disk before it answers (synchronous=FULL).
@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/jobs/experiment_store.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
 
@@ -22,7 +23,9 @@ namespace atelier::store {
 class Connections;
 
 // Thread-safe.
-class SqliteStore final : public jobs::JobStore, public jobs::ModelStore {
+class SqliteStore final : public jobs::JobStore,
+                          public jobs::ModelStore,
+                          public jobs::ExperimentStore {
  public:
   struct Options {
     int readers = 2;  // Connections for reading; at least 1.
@@ -67,6 +70,21 @@ class SqliteStore final : public jobs::JobStore, public jobs::ModelStore {
   absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
                                                         bool force) override;
   absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
+
+  // jobs::ExperimentStore
+  absl::Status InsertExperiment(const jobs::ExperimentRecord& record,
+                                const std::vector<jobs::RunRecord>& runs) override;
+  absl::StatusOr<jobs::ExperimentRecord> LoadExperiment(absl::string_view id) override;
+  absl::StatusOr<std::optional<jobs::ExperimentRecord>> FindExperimentByRequestId(
+      absl::string_view request_id) override;
+  absl::StatusOr<std::vector<std::string>> ListUnendedExperiments() override;
+  absl::StatusOr<jobs::ExperimentPage> ListExperiments(int page_size,
+                                                       absl::string_view page_token) override;
+  absl::StatusOr<std::vector<jobs::RunRecord>> ReadRuns(absl::string_view id) override;
+  absl::Status CommitExperiment(const jobs::ExperimentRecord& record,
+                                const std::optional<std::string>& drop_waiting) override;
+  absl::Status RefuseRun(absl::string_view id, int index, absl::string_view reason) override;
+  absl::Status DeleteExperiment(absl::string_view id) override;
 
  private:
   explicit SqliteStore(std::unique_ptr<Connections> connections);
