@@ -29,7 +29,7 @@ using nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "files hold numbers as memory does");
 
-constexpr absl::string_view kMagic = "atelier-checkpoint 1\n";
+constexpr absl::string_view kMagic = "atelier-checkpoint 2\n";
 constexpr absl::string_view kPrefix = "checkpoint-";
 constexpr absl::string_view kSuffix = ".ckpt";
 constexpr size_t kDigestSize = 64;
@@ -60,6 +60,7 @@ ordered_json Describe(const TrainingState& state) {
           {"images", state.images},
           {"moments", state.first_moment.size()},
           {"weights", DescribeTensors(state.weights)},
+          {"average", DescribeTensors(state.average)},
           {"best_weights", DescribeTensors(state.best_weights)}};
 }
 
@@ -117,6 +118,7 @@ TrainingState Parse(absl::string_view description, absl::string_view numbers) {
   object.at("images").get_to(state.images);
   FloatReader values(numbers);
   state.weights = TakeTensors(object.at("weights"), values);
+  state.average = TakeTensors(object.at("average"), values);
   const auto moments = object.at("moments").get<size_t>();
   state.first_moment = values.Take(moments);
   state.second_moment = values.Take(moments);
@@ -153,6 +155,7 @@ absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir,
   bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
   bytes += description;
   for (const NamedTensor& tensor : state.weights) AppendFloats(bytes, tensor.values);
+  for (const NamedTensor& tensor : state.average) AppendFloats(bytes, tensor.values);
   AppendFloats(bytes, state.first_moment);
   AppendFloats(bytes, state.second_moment);
   for (const NamedTensor& tensor : state.best_weights) AppendFloats(bytes, tensor.values);

@@ -1,6 +1,6 @@
 // A training, stopped between two steps, as a file: everything that the rest of it depends on, so
 // that it goes on bit-identically. (Random numbers need no place in it, see random.h.) The file is
-// a line "atelier-checkpoint 1\n", the length of a JSON object as 8 little-endian bytes, the
+// a line "atelier-checkpoint 2\n", the length of a JSON object as 8 little-endian bytes, the
 // object, the tensors' values as little-endian floats in the order the object lists them, and the
 // SHA-256 of all of that, as 64 hexadecimal digits. Values and free functions; a folder has one
 // writer.
@@ -42,6 +42,8 @@ struct TrainingState {
   int64_t images = 0;
 
   std::vector<NamedTensor> weights;
+  // Of their moving average; empty if there is none.
+  std::vector<NamedTensor> average;
   // Adam's moments, one number per trainable parameter, in the order of the weights.
   std::vector<float> first_moment;
   std::vector<float> second_moment;

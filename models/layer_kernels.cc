@@ -228,6 +228,7 @@ void UpdateByAdam(const AdamRule& rule, absl::Span<const float* const> gradients
   const Floats rest2 = hn::Set(d, 1 - rule.beta2);
   const Floats rate = hn::Set(d, rule.rate);
   const Floats epsilon = hn::Set(d, rule.epsilon);
+  const Floats keep = hn::Set(d, rule.keep);
   for (int64_t i = begin; i < begin + count; i += lanes) {
     Floats g = hn::LoadU(d, gradients[0] + i);
     for (size_t shard = 1; shard < gradients.size(); ++shard) {
@@ -238,7 +239,7 @@ void UpdateByAdam(const AdamRule& rule, absl::Span<const float* const> gradients
     hn::StoreU(m, d, first + i);
     hn::StoreU(v, d, second + i);
     const Floats change = hn::Div(hn::Mul(rate, m), hn::Add(hn::Sqrt(v), epsilon));
-    const Floats parameter = hn::LoadU(d, parameters + i);
+    const Floats parameter = hn::Mul(keep, hn::LoadU(d, parameters + i));
     hn::StoreU(hn::Sub(parameter, change), d, parameters + i);
   }
 }

@@ -67,6 +67,8 @@ struct AdamRule {
   float beta1 = 0;
   float beta2 = 0;
   float epsilon = 0;
+  // What of a parameter is left by weight decay.
+  float keep = 1;
 };
 
 // Updates numbers [begin, begin + count) by the sum of the gradients, added in their order. `count`

@@ -44,8 +44,11 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       momentum_(options.batch_norm_momentum),
       epsilon_(options.architecture.batch_norm_epsilon),
       dropout_(options.architecture.dropout),
+      augmentation_(options.augmentation),
+      label_smoothing_(static_cast<float>(options.label_smoothing)),
       input_shape_(options.architecture.input),
       classes_(options.architecture.classes),
+      augmented_(static_cast<size_t>(input_shape_.size())),
       gradients_(layout.parameters()),
       statistics_(static_cast<size_t>(layout.statistics())),
       features_(max_images * layout.features()),
@@ -76,17 +79,17 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
 }
 
 PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
-                            RandomStream& dropout) {
+                            RandomStream& random) {
   profile_.Start();
   count_ = static_cast<int64_t>(indices.size());
-  LoadImages(indices);
+  LoadImages(indices, random);
   profile_.Lap(StepPart::kImages);
   for (size_t i = 0; i < conv_.size(); ++i) ConvForward(i);
   for (int64_t image = 0; !conv_.empty() && image < count_; ++image) {
     NormalizeImage(conv_.size() - 1, image);
   }
   profile_.Lap(StepPart::kNormalization);
-  DenseForward(dropout);
+  DenseForward(random);
   profile_.Lap(StepPart::kDense);
   const PassResult result = Loss(indices, batch);
   profile_.Lap(StepPart::kLoss);
@@ -99,13 +102,17 @@ PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
   return result;
 }
 
-void PackedShard::LoadImages(absl::Span<const int32_t> indices) {
+void PackedShard::LoadImages(absl::Span<const int32_t> indices, RandomStream& random) {
   float* to = conv_.empty() ? features_.data() : conv_[0].input.data();
   const int64_t size =
       conv_.empty() ? layout_.features() : layout_.conv_layers().front().input_size();
   for (const int32_t index : indices) {
-    PlacePixels(layout_, input_shape_,
-                &images_.pixels[static_cast<size_t>(index * input_shape_.size())], to);
+    const uint8_t* pixels = &images_.pixels[static_cast<size_t>(index * input_shape_.size())];
+    if (augmentation_.any()) {
+      Augment(augmentation_, input_shape_, pixels, random, augmented_.data());
+      pixels = augmented_.data();
+    }
+    PlacePixels(layout_, input_shape_, pixels, to);
     to += size;
   }
 }
@@ -170,7 +177,7 @@ void PackedShard::FinishStatistics(size_t i) {
   }
 }
 
-void PackedShard::DenseForward(RandomStream& dropout) {
+void PackedShard::DenseForward(RandomStream& random) {
   const float* input = features_.data();
   const auto drop = static_cast<float>(dropout_);
   const float keep_scale = 1.0F / (1.0F - drop);
@@ -183,7 +190,7 @@ void PackedShard::DenseForward(RandomStream& dropout) {
     if (hidden && drop > 0) {
       for (int64_t row = 0; row < count_; ++row) {
         for (int64_t j = 0; j < layer.units; ++j) {
-          values[row * layer.outputs + j] *= dropout.NextFloat() < drop ? 0.0F : keep_scale;
+          values[row * layer.outputs + j] *= random.NextFloat() < drop ? 0.0F : keep_scale;
         }
       }
     }
@@ -194,6 +201,7 @@ void PackedShard::DenseForward(RandomStream& dropout) {
 PassResult PackedShard::Loss(absl::Span<const int32_t> indices, int64_t batch) {
   PassResult result;
   const int64_t stride = layout_.dense_layers().back().outputs;
+  const float elsewhere = label_smoothing_ / static_cast<float>(classes_ * batch);
   for (int64_t i = 0; i < count_; ++i) {
     const float* logits = dense_.back().values.data() + i * stride;
     float* gradient = dense_.back().gradient.data() + i * stride;
@@ -204,8 +212,8 @@ PassResult PackedShard::Loss(absl::Span<const int32_t> indices, int64_t batch) {
     result.loss_sum += static_cast<double>(std::log(sum) - (logits[label] - *best));
     result.correct += best - logits == label;
     const float scale = 1 / (sum * static_cast<float>(batch));
-    for (int64_t c = 0; c < classes_; ++c) gradient[c] *= scale;
-    gradient[label] -= 1 / static_cast<float>(batch);
+    for (int64_t c = 0; c < classes_; ++c) gradient[c] = gradient[c] * scale - elsewhere;
+    gradient[label] -= (1 - label_smoothing_) / static_cast<float>(batch);
   }
   return result;
 }

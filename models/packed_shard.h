@@ -25,7 +25,7 @@ class PackedShard : public ShardNetwork {
               const LabeledImages& images, const float* parameters, const float* transposed,
               int64_t max_images);
 
-  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& dropout) override;
+  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& random) override;
   const float* gradients() const override { return gradients_.data(); }
   absl::Span<float> statistics() override { return absl::MakeSpan(statistics_); }
 
@@ -58,14 +58,14 @@ class PackedShard : public ShardNetwork {
     FloatBuffer gradient;
   };
 
-  void LoadImages(absl::Span<const int32_t> indices);
+  void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);
   void ConvForward(size_t i);
   // What the pooled output of block i is for: the next block's input or the features.
   float* PooledOutput(size_t i, int64_t image);
   void NormalizeImage(size_t i, int64_t image);
   // From sums to scale and shift, and the running statistics.
   void FinishStatistics(size_t i);
-  void DenseForward(RandomStream& dropout);
+  void DenseForward(RandomStream& random);
   PassResult Loss(absl::Span<const int32_t> indices, int64_t batch);
   void DenseBackward();
   // Adds an image's share to the sums that block i's normalisation needs before its backward.
@@ -80,10 +80,14 @@ class PackedShard : public ShardNetwork {
   const double momentum_;
   const double epsilon_;
   const double dropout_;
+  const Augmentation augmentation_;
+  const float label_smoothing_;
   const ImageShape input_shape_;
   const int64_t classes_;
 
   int64_t count_ = 0;
+  // One image, augmented.
+  std::vector<uint8_t> augmented_;
   FloatBuffer gradients_;
   std::vector<float> statistics_;
   std::vector<ConvState> conv_;

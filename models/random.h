@@ -13,7 +13,13 @@
 namespace atelier::models {
 
 // What random numbers are for; part of a stream's name, so values must not change.
-enum class RandomPurpose : uint64_t { kSplit = 1, kWeights = 2, kOrder = 3, kDropout = 4 };
+enum class RandomPurpose : uint64_t {
+  kSplit = 1,
+  kWeights = 2,
+  kOrder = 3,
+  // Within a training step: augmentation, then dropout.
+  kStep = 4,
+};
 
 // Vigna's SplitMix64, whose starting point is the stream's name, mixed.
 class RandomStream {

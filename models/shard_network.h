@@ -27,7 +27,7 @@ class ShardNetwork {
   // the loss' sum divided by `batch`, and statistics() the running statistics moved on from what
   // they were before. Throws std::bad_alloc and what LibTorch throws.
   virtual PassResult Run(absl::Span<const int32_t> indices, int64_t batch,
-                         RandomStream& dropout) = 0;
+                         RandomStream& random) = 0;
 
   // In the layout of the shared weights and as many: whole panels, zeros behind the last one.
   virtual const float* gradients() const = 0;

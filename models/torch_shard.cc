@@ -39,18 +39,22 @@ class TorchShard : public ShardNetwork {
     }
   }
 
-  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& dropout) override {
+  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& random) override {
     profile_.Start();
     std::fill_n(gradients_.data(), gradients_.size(), 0.0F);
     const at::Tensor labels = GatherLabels(images_, indices);
-    const at::Tensor images = GatherImages(options_.architecture, images_, indices);
+    const at::Tensor images = LoadImages(indices, random);
     profile_.Lap(StepPart::kImages);
     const at::Tensor logits =
         TrainingLogits(options_.architecture, tensors_, images,
-                       {dropout, options_.precision, options_.batch_norm_momentum});
-    const at::Tensor loss =
-        at::nll_loss(at::log_softmax(logits, 1), labels, {}, at::Reduction::Sum);
-    (loss / static_cast<double>(batch)).backward();
+                       {random, options_.precision, options_.batch_norm_momentum});
+    const at::Tensor scores = at::log_softmax(logits, 1);
+    const at::Tensor loss = at::nll_loss(scores, labels, {}, at::Reduction::Sum);
+    const double smoothing = options_.label_smoothing;
+    const at::Tensor smoothed =
+        loss * (1 - smoothing) -
+        scores.sum() * (smoothing / static_cast<double>(options_.architecture.classes));
+    (smoothed / static_cast<double>(batch)).backward();
     PassResult result;
     result.loss_sum = loss.item<float>();
     result.correct = logits.detach().argmax(1).eq(labels).sum().item<int64_t>();
@@ -64,6 +68,18 @@ class TorchShard : public ShardNetwork {
   }
 
  private:
+  at::Tensor LoadImages(absl::Span<const int32_t> indices, RandomStream& random) const {
+    const Architecture& network = options_.architecture;
+    if (!options_.augmentation.any()) return GatherImages(network, images_, indices);
+    const auto size = static_cast<size_t>(network.input.size());
+    std::vector<uint8_t> pixels(indices.size() * size);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      Augment(options_.augmentation, network.input,
+              &images_.pixels[static_cast<size_t>(indices[i]) * size], random, &pixels[i * size]);
+    }
+    return ImagesTensor(network, pixels);
+  }
+
   const TrainingOptions options_;
   const LabeledImages& images_;
   FloatBuffer gradients_;

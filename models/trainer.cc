@@ -81,14 +81,15 @@ absl::Status PrepareFolder(const std::string& dir) {
 
 // Checks that a checkpoint is one of this training.
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
-                            const Architecture& architecture) {
+                            const Architecture& architecture, bool averages) {
   if (state.fingerprint != fingerprint) {
     return Failure(FailureReason::kInvalidSpec,
                    absl::StrCat("the checkpoint was made with other options or data (",
                                 state.fingerprint, ") than this training (", fingerprint,
                                 "); continue it with those, or begin in another folder"));
   }
-  const absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
+  absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
+  if (averages) weights.Update(TrainedModel{architecture, state.average}.Validate());
   const bool moments =
       static_cast<int64_t>(state.first_moment.size()) == architecture.TrainableParameterCount();
   if (weights.ok() && moments) return absl::OkStatus();
@@ -112,7 +113,7 @@ class Trainer::Impl {
   absl::Status Prepare();
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
-  TrainedModel CurrentModel() const { return {options_.architecture, engine_->Weights()}; }
+  TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
   StepProfile Profile() const { return engine_->profile(); }
 
   std::optional<ResumePoint> resumed_;
@@ -171,7 +172,8 @@ absl::Status Trainer::Impl::Prepare() {
         TrainedModel::Initial(options_.architecture, options_.seed));
     return absl::OkStatus();
   }
-  if (absl::Status status = CheckResumable(*found, fingerprint, options_.architecture);
+  if (absl::Status status =
+          CheckResumable(*found, fingerprint, options_.architecture, options_.average_decay > 0);
       !status.ok()) {
     return status;
   }
@@ -181,6 +183,7 @@ absl::Status Trainer::Impl::Prepare() {
       TrainedModel{options_.architecture, std::exchange(state_.weights, {})});
   engine_->SetMoments(std::exchange(state_.first_moment, {}),
                       std::exchange(state_.second_moment, {}));
+  engine_->SetAverage({options_.architecture, std::exchange(state_.average, {})});
   resumed_ = {FinishedEpochs(), state_.epoch.step, state_.global_step, state_.history};
   return absl::OkStatus();
 }
@@ -294,7 +297,7 @@ absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
                  metrics.validation_loss < state_.history[state_.best_epoch - 1].validation_loss;
   if (metrics.best) {
     state_.best_epoch = metrics.epoch;
-    state_.best_weights = engine_->Weights();
+    state_.best_weights = engine_->AveragedWeights();
   }
   state_.history.push_back(metrics);
   state_.total_seconds += metrics.seconds;
@@ -309,6 +312,7 @@ absl::Status Trainer::Impl::BeginCheckpoint() {
   if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
   TrainingState now = state_;
   now.weights = engine_->Weights();
+  if (options_.average_decay > 0) now.average = engine_->AveragedWeights();
   now.first_moment = engine_->FirstMoment();
   now.second_moment = engine_->SecondMoment();
   writing_ = std::async(std::launch::async, [dir = checkpoints_.dir, state = std::move(now)] {

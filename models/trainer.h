@@ -137,7 +137,7 @@ class Trainer {
 
   // The network with the best epoch's weights. kFailedPrecondition if no epoch is finished.
   absl::StatusOr<TrainedModel> BestModel() const;
-  // The network as the last step left it.
+  // The network as validation would see it after the last step.
   TrainedModel CurrentModel() const;
   // Where the steps' time went so far.
   StepProfile profile() const;

@@ -20,7 +20,7 @@ namespace {
 // Parameters that one piece of the optimiser's work covers.
 constexpr int64_t kAdamChunk = int64_t{1} << 14;
 
-// Adam as Keras writes it, at a time that counts from 1.
+// Adam as Keras writes it, with AdamW's decay, at a time that counts from 1.
 AdamRule AdamAt(const TrainingOptions& options, double learning_rate, int64_t time) {
   const auto t = static_cast<double>(time);
   AdamRule rule;
@@ -29,7 +29,16 @@ AdamRule AdamAt(const TrainingOptions& options, double learning_rate, int64_t ti
   rule.beta1 = static_cast<float>(options.adam_beta1);
   rule.beta2 = static_cast<float>(options.adam_beta2);
   rule.epsilon = static_cast<float>(options.adam_epsilon);
+  rule.keep = static_cast<float>(1 - learning_rate * options.weight_decay);
   return rule;
+}
+
+// Steps by which the average's memory lags behind the steps there were.
+constexpr double kAverageWarmup = 9;
+
+// Moves `values` by a share of the way to `targets`.
+void Approach(const float* targets, size_t count, float share, float* values) {
+  for (size_t i = 0; i < count; ++i) values[i] += share * (targets[i] - values[i]);
 }
 
 }  // namespace
@@ -51,7 +60,9 @@ class TrainingEngine::Impl {
       *buffer = FloatBuffer(size);
     }
     statistics_.resize(static_cast<size_t>(options.architecture.ParameterCount() - trainable));
-    SetWeights(model);
+    SetWeights(model, parameters_, statistics_);
+    if (averages()) average_ = FloatBuffer(size);
+    SetAverage(model);
     if (layout_) transposed_ = FloatBuffer(layout_->transposed());
     TransposeWeights();
     const int64_t images_a_shard = (options.batch_size + options.shards - 1) / options.shards;
@@ -75,10 +86,10 @@ class TrainingEngine::Impl {
       const int64_t end = images * (shard + 1) / shards;
       ShardNetwork& network = *shards_[static_cast<size_t>(shard)];
       std::copy(statistics_.begin(), statistics_.end(), network.statistics().begin());
-      RandomStream dropout(options_.seed, RandomPurpose::kDropout, static_cast<uint64_t>(step),
-                           static_cast<uint64_t>(shard));
+      RandomStream random(options_.seed, RandomPurpose::kStep, static_cast<uint64_t>(step),
+                          static_cast<uint64_t>(shard));
       results_[static_cast<size_t>(shard)] =
-          network.Run(indices.subspan(begin, end - begin), images, dropout);
+          network.Run(indices.subspan(begin, end - begin), images, random);
     });
     profile_.Start();
     PassResult sum;
@@ -87,25 +98,25 @@ class TrainingEngine::Impl {
       sum.correct += results_[static_cast<size_t>(i)].correct;
     }
     CombineStatistics(shards);
-    UpdateParameters(shards, AdamAt(options_, learning_rate, step + 1));
+    const auto time = static_cast<double>(step + 1);
+    const auto move =
+        static_cast<float>(1 - std::min(options_.average_decay, time / (time + kAverageWarmup)));
+    UpdateParameters(shards, AdamAt(options_, learning_rate, step + 1), move);
+    if (averages())
+      Approach(statistics_.data(), statistics_.size(), move, average_statistics_.data());
     TransposeWeights();
     profile_.Lap(StepPart::kOptimizer);
     return sum;
   }
 
-  std::vector<NamedTensor> Weights() const {
-    const std::vector<float> trainable = InOrder(parameters_);
-    const float* next_trainable = trainable.data();
-    const float* next_statistic = statistics_.data();
-    std::vector<NamedTensor> weights;
-    for (const TensorSpec& spec : specs_) {
-      const float*& next = spec.trainable ? next_trainable : next_statistic;
-      weights.push_back({spec.name, spec.shape, {next, next + spec.size()}});
-      next += spec.size();
-    }
-    return weights;
+  bool averages() const { return options_.average_decay > 0; }
+  std::vector<NamedTensor> Weights() const { return Tensors(parameters_, statistics_); }
+  std::vector<NamedTensor> AveragedWeights() const {
+    return averages() ? Tensors(average_, average_statistics_) : Weights();
   }
-
+  void SetAverage(const TrainedModel& model) {
+    if (averages()) SetWeights(model, average_, average_statistics_);
+  }
   // A buffer's numbers in the order of TensorSpecsOf, and the way back.
   std::vector<float> InOrder(const FloatBuffer& buffer) const {
     std::vector<float> values(static_cast<size_t>(options_.architecture.TrainableParameterCount()));
@@ -130,14 +141,29 @@ class TrainingEngine::Impl {
     return layout_ ? static_cast<size_t>(layout_->positions()[i]) : i;
   }
 
-  void SetWeights(const TrainedModel& model) {
+  void SetWeights(const TrainedModel& model, const FloatBuffer& parameters,
+                  std::vector<float>& statistics) const {
     std::vector<float> trainable;
-    statistics_.clear();
+    statistics.clear();
     for (size_t i = 0; i < specs_.size(); ++i) {
-      std::vector<float>& to = specs_[i].trainable ? trainable : statistics_;
+      std::vector<float>& to = specs_[i].trainable ? trainable : statistics;
       to.insert(to.end(), model.tensors[i].values.begin(), model.tensors[i].values.end());
     }
-    SetInOrder(trainable, parameters_);
+    SetInOrder(trainable, parameters);
+  }
+
+  std::vector<NamedTensor> Tensors(const FloatBuffer& parameters,
+                                   const std::vector<float>& statistics) const {
+    const std::vector<float> trainable = InOrder(parameters);
+    const float* next_trainable = trainable.data();
+    const float* next_statistic = statistics.data();
+    std::vector<NamedTensor> weights;
+    for (const TensorSpec& spec : specs_) {
+      const float*& next = spec.trainable ? next_trainable : next_statistic;
+      weights.push_back({spec.name, spec.shape, {next, next + spec.size()}});
+      next += spec.size();
+    }
+    return weights;
   }
 
   // Running statistics become the mean of what the shards made of them.
@@ -151,7 +177,8 @@ class TrainingEngine::Impl {
     }
   }
 
-  void UpdateParameters(int64_t shards, const AdamRule& rule) {
+  // The average moves by a share of the way.
+  void UpdateParameters(int64_t shards, const AdamRule& rule, float move) {
     std::vector<const float*> gradients;
     for (int64_t i = 0; i < shards; ++i) {
       gradients.push_back(shards_[static_cast<size_t>(i)]->gradients());
@@ -159,8 +186,12 @@ class TrainingEngine::Impl {
     const int64_t count = parameters_.size();
     team_.Run((count + kAdamChunk - 1) / kAdamChunk, [&](int64_t chunk) {
       const int64_t begin = chunk * kAdamChunk;
-      UpdateByAdam(rule, gradients, begin, std::min(kAdamChunk, count - begin),
-                   first_moment_.data(), second_moment_.data(), parameters_.data());
+      const int64_t size = std::min(kAdamChunk, count - begin);
+      UpdateByAdam(rule, gradients, begin, size, first_moment_.data(), second_moment_.data(),
+                   parameters_.data());
+      if (!averages()) return;
+      Approach(parameters_.data() + begin, static_cast<size_t>(size), move,
+               average_.data() + begin);
     });
   }
 
@@ -179,6 +210,9 @@ class TrainingEngine::Impl {
   FloatBuffer parameters_;
   FloatBuffer transposed_;
   std::vector<float> statistics_;
+  // Of both, moving; empty without averaging.
+  FloatBuffer average_;
+  std::vector<float> average_statistics_;
   std::vector<std::unique_ptr<ShardNetwork>> shards_;
   std::vector<PassResult> results_;
   StepProfile profile_;
@@ -198,6 +232,12 @@ PassResult TrainingEngine::Step(absl::Span<const int32_t> indices, int64_t step,
 }
 
 std::vector<NamedTensor> TrainingEngine::Weights() const { return impl_->Weights(); }
+
+std::vector<NamedTensor> TrainingEngine::AveragedWeights() const {
+  return impl_->AveragedWeights();
+}
+
+void TrainingEngine::SetAverage(const TrainedModel& model) { impl_->SetAverage(model); }
 
 std::vector<float> TrainingEngine::FirstMoment() const {
   return impl_->InOrder(impl_->first_moment_);

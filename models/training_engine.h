@@ -43,6 +43,9 @@ class TrainingEngine {
 
   // The weights now, and the way back.
   std::vector<NamedTensor> Weights() const;
+  // Their moving average and its way back; without average_decay the weights, and nothing is set.
+  std::vector<NamedTensor> AveragedWeights() const;
+  void SetAverage(const TrainedModel& model);
   std::vector<float> FirstMoment() const;
   std::vector<float> SecondMoment() const;
   // Sizes must be those of FirstMoment.

@@ -74,6 +74,10 @@ void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
   const auto fraction = [&](absl::string_view field, double value) {
     problems.RequireRange(field, value, value >= 0 && value < 1, "at least 0 and below 1");
   };
+  fraction("label_smoothing", options.label_smoothing);
+  fraction("average_decay", options.average_decay);
+  const double decay = options.weight_decay;
+  problems.RequireRange("weight_decay", decay, decay >= 0 && decay <= 1, "0 to 1");
   fraction("adam_beta1", options.adam_beta1);
   fraction("adam_beta2", options.adam_beta2);
   problems.RequireRange("adam_epsilon", options.adam_epsilon,
@@ -82,6 +86,15 @@ void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
   problems.RequireRange("batch_norm_momentum", options.batch_norm_momentum,
                         options.batch_norm_momentum > 0 && options.batch_norm_momentum <= 1,
                         "above 0 and at most 1");
+}
+
+void CheckAugmentation(const TrainingOptions& options, Problems& problems) {
+  const ImageShape& image = options.architecture.input;
+  const int64_t most = std::min<int64_t>({16, image.height - 1, image.width - 1});
+  const int64_t shift = options.augmentation.shift;
+  problems.RequireRange("shift", shift, shift >= 0 && shift <= most, absl::StrCat("0 to ", most));
+  const double erasing = options.augmentation.erasing;
+  problems.RequireRange("erasing", erasing, erasing >= 0 && erasing <= 1, "0 to 1");
 }
 
 void CheckNetwork(const TrainingOptions& options, const Dataset& dataset, Problems& problems) {
@@ -159,6 +172,7 @@ absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
   CheckNetwork(*this, dataset, problems);
   CheckSchedule(*this, dataset.training().size(), problems);
   CheckOptimizer(*this, problems);
+  CheckAugmentation(*this, problems);
   if (precision == Precision::kBfloat16 && !Bfloat16Supported()) {
     problems.Add("precision is bfloat16, which this machine's processor has not; use float32");
   }
@@ -175,6 +189,12 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
                                 {"learning_rate", learning_rate},
                                 {"schedule", std::string(ScheduleName(schedule))},
                                 {"warmup_fraction", warmup_fraction},
+                                {"horizontal_flip", augmentation.horizontal_flip},
+                                {"shift", augmentation.shift},
+                                {"erasing", augmentation.erasing},
+                                {"label_smoothing", label_smoothing},
+                                {"weight_decay", weight_decay},
+                                {"average_decay", average_decay},
                                 {"adam_beta1", adam_beta1},
                                 {"adam_beta2", adam_beta2},
                                 {"adam_epsilon", adam_epsilon},

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "models/architecture.h"
+#include "models/augmentation.h"
 #include "models/dataset.h"
 
 namespace atelier::models {
@@ -51,7 +52,7 @@ struct TrainingOptions {
   int64_t patience = 5;
   // Fraction of the training images held back for validation, 0.01 to 0.5.
   double validation_fraction = 0.1;
-  // Of every random choice: split, weights, order, dropout.
+  // Of every random choice: split, weights, order, augmentation, dropout.
   uint64_t seed = 0;
 
   // Adam. Range of the learning rate: above 0, at most 10. With a schedule it is the highest.
@@ -64,6 +65,19 @@ struct TrainingOptions {
   double adam_epsilon = 1e-7;
   // Share of a batch's statistics in the running ones (LibTorch's meaning: Keras' 0.99 is 0.01).
   double batch_norm_momentum = 0.01;
+
+  // Changes to the training images, none by default.
+  Augmentation augmentation;
+  // Share of the target that is spread evenly over all classes (Szegedy et al. 2016), 0 to below 1;
+  // of what is minimised alone, the losses that are told are without it.
+  double label_smoothing = 0;
+  // Decoupled weight decay (AdamW, Loshchilov and Hutter 2019): every step takes this share, times
+  // the learning rate, off all trainable numbers. 0 to 1.
+  double weight_decay = 0;
+  // Decay per step of the weights' exponential moving average, running statistics included; the
+  // average is what is validated, kept and served. 0, for the weights as they are, to below 1. Step
+  // t, from 1, uses at most t / (t + 9), so that the first weights do not linger.
+  double average_decay = 0;
 
   Precision precision = Precision::kFloat32;
   // Pieces every batch is split into, as even as possible; batch norm sees one piece. Part of the

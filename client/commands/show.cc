@@ -35,6 +35,11 @@ Table SpecTable(const v1::TrainingSpec& spec) {
       spec.schedule() == v1::SCHEDULE_ONE_CYCLE
           ? absl::StrCat(Percent(spec.warmup_fraction(), 0), " of the steps")
           : "none");
+  add("flip", spec.horizontal_flip() ? "half of the images" : "none", "shift",
+      spec.shift() > 0 ? absl::StrCat("up to ", Count(spec.shift(), "pixel")) : "none");
+  add("erasing", absl::StrCat(Percent(spec.erasing(), 0), " of the images"), "label smoothing",
+      Number(spec.label_smoothing()));
+  add("weight decay", Number(spec.weight_decay()), "average decay", Number(spec.average_decay()));
   add("precision", EnumWord(v1::Precision_descriptor(), spec.precision()), "shards",
       absl::StrCat(spec.shards()));
   add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));

@@ -71,12 +71,12 @@ void AddNetworkOptions(CLI::App* command, const Options& options) {
 }
 
 void AddScheduleOptions(CLI::App* command, const Options& options) {
-  AddSpecOption<std::int32_t>(command, "--epochs", "N", "Epochs at most [20; fast 3]",
+  AddSpecOption<std::int32_t>(command, "--epochs", "N", "Epochs at most [20; fast 3, best 40]",
                               [options](auto value) { options->spec()->set_epochs(value); });
   AddSpecOption<std::int32_t>(command, "--batch-size", "N", "Images a step [128]",
                               [options](auto value) { options->spec()->set_batch_size(value); });
   AddSpecOption<double>(command, "--learning-rate", "X",
-                        "Adam's highest step size [0.001; fast 0.003]",
+                        "Adam's highest step size [0.001; fast, best 0.003]",
                         [options](auto value) { options->spec()->set_learning_rate(value); });
   AddEnumOption(
       command, "--schedule", v1::Schedule_descriptor(), "How the learning rate goes [the recipe's]",
@@ -87,7 +87,7 @@ void AddScheduleOptions(CLI::App* command, const Options& options) {
   AddSpecOption<double>(command, "--dropout", "X", "Share of units dropped in dense layers [0.3]",
                         [options](auto value) { options->spec()->set_dropout(value); });
   AddSpecOption<std::int32_t>(command, "--patience", "N",
-                              "Epochs without a better one until it stops [5]",
+                              "Epochs without a better one until it stops [5; best 40]",
                               [options](auto value) { options->spec()->set_patience(value); });
   AddSpecOption<double>(command, "--validation-fraction", "X",
                         "Share of images held back for validation [0.1]",
@@ -97,6 +97,27 @@ void AddScheduleOptions(CLI::App* command, const Options& options) {
   AddEnumOption(
       command, "--recipe", v1::Recipe_descriptor(), "Where values that are not given come from",
       [options](int value) { options->spec()->set_recipe(static_cast<v1::Recipe>(value)); });
+}
+
+void AddRegularizationOptions(CLI::App* command, const Options& options) {
+  AddSpecOption<bool>(command, "--horizontal-flip", "BOOL",
+                      "Mirror half of the training images [false; best true]",
+                      [options](auto value) { options->spec()->set_horizontal_flip(value); });
+  AddSpecOption<std::int32_t>(command, "--shift", "N",
+                              "Move training images by up to N pixels [0; best 2]",
+                              [options](auto value) { options->spec()->set_shift(value); });
+  AddSpecOption<double>(command, "--erasing", "X",
+                        "Share of images with a rectangle of noise [0; best 0.25]",
+                        [options](auto value) { options->spec()->set_erasing(value); });
+  AddSpecOption<double>(command, "--label-smoothing", "X",
+                        "Share of the target spread over all classes [0; best 0.1]",
+                        [options](auto value) { options->spec()->set_label_smoothing(value); });
+  AddSpecOption<double>(command, "--weight-decay", "X",
+                        "Share, times the learning rate, off the weights a step [0; best 0.02]",
+                        [options](auto value) { options->spec()->set_weight_decay(value); });
+  AddSpecOption<double>(command, "--average-decay", "X",
+                        "Decay of the weights' moving average, 0 for none [0; best 0.998]",
+                        [options](auto value) { options->spec()->set_average_decay(value); });
 }
 
 void AddResourceOptions(CLI::App* command, const Options& options) {
@@ -166,6 +187,7 @@ void AddTrain(CommandSet* commands) {
       [options](Session& session) { return Train(session, *options); });
   AddNetworkOptions(command, options);
   AddScheduleOptions(command, options);
+  AddRegularizationOptions(command, options);
   AddResourceOptions(command, options);
   AddSpecOption<std::string>(command, "--request-id", "ID",
                              "Repeated with the same ID nothing starts twice",

@@ -35,6 +35,40 @@ bool IsRequestId(absl::string_view text) {
          });
 }
 
+// What a recipe says about values that are left out.
+struct RecipeDefaults {
+  int epochs = 20;
+  int patience = 5;
+  double learning_rate = 0.001;
+  v1::Schedule schedule = v1::SCHEDULE_CONSTANT;
+  bool horizontal_flip = false;
+  int shift = 0;
+  double erasing = 0;
+  double label_smoothing = 0;
+  double weight_decay = 0;
+  double average_decay = 0;
+};
+
+RecipeDefaults DefaultsOf(v1::Recipe recipe) {
+  RecipeDefaults defaults;
+  if (recipe == v1::RECIPE_FAST || recipe == v1::RECIPE_BEST) {
+    defaults.learning_rate = 0.003;
+    defaults.schedule = v1::SCHEDULE_ONE_CYCLE;
+    defaults.epochs = 3;
+  }
+  if (recipe == v1::RECIPE_BEST) {
+    defaults.epochs = 40;
+    defaults.patience = 40;
+    defaults.horizontal_flip = true;
+    defaults.shift = 2;
+    defaults.erasing = 0.25;
+    defaults.label_smoothing = 0.1;
+    defaults.weight_decay = 0.02;
+    defaults.average_decay = 0.998;
+  }
+  return defaults;
+}
+
 // Goes through one request, collecting what is wrong and filling what is left out.
 class Resolution {
  public:
@@ -47,7 +81,9 @@ class Resolution {
   absl::StatusOr<ResolvedRequest> Run() {
     ResolvePreset();
     ResolveNames();
-    ResolveSchedule();
+    ApplyRecipe();
+    CheckSchedule();
+    CheckRegularization();
     ResolveArithmetic();
     ResolveResources();
     ResolveDataset();
@@ -74,9 +110,21 @@ class Resolution {
     Wrong(field, absl::StrCat(words, " is ", value, "; it must be ", low, " to ", high, "."));
   }
 
+  void CheckShare(absl::string_view field, absl::string_view words, double value) {
+    if (value >= 0 && value <= 1) return;
+    Wrong(field, absl::StrCat(words, " is ", value, "; it must be 0 to 1."));
+  }
+
+  void CheckBelowOne(absl::string_view field, absl::string_view words, double value) {
+    if (value >= 0 && value < 1) return;
+    Wrong(field, absl::StrCat(words, " is ", value, "; it must be at least 0 and below 1."));
+  }
+
   void ResolvePreset();
   void ResolveNames();
-  void ResolveSchedule();
+  void ApplyRecipe();
+  void CheckSchedule();
+  void CheckRegularization();
   void ResolveArithmetic();
   void ResolveResources();
   void ResolveDataset();
@@ -144,25 +192,31 @@ void Resolution::ResolveNames() {
   }
 }
 
-void Resolution::ResolveSchedule() {
+void Resolution::ApplyRecipe() {
   if (spec().recipe() == v1::RECIPE_UNSPECIFIED) spec().set_recipe(v1::RECIPE_STUDY);
   if (!v1::Recipe_IsValid(spec().recipe())) {
     Wrong("spec.recipe", absl::StrCat("There is no recipe ", static_cast<int>(spec().recipe()),
-                                      "; choose RECIPE_STUDY or RECIPE_FAST."));
+                                      "; choose RECIPE_STUDY, RECIPE_FAST or RECIPE_BEST."));
   }
-  const bool fast = spec().recipe() == v1::RECIPE_FAST;
-  if (!spec().has_epochs()) spec().set_epochs(fast ? 3 : 20);
+  const RecipeDefaults defaults = DefaultsOf(spec().recipe());
+  if (!spec().has_epochs()) spec().set_epochs(defaults.epochs);
   if (!spec().has_batch_size()) spec().set_batch_size(128);
-  if (!spec().has_patience()) spec().set_patience(5);
-  if (!spec().has_learning_rate()) spec().set_learning_rate(fast ? 0.003 : 0.001);
-  if (spec().schedule() == v1::SCHEDULE_UNSPECIFIED) {
-    spec().set_schedule(fast ? v1::SCHEDULE_ONE_CYCLE : v1::SCHEDULE_CONSTANT);
-  }
+  if (!spec().has_patience()) spec().set_patience(defaults.patience);
+  if (!spec().has_learning_rate()) spec().set_learning_rate(defaults.learning_rate);
+  if (spec().schedule() == v1::SCHEDULE_UNSPECIFIED) spec().set_schedule(defaults.schedule);
   if (!spec().has_warmup_fraction()) spec().set_warmup_fraction(0.25);
   if (!spec().has_dropout()) spec().set_dropout(0.3);
   if (!spec().has_validation_fraction()) spec().set_validation_fraction(0.1);
+  if (!spec().has_horizontal_flip()) spec().set_horizontal_flip(defaults.horizontal_flip);
+  if (!spec().has_shift()) spec().set_shift(defaults.shift);
+  if (!spec().has_erasing()) spec().set_erasing(defaults.erasing);
+  if (!spec().has_label_smoothing()) spec().set_label_smoothing(defaults.label_smoothing);
+  if (!spec().has_weight_decay()) spec().set_weight_decay(defaults.weight_decay);
+  if (!spec().has_average_decay()) spec().set_average_decay(defaults.average_decay);
   if (!spec().has_seed()) spec().set_seed(options_.draw_seed());
+}
 
+void Resolution::CheckSchedule() {
   CheckRange("spec.epochs", "The number of epochs", spec().epochs(), 1, 10'000);
   CheckRange("spec.batch_size", "The batch size", spec().batch_size(), 1, 65'536);
   CheckRange("spec.patience", "The patience", spec().patience(), 1, 10'000);
@@ -171,10 +225,7 @@ void Resolution::ResolveSchedule() {
     Wrong("spec.learning_rate", absl::StrCat("The learning rate is ", spec().learning_rate(),
                                              "; it must be above 0 and at most 10."));
   }
-  if (!(spec().dropout() >= 0 && spec().dropout() < 1)) {
-    Wrong("spec.dropout", absl::StrCat("The dropout is ", spec().dropout(),
-                                       "; it must be at least 0 and below 1."));
-  }
+  CheckBelowOne("spec.dropout", "The dropout", spec().dropout());
   if (!v1::Schedule_IsValid(spec().schedule())) {
     Wrong("spec.schedule",
           absl::StrCat("There is no schedule ", static_cast<int>(spec().schedule()),
@@ -189,6 +240,15 @@ void Resolution::ResolveSchedule() {
           absl::StrCat("The validation fraction is ", spec().validation_fraction(),
                        "; it must be 0.01 to 0.5."));
   }
+}
+
+void Resolution::CheckRegularization() {
+  // How far the image's size allows it the worker sees.
+  CheckRange("spec.shift", "The shift", spec().shift(), 0, 16);
+  CheckBelowOne("spec.label_smoothing", "The label smoothing", spec().label_smoothing());
+  CheckBelowOne("spec.average_decay", "The average's decay", spec().average_decay());
+  CheckShare("spec.erasing", "The share of images to erase in", spec().erasing());
+  CheckShare("spec.weight_decay", "The weight decay", spec().weight_decay());
 }
 
 void Resolution::ResolveArithmetic() {

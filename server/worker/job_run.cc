@@ -81,6 +81,10 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
     options.schedule = models::Schedule::kOneCycle;
   }
   if (spec.has_warmup_fraction()) options.warmup_fraction = spec.warmup_fraction();
+  options.augmentation = {spec.horizontal_flip(), spec.shift(), spec.erasing()};
+  options.label_smoothing = spec.label_smoothing();
+  options.weight_decay = spec.weight_decay();
+  options.average_decay = spec.average_decay();
   options.shards = spec.shards();
   options.threads = spec.cores();
   switch (spec.precision()) {

@@ -79,6 +79,40 @@ TEST_F(SpecResolverTest, FastIsOneShortCycleUnlessTheUserSaysOtherwise) {
   EXPECT_EQ(Resolve()->spec.schedule(), v1::SCHEDULE_CONSTANT);
 }
 
+TEST_F(SpecResolverTest, BestRegularizesUnlessTheUserSaysOtherwise) {
+  EXPECT_FALSE(Resolve()->spec.horizontal_flip());
+  EXPECT_EQ(Resolve()->spec.average_decay(), 0);
+  EXPECT_TRUE(Resolve()->spec.has_average_decay());
+  spec().set_recipe(v1::RECIPE_BEST);
+  const auto resolved = Resolve();
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(resolved->spec.patience(), resolved->spec.epochs());
+  EXPECT_EQ(resolved->spec.schedule(), v1::SCHEDULE_ONE_CYCLE);
+  EXPECT_TRUE(resolved->spec.horizontal_flip());
+  EXPECT_GT(resolved->spec.shift(), 0);
+  EXPECT_GT(resolved->spec.erasing(), 0);
+  EXPECT_GT(resolved->spec.label_smoothing(), 0);
+  EXPECT_GT(resolved->spec.weight_decay(), 0);
+  EXPECT_GT(resolved->spec.average_decay(), 0);
+  spec().set_horizontal_flip(false);
+  spec().set_erasing(0);
+  EXPECT_FALSE(Resolve()->spec.horizontal_flip());
+  EXPECT_EQ(Resolve()->spec.erasing(), 0);
+}
+
+TEST_F(SpecResolverTest, RefusesRegularizationOutOfRange) {
+  for (const double bad : {-0.1, 1.5, std::nan("")}) {
+    spec().set_shift(17);
+    spec().set_erasing(bad);
+    spec().set_label_smoothing(bad);
+    spec().set_weight_decay(bad);
+    spec().set_average_decay(bad);
+    EXPECT_EQ(Wrong(),
+              "spec.shift spec.label_smoothing spec.average_decay spec.erasing spec.weight_decay")
+        << bad;
+  }
+}
+
 TEST_F(SpecResolverTest, RefusesASchedulesMistakes) {
   spec().set_schedule(static_cast<v1::Schedule>(50));
   for (const double bad : {0.0, 1.0, -0.5, std::nan("")}) {

@@ -150,6 +150,23 @@ TEST(TrainerTest, FollowsOneCycleAcrossASuspension) {
   EXPECT_GT(rest.outcome.history[1].learning_rate, rest.outcome.history[2].learning_rate);
 }
 
+TEST(TrainerTest, KeepsTheAverageAcrossASuspension) {
+  TrainingOptions options = SmallOptions();
+  options.augmentation = {.horizontal_flip = true, .shift = 1, .erasing = 0.3};
+  options.label_smoothing = 0.1;
+  options.weight_decay = 0.01;
+  options.average_decay = 0.9;
+  const Finished whole = Train(options);
+  const TemporaryFolder folder;
+  Recorder first(22, StopRequest::kSuspend);
+  Train(options, In(folder), &first);
+  const Finished rest = Train(options, In(folder));
+  EXPECT_EQ(rest.model, whole.model);
+  EXPECT_EQ(rest.outcome.history[2].validation_loss, whole.outcome.history[2].validation_loss);
+  options.average_decay = 0;
+  EXPECT_NE(Train(options).model, whole.model);
+}
+
 TEST(TrainingOptionsTest, RaisesAndLowersTheLearningRateInOneCycle) {
   TrainingOptions options;
   options.learning_rate = 0.01;
@@ -355,11 +372,17 @@ TEST(TrainingOptionsTest, NamesEveryWrongField) {
   options.shards = 65;
   options.threads = 0;
   options.architecture.classes = 9;
+  options.augmentation.shift = 17;
+  options.augmentation.erasing = 1.5;
+  options.label_smoothing = 1;
+  options.weight_decay = -1;
+  options.average_decay = 1;
   const absl::Status status = options.Validate(*SmallDataset());
   EXPECT_EQ(ReasonOf(status), FailureReason::kInvalidSpec);
   for (const char* part :
        {"epochs is 0", "patience is 10001", "learning_rate is nan", "at most the 900 images",
-        "shards is 65", "threads is 0", "images of 9 classes"}) {
+        "shards is 65", "threads is 0", "images of 9 classes", "shift is 17, it must be 0 to 16",
+        "erasing is 1.5", "label_smoothing is 1", "weight_decay is -1", "average_decay is 1"}) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(part));
   }
 }

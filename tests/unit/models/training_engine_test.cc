@@ -124,9 +124,11 @@ void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, 
   }
   const at::Tensor pixels =
       GatherImages(options.architecture, images, indices).contiguous().to(at::kDouble);
-  const at::Tensor loss = at::cross_entropy_loss(PlainLogits(options.architecture, tensors, pixels),
-                                                 GatherLabels(images, indices));
-  loss.backward();
+  const at::Tensor logits = PlainLogits(options.architecture, tensors, pixels);
+  const at::Tensor labels = GatherLabels(images, indices);
+  const at::Tensor loss = at::cross_entropy_loss(logits, labels);
+  at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, -100, options.label_smoothing)
+      .backward();
   EXPECT_NEAR(result.loss_sum / count, loss.item<double>(), 1e-5);
   int64_t offset = 0;
   for (size_t i = 0; i < specs.size(); ++i) {
@@ -145,6 +147,7 @@ TEST_P(PresetGradientTest, IsThatOfPlainLibTorch) {
   options.architecture = *Architecture::FromPreset(GetParam(), {1, 28, 28}, 10, 0);
   ExpectPlainGradients(options, SmallDataset()->training(), 32);
   options.architecture = *Architecture::FromPreset(GetParam(), {3, 23, 30}, 47, 0);
+  options.label_smoothing = 0.2;
   ExpectPlainGradients(options, NoisyImages({3, 23, 30}, 47, 9), 9);
 }
 
@@ -234,6 +237,55 @@ TEST(TrainingEngineTest, KeepsTheMeanOfTheShardsStatistics) {
   for (size_t i = 0; i < both.size(); ++i) {
     EXPECT_NEAR(both[i], (first[i] + second[i]) / 2, 1e-6);
     EXPECT_NE(first[i], 1.0F);
+  }
+}
+
+// What both backends draw and smooth is the same.
+TEST(TrainingEngineTest, BothBackendsAugmentAndSmoothAlike) {
+  TrainingOptions options = SmallOptions();
+  options.architecture.dropout = 0;
+  options.augmentation = {.horizontal_flip = true, .shift = 2, .erasing = 0.5};
+  options.label_smoothing = 0.1;
+  const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
+  const LabeledImages& images = SmallDataset()->training();
+  TrainingEngine ours(options, images, model);
+  TrainingEngine plain(options, images, model, TrainingEngine::Backend::kLibTorch);
+  const PassResult result = ours.Step(FirstIndices(32), 0, options.learning_rate);
+  const PassResult expected = plain.Step(FirstIndices(32), 0, options.learning_rate);
+  EXPECT_NEAR(result.loss_sum, expected.loss_sum, 1e-3);
+  options.augmentation = {};
+  TrainingEngine other(options, images, model);
+  EXPECT_GT(
+      std::abs(other.Step(FirstIndices(32), 0, options.learning_rate).loss_sum - result.loss_sum),
+      1e-2);
+}
+
+TEST(TrainingEngineTest, DecaysAndAveragesTheWeights) {
+  TrainingOptions options = SmallOptions();
+  const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
+  const LabeledImages& images = SmallDataset()->training();
+  TrainingEngine plain(options, images, model);
+  EXPECT_EQ(plain.AveragedWeights(), plain.Weights());
+  options.weight_decay = 0.5;
+  options.average_decay = 0.2;
+  TrainingEngine engine(options, images, model);
+  EXPECT_EQ(engine.AveragedWeights(), model.tensors);
+  const double rate = 0.01;
+  plain.Step(FirstIndices(32), 0, rate);
+  engine.Step(FirstIndices(32), 0, rate);
+  const auto weights = engine.Weights();
+  const auto undecayed = plain.Weights();
+  const auto average = engine.AveragedWeights();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const bool trainable = TensorSpecsOf(options.architecture)[i].trainable;
+    for (size_t j = 0; j < weights[i].values.size(); ++j) {
+      const float before = model.tensors[i].values[j];
+      const float now = weights[i].values[j];
+      const double decayed = trainable ? rate * options.weight_decay * before : 0;
+      EXPECT_NEAR(now, undecayed[i].values[j] - decayed, 1e-6) << weights[i].name;
+      // Step 1 remembers a tenth of the way.
+      EXPECT_NEAR(average[i].values[j], 0.1 * before + 0.9 * now, 1e-6) << weights[i].name;
+    }
   }
 }
 
