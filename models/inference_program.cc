@@ -64,11 +64,14 @@ void Pack(const TrainedModel& model, const PackedLayout& layout, float* paramete
 InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
     : features(kDenseBatch * layout.features()) {
   int64_t largest = 0;
+  int64_t needed = 0;
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     inputs.emplace_back(layer.input_size());
     outputs.emplace_back(layer.output_size());
     largest = std::max(largest, layer.pool.pooled_size());
+    if (layer.transformed >= 0) needed = std::max(needed, WinogradScratch(layer.shape));
   }
+  scratch = FloatBuffer(needed);
   winners = FloatBuffer(largest);
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
     dense.emplace_back(kDenseBatch * layer.outputs);
@@ -81,10 +84,21 @@ InferenceProgram::InferenceProgram(const TrainedModel& model)
       layout_(model.architecture),
       parameters_(layout_.parameters()) {
   Pack(model, layout_, parameters_.data());
+  for (const PackedConvLayer& layer : layout_.conv_layers()) {
+    const ConvolutionShape& shape = layer.shape;
+    const bool plain = layer.transformed < 0;
+    transformed_.emplace_back(plain ? 0 : kWinogradPlaces * shape.inputs * shape.outputs);
+    for (int64_t panel = 0; !plain && panel < shape.outputs / kPanel; ++panel) {
+      TransformWeights(shape.inputs, shape.outputs, panel, parameters_.data() + layer.weights,
+                       transformed_.back().data());
+    }
+  }
 }
 
 int64_t InferenceProgram::memory_bytes() const {
-  return parameters_.size() * static_cast<int64_t>(sizeof(float));
+  int64_t numbers = parameters_.size();
+  for (const FloatBuffer& weights : transformed_) numbers += weights.size();
+  return numbers * static_cast<int64_t>(sizeof(float));
 }
 
 std::unique_ptr<InferenceProgram::Workspace> InferenceProgram::TakeWorkspace() const {
@@ -132,8 +146,15 @@ void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
   for (size_t i = 0; i < layers.size(); ++i) {
     const PackedConvLayer& layer = layers[i];
     float* const output = workspace.outputs[i].data();
-    Convolve(layer.shape, workspace.inputs[i].data(), parameters_.data() + layer.weights,
-             parameters_.data() + layer.bias, Activation::kRelu, output);
+    const float* const input = workspace.inputs[i].data();
+    const float* const bias = parameters_.data() + layer.bias;
+    if (layer.transformed >= 0) {
+      WinogradConvolve(layer.shape, input, transformed_[i].data(), bias, Activation::kRelu,
+                       workspace.scratch.data(), output);
+    } else {
+      Convolve(layer.shape, input, parameters_.data() + layer.weights, bias, Activation::kRelu,
+               output);
+    }
     float* pooled = workspace.features.data() + image * layout_.features();
     if (i + 1 < layers.size()) {
       // Past the border.

@@ -43,6 +43,8 @@ class InferenceProgram {
     // Of each convolution: its input, with a border that stays zero, and its output.
     std::vector<FloatBuffer> inputs;
     std::vector<FloatBuffer> outputs;
+    // Of winograd.h.
+    FloatBuffer scratch;
     // What pooling tells besides and nobody asks for.
     FloatBuffer winners;
     // What the dense layers get, and what they give: a row an image.
@@ -66,6 +68,8 @@ class InferenceProgram {
   const PackedLayout layout_;
   // As the layout has them; scale and shift are those of the folded batch norms.
   FloatBuffer parameters_;
+  // By convolution, as winograd.h wants them; empty where it is computed the plain way.
+  std::vector<FloatBuffer> transformed_;
 
   // As many as calls were running at once so far.
   mutable absl::Mutex mutex_;

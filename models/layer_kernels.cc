@@ -66,6 +66,21 @@ void AddProducts(int64_t pixels, int64_t channels, const float* gradient, const 
   }
 }
 
+// Calls `each` for the places of a window by row and column, unrolled for the usual edge of 2.
+template <typename Each>
+HWY_INLINE void ForEachInWindow(int64_t pool, const Each& each) {
+  if (pool == 2) {
+    each(0, 0);
+    each(0, 1);
+    each(1, 0);
+    each(1, 1);
+    return;
+  }
+  for (int64_t i = 0; i < pool; ++i) {
+    for (int64_t j = 0; j < pool; ++j) each(i, j);
+  }
+}
+
 // One vector of channels.
 HWY_INLINE void NormalizeAndPoolChannels(const PoolShape& shape, const float* values, Floats scale,
                                          Floats shift, float* winners, float* pooled) {
@@ -77,14 +92,13 @@ HWY_INLINE void NormalizeAndPoolChannels(const PoolShape& shape, const float* va
       const float* window = values + (y * row + x * channels) * shape.pool;
       Floats winner = hn::LoadU(d, window);
       Floats best = hn::MulAdd(winner, scale, shift);
-      for (int64_t i = 1; i < shape.pool * shape.pool; ++i) {
-        const Floats value =
-            hn::LoadU(d, window + i / shape.pool * row + i % shape.pool * channels);
+      ForEachInWindow(shape.pool, [&](int64_t i, int64_t j) HWY_ATTR {
+        const Floats value = hn::LoadU(d, window + i * row + j * channels);
         const Floats result = hn::MulAdd(value, scale, shift);
         const auto better = hn::Gt(result, best);
         winner = hn::IfThenElse(better, value, winner);
         best = hn::IfThenElse(better, result, best);
-      }
+      });
       hn::StoreU(best, d, pooled + y * shape.pooled_row_stride + x * channels);
       hn::StoreU(winner, d, winners + (y * shape.pooled_width() + x) * channels);
     }
@@ -157,18 +171,15 @@ HWY_INLINE void BackThroughWindows(const PoolShape& shape, const float* values, 
       const Floats best = hn::LoadU(d, pooled + y * shape.pooled_row_stride + x * channels);
       // What is left of it to give away.
       Floats given = hn::LoadU(d, gradient + (y * shape.pooled_width() + x) * channels);
-      for (int64_t i = 0; i < pool * pool; ++i) {
-        const int64_t in_row = i / pool;
-        const int64_t in_column = i % pool;
-        const Floats value =
-            hn::LoadU(d, values + (y * pool + in_row) * row + (x * pool + in_column) * channels);
+      const float* const window = values + y * pool * row + x * pool * channels;
+      float* const to = result + y * pool * result_row + x * pool * channels;
+      ForEachInWindow(pool, [&](int64_t i, int64_t j) HWY_ATTR {
+        const Floats value = hn::LoadU(d, window + i * row + j * channels);
         // The same operation as in NormalizeAndPool, so equal to the last bit.
         const auto wins = hn::Eq(hn::MulAdd(value, channel.scale, channel.shift), best);
-        channel.Write(
-            value, hn::IfThenElseZero(wins, given),
-            result + (y * pool + in_row) * result_row + (x * pool + in_column) * channels);
+        channel.Write(value, hn::IfThenElseZero(wins, given), to + i * result_row + j * channels);
         given = hn::IfThenZeroElse(wins, given);
-      }
+      });
     }
   }
   const int64_t covered_height = shape.pooled_height() * pool;

@@ -24,14 +24,33 @@ int64_t PackedLayout::Reserve(int64_t size) {
   return offset;
 }
 
-int64_t PackedLayout::ReserveTransposed(int64_t taps, int64_t inner, int64_t columns,
-                                        int64_t weights) {
-  const int64_t offset = transposed_;
-  transposed_ += taps * inner * columns;
-  for (int64_t block = 0; block < inner / kPanel; ++block) {
-    pieces_.push_back({taps, inner, columns, block, weights, offset});
+int64_t PackedLayout::ReserveTransposed(int64_t inner, int64_t columns, int64_t weights) {
+  const int64_t offset = derived_;
+  derived_ += inner * columns;
+  for (int64_t panel = 0; panel < inner / kPanel; ++panel) {
+    pieces_.push_back({1, inner, columns, panel, weights, offset, -1});
   }
   return offset;
+}
+
+int64_t PackedLayout::ReserveTransformed(int64_t inner, int64_t columns, int64_t weights) {
+  const int64_t offset = derived_;
+  derived_ += kWinogradPlaces * inner * columns;
+  for (int64_t panel = 0; panel < columns / kPanel; ++panel) {
+    pieces_.push_back({9, inner, columns, panel, weights, -1, offset});
+  }
+  return offset;
+}
+
+int64_t PackedLayout::ReserveBoth(int64_t inner, int64_t columns, int64_t weights) {
+  const int64_t transposed = derived_;
+  derived_ += 9 * inner * columns;
+  const int64_t transformed = derived_;
+  derived_ += kWinogradPlaces * inner * columns;
+  for (int64_t panel = 0; panel < inner / kPanel; ++panel) {
+    pieces_.push_back({9, inner, columns, panel, weights, transposed, transformed});
+  }
+  return transformed;
 }
 
 void PackedLayout::AddConvLayers(const Architecture& architecture) {
@@ -50,7 +69,10 @@ void PackedLayout::AddConvLayers(const Architecture& architecture) {
     layer.statistics = statistics_;
     statistics_ += 2 * block.filters;
     if (!conv_layers_.empty()) {
-      layer.transposed = ReserveTransposed(9, stored, outputs, layer.weights);
+      layer.transposed = ReserveBoth(stored, outputs, layer.weights);
+    }
+    if (stored % kPanel == 0) {
+      layer.transformed = ReserveTransformed(stored, outputs, layer.weights);
     }
     for (int64_t j = 0; j < block.filters; ++j) {
       for (int64_t c = 0; c < input.channels; ++c) {
@@ -93,7 +115,7 @@ void PackedLayout::AddDenseLayers(const Architecture& architecture) {
     layer.weights = Reserve(layer.inputs * layer.outputs);
     layer.bias = Reserve(layer.outputs);
     if (convolved || !first) {
-      layer.transposed = ReserveTransposed(1, layer.inputs, layer.outputs, layer.weights);
+      layer.transposed = ReserveTransposed(layer.inputs, layer.outputs, layer.weights);
     }
     for (int64_t j = 0; j < units; ++j) {
       for (int64_t i = 0; i < inputs; ++i) {
@@ -109,10 +131,17 @@ void PackedLayout::AddDenseLayers(const Architecture& architecture) {
   }
 }
 
-void PackedLayout::Transpose(int64_t piece, const float* parameters, float* transposed) const {
-  const TransposePiece& what = pieces_[static_cast<size_t>(piece)];
-  TransposePanels(what.taps, what.inner, what.columns, what.block, parameters + what.weights,
-                  transposed + what.transposed);
+void PackedLayout::Derive(int64_t piece, const float* parameters, float* derived) const {
+  const DerivePiece& what = pieces_[static_cast<size_t>(piece)];
+  const float* weights = parameters + what.weights;
+  if (what.transposed < 0) {
+    return TransformWeights(what.inner, what.columns, what.panel, weights,
+                            derived + what.transformed);
+  }
+  float* const transposed = derived + what.transposed;
+  TransposePanels(what.taps, what.inner, what.columns, what.panel, weights, transposed);
+  if (what.transformed < 0) return;
+  TransformWeights(what.columns, what.inner, what.panel, transposed, derived + what.transformed);
 }
 
 }  // namespace atelier::models

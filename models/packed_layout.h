@@ -11,6 +11,7 @@
 #include "models/architecture.h"
 #include "models/layer_kernels.h"
 #include "models/panel_kernels.h"
+#include "models/winograd.h"
 
 namespace atelier::models {
 
@@ -27,7 +28,10 @@ struct PackedConvLayer {
   int64_t shift = 0;
   // Running means, `filters` of them, then as many variances.
   int64_t statistics = 0;
-  // Transposed weights; -1 for the first layer, which needs none.
+  // In the derived buffer: transformed weights (winograd.h); -1 for a layer whose inputs are no
+  // multiple of kPanel, which is computed the plain way. And the same of the transposed weights; -1
+  // for the first layer, which needs none.
+  int64_t transformed = -1;
   int64_t transposed = -1;
 
   // Numbers of an image's input, with border.
@@ -43,7 +47,7 @@ struct PackedDenseLayer {
   int64_t units = 0;
   int64_t weights = 0;
   int64_t bias = 0;
-  // As in PackedConvLayer.
+  // Transposed weights in the derived buffer; -1 for the first layer, which needs none.
   int64_t transposed = -1;
 };
 
@@ -58,39 +62,44 @@ class PackedLayout {
   // Sizes of the flat buffers; parameters a multiple of kPanel.
   int64_t parameters() const { return parameters_; }
   int64_t statistics() const { return statistics_; }
-  int64_t transposed() const { return transposed_; }
+  int64_t derived() const { return derived_; }
   // Where each trainable number lies, these being in the order of TensorSpecsOf, row by row.
   const std::vector<int32_t>& positions() const { return positions_; }
   // Numbers the dense layers get for an image.
   int64_t features() const { return dense_layers_.front().inputs; }
 
-  // Transposition of all weights is work of so many pieces, each independent of the others.
-  int64_t transpose_pieces() const { return static_cast<int64_t>(pieces_.size()); }
-  void Transpose(int64_t piece, const float* parameters, float* transposed) const;
+  // What is derived from the weights, transposed and transformed ones, is work of so many pieces,
+  // each independent of the others.
+  int64_t derive_pieces() const { return static_cast<int64_t>(pieces_.size()); }
+  void Derive(int64_t piece, const float* parameters, float* derived) const;
 
  private:
-  struct TransposePiece {
+  // A panel of a layer's derived weights; offsets of -1 are of what it has not.
+  struct DerivePiece {
     int64_t taps;
     int64_t inner;
     int64_t columns;
-    int64_t block;
+    int64_t panel;
     int64_t weights;
     int64_t transposed;
+    int64_t transformed;
   };
 
   void AddConvLayers(const Architecture& architecture);
   void AddDenseLayers(const Architecture& architecture);
   int64_t Reserve(int64_t size);
-  // Room for the transposed weights of a layer that needs them.
-  int64_t ReserveTransposed(int64_t taps, int64_t inner, int64_t columns, int64_t weights);
+  // Room for a layer's transposed weights, for transformed ones, and for both one after the other.
+  int64_t ReserveTransposed(int64_t inner, int64_t columns, int64_t weights);
+  int64_t ReserveTransformed(int64_t inner, int64_t columns, int64_t weights);
+  int64_t ReserveBoth(int64_t inner, int64_t columns, int64_t weights);
 
   std::vector<PackedConvLayer> conv_layers_;
   std::vector<PackedDenseLayer> dense_layers_;
-  std::vector<TransposePiece> pieces_;
+  std::vector<DerivePiece> pieces_;
   std::vector<int32_t> positions_;
   int64_t parameters_ = 0;
   int64_t statistics_ = 0;
-  int64_t transposed_ = 0;
+  int64_t derived_ = 0;
 };
 
 }  // namespace atelier::models

@@ -13,6 +13,25 @@ void AddColumns(int64_t rows, int64_t columns, const float* values, float* sums)
   }
 }
 
+// Whether a layer's values after ReLU are kept for the passes after the first. With few input
+// channels there are many values and little to compute: doing that again takes less time than
+// fetching them from memory. Without pooling they are the winners too.
+bool KeepsValues(const PackedConvLayer& layer) {
+  return layer.transformed >= 0 || layer.pool.pool == 1;
+}
+
+// The gradient by a convolution's input is a convolution too, with the weights transposed.
+ConvolutionShape Back(const ConvolutionShape& shape) {
+  return {shape.height, shape.width, shape.outputs, shape.inputs};
+}
+
+// Tiles whose products are summed before the sum goes to memory: whole images, enough of them that
+// it goes seldom, few enough that they stay in the cache.
+int64_t TilesAtOnce(const ConvolutionShape& shape) {
+  const int64_t tiles = WinogradTiles(shape);
+  return std::max<int64_t>(1, 100 / tiles) * tiles;
+}
+
 }  // namespace
 
 void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint8_t* pixels,
@@ -35,12 +54,12 @@ void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint
 }
 
 PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& layout,
-                         const LabeledImages& images, const float* parameters,
-                         const float* transposed, int64_t max_images)
+                         const LabeledImages& images, const float* parameters, const float* derived,
+                         int64_t max_images)
     : layout_(layout),
       images_(images),
       parameters_(parameters),
-      transposed_(transposed),
+      derived_(derived),
       momentum_(options.batch_norm_momentum),
       epsilon_(options.architecture.batch_norm_epsilon),
       dropout_(options.architecture.dropout),
@@ -53,16 +72,27 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       statistics_(static_cast<size_t>(layout.statistics())),
       features_(max_images * layout.features()),
       features_gradient_(max_images * layout.features()) {
+  int64_t scratch = 0;
+  int64_t input_tiles = 0;
+  int64_t gradient_tiles = 0;
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     ConvState state;
     state.input = FloatBuffer(max_images * layer.input_size());
-    state.values = FloatBuffer(max_images * layer.output_size());
+    state.values = FloatBuffer((KeepsValues(layer) ? max_images : 1) * layer.output_size());
     if (layer.pool.pool > 1) state.winners = FloatBuffer(max_images * layer.pool.pooled_size());
     if (&layer != &layout.conv_layers().back()) {
       state.gradient = FloatBuffer(max_images * layer.pool.pooled_size());
     }
-    state.output_gradient = FloatBuffer(layer.shape.padded_size(layer.shape.outputs));
     const int64_t outputs = layer.shape.outputs;
+    state.output_gradient = FloatBuffer(layer.shape.padded_size(outputs));
+    if (layer.transformed >= 0) {
+      state.transformed_gradient = FloatBuffer(kWinogradPlaces * layer.shape.inputs * outputs);
+      const int64_t tiles = TilesAtOnce(layer.shape);
+      scratch =
+          std::max({scratch, WinogradScratch(layer.shape), WinogradScratch(Back(layer.shape))});
+      input_tiles = std::max(input_tiles, WinogradMatrix(tiles, layer.shape.inputs));
+      gradient_tiles = std::max(gradient_tiles, WinogradMatrix(tiles, outputs));
+    }
     for (std::vector<double>* list :
          {&state.sums, &state.products, &state.mean, &state.inverse_deviation}) {
       list->resize(static_cast<size_t>(outputs));
@@ -72,6 +102,9 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
     }
     conv_.push_back(std::move(state));
   }
+  scratch_ = FloatBuffer(scratch);
+  transformed_input_ = FloatBuffer(kWinogradPlaces * input_tiles);
+  transformed_output_gradient_ = FloatBuffer(kWinogradPlaces * gradient_tiles);
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
     dense_.push_back(
         {FloatBuffer(max_images * layer.outputs), FloatBuffer(max_images * layer.outputs)});
@@ -126,13 +159,33 @@ void PackedShard::ConvForward(size_t i) {
     // The block before, so that the image is still in the cache.
     if (i > 0) NormalizeImage(i - 1, image);
     profile_.Lap(StepPart::kNormalization);
-    float* values = state.values.data() + image * layer.output_size();
-    Convolve(layer.shape, state.input.data() + image * layer.input_size(),
-             parameters_ + layer.weights, parameters_ + layer.bias, Activation::kRelu, values);
+    const float* values = Convolve(i, image);
     profile_.Lap(StepPart::kConvolution);
     AddSums(layer.pixels(), layer.shape.outputs, values, state.sums.data(), state.products.data());
   }
   FinishStatistics(i);
+}
+
+const float* PackedShard::Convolve(size_t i, int64_t image) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  const float* input = conv_[i].input.data() + image * layer.input_size();
+  const float* bias = parameters_ + layer.bias;
+  float* const values =
+      conv_[i].values.data() + (KeepsValues(layer) ? image * layer.output_size() : 0);
+  if (layer.transformed >= 0) {
+    WinogradConvolve(layer.shape, input, derived_ + layer.transformed, bias, Activation::kRelu,
+                     scratch_.data(), values);
+  } else {
+    models::Convolve(layer.shape, input, parameters_ + layer.weights, bias, Activation::kRelu,
+                     values);
+  }
+  return values;
+}
+
+const float* PackedShard::Values(size_t i, int64_t image) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  if (!KeepsValues(layer)) return Convolve(i, image);
+  return conv_[i].values.data() + image * layer.output_size();
 }
 
 float* PackedShard::PooledOutput(size_t i, int64_t image) {
@@ -147,8 +200,8 @@ void PackedShard::NormalizeImage(size_t i, int64_t image) {
   const ConvState& state = conv_[i];
   float* winners = nullptr;
   if (layer.pool.pool > 1) winners = state.winners.data() + image * layer.pool.pooled_size();
-  NormalizeAndPool(layer.pool, state.values.data() + image * layer.output_size(),
-                   state.scale.data(), state.shift.data(), winners, PooledOutput(i, image));
+  NormalizeAndPool(layer.pool, Values(i, image), state.scale.data(), state.shift.data(), winners,
+                   PooledOutput(i, image));
 }
 
 void PackedShard::FinishStatistics(size_t i) {
@@ -232,7 +285,7 @@ void PackedShard::DenseBackward() {
     AddColumns(count_, layer.outputs, gradient, bias);
     if (layer.transposed < 0) return;
     float* input_gradient = i == 0 ? features_gradient_.data() : dense_[i - 1].gradient.data();
-    Multiply(count_, layer.outputs, layer.inputs, gradient, transposed_ + layer.transposed, nullptr,
+    Multiply(count_, layer.outputs, layer.inputs, gradient, derived_ + layer.transposed, nullptr,
              Activation::kNone, input_gradient);
     if (i == 0) return;
     // Zero where ReLU or dropout made it so.
@@ -278,6 +331,35 @@ void PackedShard::FinishGradientSums(size_t i) {
   }
 }
 
+void PackedShard::AddToWeightGradient(size_t i, int64_t image) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  ConvState& state = conv_[i];
+  const float* input = state.input.data() + image * layer.input_size();
+  if (layer.transformed < 0) {
+    return AddWeightGradient(layer.shape, input, state.output_gradient.data(),
+                             gradients_.data() + layer.weights);
+  }
+  const int64_t capacity = TilesAtOnce(layer.shape);
+  const int64_t tiles = WinogradTiles(layer.shape);
+  const int64_t row = image * tiles % capacity;
+  TransformInput(layer.shape, input, capacity, row, transformed_input_.data());
+  TransformGradient(layer.shape, state.output_gradient.data(), capacity, row,
+                    transformed_output_gradient_.data());
+  if (row + tiles < capacity && image + 1 < count_) return;
+  AddTransformedGradient(layer.shape, capacity, row + tiles, transformed_input_.data(),
+                         transformed_output_gradient_.data(), state.transformed_gradient.data());
+}
+
+void PackedShard::BackThroughConvolution(size_t i, int64_t image) {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  const ConvolutionShape back = Back(layer.shape);
+  const float* gradient = conv_[i].output_gradient.data();
+  float* input_gradient =
+      conv_[i - 1].gradient.data() + image * layout_.conv_layers()[i - 1].pool.pooled_size();
+  WinogradConvolve(back, gradient, derived_ + layer.transposed, nullptr, Activation::kNone,
+                   scratch_.data(), input_gradient);
+}
+
 void PackedShard::ConvBackward(size_t i) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   ConvState& state = conv_[i];
@@ -285,29 +367,27 @@ void PackedShard::ConvBackward(size_t i) {
   float* const weights = gradients_.data() + layer.weights;
   float* const bias = gradients_.data() + layer.bias;
   std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
+  std::fill_n(state.transformed_gradient.data(), state.transformed_gradient.size(), 0.0F);
   std::fill_n(bias, layer.shape.outputs, 0.0F);
   const bool last = i + 1 == conv_.size();
   const float* gradient = (last ? features_gradient_ : state.gradient).data();
   const NormGradient norm = {state.scale.data(), state.shift.data(), state.slope.data(),
                              state.offset.data()};
-  // The gradient by the input is a convolution too, with the weights transposed.
-  const ConvolutionShape back = {layer.shape.height, layer.shape.width, layer.shape.outputs,
-                                 layer.shape.inputs};
   for (int64_t image = 0; image < count_; ++image) {
-    BackThroughPoolNormRelu(layer.pool, norm, state.values.data() + image * layer.output_size(),
-                            PooledOutput(i, image), gradient + image * layer.pool.pooled_size(),
+    BackThroughPoolNormRelu(layer.pool, norm, Values(i, image), PooledOutput(i, image),
+                            gradient + image * layer.pool.pooled_size(),
                             state.output_gradient.data(), bias);
     profile_.Lap(StepPart::kNormalizationGradient);
-    AddWeightGradient(layer.shape, state.input.data() + image * layer.input_size(),
-                      state.output_gradient.data(), weights);
+    AddToWeightGradient(i, image);
     profile_.Lap(StepPart::kConvolutionWeightGradient);
     if (i == 0) continue;
-    float* input_gradient =
-        conv_[i - 1].gradient.data() + image * layout_.conv_layers()[i - 1].pool.pooled_size();
-    Convolve(back, state.output_gradient.data(), transposed_ + layer.transposed, nullptr,
-             Activation::kNone, input_gradient);
+    BackThroughConvolution(i, image);
     profile_.Lap(StepPart::kConvolutionInputGradient);
     AddGradientSums(i - 1, image);
+  }
+  if (layer.transformed >= 0) {
+    GradientOfWeights(layer.shape, state.transformed_gradient.data(), weights);
+    profile_.Lap(StepPart::kConvolutionWeightGradient);
   }
 }
 

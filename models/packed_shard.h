@@ -22,7 +22,7 @@ class PackedShard : public ShardNetwork {
   // For up to `max_images` images at a time. Layout, images, parameters and transposed weights (in
   // that layout) must outlive it.
   PackedShard(const TrainingOptions& options, const PackedLayout& layout,
-              const LabeledImages& images, const float* parameters, const float* transposed,
+              const LabeledImages& images, const float* parameters, const float* derived,
               int64_t max_images);
 
   PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& random) override;
@@ -34,7 +34,7 @@ class PackedShard : public ShardNetwork {
   struct ConvState {
     // Padded input.
     FloatBuffer input;
-    // After ReLU.
+    // After ReLU; of one image where Values computes them again.
     FloatBuffer values;
     // See NormalizeAndPool; empty without pooling.
     FloatBuffer winners;
@@ -42,6 +42,8 @@ class PackedShard : public ShardNetwork {
     FloatBuffer gradient;
     // One image's gradient by the convolution's output, with border.
     FloatBuffer output_gradient;
+    // The gradient by the transformed weights; empty for a layer that has none.
+    FloatBuffer transformed_gradient;
     // By channel: sums of the pass, forward or backward, and what follows from them.
     std::vector<double> sums;
     std::vector<double> products;
@@ -60,6 +62,9 @@ class PackedShard : public ShardNetwork {
 
   void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);
   void ConvForward(size_t i);
+  // Block i's values after ReLU, computed, and as they were.
+  const float* Convolve(size_t i, int64_t image);
+  const float* Values(size_t i, int64_t image);
   // What the pooled output of block i is for: the next block's input or the features.
   float* PooledOutput(size_t i, int64_t image);
   void NormalizeImage(size_t i, int64_t image);
@@ -72,11 +77,14 @@ class PackedShard : public ShardNetwork {
   void AddGradientSums(size_t i, int64_t image);
   void FinishGradientSums(size_t i);
   void ConvBackward(size_t i);
+  // Adds an image's share to the gradient by block i's weights.
+  void AddToWeightGradient(size_t i, int64_t image);
+  void BackThroughConvolution(size_t i, int64_t image);
 
   const PackedLayout& layout_;
   const LabeledImages& images_;
   const float* const parameters_;
-  const float* const transposed_;
+  const float* const derived_;
   const double momentum_;
   const double epsilon_;
   const double dropout_;
@@ -91,6 +99,11 @@ class PackedShard : public ShardNetwork {
   FloatBuffer gradients_;
   std::vector<float> statistics_;
   std::vector<ConvState> conv_;
+  // Of winograd.h: for one convolution, and for a few images' tiles until their share of the
+  // weights' gradient is added.
+  FloatBuffer scratch_;
+  FloatBuffer transformed_input_;
+  FloatBuffer transformed_output_gradient_;
   // What the dense layers get, and its gradient.
   FloatBuffer features_;
   FloatBuffer features_gradient_;

@@ -63,13 +63,13 @@ class TrainingEngine::Impl {
     SetWeights(model, parameters_, statistics_);
     if (averages()) average_ = FloatBuffer(size);
     SetAverage(model);
-    if (layout_) transposed_ = FloatBuffer(layout_->transposed());
-    TransposeWeights();
+    if (layout_) derived_ = FloatBuffer(layout_->derived());
+    DeriveWeights();
     const int64_t images_a_shard = (options.batch_size + options.shards - 1) / options.shards;
     for (int64_t i = 0; i < options.shards; ++i) {
       if (layout_) {
         shards_.push_back(std::make_unique<PackedShard>(
-            options_, *layout_, images, parameters_.data(), transposed_.data(), images_a_shard));
+            options_, *layout_, images, parameters_.data(), derived_.data(), images_a_shard));
       } else {
         shards_.push_back(MakeTorchShard(options_, images, parameters_.data()));
       }
@@ -104,7 +104,7 @@ class TrainingEngine::Impl {
     UpdateParameters(shards, AdamAt(options_, learning_rate, step + 1), move);
     if (averages())
       Approach(statistics_.data(), statistics_.size(), move, average_statistics_.data());
-    TransposeWeights();
+    DeriveWeights();
     profile_.Lap(StepPart::kOptimizer);
     return sum;
   }
@@ -195,11 +195,10 @@ class TrainingEngine::Impl {
     });
   }
 
-  void TransposeWeights() {
+  void DeriveWeights() {
     if (!layout_) return;
-    team_.Run(layout_->transpose_pieces(), [&](int64_t piece) {
-      layout_->Transpose(piece, parameters_.data(), transposed_.data());
-    });
+    team_.Run(layout_->derive_pieces(),
+              [&](int64_t piece) { layout_->Derive(piece, parameters_.data(), derived_.data()); });
   }
 
   const TrainingOptions options_;
@@ -208,7 +207,7 @@ class TrainingEngine::Impl {
   // Of our own kernels; empty for LibTorch, whose numbers are in the order of TensorSpecsOf.
   std::optional<PackedLayout> layout_;
   FloatBuffer parameters_;
-  FloatBuffer transposed_;
+  FloatBuffer derived_;
   std::vector<float> statistics_;
   // Of both, moving; empty without averaging.
   FloatBuffer average_;

@@ -13,7 +13,7 @@ namespace {
 TEST(RandomStreamTest, IsAFunctionOfItsName) {
   std::set<uint64_t> first;
   for (const uint64_t seed : {0, 1}) {
-    for (const auto purpose : {RandomPurpose::kOrder, RandomPurpose::kDropout}) {
+    for (const auto purpose : {RandomPurpose::kOrder, RandomPurpose::kStep}) {
       for (uint64_t a = 0; a < 5; ++a) {
         for (uint64_t b = 0; b < 5; ++b) {
           RandomStream stream(seed, purpose, a, b);
@@ -36,7 +36,7 @@ TEST(RandomStreamTest, KeepsItsValues) {
 }
 
 TEST(RandomStreamTest, IsUniform) {
-  RandomStream stream(1, RandomPurpose::kDropout);
+  RandomStream stream(1, RandomPurpose::kStep);
   std::vector<int> counts(10);
   double sum = 0;
   for (int i = 0; i < 100000; ++i) {

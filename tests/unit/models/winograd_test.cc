@@ -1,0 +1,101 @@
+// Winograd's convolutions against the plain ones.
+#include "models/winograd.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "gtest/gtest.h"
+#include "models/float_buffer.h"
+#include "models/random.h"
+
+namespace atelier::models {
+namespace {
+
+// Numbers in [-0.5, 0.5).
+FloatBuffer Noise(int64_t size, uint64_t seed) {
+  FloatBuffer buffer(size);
+  RandomStream random(seed, RandomPurpose::kWeights);
+  for (int64_t i = 0; i < size; ++i) buffer.data()[i] = random.NextFloat() - 0.5F;
+  return buffer;
+}
+
+// An image of noise in a border of zeros.
+FloatBuffer PaddedNoise(const ConvolutionShape& shape, int64_t channels, uint64_t seed) {
+  FloatBuffer image = Noise(shape.padded_size(channels), seed);
+  for (int64_t y = 0; y < shape.height + 2; ++y) {
+    for (int64_t x = 0; x < shape.width + 2; ++x) {
+      if (y > 0 && y <= shape.height && x > 0 && x <= shape.width) continue;
+      std::fill_n(image.data() + (y * (shape.width + 2) + x) * channels, channels, 0.0F);
+    }
+  }
+  return image;
+}
+
+void ExpectNear(const FloatBuffer& actual, const FloatBuffer& expected, double tolerance) {
+  double worst = 0;
+  for (int64_t i = 0; i < expected.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(actual.data()[i]) - expected.data()[i]));
+  }
+  EXPECT_LT(worst, tolerance);
+}
+
+// Height, width, inputs, outputs.
+class WinogradTest : public testing::TestWithParam<std::tuple<int, int, int, int>> {
+ protected:
+  const ConvolutionShape shape_ = {std::get<0>(GetParam()), std::get<1>(GetParam()),
+                                   std::get<2>(GetParam()), std::get<3>(GetParam())};
+  const int64_t weight_count_ = 9 * shape_.inputs * shape_.outputs;
+  const int64_t transformed_count_ = kWinogradPlaces * shape_.inputs * shape_.outputs;
+};
+
+TEST_P(WinogradTest, ConvolvesLikeThePlainWay) {
+  const FloatBuffer input = PaddedNoise(shape_, shape_.inputs, 1);
+  const FloatBuffer weights = Noise(weight_count_, 2);
+  const FloatBuffer bias = Noise(shape_.outputs, 3);
+  FloatBuffer transformed(transformed_count_);
+  for (int64_t panel = 0; panel < shape_.outputs / kPanel; ++panel) {
+    TransformWeights(shape_.inputs, shape_.outputs, panel, weights.data(), transformed.data());
+  }
+  const int64_t size = shape_.height * shape_.width * shape_.outputs;
+  FloatBuffer scratch(WinogradScratch(shape_));
+  FloatBuffer actual(size);
+  FloatBuffer expected(size);
+  for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
+    const float* start = activation == Activation::kRelu ? bias.data() : nullptr;
+    Convolve(shape_, input.data(), weights.data(), start, activation, expected.data());
+    WinogradConvolve(shape_, input.data(), transformed.data(), start, activation, scratch.data(),
+                     actual.data());
+    ExpectNear(actual, expected, 2e-5);
+  }
+}
+
+TEST_P(WinogradTest, SumsTheWeightsGradientOverImages) {
+  constexpr int kImages = 3;
+  const int64_t tiles = WinogradTiles(shape_);
+  const int64_t capacity = kImages * tiles + 1;
+  FloatBuffer inputs(kWinogradPlaces * WinogradMatrix(capacity, shape_.inputs));
+  FloatBuffer gradients(kWinogradPlaces * WinogradMatrix(capacity, shape_.outputs));
+  FloatBuffer expected(weight_count_);
+  for (int i = 0; i < kImages; ++i) {
+    const FloatBuffer input = PaddedNoise(shape_, shape_.inputs, 10 + i);
+    const FloatBuffer gradient = PaddedNoise(shape_, shape_.outputs, 20 + i);
+    TransformInput(shape_, input.data(), capacity, i * tiles, inputs.data());
+    TransformGradient(shape_, gradient.data(), capacity, i * tiles, gradients.data());
+    AddWeightGradient(shape_, input.data(), gradient.data(), expected.data());
+  }
+  FloatBuffer transformed(transformed_count_);
+  AddTransformedGradient(shape_, capacity, kImages * tiles, inputs.data(), gradients.data(),
+                         transformed.data());
+  FloatBuffer actual(weight_count_);
+  GradientOfWeights(shape_, transformed.data(), actual.data());
+  ExpectNear(actual, expected, 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, WinogradTest,
+                         testing::Values(std::tuple(14, 14, 32, 64), std::tuple(7, 7, 64, 32),
+                                         std::tuple(1, 1, 32, 32), std::tuple(2, 9, 32, 32),
+                                         std::tuple(11, 4, 64, 96)));
+
+}  // namespace
+}  // namespace atelier::models
