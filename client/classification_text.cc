@@ -57,6 +57,20 @@ bool IsRight(const ClassifiedImage& image) {
   return !classes.empty() && classes.begin()->name() == image.true_class;
 }
 
+std::string ClassificationLine(const ClassifiedImage& image, const Style& style, int class_width,
+                               int width) {
+  const v1::ClassProbability none;
+  const auto& classes = image.classification.classes();
+  const v1::ClassProbability& first = classes.empty() ? none : classes.Get(0);
+  const std::string name = PadRight(first.name(), class_width);
+  const std::string percent = PadLeft(Percent(first.probability()), 9);
+  // A guess that is less probable than all others together is shown as one.
+  const Ink ink = first.probability() < 0.5F ? Ink::kYellow : Ink::kCyan;
+  const int room = width - DisplayWidth(name) - DisplayWidth(percent) - 2;
+  return absl::StrCat(style.Paint(ink, name), percent, "  ", Clip(image.title, std::max(room, 16)),
+                      "\n");
+}
+
 std::string ClassificationText(const ClassifiedImage& image, const Style& style, int width) {
   const int indent = image.picture.empty() ? 0 : image.picture_width + kGap;
   std::string title = style.Paint(Ink::kBold, image.title);

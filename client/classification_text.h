@@ -29,6 +29,11 @@ bool IsRight(const ClassifiedImage& image);
 // The picture, if there is one, and beside it the classes with a bar for each probability.
 std::string ClassificationText(const ClassifiedImage& image, const Style& style, int width);
 
+// One line: the most probable class, at least `class_width` columns wide, how probable it is, and
+// the title.
+std::string ClassificationLine(const ClassifiedImage& image, const Style& style, int class_width,
+                               int width);
+
 }  // namespace atelier::client
 
 #endif  // ATELIER_CLIENT_CLASSIFICATION_TEXT_H_

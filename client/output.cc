@@ -1,5 +1,7 @@
 #include "client/output.h"
 
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,6 +19,20 @@ std::string JsonLine(const google::protobuf::Message& message) {
   const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
   if (!status.ok()) json = absl::StrCat("{\"error\":\"", absl::CEscape(status.ToString()), "\"}");
   return json + "\n";
+}
+
+std::string JsonLine(const std::vector<std::pair<std::string, std::string>>& texts,
+                     const google::protobuf::Message& message) {
+  using Json = nlohmann::json;
+  std::string line = "{";
+  for (const auto& [name, value] : texts) {
+    // What is no UTF-8 is replaced rather than thrown about.
+    const std::string quoted = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+    absl::StrAppend(&line, "\"", name, "\":", quoted, ",");
+  }
+  const std::string own = JsonLine(message);
+  if (own == "{}\n" && line.size() > 1) line.pop_back();
+  return line + own.substr(1);
 }
 
 std::string CsvLine(const std::vector<std::string>& values) {

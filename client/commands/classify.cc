@@ -1,33 +1,31 @@
 // `atelier classify`: what a model makes of image files or of images of a data set.
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <filesystem>
-#include <fstream>
+#include <iostream>
 #include <memory>
 #include <system_error>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "client/arguments.h"
-#include "client/classification_text.h"
+#include "client/bulk_classifier.h"
+#include "client/classification_printer.h"
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
+#include "client/image_files.h"
+#include "client/interrupt.h"
 #include "client/model_versions.h"
 #include "client/picture.h"
-#include "client/status_text.h"
+#include "client/progress_bar.h"
 
 namespace atelier::client {
 namespace {
 
-// The server's limits on one request, with some room left for the message around the images.
-constexpr std::size_t kMaxFiles = 256;
-constexpr std::size_t kMaxRequestBytes = std::size_t{15} << 20;
-constexpr std::size_t kMaxFileBytes = std::size_t{10} << 20;
 constexpr std::size_t kMaxTestImages = 100;
+// More images than this, or a folder, get a line each.
+constexpr std::size_t kMostInFull = 10;
 constexpr int kPictureWidth = 40;
 
 struct ClassifyOptions {
@@ -35,243 +33,283 @@ struct ClassifyOptions {
   std::vector<std::string> files;
   std::vector<std::int64_t> test_images;
   std::string dataset;
-  std::int32_t top_k = 0;
+  bool from_stdin = false;
+  // Without model and images.
+  v1::ClassifyRequest request;
+  v1::Resize resize = v1::RESIZE_UNSPECIFIED;
+  v1::Inversion inversion = v1::INVERSION_AUTO;
 };
 
-absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
-  const std::string shown = EscapeControls(path);
-  const auto wrong = [&shown](absl::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat(shown, ": ", why, "."));
-  };
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return wrong("This is a folder, not an image");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return wrong(std::generic_category().message(errno));
-  std::string bytes;
-  std::array<char, 1 << 16> piece{};
-  while (file && bytes.size() <= kMaxFileBytes) {
-    file.read(piece.data(), piece.size());
-    bytes.append(piece.data(), static_cast<std::size_t>(file.gcount()));
-  }
-  if (file.bad()) return wrong("It cannot be read");
-  if (bytes.size() > kMaxFileBytes) return wrong("It has more than 10 MiB");
-  if (bytes.empty()) return wrong("It is empty");
-  const bool png = absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n");
-  const bool jpeg = absl::StartsWith(bytes, "\xff\xd8\xff");
-  if (!png && !jpeg) return wrong("It is neither a PNG nor a JPEG file");
-  return bytes;
+v1::ClassifyRequest EmptyRequest(const ClassifyOptions& options, const ModelReference& model) {
+  v1::ClassifyRequest request = options.request;
+  request.set_model(model.ResourceName());
+  return request;
 }
 
-// Names the file for `encoded.files[2]`, if it is one of these.
-FieldNamer FileNamer(std::vector<std::string> paths) {
-  return [paths = std::move(paths)](absl::string_view field) {
-    std::size_t index = 0;
-    absl::string_view rest = field;
-    if (absl::ConsumePrefix(&rest, "encoded.files[") && absl::ConsumeSuffix(&rest, "]") &&
-        absl::SimpleAtoi(rest, &index) && index < paths.size()) {
-      return paths[index];
-    }
-    return field == "indices" ? "--test-image" : FlagOf(field);
-  };
+v1::ClassifyRequest FileRequest(const ClassifyOptions& options, const ModelReference& model) {
+  v1::ClassifyRequest request = EmptyRequest(options, model);
+  request.mutable_encoded()->set_resize(options.resize);
+  request.mutable_encoded()->set_inversion(options.inversion);
+  return request;
 }
 
-// Sends images to be classified and prints the answers, request by request.
-class Classifier {
+// A request whose images are all there already.
+class WholeRequest {
  public:
-  Classifier(Session* session, const ClassifyOptions& options, ModelReference model)
-      : session_(session), options_(options), model_(std::move(model)) {
-    if (session->format() == OutputFormat::kCsv) {
-      session->Print(
-          CsvLine({"image", "true_class", "rank", "class", "probability", "model_version"}));
-    }
-  }
+  WholeRequest(Session* session, v1::ClassifyRequest request)
+      : session_(session), request_(std::move(request)) {}
 
-  absl::Status ClassifyFiles() {
-    v1::ClassifyRequest request = EmptyRequest();
-    std::vector<ClassifiedImage> images;
-    std::size_t bytes = 0;
-    // All are read before the first is sent: a wrong name shall not cost half the work.
-    std::vector<std::string> contents;
-    for (const std::string& path : options_.files) {
-      auto content = ReadImageFile(path);
-      if (!content.ok()) return content.status();
-      contents.push_back(*std::move(content));
+  absl::Status Send(std::vector<ClassifiedImage> images, const FieldNamer& name_field,
+                    ClassificationPrinter* printer) {
+    const auto answer =
+        session_->Call(&InferenceService::Classify, request_, {.name_field = name_field});
+    if (!answer.ok()) return answer.status();
+    if (answer->classifications_size() != static_cast<int>(images.size())) {
+      return absl::InternalError(absl::StrCat("The server answered for ",
+                                              answer->classifications_size(), " images instead of ",
+                                              images.size(), "."));
     }
-    for (std::size_t i = 0; i < contents.size(); ++i) {
-      const bool full = images.size() == kMaxFiles || bytes + contents[i].size() > kMaxRequestBytes;
-      if (full && !images.empty()) {
-        if (const absl::Status sent = Send(request, &images); !sent.ok()) return sent;
-        request = EmptyRequest();
-        bytes = 0;
-      }
-      bytes += contents[i].size();
-      request.mutable_encoded()->add_files(std::move(contents[i]));
-      images.emplace_back().title = EscapeControls(options_.files[i]);
-    }
-    return Send(request, &images);
-  }
-
-  absl::Status ClassifyTestImages() {
-    const auto dataset = Dataset();
-    if (!dataset.ok()) return dataset.status();
-    const auto& indices = options_.test_images;
-    for (std::size_t begin = 0; begin < indices.size(); begin += kMaxTestImages) {
-      const std::size_t end = std::min(indices.size(), begin + kMaxTestImages);
-      v1::GetImagesRequest request;
-      request.set_name(*dataset);
-      request.set_split(v1::DATASET_SPLIT_TEST);
-      request.mutable_indices()->Assign(indices.begin() + static_cast<std::ptrdiff_t>(begin),
-                                        indices.begin() + static_cast<std::ptrdiff_t>(end));
-      const absl::Status done = ClassifyFrom(request);
-      if (!done.ok()) return done;
-    }
-    if (session_->text() && indices.size() > 1) {
-      session_->Print(absl::StrCat("\n", right_, " of ", indices.size(), " right\n"));
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      images[i].classification = answer->classifications(static_cast<int>(i));
+      printer->Print(*answer, images[i]);
     }
     return absl::OkStatus();
+  }
+
+  v1::ClassifyRequest* operator->() { return &request_; }
+
+ private:
+  Session* const session_;
+  v1::ClassifyRequest request_;
+};
+
+// The data set that was named, or else the one that the model was trained on.
+absl::StatusOr<std::string> DatasetOf(Session& session, const ClassifyOptions& options,
+                                      const ModelReference& reference) {
+  if (!options.dataset.empty()) return DatasetName(options.dataset);
+  v1::GetModelRequest request;
+  request.set_name(reference.ModelName());
+  const auto model = session.Call(&ModelService::GetModel, request);
+  if (!model.ok()) return model.status();
+  if (model->versions().empty()) {
+    return absl::NotFoundError(absl::StrCat("The model ", reference.model, " has no versions."));
+  }
+  const auto version = FindVersion(*model, reference.version);
+  // A version that is not there is for Classify to complain about.
+  const v1::ModelVersion& trained = version.ok() ? **version : model->versions(0);
+  return DatasetName(trained.spec().dataset());
+}
+
+void Draw(const Session& session, const v1::GetImagesResponse& answer,
+          const v1::LabeledImage& labeled, ClassifiedImage* image) {
+  const int width = std::min(kPictureWidth, session.terminal().width() / 2);
+  image->picture = DrawPicture(labeled.data(), answer.image_shape(), session.style(), width);
+  const int shape_width = std::max(1, answer.image_shape().width());
+  const int stride = (shape_width + width - 1) / std::max(1, width);
+  image->picture_width = stride == 0 ? 0 : (shape_width + stride - 1) / stride;
+}
+
+absl::Status ClassifyFrom(Session& session, const v1::GetImagesRequest& request,
+                          v1::ClassifyRequest classify, ClassificationPrinter* printer) {
+  const auto name_field = [](absl::string_view field) {
+    return field == "indices" ? std::string("--test-image") : FlagOf(field);
+  };
+  const auto answer = session.Call(&DatasetService::GetImages, request, {.name_field = name_field});
+  if (!answer.ok()) return answer.status();
+  WholeRequest whole(&session, std::move(classify));
+  std::vector<ClassifiedImage> images;
+  for (const v1::LabeledImage& labeled : answer->images()) {
+    whole->mutable_raw()->mutable_pixels()->append(labeled.data());
+    ClassifiedImage image;
+    image.title = absl::StrCat("Test image ", labeled.index(), " of ", Leaf(request.name()));
+    if (labeled.label() >= 0 && labeled.label() < answer->class_names_size()) {
+      image.true_class = answer->class_names(labeled.label());
+    }
+    if (session.text() && session.terminal().interactive) Draw(session, *answer, labeled, &image);
+    images.push_back(std::move(image));
+  }
+  return whole.Send(std::move(images), name_field, printer);
+}
+
+absl::StatusOr<int> ClassifyTestImages(Session& session, const ClassifyOptions& options,
+                                       const ModelReference& model) {
+  const auto dataset = DatasetOf(session, options, model);
+  if (!dataset.ok()) return dataset.status();
+  ClassificationPrinter printer(&session, /*brief=*/false);
+  const auto& indices = options.test_images;
+  for (std::size_t begin = 0; begin < indices.size(); begin += kMaxTestImages) {
+    const std::size_t end = std::min(indices.size(), begin + kMaxTestImages);
+    v1::GetImagesRequest request;
+    request.set_name(*dataset);
+    request.set_split(v1::DATASET_SPLIT_TEST);
+    request.mutable_indices()->Assign(indices.begin() + static_cast<std::ptrdiff_t>(begin),
+                                      indices.begin() + static_cast<std::ptrdiff_t>(end));
+    const absl::Status done =
+        ClassifyFrom(session, request, EmptyRequest(options, model), &printer);
+    if (!done.ok()) return done;
+  }
+  if (session.text() && indices.size() > 1) {
+    session.Print(absl::StrCat("\n", printer.right(), " of ", indices.size(), " right\n"));
+  }
+  return kDone;
+}
+
+absl::StatusOr<int> ClassifyStandardInput(Session& session, const ClassifyOptions& options,
+                                          const ModelReference& model) {
+  static constexpr char kTitle[] = "standard input";
+  auto bytes = ReadImage(std::cin, kTitle);
+  if (!bytes.ok()) return bytes.status();
+  WholeRequest whole(&session, FileRequest(options, model));
+  whole->mutable_encoded()->add_files(*std::move(bytes));
+  ClassificationPrinter printer(&session, /*brief=*/false);
+  ClassifiedImage image;
+  image.title = kTitle;
+  const absl::Status sent = whole.Send(
+      {image},
+      [](absl::string_view field) {
+        return absl::StartsWith(field, "encoded.files") ? std::string(kTitle) : FlagOf(field);
+      },
+      &printer);
+  if (!sent.ok()) return sent;
+  return kDone;
+}
+
+// How many files there are, for the progress bar alone; 0 if nobody would see it.
+std::int64_t CountFiles(const Session& session, const std::vector<std::string>& paths) {
+  if (!session.text() || !session.terminal().interactive) return 0;
+  std::int64_t count = 0;
+  for (ImageFiles files(paths); files.Next().has_value() && !session.interrupted();) ++count;
+  return count;
+}
+
+// Prints answers and complaints, with a progress bar below them.
+class FileReport {
+ public:
+  FileReport(Session* session, const std::vector<std::string>& paths, bool brief)
+      : session_(session),
+        printer_(session, brief),
+        bar_(session->terminal(), session->text()),
+        total_(CountFiles(*session, paths)) {}
+
+  void Add(std::vector<BulkClassifier::Answer> answers) {
+    bar_.Clear();
+    for (BulkClassifier::Answer& answer : answers) {
+      if (!answer.response.ok()) {
+        ++skipped_;
+        session_->terminal().out << std::flush;
+        session_->terminal().err << "atelier: " << answer.response.status().message() << std::endl;
+        continue;
+      }
+      if (session_->text()) EscapeControls(&*answer.response);
+      ClassifiedImage image;
+      image.title = EscapeControls(answer.path);
+      image.classification = answer.response->classifications(0);
+      printer_.Print(*answer.response, image);
+    }
+    if (total_ == 0) return;
+    const std::int64_t done = printer_.images() + skipped_;
+    bar_.Show(static_cast<double>(done) / static_cast<double>(std::max(done, total_)),
+              absl::StrCat(Count(done), " of ", Count(std::max(done, total_))));
+  }
+
+  // The summary; returns the exit code.
+  int End() {
+    bar_.Clear();
+    printer_.PrintSummary(absl::Now() - begin_);
+    if (skipped_ == 0) return kDone;
+    session_->terminal().out << std::flush;
+    if (printer_.images() > 0 || skipped_ > 1) {
+      session_->terminal().err << "atelier: " << Count(skipped_, "file")
+                               << (skipped_ == 1 ? " was" : " were") << " skipped." << std::endl;
+    }
+    return kError;
   }
 
  private:
-  v1::ClassifyRequest EmptyRequest() const {
-    v1::ClassifyRequest request;
-    request.set_model(model_.ResourceName());
-    request.set_top_k(options_.top_k);
-    return request;
-  }
-
-  // The data set that was named, or else the one that the model was trained on.
-  absl::StatusOr<std::string> Dataset() {
-    if (!options_.dataset.empty()) return DatasetName(options_.dataset);
-    v1::GetModelRequest request;
-    request.set_name(model_.ModelName());
-    const auto model = session_->Call(&ModelService::GetModel, request);
-    if (!model.ok()) return model.status();
-    if (model->versions().empty()) {
-      return absl::NotFoundError(absl::StrCat("The model ", model_.model, " has no versions."));
-    }
-    const auto version = FindVersion(*model, model_.version);
-    // A version that is not there is for Classify to complain about.
-    const v1::ModelVersion& trained = version.ok() ? **version : model->versions(0);
-    return DatasetName(trained.spec().dataset());
-  }
-
-  absl::Status ClassifyFrom(const v1::GetImagesRequest& request) {
-    const auto answer =
-        session_->Call(&DatasetService::GetImages, request, {.name_field = FileNamer({})});
-    if (!answer.ok()) return answer.status();
-    v1::ClassifyRequest classify = EmptyRequest();
-    std::vector<ClassifiedImage> images;
-    for (const v1::LabeledImage& labeled : answer->images()) {
-      classify.mutable_raw()->mutable_pixels()->append(labeled.data());
-      ClassifiedImage image;
-      image.title = absl::StrCat("Test image ", labeled.index(), " of ", Leaf(request.name()));
-      if (labeled.label() >= 0 && labeled.label() < answer->class_names_size()) {
-        image.true_class = answer->class_names(labeled.label());
-      }
-      if (session_->text() && session_->terminal().interactive) Draw(*answer, labeled, &image);
-      images.push_back(std::move(image));
-    }
-    return Send(classify, &images);
-  }
-
-  void Draw(const v1::GetImagesResponse& answer, const v1::LabeledImage& labeled,
-            ClassifiedImage* image) {
-    const int width = std::min(kPictureWidth, session_->terminal().width() / 2);
-    image->picture = DrawPicture(labeled.data(), answer.image_shape(), session_->style(), width);
-    const int shape_width = std::max(1, answer.image_shape().width());
-    const int stride = (shape_width + width - 1) / std::max(1, width);
-    image->picture_width = stride == 0 ? 0 : (shape_width + stride - 1) / stride;
-  }
-
-  absl::Status Send(const v1::ClassifyRequest& request, std::vector<ClassifiedImage>* images) {
-    std::vector<std::string> titles;
-    for (const ClassifiedImage& image : *images) titles.push_back(image.title);
-    const auto answer = session_->Call(&InferenceService::Classify, request,
-                                       {.name_field = FileNamer(std::move(titles))});
-    if (!answer.ok()) return answer.status();
-    if (answer->classifications_size() != static_cast<int>(images->size())) {
-      return absl::InternalError(absl::StrCat("The server answered for ",
-                                              answer->classifications_size(), " images instead of ",
-                                              images->size(), "."));
-    }
-    for (std::size_t i = 0; i < images->size(); ++i) {
-      ClassifiedImage& image = (*images)[i];
-      image.classification = answer->classifications(static_cast<int>(i));
-      right_ += IsRight(image) ? 1 : 0;
-      Print(*answer, image);
-    }
-    images->clear();
-    return absl::OkStatus();
-  }
-
-  void Print(const v1::ClassifyResponse& answer, const ClassifiedImage& image) {
-    switch (session_->format()) {
-      case OutputFormat::kText:
-        if (!titled_)
-          session_->Print(absl::StrCat("By ", ShortModel(answer.model_version()), "\n"));
-        session_->Print("\n" +
-                        ClassificationText(image, session_->style(), session_->terminal().width()));
-        titled_ = true;
-        break;
-      case OutputFormat::kJson: {
-        v1::ClassifyResponse line = answer;
-        line.clear_classifications();
-        *line.add_classifications() = image.classification;
-        session_->PrintJson(line);
-        break;
-      }
-      case OutputFormat::kCsv:
-        PrintCsv(answer, image);
-        break;
-    }
-  }
-
-  void PrintCsv(const v1::ClassifyResponse& answer, const ClassifiedImage& image) {
-    int rank = 0;
-    for (const auto& entry : image.classification.classes()) {
-      session_->Print(CsvLine({image.title, image.true_class, absl::StrCat(++rank), entry.name(),
-                               Exact(entry.probability()), answer.model_version()}));
-    }
-  }
-
   Session* const session_;
-  const ClassifyOptions& options_;
-  const ModelReference model_;
-  int right_ = 0;
-  bool titled_ = false;
+  ClassificationPrinter printer_;
+  ProgressBar bar_;
+  const std::int64_t total_;
+  const absl::Time begin_ = absl::Now();
+  std::int64_t skipped_ = 0;
 };
 
+absl::StatusOr<int> ClassifyFiles(Session& session, const ClassifyOptions& options,
+                                  const ModelReference& model) {
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  const Interrupt interrupt;
+  const bool folder =
+      std::any_of(options.files.begin(), options.files.end(), [](const std::string& path) {
+        std::error_code error;
+        return std::filesystem::is_directory(path, error);
+      });
+  FileReport report(&session, options.files, folder || options.files.size() > kMostInFull);
+  ImageFiles files(options.files);
+  BulkClassifier classifier(*connection,
+                            {.request = FileRequest(options, model),
+                             .interrupted = [&session] { return session.interrupted(); }});
+  const absl::Status done = classifier.Run(
+      &files,
+      [&report](std::vector<BulkClassifier::Answer> answers) { report.Add(std::move(answers)); });
+  const int code = report.End();
+  if (!done.ok()) return done;
+  return session.interrupted() ? kInterrupted : code;
+}
+
 absl::StatusOr<int> Classify(Session& session, const ClassifyOptions& options) {
-  if (options.files.empty() == options.test_images.empty()) {
+  const int sources = (options.files.empty() ? 0 : 1) + (options.test_images.empty() ? 0 : 1) +
+                      (options.from_stdin ? 1 : 0);
+  if (sources != 1) {
     return absl::InvalidArgumentError(
-        "Name the images: either files (PNG or JPEG), or --test-image=N, which may be repeated.");
+        "Name the images: files or folders, --stdin for one that is piped in, or --test-image=N, "
+        "which may be repeated; one of the three.");
   }
   const auto model = ParseModel(options.model);
   if (!model.ok()) return model.status();
-  Classifier classifier(&session, options, *model);
-  const absl::Status status =
-      options.files.empty() ? classifier.ClassifyTestImages() : classifier.ClassifyFiles();
-  if (!status.ok()) return status;
-  return kDone;
+  if (options.from_stdin) return ClassifyStandardInput(session, options, *model);
+  return options.files.empty() ? ClassifyTestImages(session, options, *model)
+                               : ClassifyFiles(session, options, *model);
+}
+
+// An option whose words are the values of an enum.
+template <typename Set>
+void AddWordOption(CLI::App* command, const char* flag,
+                   const google::protobuf::EnumDescriptor* type, const std::string& help, Set set) {
+  const auto parse = [flag, type, set](const std::string& word) {
+    const auto value = ParseEnum(type, flag, word);
+    if (!value.ok()) throw CLI::ValidationError(std::string(value.status().message()));
+    set(*value);
+  };
+  command->add_option_function<std::string>(flag, parse, help)->type_name("HOW");
 }
 
 }  // namespace
 
 void AddClassify(CommandSet* commands) {
   const auto options = std::make_shared<ClassifyOptions>();
-  CLI::App* const command =
-      commands->Add({"classify",
-                     "Classify image files or test images with a model",
-                     "Files are PNG or JPEG and of the size that the model was trained on. With\n"
-                     "--output=json every image's answer is a line, in the order of the images.",
-                     {{"atelier classify --model=cnn-3 shoe.png bag.jpg", ""},
-                      {"atelier classify --model=cnn-3@production --top-k=1 *.png", ""},
-                      {"atelier classify --model=cnn-3@2 --test-image=0 --test-image=7", ""}}},
-                    [options](Session& session) { return Classify(session, *options); });
+  CLI::App* const command = commands->Add(
+      {"classify",
+       "Classify image files or test images with a model",
+       "Files are PNG or JPEG, of any size; folders are searched for them, and the folders in\n"
+       "them. What is no image is reported and skipped; the exit code is then 1. With\n"
+       "--output=json every image's answer is a line, in the order of the images.",
+       {{"atelier classify --model=cnn-3 shoe.png bag.jpg", ""},
+        {"atelier classify --model=cnn-3@production photos/", "a line for each"},
+        {"curl -s $URL | atelier classify --model=cnn-3 --stdin", ""},
+        {"atelier classify --model=cnn-3@2 --test-image=0 --test-image=7", ""}}},
+      [options](Session& session) { return Classify(session, *options); });
   command->add_option("--model", options->model, "The model: NAME, NAME@VERSION or NAME@ALIAS")
       ->required()
       ->type_name("MODEL");
-  command->add_option("IMAGE", options->files, "Image files")->type_name("");
+  command->add_option("IMAGE", options->files, "Image files, or folders of them")->type_name("");
+  command->add_flag("--stdin", options->from_stdin, "Read one image's bytes from standard input");
+  AddWordOption(command, "--invert", v1::Inversion_descriptor(),
+                "Dark on bright to bright on dark: auto (by the border), yes, no [auto]",
+                [options](int value) { options->inversion = static_cast<v1::Inversion>(value); });
+  AddWordOption(command, "--resize", v1::Resize_descriptor(),
+                "Files of another size: pad, stretch, none (refuse) [pad]",
+                [options](int value) { options->resize = static_cast<v1::Resize>(value); });
   command
       ->add_option("--test-image", options->test_images,
                    "A test image, counted from 0; may be repeated")
@@ -282,7 +320,10 @@ void AddClassify(CommandSet* commands) {
       ->add_option("--dataset", options->dataset,
                    "Where it is from [what the model was trained on]")
       ->type_name("NAME");
-  command->add_option("--top-k", options->top_k, "Classes to show per image [3]")
+  command
+      ->add_option_function<std::int32_t>(
+          "--top-k", [options](std::int32_t value) { options->request.set_top_k(value); },
+          "Classes to show per image [3]")
       ->type_name("K")
       ->check(AtLeast(1));
 }

@@ -33,6 +33,8 @@ _atelier_values() {
     --precision) echo auto float32 bfloat16 ;;
     --output) echo text json csv ;;
     --format) echo archive torchscript onnx ;;
+    --invert) echo auto yes no ;;
+    --resize) echo pad stretch none ;;
     --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
     --model | --model-name) _atelier_names models ;;
     --dataset) _atelier_names datasets ;;

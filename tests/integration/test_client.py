@@ -93,6 +93,37 @@ def test_classify_test_images_and_files(shared_server, tmp_path):
                              ).returncode != harness.DONE
 
 
+def test_classify_a_folder_and_standard_input(shared_server, tmp_path):
+    from PIL import Image
+    train(shared_server, "--model-name=folder", check=harness.DONE)
+    pixels = harness.read_idx(shared_server.datasets["small"] / "t10k-images-idx3-ubyte.gz")[:150]
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    paths = []
+    for number, image in enumerate(pixels):
+        folder = tmp_path / "in" if number < 100 else tmp_path / "in" / "deep"
+        paths.append(folder / f"{number:03}.png")
+        Image.fromarray(255 - image).resize((56, 56), Image.NEAREST).save(paths[-1])
+    answers = shared_server.json("classify", "--model=folder", tmp_path / "in")
+    assert [answer["image"] for answer in answers] == [str(path) for path in paths]
+    raw = shared_server.inference.Classify(harness.inference_pb.ClassifyRequest(
+        model="models/folder", top_k=1, raw=harness.inference_pb.RawImages(pixels=pixels.tobytes())))
+    assert [answer["classifications"][0]["classes"][0]["name"] for answer in answers] == [
+        one.classes[0].name for one in raw.classifications]
+    # What is no image is named, and costs the others nothing.
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    (tmp_path / "in" / "cut.png").write_bytes(paths[0].read_bytes()[:100])
+    ended = shared_server.run("classify", "--model=folder", tmp_path / "in", check=harness.ERROR)
+    assert "150 images in" in ended.stdout and ended.stderr.count("\n") == 3
+    assert "notes.txt: " in ended.stderr and "cut.png: " in ended.stderr
+    assert "2 files were skipped" in ended.stderr
+    with open(paths[3], "rb") as image:
+        piped = subprocess.run([str(harness.BIN / "atelier"), f"--server={shared_server.address}",
+                                "--output=json", "classify", "--model=folder", "--stdin"], stdin=image,
+                               capture_output=True, timeout=60)
+    assert piped.returncode == harness.DONE, piped.stderr
+    assert json.loads(piped.stdout)["classifications"] == answers[3]["classifications"]
+
+
 def test_alias_models_and_download(shared_server, tmp_path):
     train(shared_server, "--model-name=named", check=harness.DONE)
     shared_server.run("alias", "named@1", "production", check=harness.DONE)

@@ -68,6 +68,7 @@ def shell(request, shared_server):
     ("atelier train --preset=cnn-3-", "cnn-3-pooled"),
     ("atelier --output=js", "--output=json"),
     ("atelier train --tls-", "--tls-cert"),
+    ("atelier classify --invert a", "--invert auto"),
     ("atelier bench cla", "atelier bench classify"),
     ("atelier bench classify --max-", "--max-in-flight"),
 ])

@@ -1,9 +1,11 @@
 // Tests of whole commands against a fake server: what they send, print and end with.
 #include "client/command_line.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <sstream>
 #include <thread>
@@ -134,6 +136,8 @@ TEST_F(CommandLineTest, UsageErrorsAreOneSentenceAndExitOne) {
                                              {"jobs", "--limit=0"},
                                              {"show", "a/b"},
                                              {"classify", "--model=x"},
+                                             {"classify", "--model=x", "--invert=maybe", "a.png"},
+                                             {"classify", "--model=x", "--resize=up", "a.png"},
                                              {"jobs", "--state=asleep"}}) {
     EXPECT_EQ(Run(arguments), 1);
     EXPECT_EQ(out(), "");
@@ -372,18 +376,108 @@ TEST_F(CommandLineTest, FilesThatAreNoImagesAreNamed) {
   const std::string good = WriteFile("good.png", png + "more bytes");
   EXPECT_EQ(Run({"classify", "--model=cnn", good}), 0);
   EXPECT_EQ(classified_.encoded().files_size(), 1);
-  const std::string folder = server_.folder();
-  for (const auto& [name, word] :
-       std::vector<std::pair<std::string, std::string>>{{WriteFile("text.png", "hello"), "neither"},
-                                                        {WriteFile("empty.png", ""), "empty"},
-                                                        {folder + "/none.png", "No such file"},
-                                                        {folder, "folder"},
-                                                        {WriteFile("cut.png", png), "truncated"}}) {
-    EXPECT_EQ(Run({"classify", "--model=cnn", good, name}), 1);
+  EXPECT_EQ(classified_.encoded().inversion(), v1::INVERSION_AUTO);
+  EXPECT_EQ(Run({"classify", "--model=cnn", "--invert=no", "--resize=none", "--top-k=2", good}), 0);
+  EXPECT_EQ(classified_.encoded().inversion(), v1::INVERSION_NO);
+  EXPECT_EQ(classified_.encoded().resize(), v1::RESIZE_NONE);
+  EXPECT_EQ(classified_.top_k(), 2);
+  for (const auto& [name, word] : std::vector<std::pair<std::string, std::string>>{
+           {WriteFile("text.png", "hello"), "neither"},
+           {WriteFile("empty.png", ""), "empty"},
+           {WriteFile("large.png", png + std::string(10 << 20, 'x')), "10 MiB"},
+           {server_.folder() + "/none.png", "No such file"},
+           {WriteFile("cut.png", png), "truncated"}}) {
+    // The others are classified nevertheless.
+    EXPECT_EQ(Run({"classify", "--model=cnn", name, good}), 1);
     EXPECT_TRUE(absl::StrContains(err(), name)) << err();
     EXPECT_TRUE(absl::StrContains(err(), word)) << err();
-    EXPECT_EQ(out(), "");
+    EXPECT_FALSE(absl::StrContains(err(), good)) << err();
+    EXPECT_TRUE(absl::StrContains(out(), good)) << out();
+    EXPECT_FALSE(absl::StrContains(out(), name)) << out();
   }
+}
+
+TEST_F(CommandLineTest, FoldersAreSearchedForImages) {
+  ServeClassification();
+  const std::string png = "\x89PNG\r\n\x1a\n and more";
+  const std::string folder = server_.folder() + "/pictures";
+  std::filesystem::create_directories(folder + "/inner");
+  for (int i = 0; i < 70; ++i) WriteFile(absl::StrCat("pictures/", 100 + i, ".png"), png);
+  const std::string inner = WriteFile("pictures/inner/a.png", png);
+  WriteFile("pictures/.hidden", "hello");
+  const std::string text = WriteFile("pictures/text.txt", "hello");
+  const std::string cut = WriteFile("pictures/150.png", png.substr(0, 8));
+  std::filesystem::create_symlink("100.png", folder + "/link.png");
+  std::filesystem::create_symlink("..", folder + "/circle");
+  std::filesystem::create_symlink("nowhere", folder + "/dangling.png");
+  EXPECT_EQ(Run({"classify", "--model=cnn", folder}), 1);
+  // In the order of their names, and once each.
+  std::vector<std::string> images;
+  for (const std::string& line : lines()) {
+    const auto at = line.find(folder);
+    if (at != std::string::npos) images.push_back(line.substr(at));
+  }
+  EXPECT_EQ(images.size(), 71U);
+  EXPECT_TRUE(std::is_sorted(images.begin(), images.end()));
+  EXPECT_EQ(images.front(), folder + "/100.png");
+  EXPECT_EQ(images[69], inner);
+  EXPECT_EQ(images.back(), folder + "/link.png");
+  EXPECT_TRUE(absl::StrContains(out(), "71 images in ")) << out();
+  EXPECT_TRUE(absl::StrContains(out(), "Trouser  71  100.0 %")) << out();
+  for (const std::string& skipped : {text, cut, folder + "/dangling.png"}) {
+    EXPECT_TRUE(absl::StrContains(err(), skipped + ": ")) << err();
+  }
+  EXPECT_TRUE(absl::StrContains(err(), "3 files were skipped.")) << err();
+}
+
+TEST_F(CommandLineTest, AnEmptyFolderIsNoMistake) {
+  ServeClassification();
+  EXPECT_EQ(Run({"classify", "--model=cnn", server_.folder() + "/"}),
+            1);  // The socket is no image.
+  std::filesystem::create_directory(server_.folder() + "/none");
+  EXPECT_EQ(Run({"classify", "--model=cnn", server_.folder() + "/none"}), 0);
+  EXPECT_EQ(out() + err(), "");
+}
+
+TEST_F(CommandLineTest, JsonNamesTheImageOfEachLine) {
+  ServeClassification();
+  const std::string png = "\x89PNG\r\n\x1a\n and more";
+  const std::string odd = WriteFile("odd \"name\" \xff.png", png);
+  EXPECT_EQ(Run({"classify", "--model=cnn", WriteFile("a.png", png), odd}, "json"), 0);
+  ASSERT_EQ(lines().size(), 2U);
+  EXPECT_TRUE(absl::StartsWith(lines()[0], "{\"image\":\"" + server_.folder() + "/a.png\","));
+  EXPECT_TRUE(absl::StrContains(lines()[1], R"(/odd \"name\" \\xff.png","model_version":)"))
+      << lines()[1];
+}
+
+TEST_F(CommandLineTest, AMistakeThatIsNoFilesEndsIt) {
+  ServeClassification();
+  server_.Stop();
+  server_.handlers.classify = [](const auto&, auto*) {
+    return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "MODEL_NOT_FOUND", "There is no model.");
+  };
+  server_.Start();
+  const std::string png = "\x89PNG\r\n\x1a\n and more";
+  EXPECT_EQ(Run({"classify", "--model=cnn", WriteFile("a.png", png)}), 102);
+  EXPECT_EQ(out(), "");
+}
+
+TEST_F(CommandLineTest, OneImageMayBePipedIn) {
+  ServeClassification();
+  std::istringstream piped("\x89PNG\r\n\x1a\n and more");
+  std::streambuf* const before = std::cin.rdbuf(piped.rdbuf());
+  EXPECT_EQ(Run({"classify", "--model=cnn", "--stdin"}), 0);
+  EXPECT_EQ(classified_.encoded().files(0), piped.str());
+  EXPECT_TRUE(absl::StrContains(out(), "standard input")) << out();
+  piped.str("hello");
+  piped.clear();
+  std::cin.clear();
+  EXPECT_EQ(Run({"classify", "--model=cnn", "--stdin"}), 1);
+  EXPECT_EQ(err(), "atelier: standard input: It is neither a PNG nor a JPEG file.\n");
+  std::cin.rdbuf(before);
+  std::cin.clear();
+  EXPECT_EQ(Run({"classify", "--model=cnn", "--stdin", "a.png"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "one of the three")) << err();
 }
 
 TEST_F(CommandLineTest, AliasResolvesTheVersionItIsGiven) {
