@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 
@@ -24,6 +25,26 @@ void Handle(int number, void (*handler)(int), struct sigaction* previous) {
 
 void HandleEnd(int) { ended = true; }
 
+// Back to the shell's screen, with its cursor and its wrapping of long lines.
+constexpr char kLeave[] = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+// What a process dies of without asking: bugs, and exceptions that nobody caught, which abort.
+constexpr std::array kDeaths = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTRAP};
+static_assert(kDeaths.size() == FullScreen::kDeathCount);
+
+// Standard input's mode as it was, for the handler; set before the handler is installed.
+termios mode_before;
+bool has_mode_before = false;
+
+// Leaves the terminal as it was found, then dies of the same signal after all. Only what a signal
+// handler may call.
+void HandleDeath(int number) {
+  [[maybe_unused]] const auto written = write(STDOUT_FILENO, kLeave, sizeof(kLeave) - 1);
+  if (has_mode_before) tcsetattr(STDIN_FILENO, TCSANOW, &mode_before);
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
 }  // namespace
 
 FullScreen::FullScreen(const Terminal& terminal) : terminal_(terminal) {
@@ -37,18 +58,26 @@ FullScreen::FullScreen(const Terminal& terminal) : terminal_(terminal) {
   termios mode;
   if (tcgetattr(STDIN_FILENO, &mode) == 0) {
     previous_mode_ = mode;
+    mode_before = mode;
     mode.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     // Being suspended would leave the shell on the alternate screen.
     mode.c_cc[VSUSP] = _POSIX_VDISABLE;
     tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+  }
+  has_mode_before = previous_mode_.has_value();
+  for (std::size_t i = 0; i < kDeaths.size(); ++i) {
+    Handle(kDeaths[i], HandleDeath, &previous_deaths_[i]);
   }
   // The alternate screen, no cursor, no wrapping at the right edge.
   terminal_.out << "\x1b[?1049h\x1b[?25l\x1b[?7l" << std::flush;
 }
 
 FullScreen::~FullScreen() {
-  terminal_.out << "\x1b[?7h\x1b[?25h\x1b[?1049l" << std::flush;
+  terminal_.out << kLeave << std::flush;
   if (previous_mode_.has_value()) tcsetattr(STDIN_FILENO, TCSAFLUSH, &*previous_mode_);
+  for (std::size_t i = 0; i < kDeaths.size(); ++i) {
+    sigaction(kDeaths[i], &previous_deaths_[i], nullptr);
+  }
   sigaction(SIGWINCH, &previous_resize_, nullptr);
   sigaction(SIGTERM, &previous_terminate_, nullptr);
   sigaction(SIGHUP, &previous_hang_up_, nullptr);

@@ -1,12 +1,15 @@
 // The whole terminal for a view that is redrawn: the alternate screen, without a cursor, keys read
-// as they are pressed. Whatever way it ends, the terminal is left as it was found. Used by one
+// as they are pressed. Whatever way it ends, also by a crash or an exception that nobody catches,
+// the terminal is left as it was found; SIGKILL and SIGSTOP alone cannot be helped. Used by one
 // thread; at most one exists at a time.
 #ifndef ATELIER_CLIENT_FULL_SCREEN_H_
 #define ATELIER_CLIENT_FULL_SCREEN_H_
 
 #include <termios.h>
 
+#include <array>
 #include <csignal>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +21,9 @@ namespace atelier::client {
 
 class FullScreen {
  public:
+  // Signals that a process dies of.
+  static constexpr std::size_t kDeathCount = 8;
+
   // `terminal` must be interactive and outlive it.
   explicit FullScreen(const Terminal& terminal);
   ~FullScreen();
@@ -38,6 +44,7 @@ class FullScreen {
   struct sigaction previous_terminate_ {};
   struct sigaction previous_hang_up_ {};
   struct sigaction previous_interrupt_ {};
+  std::array<struct sigaction, kDeathCount> previous_deaths_ = {};
 };
 
 }  // namespace atelier::client

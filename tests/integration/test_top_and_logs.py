@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import struct
@@ -84,6 +85,17 @@ def test_top_restores_the_terminal_on_ctrl_c_and_sigterm(shared_server):
         end(terminal)
         assert terminal.end() == 130
         assert terminal.seen.endswith(LEAVE) and "\x1b[?25h" in terminal.seen
+
+
+def test_top_restores_the_terminal_when_it_crashes(shared_server):
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # An exception that nobody catches ends in SIGABRT.
+    for death in (signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT):
+        terminal = Terminal(shared_server, "top")
+        terminal.wait_for("q quits")
+        terminal.client.send_signal(death)
+        assert terminal.end() == -death
+        assert LEAVE in terminal.seen and "\x1b[?25h" in terminal.seen
 
 
 def test_top_waits_for_a_server_that_went_away(server):
