@@ -23,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr char kClassNamesFile[] = "class_names.json";
 constexpr int64_t kMaxClassNamesBytes = 1 << 20;
 constexpr size_t kMaxClasses = 256;
 // SHA-256 of Fashion-MNIST's 60,000 training labels followed by its 10,000 test labels.
@@ -121,7 +122,7 @@ absl::StatusOr<std::vector<uint8_t>> ReadLabels(const std::string& path, const S
 
 // The names in class_names.json; empty if there is no such file.
 absl::StatusOr<std::vector<std::string>> ReadClassNames(const std::string& dir) {
-  const fs::path path = fs::path(dir) / "class_names.json";
+  const fs::path path = fs::path(dir) / kClassNamesFile;
   std::error_code error;
   if (!fs::exists(path, error)) return std::vector<std::string>();
   absl::StatusOr<std::string> text = ReadWholeFile(path.string(), kMaxClassNamesBytes);
@@ -180,8 +181,8 @@ absl::StatusOr<std::vector<std::string>> NameClasses(const std::string& dir,
   }
   if (largest - from_one >= names->size()) {
     return BadData(absl::StrCat("label ", largest, " in ", dir, " has no class name; ",
-                                (fs::path(dir) / "class_names.json").string(), " has ",
-                                names->size(), " names"));
+                                (fs::path(dir) / kClassNamesFile).string(), " has ", names->size(),
+                                " names"));
   }
   return names;
 }
@@ -236,7 +237,10 @@ std::string ChecksumOf(const ImageShape& shape, const LabeledImages& training,
 struct RawSplit {
   ImageShape shape;
   int64_t count = 0;
-  LabeledImages images;
+  std::vector<uint8_t> pixels;
+  std::vector<uint8_t> labels;
+
+  LabeledImages TakeImages() { return {std::move(pixels), std::move(labels)}; }
 };
 
 absl::StatusOr<RawSplit> ReadSplit(const std::string& images_path, const std::string& labels_path,
@@ -249,9 +253,9 @@ absl::StatusOr<RawSplit> ReadSplit(const std::string& images_path, const std::st
   if (!shape.ok()) return shape.status();
   absl::StatusOr<std::vector<uint8_t>> labels = ReadLabels(labels_path, stop);
   if (!labels.ok()) return labels.status();
-  RawSplit split{*shape, images->dimensions[0],
-                 LabeledImages{std::move(images->bytes), *std::move(labels)}};
-  if (absl::Status status = CheckPair(images_path, split.count, labels_path, split.images.size());
+  RawSplit split{*shape, images->dimensions[0], std::move(images->bytes), *std::move(labels)};
+  const auto label_count = static_cast<int64_t>(split.labels.size());
+  if (absl::Status status = CheckPair(images_path, split.count, labels_path, label_count);
       !status.ok()) {
     return status;
   }
@@ -280,8 +284,7 @@ absl::StatusOr<RawDataset> ReadFolder(const std::string& dir, bool headers_only,
       !status.ok()) {
     return status;
   }
-  absl::StatusOr<std::vector<std::string>> names =
-      NameClasses(dir, training->images.labels, test->images.labels);
+  absl::StatusOr<std::vector<std::string>> names = NameClasses(dir, training->labels, test->labels);
   if (!names.ok()) return names.status();
   return RawDataset{*std::move(training), *std::move(test), *std::move(names)};
 }
@@ -292,8 +295,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Load(const std::string& 
                                                              const StopSignal* stop) {
   absl::StatusOr<RawDataset> raw = ReadFolder(dir, /*headers_only=*/false, stop);
   if (!raw.ok()) return raw.status();
-  return Create(raw->training.shape, std::move(raw->class_names), std::move(raw->training.images),
-                std::move(raw->test.images));
+  return Create(raw->training.shape, std::move(raw->class_names), raw->training.TakeImages(),
+                raw->test.TakeImages());
 }
 
 absl::StatusOr<DatasetInfo> Dataset::ReadInfo(const std::string& dir) {
@@ -301,6 +304,17 @@ absl::StatusOr<DatasetInfo> Dataset::ReadInfo(const std::string& dir) {
   if (!raw.ok()) return raw.status();
   return DatasetInfo{raw->training.shape, std::move(raw->class_names), raw->training.count,
                      raw->test.count};
+}
+
+absl::StatusOr<std::vector<std::string>> Dataset::SourceFiles(const std::string& dir) {
+  absl::StatusOr<Files> files = FindFiles(dir);
+  if (!files.ok()) return files.status();
+  std::vector<std::string> paths = {files->training_images, files->training_labels,
+                                    files->test_images, files->test_labels};
+  std::string names = (fs::path(dir) / kClassNamesFile).string();
+  std::error_code error;
+  if (fs::exists(names, error)) paths.push_back(std::move(names));
+  return paths;
 }
 
 absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Create(ImageShape shape,
@@ -325,9 +339,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Create(ImageShape shape,
 }
 
 absl::Span<const uint8_t> Dataset::Image(SplitName name, int64_t index) const {
-  const std::vector<uint8_t>& pixels = split(name).pixels;
-  return absl::MakeConstSpan(pixels).subspan(static_cast<size_t>(index * shape_.size()),
-                                             static_cast<size_t>(shape_.size()));
+  return absl::MakeConstSpan(split(name).pixels)
+      .subspan(static_cast<size_t>(index * shape_.size()), static_cast<size_t>(shape_.size()));
 }
 
 }  // namespace atelier::models

@@ -1,6 +1,7 @@
 // Labelled images, split into training and test: what the four IDX files of a folder hold, as
 // MNIST, Fashion-MNIST, KMNIST and EMNIST are distributed. Images are kept as the bytes they are.
-// Immutable once loaded, so a shared Dataset may be read from any thread.
+// Immutable once loaded, so a shared Dataset may be read from any thread. DatasetCache keeps what
+// was read once for other processes.
 //
 // The folder holds one file for each of *train*images*idx3-ubyte, *train*labels*idx1-ubyte,
 // *t10k*|*test*images*idx3-ubyte and *t10k*|*test*labels*idx1-ubyte, each plain or gzipped (.gz);
@@ -23,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/architecture.h"
+#include "models/shared_bytes.h"
 #include "models/stop_signal.h"
 
 namespace atelier::models {
@@ -32,9 +34,9 @@ enum class SplitName { kTraining, kTest };
 // One split of a data set.
 struct LabeledImages {
   // N×C×H×W, 0 to 255.
-  std::vector<uint8_t> pixels;
+  SharedBytes pixels;
   // N class indices, each below the number of class names.
-  std::vector<uint8_t> labels;
+  SharedBytes labels;
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
@@ -60,7 +62,11 @@ class Dataset {
   // show them.
   static absl::StatusOr<DatasetInfo> ReadInfo(const std::string& dir);
 
-  // A data set made in memory. kBadData if the sizes disagree or a label has no class name.
+  // The files that Load reads, class_names.json last where there is one. Errors as Load.
+  static absl::StatusOr<std::vector<std::string>> SourceFiles(const std::string& dir);
+
+  // A data set made of bytes that are there. kBadData if the sizes disagree or a label has no class
+  // name.
   static absl::StatusOr<std::shared_ptr<const Dataset>> Create(ImageShape shape,
                                                                std::vector<std::string> class_names,
                                                                LabeledImages training,

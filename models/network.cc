@@ -44,7 +44,7 @@ at::Tensor BatchOf(const Architecture& architecture, absl::Span<const Pixel> pix
 }
 
 bool HasOneDnn(const at::Tensor& x) {
-  return x.scalar_type() == at::kFloat && at::Context::hasMKLDNN() &&
+  return x.is_cpu() && x.scalar_type() == at::kFloat && at::Context::hasMKLDNN() &&
          at::globalContext().userEnabledMkldnn();
 }
 
@@ -70,7 +70,7 @@ at::Tensor Dropout(const at::Tensor& x, double rate, RandomStream& random) {
   for (int64_t i = 0; i < mask.numel(); ++i) {
     values[i] = random.NextFloat() < drop ? 0.0F : keep_scale;
   }
-  return x * mask.to(x.scalar_type());
+  return x * mask.to(x.device(), x.scalar_type());
 }
 
 // x·Wᵀ + b. oneDNN's matrix product in float32 has to be asked for by name: at::linear goes to the
@@ -115,6 +115,12 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
 }
 
 }  // namespace
+
+bool CudaAvailable() { return at::detail::getCUDAHooks().getNumGPUs() > 0; }
+
+at::Device TorchDevice(Device device) {
+  return device == Device::kCuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+}
 
 void UseOneTorchThread() {
   if (at::get_num_threads() != 1) at::set_num_threads(1);

@@ -47,6 +47,9 @@ at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<a
 // Tensors that own a copy of the model's values, in its order.
 std::vector<at::Tensor> TensorsOf(const TrainedModel& model);
 
+// LibTorch's name of a device.
+at::Device TorchDevice(Device device);
+
 }  // namespace atelier::models
 
 #endif  // ATELIER_MODELS_NETWORK_H_

@@ -3,26 +3,39 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "models/failure.h"
-#include "models/network.h"
+#include "models/inference_program.h"
 
 namespace atelier::models {
 namespace {
 
-void ScoreBatch(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+// The loss is that of the smallest normal probability where softmax came to less, as it may of a
+// network that is sure of the wrong class; NaN stays NaN.
+float CrossEntropy(float probability) {
+  return -std::log(probability < std::numeric_limits<float>::min()
+                       ? std::numeric_limits<float>::min()
+                       : probability);
+}
+
+void ScoreBatch(const InferenceProgram& program, const Architecture& architecture,
                 const LabeledImages& images, absl::Span<const int32_t> indices,
                 absl::Span<ImageScore> scores) {
-  UseOneTorchThread();
-  const at::InferenceMode inference;
-  const at::Tensor logits =
-      InferenceLogits(architecture, tensors, GatherImages(architecture, images, indices));
-  const at::Tensor log_probabilities = at::log_softmax(logits, 1).contiguous();
-  const float* row = log_probabilities.data_ptr<float>();
-  for (size_t i = 0; i < indices.size(); ++i, row += architecture.classes) {
+  const auto size = static_cast<size_t>(architecture.input.size());
+  const auto classes = static_cast<size_t>(architecture.classes);
+  std::vector<PixelSpan> pixels;
+  for (const int32_t index : indices) {
+    pixels.push_back(
+        absl::MakeConstSpan(images.pixels).subspan(static_cast<size_t>(index) * size, size));
+  }
+  std::vector<float> probabilities(indices.size() * classes);
+  program.Run(pixels, probabilities.data());
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const float* row = &probabilities[i * classes];
     const uint8_t label = images.labels[static_cast<size_t>(indices[i])];
-    const int64_t best = std::max_element(row, row + architecture.classes) - row;
-    scores[i] = {-row[label], best, std::exp(row[best]), std::exp(row[label])};
+    const int64_t best = std::max_element(row, row + classes) - row;
+    scores[i] = {CrossEntropy(row[label]), best, row[best], row[label]};
   }
 }
 
@@ -33,7 +46,7 @@ absl::StatusOr<std::vector<ImageScore>> ScoreImages(const TrainedModel& model,
                                                     absl::Span<const int32_t> indices,
                                                     int64_t batch_size, ThreadTeam& team,
                                                     const StopSignal* stop) {
-  const std::vector<at::Tensor> tensors = TensorsOf(model);
+  const InferenceProgram program(model);
   const auto count = static_cast<int64_t>(indices.size());
   std::vector<ImageScore> scores(indices.size());
   std::atomic<bool> cancelled = false;
@@ -42,7 +55,7 @@ absl::StatusOr<std::vector<ImageScore>> ScoreImages(const TrainedModel& model,
     if (cancelled) return;
     const auto begin = static_cast<size_t>(batch * batch_size);
     const auto size = static_cast<size_t>(batch_size);
-    ScoreBatch(model.architecture, tensors, images, indices.subspan(begin, size),
+    ScoreBatch(program, model.architecture, images, indices.subspan(begin, size),
                absl::MakeSpan(scores).subspan(begin, size));
   });
   if (cancelled) return Failure(FailureReason::kCancelled, "asked to stop while scoring images");

@@ -1,5 +1,5 @@
 // What a network makes of images, image by image: the one pass behind validation during training
-// and evaluation after it. Private to models/, but without LibTorch's headers.
+// and evaluation after it, by the kernels that serve (InferenceProgram). Private to models/.
 #ifndef ATELIER_MODELS_SCORING_H_
 #define ATELIER_MODELS_SCORING_H_
 
@@ -25,8 +25,8 @@ struct ImageScore {
 };
 
 // Scores the images of a split at `indices`, in batches that the team shares out; results do not
-// depend on its size. FailureReason kCancelled if `stop` (may be null) asks to end. Throws what
-// LibTorch throws. Requires a valid model that fits the data set.
+// depend on its size. FailureReason kCancelled if `stop` (may be null) asks to end. Throws
+// std::bad_alloc. Requires a valid model that fits the data set.
 absl::StatusOr<std::vector<ImageScore>> ScoreImages(const TrainedModel& model,
                                                     const LabeledImages& images,
                                                     absl::Span<const int32_t> indices,

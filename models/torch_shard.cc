@@ -25,25 +25,28 @@ std::vector<at::Tensor> ViewsOn(const std::vector<TensorSpec>& specs, float* par
 class TorchShard : public ShardNetwork {
  public:
   TorchShard(const TrainingOptions& options, const LabeledImages& images, float* parameters)
-      : options_(options), images_(images) {
+      : options_(options), device_(TorchDevice(options.device)), images_(images) {
     const int64_t trainable = options.architecture.TrainableParameterCount();
     gradients_ = FloatBuffer(PadToPanel(trainable));
     statistics_ = FloatBuffer(options.architecture.ParameterCount() - trainable);
     const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
-    tensors_ = ViewsOn(specs, parameters, statistics_.data());
-    const std::vector<at::Tensor> gradients = ViewsOn(specs, gradients_.data(), statistics_.data());
+    host_ = ViewsOn(specs, parameters, statistics_.data());
+    host_gradients_ = ViewsOn(specs, gradients_.data(), statistics_.data());
     for (size_t i = 0; i < specs.size(); ++i) {
+      // On the processor these are the very same numbers, else a copy of them.
+      tensors_.push_back(host_[i].to(device_));
       if (!specs[i].trainable) continue;
       tensors_[i].set_requires_grad(true);
-      tensors_[i].mutable_grad() = gradients[i];
+      tensors_[i].mutable_grad() = host_gradients_[i].to(device_);
     }
   }
 
   PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& random) override {
     profile_.Start();
     std::fill_n(gradients_.data(), gradients_.size(), 0.0F);
-    const at::Tensor labels = GatherLabels(images_, indices);
-    const at::Tensor images = LoadImages(indices, random);
+    if (!device_.is_cpu()) CopyToDevice();
+    const at::Tensor labels = GatherLabels(images_, indices).to(device_);
+    const at::Tensor images = LoadImages(indices, random).to(device_);
     profile_.Lap(StepPart::kImages);
     const at::Tensor logits =
         TrainingLogits(options_.architecture, tensors_, images,
@@ -58,6 +61,7 @@ class TorchShard : public ShardNetwork {
     PassResult result;
     result.loss_sum = loss.item<float>();
     result.correct = logits.detach().argmax(1).eq(labels).sum().item<int64_t>();
+    if (!device_.is_cpu()) CopyToHost();
     profile_.Lap(StepPart::kWholePass);
     return result;
   }
@@ -68,6 +72,27 @@ class TorchShard : public ShardNetwork {
   }
 
  private:
+  // The engine's weights and our statistics as they are now; gradients of zero.
+  void CopyToDevice() {
+    const at::NoGradGuard guard;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      tensors_[i].copy_(host_[i]);
+      if (tensors_[i].requires_grad()) tensors_[i].mutable_grad().zero_();
+    }
+  }
+
+  // What the pass made of them.
+  void CopyToHost() {
+    const at::NoGradGuard guard;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (tensors_[i].requires_grad()) {
+        host_gradients_[i].copy_(tensors_[i].grad());
+      } else {
+        host_[i].copy_(tensors_[i]);
+      }
+    }
+  }
+
   at::Tensor LoadImages(absl::Span<const int32_t> indices, RandomStream& random) const {
     const Architecture& network = options_.architecture;
     if (!options_.augmentation.any()) return GatherImages(network, images_, indices);
@@ -81,10 +106,14 @@ class TorchShard : public ShardNetwork {
   }
 
   const TrainingOptions options_;
+  const at::Device device_;
   const LabeledImages& images_;
   FloatBuffer gradients_;
   FloatBuffer statistics_;
-  // The engine's weights with our gradients, and our statistics.
+  // The engine's weights and our statistics, and our gradients, where the engine reads them.
+  std::vector<at::Tensor> host_;
+  std::vector<at::Tensor> host_gradients_;
+  // The same where they are computed with.
   std::vector<at::Tensor> tensors_;
 };
 

@@ -51,7 +51,8 @@ class TrainingEngine::Impl {
         specs_(TensorSpecsOf(options.architecture)),
         team_(options.threads, UseOneTorchThread) {
     UseOneTorchThread();
-    if (backend == Backend::kAutomatic && options.precision == Precision::kFloat32) {
+    if (backend == Backend::kAutomatic && options.precision == Precision::kFloat32 &&
+        options.device == Device::kCpu) {
       layout_.emplace(options.architecture);
     }
     const int64_t trainable = options.architecture.TrainableParameterCount();

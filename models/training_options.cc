@@ -126,6 +126,8 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
       absl::StrCat("precision is '", name, "'; it must be float32 or bfloat16"));
 }
 
+absl::string_view DeviceName(Device device) { return device == Device::kCpu ? "cpu" : "cuda"; }
+
 absl::string_view ScheduleName(Schedule schedule) {
   return schedule == Schedule::kConstant ? "constant" : "one-cycle";
 }
@@ -173,14 +175,17 @@ absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
   CheckSchedule(*this, dataset.training().size(), problems);
   CheckOptimizer(*this, problems);
   CheckAugmentation(*this, problems);
-  if (precision == Precision::kBfloat16 && !Bfloat16Supported()) {
+  if (device == Device::kCuda && !CudaAvailable()) {
+    problems.Add("device is cuda, but LibTorch has no GPU here; use cpu");
+  }
+  if (precision == Precision::kBfloat16 && device == Device::kCpu && !Bfloat16Supported()) {
     problems.Add("precision is bfloat16, which this machine's processor has not; use float32");
   }
   return problems.ToStatus();
 }
 
 std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
-  return nlohmann::ordered_json{{"architecture", architecture.ToJson()},
+  nlohmann::ordered_json all = {{"architecture", architecture.ToJson()},
                                 {"epochs", epochs},
                                 {"batch_size", batch_size},
                                 {"patience", patience},
@@ -201,8 +206,10 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
                                 {"batch_norm_momentum", batch_norm_momentum},
                                 {"precision", std::string(PrecisionName(precision))},
                                 {"shards", shards},
-                                {"dataset", dataset.checksum()}}
-      .dump();
+                                {"dataset", dataset.checksum()}};
+  // Weights made on another device are others, in the last digits.
+  if (device != Device::kCpu) all["device"] = std::string(DeviceName(device));
+  return all.dump();
 }
 
 }  // namespace atelier::models

@@ -23,6 +23,14 @@ absl::string_view PrecisionName(Precision precision);
 absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
 // True if this machine's processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).
 bool Bfloat16Supported();
+// What computes: this machine's processor, or its first GPU.
+enum class Device { kCpu, kCuda };
+
+// `cpu` or `cuda`.
+absl::string_view DeviceName(Device device);
+// True if LibTorch has a GPU to compute on.
+bool CudaAvailable();
+
 // What `auto` means on this machine.
 Precision AutoPrecision();
 // How many shards `auto` means for a job that was given so many threads: the largest number, at
@@ -80,6 +88,8 @@ struct TrainingOptions {
   double average_decay = 0;
 
   Precision precision = Precision::kFloat32;
+  // On kCuda LibTorch computes all of a shard.
+  Device device = Device::kCpu;
   // Pieces every batch is split into, as even as possible; batch norm sees one piece. Part of the
   // specification: results depend on it. Must divide batch_size, 1 to 64.
   int64_t shards = 1;

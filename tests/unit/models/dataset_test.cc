@@ -255,11 +255,13 @@ TEST(FashionMnistTest, IsKnownByItsLabels) {
 
 TEST(DatasetCreateTest, RefusesSizesAndLabelsThatDisagree) {
   const ImageShape shape = {1, 1, 2};
-  const LabeledImages good = {{1, 2, 3, 4}, {0, 1}};
+  using Bytes = std::vector<uint8_t>;
+  const LabeledImages good = {Bytes{1, 2, 3, 4}, Bytes{0, 1}};
+  const LabeledImages short_of_one = {Bytes{1, 2, 3}, Bytes{0, 1}};
   EXPECT_TRUE(Dataset::Create(shape, {"a", "b"}, good, good).ok());
   EXPECT_FALSE(Dataset::Create(shape, {"a"}, good, good).ok());
-  EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, good, {{1, 2, 3}, {0, 1}}).ok());
-  EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, {{}, {}}, good).ok());
+  EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, good, short_of_one).ok());
+  EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, LabeledImages(), good).ok());
 }
 
 }  // namespace

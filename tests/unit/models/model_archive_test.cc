@@ -225,7 +225,7 @@ class PredictorTest : public ModelArchiveTest {
  protected:
   PredictorTest() { WriteGood(); }
   static std::vector<uint8_t> TestPixels(int64_t count) {
-    const std::vector<uint8_t>& all = SmallDataset()->test().pixels;
+    const SharedBytes& all = SmallDataset()->test().pixels;
     return {all.begin(), all.begin() + count * 784};
   }
 };

@@ -13,8 +13,9 @@ namespace atelier::models {
 
 inline LabeledImages FirstImages(const Dataset& dataset, SplitName name, int64_t count) {
   const LabeledImages& all = dataset.split(name);
-  return {{all.pixels.begin(), all.pixels.begin() + count * dataset.shape().size()},
-          {all.labels.begin(), all.labels.begin() + count}};
+  using Bytes = std::vector<uint8_t>;
+  return {Bytes(all.pixels.begin(), all.pixels.begin() + count * dataset.shape().size()),
+          Bytes(all.labels.begin(), all.labels.begin() + count)};
 }
 
 // The first 1,000 training and 300 test images.

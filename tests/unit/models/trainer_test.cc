@@ -397,6 +397,15 @@ TEST(TrainingOptionsTest, WantsShardsThatDivideTheBatch) {
   EXPECT_EQ(AutoShards(4, 7), 1);
 }
 
+TEST(TrainerTest, RefusesADeviceThatIsNotThere) {
+  if (CudaAvailable()) GTEST_SKIP() << "there is a GPU";
+  TrainingOptions options = SmallOptions();
+  options.device = Device::kCuda;
+  const absl::Status status = options.Validate(*SmallDataset());
+  EXPECT_EQ(ReasonOf(status), FailureReason::kInvalidSpec);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("device is cuda"));
+}
+
 TEST(EvaluateTest, AgreesWithItselfOnAnyNumberOfThreads) {
   const Finished done = Train(SmallOptions());
   const auto one = Evaluate(done.model, *SmallDataset(), SplitName::kTest, {1, 32});

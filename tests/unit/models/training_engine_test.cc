@@ -11,6 +11,8 @@
 #include "hwy/targets.h"
 #include "models/network.h"
 #include "models/random.h"
+#include "models/scoring.h"
+#include "models/thread_team.h"
 #include "tests/unit/models/small_training.h"
 
 namespace atelier::models {
@@ -53,11 +55,13 @@ TEST_P(PresetGradientTest, ReachesEveryParameter) {
 // Colour images of another size and number of classes build, train and count as they should.
 TEST_P(PresetGradientTest, TrainsOnOtherShapes) {
   const ImageShape shape = {3, 32, 24};
-  LabeledImages images;
+  std::vector<uint8_t> pixels;
   for (int64_t i = 0; i < 8 * shape.size(); ++i) {
-    images.pixels.push_back(static_cast<uint8_t>(i * i % 251));
+    pixels.push_back(static_cast<uint8_t>(i * i % 251));
   }
-  for (int i = 0; i < 8; ++i) images.labels.push_back(static_cast<uint8_t>(6 * i));
+  std::vector<uint8_t> labels;
+  for (int i = 0; i < 8; ++i) labels.push_back(static_cast<uint8_t>(6 * i));
+  const LabeledImages images = {std::move(pixels), std::move(labels)};
   TrainingOptions options = SmallOptions();
   options.architecture = *Architecture::FromPreset(GetParam(), shape, 47, 0);
   TrainingEngine engine(options, images, TrainedModel::Initial(options.architecture, 1));
@@ -66,6 +70,33 @@ TEST_P(PresetGradientTest, TrainsOnOtherShapes) {
   for (int64_t step = 1; step < 6; ++step)
     after = engine.Step(FirstIndices(8), step, options.learning_rate).loss_sum;
   EXPECT_LT(after, before);
+}
+
+// What is told of a network is what LibTorch computes of it.
+TEST_P(PresetGradientTest, IsScoredAsLibTorchScoresIt) {
+  TrainingOptions options = SmallOptions();
+  options.architecture = *Architecture::FromPreset(GetParam(), {1, 28, 28}, 10, 0);
+  const LabeledImages& images = SmallDataset()->training();
+  TrainingEngine engine(options, images, TrainedModel::Initial(options.architecture, 1));
+  for (int64_t step = 0; step < 3; ++step) engine.Step(FirstIndices(40), step, 0.001);
+  const TrainedModel model = {options.architecture, engine.Weights()};
+  const std::vector<int32_t> indices = FirstIndices(70);
+  ThreadTeam team(2);
+  const auto scores = ScoreImages(model, images, indices, 32, team, nullptr);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+
+  const at::InferenceMode inference;
+  const at::Tensor expected =
+      at::log_softmax(InferenceLogits(model.architecture, TensorsOf(model),
+                                      GatherImages(model.architecture, images, indices)),
+                      1);
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const at::Tensor row = expected[static_cast<int64_t>(i)];
+    const ImageScore& score = (*scores)[i];
+    EXPECT_NEAR(score.loss, -row[images.labels[i]].item<float>(), 1e-3) << i;
+    EXPECT_NEAR(score.probability, row.max().exp().item<float>(), 1e-3) << i;
+    EXPECT_NEAR(std::log(score.probability), row[score.predicted_class].item<float>(), 1e-3) << i;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PresetGradientTest, testing::ValuesIn(PresetNames()),
@@ -94,15 +125,16 @@ at::Tensor PlainLogits(const Architecture& network, const std::vector<at::Tensor
 
 // Images without equal neighbours.
 LabeledImages NoisyImages(ImageShape shape, int64_t classes, int64_t count) {
-  LabeledImages images;
+  std::vector<uint8_t> pixels;
+  std::vector<uint8_t> labels;
   RandomStream random(7, RandomPurpose::kWeights);
   for (int64_t i = 0; i < count * shape.size(); ++i) {
-    images.pixels.push_back(static_cast<uint8_t>(random.NextBelow(256)));
+    pixels.push_back(static_cast<uint8_t>(random.NextBelow(256)));
   }
   for (int64_t i = 0; i < count; ++i) {
-    images.labels.push_back(static_cast<uint8_t>(random.NextBelow(static_cast<uint64_t>(classes))));
+    labels.push_back(static_cast<uint8_t>(random.NextBelow(static_cast<uint64_t>(classes))));
   }
-  return images;
+  return {std::move(pixels), std::move(labels)};
 }
 
 // The first step's loss and gradients against LibTorch's in double: in float, rounding decides
