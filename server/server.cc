@@ -62,6 +62,7 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
   resolver.default_cores = options.threads_per_worker;
   resolver.machine_memory_bytes = UsableMemory();
   resolver.bfloat16 = models::Bfloat16Supported();
+  resolver.cuda = models::CudaAvailable();
   resolver.automatic_precision = models::AutoPrecision() == models::Precision::kBfloat16
                                      ? v1::PRECISION_BFLOAT16
                                      : v1::PRECISION_FLOAT32;

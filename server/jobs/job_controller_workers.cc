@@ -84,6 +84,7 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
   // What it was given, which is less than it asked for on a server that has less.
   assignment.mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
   assignment.set_dataset_dir(*directory);
+  assignment.set_dataset_cache_dir(with_.artifacts->DatasetCacheDir());
   assignment.set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
   for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
     assignment.add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));

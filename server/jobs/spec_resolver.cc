@@ -84,6 +84,7 @@ class Resolution {
     ApplyRecipe();
     CheckSchedule();
     CheckRegularization();
+    ResolveDevice();
     ResolveArithmetic();
     ResolveResources();
     ResolveDataset();
@@ -125,6 +126,7 @@ class Resolution {
   void ApplyRecipe();
   void CheckSchedule();
   void CheckRegularization();
+  void ResolveDevice();
   void ResolveArithmetic();
   void ResolveResources();
   void ResolveDataset();
@@ -251,6 +253,26 @@ void Resolution::CheckRegularization() {
   CheckShare("spec.weight_decay", "The weight decay", spec().weight_decay());
 }
 
+void Resolution::ResolveDevice() {
+  switch (spec().device()) {
+    case v1::DEVICE_UNSPECIFIED:
+    case v1::DEVICE_AUTO:
+      spec().set_device(options_.cuda ? v1::DEVICE_CUDA : v1::DEVICE_CPU);
+      break;
+    case v1::DEVICE_CPU:
+      break;
+    case v1::DEVICE_CUDA:
+      if (!options_.cuda) {
+        Wrong("spec.device",
+              "The server has no GPU that its LibTorch can use; choose auto or cpu.");
+      }
+      break;
+    default:
+      Wrong("spec.device", absl::StrCat("There is no device ", static_cast<int>(spec().device()),
+                                        "; choose auto, cpu or cuda."));
+  }
+}
+
 void Resolution::ResolveArithmetic() {
   switch (spec().precision()) {
     case v1::PRECISION_UNSPECIFIED:
@@ -260,7 +282,7 @@ void Resolution::ResolveArithmetic() {
     case v1::PRECISION_FLOAT32:
       break;
     case v1::PRECISION_BFLOAT16:
-      if (!options_.bfloat16) {
+      if (!options_.bfloat16 && spec().device() != v1::DEVICE_CUDA) {
         Wrong("spec.precision",
               "The server's processor has no bfloat16 arithmetic; choose auto or float32.");
       }
@@ -289,7 +311,9 @@ void Resolution::ResolveResources() {
 
   const bool batch_wrong = IsWrong("spec.batch_size");
   if (!spec().has_shards()) {
-    int shards = std::clamp(spec().cores(), 1, kMaxShards);
+    // A GPU is quickest with the whole batch.
+    const bool cuda = spec().device() == v1::DEVICE_CUDA;
+    int shards = cuda ? 1 : std::clamp(spec().cores(), 1, kMaxShards);
     while (!batch_wrong && spec().batch_size() % shards != 0) --shards;
     spec().set_shards(shards);
   }

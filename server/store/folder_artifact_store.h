@@ -1,4 +1,5 @@
-// Artifacts in a folder: `jobs/<job>/attempts/<n>/` and `models/<name>/<version>/model.tar.gz`.
+// Artifacts in a folder: `jobs/<job>/attempts/<n>/` and `models/<name>/<version>/model.tar.gz`, and
+// `cache/datasets/`, which may be removed at any time.
 #ifndef ATELIER_SERVER_STORE_FOLDER_ARTIFACT_STORE_H_
 #define ATELIER_SERVER_STORE_FOLDER_ARTIFACT_STORE_H_
 
@@ -18,6 +19,7 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   explicit FolderArtifactStore(absl::string_view root) : root_(root) {}
 
   std::string AttemptDir(absl::string_view job_id, int attempt) const override;
+  std::string DatasetCacheDir() const override { return root_ + "/cache/datasets"; }
   // `worker.log` in the attempt's folder.
   std::string LogPath(absl::string_view job_id, int attempt) const override;
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override;

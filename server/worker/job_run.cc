@@ -10,13 +10,16 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
 #include "models/dataset.h"
+#include "models/dataset_cache.h"
 #include "models/evaluation.h"
 #include "models/failure.h"
 #include "models/model_archive.h"
 #include "models/trainer.h"
 #include "server/worker/memory_limit.h"
+#include "server/worker/proc_file.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -87,6 +90,7 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   options.average_decay = spec.average_decay();
   options.shards = spec.shards();
   options.threads = spec.cores();
+  if (spec.device() == atelier::v1::DEVICE_CUDA) options.device = models::Device::kCuda;
   switch (spec.precision()) {
     case atelier::v1::PRECISION_FLOAT32:
       options.precision = models::Precision::kFloat32;
@@ -115,6 +119,14 @@ v1::WorkerEvent EpochEvent(const models::EpochMetrics& metrics) {
   return event;
 }
 
+void ReportDataset(const models::DatasetCache::Loaded& loaded) {
+  if (!loaded.problem.ok()) {
+    spdlog::warn("the data set's cache: {}", std::string(loaded.problem.message()));
+  }
+  spdlog::info("data set of {} training images, {}", loaded.dataset->training().size(),
+               loaded.from_cache ? "from the cache" : "read from its files");
+}
+
 // Tells the trainer's progress as events; steps at most ten times a second.
 class EventObserver final : public models::TrainingObserver {
  public:
@@ -123,6 +135,10 @@ class EventObserver final : public models::TrainingObserver {
 
   void OnStep(const models::StepProgress& progress) override {
     const auto now = std::chrono::steady_clock::now();
+    if (!last_step_.has_value()) {
+      spdlog::info("first step {:.2f} s after the process began",
+                   absl::ToDoubleSeconds(ProcessAge()));
+    }
     if (last_step_.has_value() && now - *last_step_ < kStepInterval) return;
     last_step_ = now;
     v1::WorkerEvent event;
@@ -265,11 +281,14 @@ void JobRun::ReportPhase(v1::Phase phase) {
 
 absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
   ReportPhase(v1::PHASE_PREPARING);
-  const auto dataset = models::Dataset::Load(assignment.dataset_dir(), &suspend_);
-  if (!dataset.ok()) return dataset.status();
-  const auto options = OptionsOf(assignment.spec(), **dataset);
+  const auto loaded = models::DatasetCache({assignment.dataset_cache_dir()})
+                          .Load(assignment.dataset_dir(), &suspend_);
+  if (!loaded.ok()) return loaded.status();
+  const std::shared_ptr<const models::Dataset> dataset = loaded->dataset;
+  ReportDataset(*loaded);
+  const auto options = OptionsOf(assignment.spec(), *dataset);
   if (!options.ok()) return options.status();
-  const auto training = Train(assignment, *options, *dataset);
+  const auto training = Train(assignment, *options, dataset);
   if (!training.ok()) return training.status();
   if (!training->model.has_value()) {
     spdlog::info("stopped before the first epoch was finished");
@@ -281,26 +300,26 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
   ReportPhase(v1::PHASE_EVALUATING);
   models::EvaluationOptions evaluation_options;
   evaluation_options.threads = options->threads;
-  const auto evaluation = models::Evaluate(*training->model, **dataset, models::SplitName::kTest,
+  const auto evaluation = models::Evaluate(*training->model, *dataset, models::SplitName::kTest,
                                            evaluation_options, &suspend_);
   if (!evaluation.ok()) return evaluation.status();
   spdlog::info("test loss {:.4f}, accuracy {:.4f}", evaluation->loss, evaluation->accuracy);
 
   ReportPhase(v1::PHASE_STORING);
   const models::ArchiveContents contents = {.model = *training->model,
-                                            .class_names = (*dataset)->class_names(),
+                                            .class_names = dataset->class_names(),
                                             .options = *options,
                                             .outcome = training->outcome,
                                             .evaluation = *evaluation,
                                             .dataset_name = assignment.spec().dataset(),
-                                            .dataset_checksum = (*dataset)->checksum(),
+                                            .dataset_checksum = dataset->checksum(),
                                             .job = assignment.job_name(),
                                             .software_version = ATELIER_VERSION};
   const auto archive =
       models::WriteModelArchive(absl::StrCat(assignment.attempt_dir(), "/", kArchive), contents);
   if (!archive.ok()) return archive.status();
   spdlog::info("archive of {}, SHA-256 {}", FormatBytes(archive->size_bytes), archive->sha256);
-  return OutcomeEvent(contents, *archive, **dataset);
+  return OutcomeEvent(contents, *archive, *dataset);
 }
 
 absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,

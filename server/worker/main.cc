@@ -14,10 +14,12 @@
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "models/allocator.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
@@ -55,7 +57,11 @@ class WorkerProgram {
  public:
   WorkerProgram(const v1::Hello& hello, const std::string& server,
                 const std::string& server_certificate)
-      : run_([this](v1::WorkerEvent event) { session_->Send(std::move(event)); }) {
+      : run_([this](v1::WorkerEvent event) {
+          // However short it was, what it used is known.
+          if (IsLast(event)) ReportResources();
+          session_->Send(std::move(event));
+        }) {
     running = &run_;
     for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
     signal(SIGPIPE, SIG_IGN);
@@ -73,8 +79,7 @@ class WorkerProgram {
     if (!assignment.has_value()) return kServerLost;
     GuardMemory(assignment->spec().memory_bytes());
     {
-      ResourceSampler sampler;
-      const Ticker ticker("resources", kSampleInterval, [&] { ReportResources(&sampler); });
+      const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
       run_.Run(*assignment);
     }
     return session_->AwaitDelivered() ? kDelivered : kServerLost;
@@ -112,15 +117,26 @@ class WorkerProgram {
     });
   }
 
-  void ReportResources(ResourceSampler* sampler) {
+  static bool IsLast(const v1::WorkerEvent& event) {
+    return event.has_outcome() || event.has_failure() || event.has_suspended() ||
+           event.has_stopped_empty();
+  }
+
+  void ReportResources() ABSL_LOCKS_EXCLUDED(sampler_mutex_) {
     v1::WorkerEvent event;
-    *event.mutable_resources() = sampler->Sample();
+    {
+      absl::MutexLock lock(&sampler_mutex_);
+      *event.mutable_resources() = sampler_.Sample();
+    }
     const Session::Traffic traffic = session_->traffic();
     event.mutable_resources()->set_sent_bytes(traffic.sent_bytes);
     event.mutable_resources()->set_received_bytes(traffic.received_bytes);
     session_->Send(std::move(event));
   }
 
+  // The ticker's thread and the run's sample.
+  absl::Mutex sampler_mutex_;
+  ResourceSampler sampler_ ABSL_GUARDED_BY(sampler_mutex_);
   JobRun run_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<MemoryWatch> memory_watch_;

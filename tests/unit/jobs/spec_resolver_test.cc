@@ -229,10 +229,29 @@ TEST_F(SpecResolverTest, Bfloat16NeedsTheProcessor) {
   EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_BFLOAT16);
 }
 
+TEST_F(SpecResolverTest, CudaNeedsAGpu) {
+  EXPECT_EQ(Resolve()->spec.device(), v1::DEVICE_CPU);
+  spec().set_device(v1::DEVICE_CUDA);
+  EXPECT_EQ(Wrong(), "spec.device");
+  spec().set_device(static_cast<v1::Device>(50));
+  EXPECT_EQ(Wrong(), "spec.device");
+}
+
+TEST_F(SpecResolverTest, AutomaticDeviceIsTheGpuWithTheWholeBatch) {
+  options_.cuda = true;
+  EXPECT_EQ(Resolve()->spec.device(), v1::DEVICE_CUDA);
+  EXPECT_EQ(Resolve()->spec.shards(), 1);
+  spec().set_device(v1::DEVICE_CPU);
+  EXPECT_EQ(Resolve()->spec.device(), v1::DEVICE_CPU);
+  EXPECT_EQ(Resolve()->spec.shards(), 4);
+}
+
 TEST_F(SpecResolverTest, ShardsDivideTheBatch) {
   spec().set_batch_size(90);
   EXPECT_EQ(Resolve()->spec.shards(), 3);  // The most that four cores can use.
   spec().set_shards(4);
+  EXPECT_EQ(Wrong(), "spec.shards");
+  spec().set_shards(180);  // More than the batch has images.
   EXPECT_EQ(Wrong(), "spec.shards");
   spec().set_shards(5);
   EXPECT_TRUE(Resolve().ok());

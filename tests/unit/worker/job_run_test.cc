@@ -115,6 +115,28 @@ TEST(JobRunTest, TellsStepsAndCheckpoints) {
   EXPECT_GT(told.events[checkpoint].checkpoint().size_bytes(), 100000);
 }
 
+TEST(JobRunTest, KeepsTheDataForTheNext) {
+  const SmallJob job;
+  v1::Assignment assignment = job.Assignment();
+  assignment.set_dataset_cache_dir(job.dataset_dir() + "-cache");
+  const Told first = RunJob(assignment);
+  EXPECT_FALSE(std::filesystem::is_empty(assignment.dataset_cache_dir()));
+  // From the cache the same comes of it.
+  v1::Assignment again = job.Assignment(2);
+  again.clear_earlier_attempt_dirs();
+  again.set_dataset_cache_dir(assignment.dataset_cache_dir());
+  const Told second = RunJob(again);
+  EXPECT_EQ(second.Last().outcome().result().test_loss(),
+            first.Last().outcome().result().test_loss());
+  // It is no more than a convenience.
+  std::filesystem::remove_all(assignment.dataset_cache_dir());
+  std::ofstream(assignment.dataset_cache_dir()) << "in the way";
+  v1::Assignment without = job.Assignment(3);
+  without.clear_earlier_attempt_dirs();
+  without.set_dataset_cache_dir(assignment.dataset_cache_dir());
+  EXPECT_TRUE(RunJob(without).Last().has_outcome());
+}
+
 TEST(JobRunTest, FailsOnBadData) {
   const SmallJob job;
   v1::Assignment assignment = job.Assignment();

@@ -9,13 +9,23 @@
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "server/worker/proc_file.h"
 
 namespace atelier::worker {
 namespace {
+
+TEST(ProcessAgeTest, Grows) {
+  const absl::Duration before = ProcessAge();
+  EXPECT_GE(before, absl::ZeroDuration());
+  EXPECT_LT(before, absl::Hours(1));
+  while (ProcessAge() == before) std::this_thread::yield();
+  EXPECT_GT(ProcessAge(), before);
+}
 
 TEST(ProcNumberTest, FindsTheNumberOfALine) {
   constexpr char kText[] = "Name:\tx VmHWM: 3\nVmHWM:\t   13844 kB\nVmHWMs:\t1 kB\nThreads:\t4\n";

@@ -154,7 +154,11 @@ TEST_F(WorkerProgramTest, ReportsBadData) {
   server_.Start();
   Launch();
   EXPECT_EQ(AwaitEnd(), "exited with code 0");
-  EXPECT_EQ(server_.events().back().failure().reason(), "BAD_DATA");
+  const std::vector<v1::WorkerEvent> events = server_.events();
+  EXPECT_EQ(events.back().failure().reason(), "BAD_DATA");
+  // It did not last until the first regular sample.
+  ASSERT_GE(events.size(), 2U);
+  EXPECT_TRUE(events[events.size() - 2].has_resources());
 }
 
 }  // namespace
