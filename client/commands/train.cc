@@ -124,6 +124,9 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
   AddEnumOption(
       command, "--precision", v1::Precision_descriptor(), "Number format",
       [options](int value) { options->spec()->set_precision(static_cast<v1::Precision>(value)); });
+  AddEnumOption(
+      command, "--device", v1::Device_descriptor(), "What computes",
+      [options](int value) { options->spec()->set_device(static_cast<v1::Device>(value)); });
   AddSpecOption<std::string>(command, "--shards", "N",
                              "Pieces of a batch, or auto; results depend on it [auto]",
                              [options](const auto& value) {

@@ -31,6 +31,7 @@ _atelier_values() {
     --conv-depth) echo 0 1 2 3 ;;
     --recipe) echo study fast best ;;
     --precision) echo auto float32 bfloat16 ;;
+    --device) echo auto cpu cuda ;;
     --output) echo text json csv ;;
     --format) echo archive torchscript onnx ;;
     --invert) echo auto yes no ;;

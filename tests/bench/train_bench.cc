@@ -34,6 +34,7 @@ ABSL_FLAG(int64_t, threads, 0, "Threads; 0 for all processors.");
 ABSL_FLAG(int64_t, shards, 0, "Shards a batch; 0 for what suits the threads.");
 ABSL_FLAG(int64_t, batch_size, 128, "Images a step.");
 ABSL_FLAG(std::string, precision, "auto", "auto, float32 or bfloat16.");
+ABSL_FLAG(std::string, device, "auto", "auto, cpu or cuda.");
 ABSL_FLAG(double, learning_rate, 0.001, "Adam's step size; with one-cycle the highest.");
 ABSL_FLAG(bool, one_cycle, false, "Let the learning rate rise and fall over the training.");
 ABSL_FLAG(double, warmup_fraction, 0.25, "One-cycle: part of the steps in which it rises.");
@@ -109,6 +110,16 @@ class StepTimer : public TrainingObserver {
   int64_t all_steps_ = 0;
 };
 
+absl::StatusOr<Device> DeviceFromFlag() {
+  const std::string name = absl::GetFlag(FLAGS_device);
+  if (name == "auto") return CudaAvailable() ? Device::kCuda : Device::kCpu;
+  for (const Device device : {Device::kCpu, Device::kCuda}) {
+    if (name == DeviceName(device)) return device;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--device is '", name, "'; it must be auto, cpu or cuda"));
+}
+
 absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
   TrainingOptions options;
   auto architecture = Architecture::FromPreset(absl::GetFlag(FLAGS_preset), dataset.shape(),
@@ -124,11 +135,16 @@ absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
     options.threads = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 64);
   }
   options.shards = absl::GetFlag(FLAGS_shards);
-  if (options.shards == 0) options.shards = AutoShards(options.threads, options.batch_size);
   options.seed = absl::GetFlag(FLAGS_seed);
   options.learning_rate = absl::GetFlag(FLAGS_learning_rate);
   options.warmup_fraction = absl::GetFlag(FLAGS_warmup_fraction);
   if (absl::GetFlag(FLAGS_one_cycle)) options.schedule = Schedule::kOneCycle;
+  auto device = DeviceFromFlag();
+  if (!device.ok()) return device.status();
+  options.device = *device;
+  if (options.shards == 0) {
+    options.shards = AutoShards(*device == Device::kCuda ? 1 : options.threads, options.batch_size);
+  }
   options.precision = AutoPrecision();
   if (absl::GetFlag(FLAGS_precision) != "auto") {
     auto precision = ParsePrecision(absl::GetFlag(FLAGS_precision));
@@ -173,6 +189,7 @@ nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& t
           {"shards", options.shards},
           {"threads", options.threads},
           {"precision", std::string(PrecisionName(options.precision))},
+          {"device", std::string(DeviceName(options.device))},
           {"images_per_cpu_s", images / timer.cpu_seconds()},
           {"us_per_image", Parts(profile, all_images)},
           {"peak_resident_bytes", PeakResidentBytes()}};
