@@ -30,7 +30,7 @@ def failing(call, *arguments):
     ("shards", 3), ("cores", 0), ("cores", 1000), ("memory_bytes", 1), ("memory_bytes", 1 << 60),
     ("priority", 1000), ("model_name", "a/b"), ("model_name", ".."), ("model_name", "Über"),
     ("model_name", "x" * 64), ("model_name", "-x"), ("validation_fraction", 0.0),
-    ("validation_fraction", 0.9), ("precision", 77), ("recipe", 77)])
+    ("validation_fraction", 0.9), ("precision", 77), ("device", 77), ("recipe", 77)])
 def test_a_wrong_field_is_named(shared_server, field, value):
     spec = dict(preset="dense", dataset="small")
     if field == "conv_depth":

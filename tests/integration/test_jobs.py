@@ -91,7 +91,8 @@ def test_resources_are_sampled_every_second(shared_server):
     for earlier, later in zip(samples, samples[1:]):
         assert later.cpu_seconds > earlier.cpu_seconds
         assert later.sent_bytes > earlier.sent_bytes
-    assert 0.3 < samples[-1].cpu_utilization < 1.5  # One core was asked for.
+    # One core was asked for. The last sample is of the end, when the disk is waited for.
+    assert 0.3 < samples[-2].cpu_utilization < 1.5
     assert samples[-1].peak_resident_bytes >= samples[-1].resident_bytes > 50 << 20
     assert samples[-1].received_bytes > 0
 
