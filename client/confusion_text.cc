@@ -94,7 +94,8 @@ std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, in
     }
     table.AddRow(std::move(cells));
   }
-  return table.Render(style, width);
+  return absl::StrCat(style.Paint(Ink::kDim, "A row per true class, a column per predicted class:"),
+                      "\n", table.Render(style, width));
 }
 
 std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
@@ -157,9 +158,8 @@ std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::s
 
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
   return absl::StrCat(Percent(matrix.accuracy()), " of the test images are classified rightly.\n\n",
-                      style.Paint(Ink::kDim, "A row per true class, a column per predicted class:"),
-                      "\n", MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width),
-                      "\n", WorstText(matrix, style, width));
+                      MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width), "\n",
+                      WorstText(matrix, style, width));
 }
 
 std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {

@@ -95,11 +95,11 @@ std::string CountsTable(const LoadReport& report, const Style& style, int width)
   Table table({{""}, {"", Align::kRight}, {""}});
   const auto add = [&](const char* what, std::int64_t count, const std::string& words,
                        Ink ink = Ink::kPlain) {
-    const int room = width - 26;
+    const int room = width - 22;
     table.AddRow({{absl::StrCat("  ", what), Ink::kDim}, {Count(count), ink}, Clip(words, room)});
   };
   add("answered", result.answered,
-      absl::StrFormat("in batches of up to %.1f images on average", MeanBatch(result)));
+      absl::StrFormat("in batches of %.1f images on average", MeanBatch(result)));
   if (result.versions.size() > 1) {
     for (const auto& [version, count] : result.versions) {
       add("", count, absl::StrCat("by ", ShortModel(EscapeControls(version))));

@@ -82,7 +82,7 @@ cat <<NEXT
   atelier train --preset cnn-3                   # the study's best network; some minutes
   atelier jobs                                   # what ran
   atelier show $job
-  atelier classify --model=$preset picture.png   # a picture of your own, 28×28
+  atelier classify --model=$preset picture.png   # a picture of your own, or a folder
   atelier download $preset                        # the model, for anything that loads TorchScript
   atelier --help
 NEXT

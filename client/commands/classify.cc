@@ -216,6 +216,11 @@ class FileReport {
   int End() {
     bar_.Clear();
     printer_.PrintSummary(absl::Now() - begin_);
+    if (session_->interrupted()) {
+      session_->terminal().out << std::flush;
+      session_->terminal().err << "atelier: Ctrl-C: the other files were not classified."
+                               << std::endl;
+    }
     if (skipped_ == 0) return kDone;
     session_->terminal().out << std::flush;
     if (printer_.images() > 0 || skipped_ > 1) {

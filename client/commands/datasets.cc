@@ -1,10 +1,12 @@
 // `atelier datasets`: the data sets that the server has.
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
+#include "client/display_text.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
 #include "client/table.h"
@@ -23,6 +25,12 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
                {"test", Align::kRight},
                {"images"},
                {"classes"}});
+  int longest = 8;
+  for (const v1::Dataset& dataset : datasets) {
+    longest = std::max(longest, DisplayWidth(Leaf(dataset.name())));
+  }
+  // What the other columns leave; the names are cut off there rather than broken.
+  const int room = std::max(12, session.terminal().width() - longest - 29);
   for (const v1::Dataset& dataset : datasets) {
     if (!dataset.problem().empty()) {
       table.AddRow({std::string(Leaf(dataset.name())),
@@ -34,8 +42,9 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
     }
     table.AddRow({std::string(Leaf(dataset.name())), Count(dataset.training_images()),
                   Count(dataset.test_images()), ShapeText(dataset.image_shape()),
-                  absl::StrCat(dataset.class_names_size(), ": ",
-                               absl::StrJoin(dataset.class_names(), ", "))});
+                  Clip(absl::StrCat(dataset.class_names_size(), ": ",
+                                    absl::StrJoin(dataset.class_names(), ", ")),
+                       room)});
   }
   session.Print(table.empty() ? std::string("The server has no data sets; it is told of them by "
                                             "--datasets=NAME=FOLDER.\n")
