@@ -43,7 +43,14 @@ std::string FileName(absl::string_view model_version, v1::ModelFormat format) {
   const auto reference = ParseModel(model_version);
   const std::string name =
       reference.ok() ? absl::StrCat(reference->model, "-v", reference->version) : "model";
-  return name + (format == v1::MODEL_FORMAT_TORCHSCRIPT ? ".pt" : ".tar.gz");
+  switch (format) {
+    case v1::MODEL_FORMAT_TORCHSCRIPT:
+      return name + ".pt";
+    case v1::MODEL_FORMAT_ONNX:
+      return name + ".onnx";
+    default:
+      return name + ".tar.gz";
+  }
 }
 
 bool IsFolder(const std::string& path) {

@@ -12,14 +12,14 @@ set -euo pipefail
 build=(
   build-essential ccache cmake ninja-build pkg-config
   libabsl-dev libarchive-dev libbenchmark-dev libcli11-dev libfmt-dev libgrpc++-dev libgtest-dev
-  libgmock-dev libhwy-dev libjpeg-dev libpng-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
+  libgmock-dev libhwy-dev libjpeg-dev libonnx-dev libpng-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
   libsqlitecpp-dev libssl-dev libtorch-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
   protobuf-compiler-grpc zlib1g-dev
   dataset-fashion-mnist
 )
 tests=(
   clang clang-format clang-tidy libclang-rt-dev prometheus prometheus-node-exporter python3-grpcio python3-numpy
-  python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
+  python3-onnx python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
 )
 deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)
 # What Debian starts as soon as it is installed, and at every boot; the tests start their own.
@@ -51,7 +51,7 @@ Atelier is built and tested on Debian 12 (and keeps to what Debian 13 has). Eith
 (a container or virtual machine of debian:12 will do), or install your system's packages of:
   a C++20 compiler, CMake 3.25, Ninja, gRPC 1.51 with its C++ plugin, Protobuf 3.21, LibTorch 1.13,
   Abseil 20220623, prometheus-cpp 1.0, GoogleTest with GoogleMock, Google Benchmark, SQLite with SQLiteCpp, CLI11,
-  spdlog, fmt, nlohmann-json, libarchive, libpng, libjpeg-turbo, OpenSSL, zlib, Highway, and the
+  spdlog, fmt, nlohmann-json, libarchive, libpng, libjpeg-turbo, OpenSSL, zlib, Highway, ONNX, and the
   Fashion-MNIST files in /usr/share/datasets/fashion-mnist.
 gRPC, Protobuf and Abseil must be built against each other.
 MESSAGE

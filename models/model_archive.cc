@@ -10,6 +10,7 @@
 #include "models/exception_guard.h"
 #include "models/failure.h"
 #include "models/metrics_json.h"
+#include "models/onnx_export.h"
 #include "models/sha256.h"
 #include "models/tar_gz.h"
 #include "models/torchscript.h"
@@ -123,11 +124,14 @@ absl::StatusOr<std::string> Pack(const ArchiveContents& contents) {
   if (absl::Status status = contents.model.Validate(); !status.ok()) {
     return Failure(FailureReason::kInternal, status.message());
   }
+  absl::StatusOr<std::string> onnx = SerializeOnnx(contents.model, contents.class_names);
+  if (!onnx.ok()) return Failure(FailureReason::kInternal, onnx.status().message());
   return PackTarGz(
       {{"metadata.json", MetadataJson(contents)},
        {"class_names.json", json(contents.class_names).dump() + "\n"},
        {"metrics.jsonl", MetricsJsonLines(contents.outcome)},
        {"confusion_matrix.json", ConfusionMatrixJson(contents.evaluation, contents.class_names)},
+       {"model.onnx", *std::move(onnx)},
        {"model.pt", SerializeTorchScript(contents.model)}});
 }
 
@@ -135,6 +139,7 @@ absl::StatusOr<std::string> Pack(const ArchiveContents& contents) {
 absl::StatusOr<ModelArchive> Interpret(std::map<std::string, std::string> entries) {
   ModelArchive archive;
   archive.model_pt = std::move(entries["model.pt"]);
+  archive.model_onnx = std::move(entries["model.onnx"]);
   archive.metadata_json = std::move(entries["metadata.json"]);
   archive.metrics_jsonl = std::move(entries["metrics.jsonl"]);
   archive.confusion_matrix_json = std::move(entries["confusion_matrix.json"]);
@@ -171,11 +176,13 @@ absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path) {
   absl::StatusOr<std::string> bytes = ReadWholeFile(path, kMaxArchiveBytes);
   if (!bytes.ok()) return Unreadable(path, bytes.status().message());
   absl::StatusOr<std::map<std::string, std::string>> entries =
-      UnpackTarGz(*bytes, {{"metadata.json", kMaxJsonBytes},
-                           {"class_names.json", kMaxJsonBytes},
-                           {"metrics.jsonl", kMaxJsonBytes},
-                           {"confusion_matrix.json", kMaxJsonBytes},
-                           {"model.pt", kMaxModelBytes}});
+      UnpackTarGz(*bytes,
+                  {{"metadata.json", kMaxJsonBytes},
+                   {"class_names.json", kMaxJsonBytes},
+                   {"metrics.jsonl", kMaxJsonBytes},
+                   {"confusion_matrix.json", kMaxJsonBytes},
+                   {"model.pt", kMaxModelBytes}},
+                  {{"model.onnx", kMaxModelBytes}});
   if (!entries.ok()) return Unreadable(path, entries.status().message());
   try {
     absl::StatusOr<ModelArchive> archive = Interpret(*std::move(entries));
@@ -184,6 +191,16 @@ absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path) {
   } catch (const std::exception& error) {
     return Unreadable(path, absl::StrCat("its JSON is damaged: ", error.what()));
   }
+}
+
+absl::StatusOr<std::string> OnnxOf(const ModelArchive& archive) {
+  if (!archive.model_onnx.empty()) return archive.model_onnx;
+  return GuardExceptions("exporting the network", [&]() -> absl::StatusOr<std::string> {
+    const absl::StatusOr<TrainedModel> model =
+        ParseTorchScript(archive.model_pt, archive.architecture);
+    if (!model.ok()) return model.status();
+    return SerializeOnnx(*model, archive.class_names);
+  });
 }
 
 }  // namespace atelier::models

@@ -2,6 +2,7 @@
 // needed to know what it is. Written atomically, read with suspicion. Thread-safe: free functions
 // and values. Entries, all at the top:
 //   model.pt               TorchScript, float N×C×H×W in [0,1] → N×classes probabilities
+//   model.onnx             the same as ONNX (onnx_export.h); archives before 0.2 have none
 //   class_names.json       ["T-shirt/top", …]
 //   metadata.json          hyperparameters, metrics, counts, checksum, version
 //   metrics.jsonl          one object an epoch, the words of EpochMetrics
@@ -58,6 +59,8 @@ struct ModelArchive {
   std::vector<std::string> class_names;
   // The TorchScript file.
   std::string model_pt;
+  // The ONNX file; empty if the archive has none.
+  std::string model_onnx;
   std::string metadata_json;
   std::string metrics_jsonl;
   std::string confusion_matrix_json;
@@ -67,6 +70,10 @@ struct ModelArchive {
 // is missing, truncated, not a tar.gz, has an entry that is unknown, twice, too large, not a plain
 // file or with a path, lacks one, or its JSON is damaged. Nothing is written to disk.
 absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path);
+
+// The ONNX file of an archive, made of its TorchScript if it has none. kInternal if that is
+// damaged.
+absl::StatusOr<std::string> OnnxOf(const ModelArchive& archive);
 
 }  // namespace atelier::models
 

@@ -19,28 +19,6 @@ namespace {
 // How far probabilities may be from what the TorchScript module answers.
 constexpr double kTolerance = 1e-4;
 
-// The network whose tensors the module holds.
-absl::StatusOr<TrainedModel> ModelOf(const torch::jit::Module& module,
-                                     const Architecture& architecture) {
-  TrainedModel model{architecture, {}};
-  for (const TensorSpec& spec : TensorSpecsOf(architecture)) {
-    const std::string name = TorchScriptName(spec.name);
-    if (!module.hasattr(name) || !module.attr(name).isTensor()) {
-      return absl::InternalError(absl::StrCat("model.pt has no tensor ", name));
-    }
-    const at::Tensor tensor = module.attr(name).toTensor();
-    if (tensor.scalar_type() != at::kFloat || tensor.sizes() != at::IntArrayRef(spec.shape)) {
-      return absl::InternalError(
-          absl::StrCat("the tensor ", name, " of model.pt has another shape or type"));
-    }
-    const at::Tensor values = tensor.detach().contiguous();
-    const float* const first = values.data_ptr<float>();
-    model.tensors.push_back(
-        {spec.name, spec.shape, std::vector<float>(first, first + values.numel())});
-  }
-  return model;
-}
-
 // Images to try a network on: every pixel value comes up.
 std::vector<float> TrialPixels(const ImageShape& shape, int64_t count) {
   std::vector<float> pixels(static_cast<size_t>(count * shape.size()));
@@ -98,7 +76,7 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
     std::istringstream bytes(std::exchange(archive->model_pt, {}));
     torch::jit::Module module = torch::jit::load(bytes);
     module.eval();
-    absl::StatusOr<TrainedModel> model = ModelOf(module, archive->architecture);
+    absl::StatusOr<TrainedModel> model = TensorsIn(module, archive->architecture);
     if (!model.ok()) return model.status();
     auto impl = std::make_unique<Impl>(*model, std::move(archive->class_names),
                                        std::move(archive->metadata_json));

@@ -88,6 +88,8 @@ absl::StatusOr<std::string> PackTarGz(const std::vector<TarEntry>& entries) {
   bool good = archive_write_add_filter_gzip(writer.get()) == ARCHIVE_OK &&
               archive_write_set_format_ustar(writer.get()) == ARCHIVE_OK &&
               archive_write_set_options(writer.get(), "gzip:!timestamp") == ARCHIVE_OK &&
+              // No zeros behind the end, so that nothing can be cut off unnoticed.
+              archive_write_set_bytes_in_last_block(writer.get(), 1) == ARCHIVE_OK &&
               archive_write_open(writer.get(), &bytes, nullptr, Append, nullptr) == ARCHIVE_OK;
   for (const TarEntry& entry : entries) good = good && WriteEntry(writer.get(), entry);
   if (!good || archive_write_close(writer.get()) != ARCHIVE_OK) {
@@ -98,21 +100,24 @@ absl::StatusOr<std::string> PackTarGz(const std::vector<TarEntry>& entries) {
 }
 
 absl::StatusOr<std::map<std::string, std::string>> UnpackTarGz(
-    const std::string& bytes, const std::map<std::string, int64_t>& expected) {
+    const std::string& bytes, const std::map<std::string, int64_t>& expected,
+    const std::map<std::string, int64_t>& optional) {
   const Reader reader(archive_read_new());
   if (archive_read_support_filter_gzip(reader.get()) != ARCHIVE_OK ||
       archive_read_support_format_tar(reader.get()) != ARCHIVE_OK ||
       archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) {
     return LibraryFailure(reader.get());
   }
+  std::map<std::string, int64_t> limits = expected;
+  limits.insert(optional.begin(), optional.end());
   std::map<std::string, std::string> contents;
   archive_entry* entry = nullptr;
   int result = ARCHIVE_OK;
   while ((result = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
     const char* path = archive_entry_pathname(entry);
     const std::string name = path == nullptr ? "" : path;
-    const auto limit = expected.find(name);
-    if (limit == expected.end()) {
+    const auto limit = limits.find(name);
+    if (limit == limits.end()) {
       return Damaged(
           absl::StrCat("it has an entry ", Quoted(name.c_str()), " that does not belong there"));
     }

@@ -21,9 +21,11 @@ struct TarEntry {
 absl::StatusOr<std::string> PackTarGz(const std::vector<TarEntry>& entries);
 
 // Reads an archive that must hold each of the names once, as plain files of at most the size beside
-// the name, and nothing else. kInvalidArgument saying what is wrong.
+// the name, may hold each of the optional ones, and nothing else. kInvalidArgument saying what is
+// wrong.
 absl::StatusOr<std::map<std::string, std::string>> UnpackTarGz(
-    const std::string& bytes, const std::map<std::string, int64_t>& expected);
+    const std::string& bytes, const std::map<std::string, int64_t>& expected,
+    const std::map<std::string, int64_t>& optional = {});
 
 }  // namespace atelier::models
 

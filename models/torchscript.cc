@@ -1,6 +1,8 @@
 #include "models/torchscript.h"
 
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -61,6 +63,33 @@ std::string SerializeTorchScript(const TrainedModel& model) {
   std::ostringstream bytes;
   module.save(bytes);
   return bytes.str();
+}
+
+absl::StatusOr<TrainedModel> TensorsIn(const torch::jit::Module& module,
+                                       const Architecture& architecture) {
+  TrainedModel model{architecture, {}};
+  for (const TensorSpec& spec : TensorSpecsOf(architecture)) {
+    const std::string name = TorchScriptName(spec.name);
+    if (!module.hasattr(name) || !module.attr(name).isTensor()) {
+      return absl::InternalError(absl::StrCat("model.pt has no tensor ", name));
+    }
+    const at::Tensor tensor = module.attr(name).toTensor();
+    if (tensor.scalar_type() != at::kFloat || tensor.sizes() != at::IntArrayRef(spec.shape)) {
+      return absl::InternalError(
+          absl::StrCat("the tensor ", name, " of model.pt has another shape or type"));
+    }
+    const at::Tensor values = tensor.detach().contiguous();
+    const float* const first = values.data_ptr<float>();
+    model.tensors.push_back(
+        {spec.name, spec.shape, std::vector<float>(first, first + values.numel())});
+  }
+  return model;
+}
+
+absl::StatusOr<TrainedModel> ParseTorchScript(const std::string& bytes,
+                                              const Architecture& architecture) {
+  std::istringstream stream(bytes);
+  return TensorsIn(torch::jit::load(stream), architecture);
 }
 
 }  // namespace atelier::models

@@ -5,8 +5,13 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "models/trained_model.h"
+
+namespace torch::jit {
+struct Module;
+}
 
 namespace atelier::models {
 
@@ -14,6 +19,14 @@ namespace atelier::models {
 // N×classes probabilities. Parameters are called as in TrainedModel, with '_' for '.'. Requires a
 // valid model.
 std::string SerializeTorchScript(const TrainedModel& model);
+
+// The network whose tensors the module holds. kInternal naming the tensor that is missing or of
+// another shape or type than the architecture's.
+absl::StatusOr<TrainedModel> TensorsIn(const torch::jit::Module& module,
+                                       const Architecture& architecture);
+// The same of the bytes of a model.pt.
+absl::StatusOr<TrainedModel> ParseTorchScript(const std::string& bytes,
+                                              const Architecture& architecture);
 
 // What a tensor of TrainedModel is called there.
 std::string TorchScriptName(absl::string_view tensor);

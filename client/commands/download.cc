@@ -104,9 +104,11 @@ void AddDownload(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"download",
        "Download a model",
-       "An archive holds the TorchScript model, class names, metadata, metrics and the\n"
-       "confusion matrix. What arrives is checked before it gets its name.",
-       {{"atelier download cnn-3", ""}, {"atelier download cnn-3@production -o model.tar.gz", ""}}},
+       "An archive holds the model as TorchScript and ONNX, class names, metadata, metrics and\n"
+       "the confusion matrix. What arrives is checked before it gets its name.",
+       {{"atelier download cnn-3", ""},
+        {"atelier download cnn-3@production -o model.tar.gz", ""},
+        {"atelier download cnn-3 --format=onnx", "For other inference programs"}}},
       [options](Session& session) { return RunDownload(session, *options); });
   command->add_option("MODEL", options->model, "NAME, NAME@VERSION or NAME@ALIAS")
       ->required()
@@ -117,7 +119,8 @@ void AddDownload(CommandSet* commands) {
     options->download.request.set_format(static_cast<v1::ModelFormat>(*format));
   };
   command
-      ->add_option_function<std::string>("--format", set_format, "archive or torchscript [archive]")
+      ->add_option_function<std::string>("--format", set_format,
+                                         "archive, torchscript or onnx [archive]")
       ->type_name("NAME");
   command
       ->add_option("-o,--output-file", options->download.target,

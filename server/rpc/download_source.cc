@@ -44,8 +44,8 @@ absl::Status DownloadSource::Open() {
   if (!version.ok()) return version.status();
   head_.set_model_version(version->name());
   const std::string path = artifacts_->ArchivePath(reference_.model, version->version());
-  return format_ == v1::MODEL_FORMAT_TORCHSCRIPT ? OpenTorchScript(*version, path)
-                                                 : OpenArchive(*version, path);
+  const bool entry = format_ == v1::MODEL_FORMAT_TORCHSCRIPT || format_ == v1::MODEL_FORMAT_ONNX;
+  return entry ? OpenEntry(*version, path) : OpenArchive(*version, path);
 }
 
 absl::Status DownloadSource::OpenArchive(const v1::ModelVersion& version, const std::string& path) {
@@ -63,18 +63,23 @@ absl::Status DownloadSource::OpenArchive(const v1::ModelVersion& version, const 
   return absl::OkStatus();
 }
 
-absl::Status DownloadSource::OpenTorchScript(const v1::ModelVersion& version,
-                                             const std::string& path) {
+absl::Status DownloadSource::OpenEntry(const v1::ModelVersion& version, const std::string& path) {
   auto archive = models::ReadModelArchive(path);
   if (!archive.ok()) return Unavailable(version, archive.status().message());
-  script_ = std::move(archive->model_pt);
-  head_.set_total_bytes(static_cast<std::int64_t>(script_.size()));
-  head_.set_sha256(models::Sha256Of(script_));
+  if (format_ == v1::MODEL_FORMAT_ONNX) {
+    auto onnx = models::OnnxOf(*archive);
+    if (!onnx.ok()) return Unavailable(version, onnx.status().message());
+    entry_ = *std::move(onnx);
+  } else {
+    entry_ = std::move(archive->model_pt);
+  }
+  head_.set_total_bytes(static_cast<std::int64_t>(entry_.size()));
+  head_.set_sha256(models::Sha256Of(entry_));
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> DownloadSource::Read() {
-  if (file_ == nullptr) return script_.substr(static_cast<std::size_t>(offset_), kChunk);
+  if (file_ == nullptr) return entry_.substr(static_cast<std::size_t>(offset_), kChunk);
   return file_->Read(offset_, kChunk);
 }
 

@@ -1,4 +1,4 @@
-// What DownloadModel sends: a version's archive as it lies on disk, or the TorchScript file in it.
+// What DownloadModel sends: a version's archive as it lies on disk, or a file in it.
 #ifndef ATELIER_SERVER_RPC_DOWNLOAD_SOURCE_H_
 #define ATELIER_SERVER_RPC_DOWNLOAD_SOURCE_H_
 
@@ -35,7 +35,7 @@ class DownloadSource final : public StreamSource<v1::DownloadChunk> {
 
   absl::Status Open();
   absl::Status OpenArchive(const v1::ModelVersion& version, const std::string& path);
-  absl::Status OpenTorchScript(const v1::ModelVersion& version, const std::string& path);
+  absl::Status OpenEntry(const v1::ModelVersion& version, const std::string& path);
   absl::StatusOr<std::string> Read();
 
   const jobs::ModelReference reference_;
@@ -45,7 +45,7 @@ class DownloadSource final : public StreamSource<v1::DownloadChunk> {
 
   // One of the two, once opened.
   std::unique_ptr<FileReader> file_;
-  std::string script_;
+  std::string entry_;
 
   v1::DownloadChunk head_;  // What the first chunk says besides its data.
   std::int64_t offset_ = 0;

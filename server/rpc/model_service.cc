@@ -55,8 +55,9 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeDownloadSou
   if (!reference.ok()) return reference.status();
   if (!v1::ModelFormat_IsValid(request.format())) {
     return jobs::InvalidField("format", absl::StrCat("There is no format ", request.format(),
-                                                     "; it must be MODEL_FORMAT_ARCHIVE (1) or "
-                                                     "MODEL_FORMAT_TORCHSCRIPT (2)."));
+                                                     "; it must be MODEL_FORMAT_ARCHIVE (1), "
+                                                     "MODEL_FORMAT_TORCHSCRIPT (2) or "
+                                                     "MODEL_FORMAT_ONNX (3)."));
   }
   return std::make_unique<DownloadSource>(*std::move(reference), request.format(), models,
                                           artifacts);

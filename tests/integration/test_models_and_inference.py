@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 
 import grpc
@@ -120,33 +121,95 @@ def test_an_archive_changed_on_disk_is_not_served_and_the_rest_is(server, images
     assert classify(server, images[:1], "models/bent/versions/1").classifications
 
 
-def test_stock_python_torch_gives_the_same_class_for_all_test_images(server, tmp_path):
-    """model.pt in Debian's python3-torch against Classify, on the 10,000 real test images."""
-    torch = pytest.importorskip("torch")
-    job = server.wait_job(server.start_job("stock", preset="cnn-1", dataset="fashion-mnist",
-                                           epochs=1, cores=2), timeout=300)
+@pytest.fixture(scope="module")
+def real(shared_server):
+    """A `cnn-1` of the real data: its job, the test images and labels, and Classify's answers."""
+    job = shared_server.wait_job(shared_server.start_job(
+        "real", preset="cnn-1", model_name="real", dataset="fashion-mnist", epochs=1, cores=2),
+        timeout=300)
     assert job.state == harness.job_pb.JOB_STATE_COMPLETED
     images = harness.read_idx(harness.FASHION_MNIST / "t10k-images-idx3-ubyte.gz")
     labels = harness.read_idx(harness.FASHION_MNIST / "t10k-labels-idx1-ubyte.gz")
+    ours = []
+    for start in range(0, 10000, 1000):
+        answer = classify(shared_server, images[start:start + 1000], "models/real", top_k=1)
+        ours += [c.classes[0].index for c in answer.classifications]
+    return shared_server, job, images, labels, numpy.array(ours)
 
+
+def assert_same_classes(probabilities, ours):
+    """The same class for every image, those left aside for which two are within 1e-4."""
+    assert probabilities.shape == (10000, 10)
+    assert numpy.allclose(probabilities.sum(1), 1, atol=1e-4)
+    ordered = numpy.sort(probabilities, axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] > 1e-4
+    assert clear.sum() > 9900
+    assert (probabilities.argmax(1) == ours)[clear].all()
+
+
+def test_stock_python_torch_gives_the_same_class_for_all_test_images(real):
+    """model.pt in Debian's python3-torch against Classify, on the 10,000 real test images."""
+    torch = pytest.importorskip("torch")
+    server, job, images, labels, ours = real
     with tarfile.open(server.data_dir / job.result.model_version.replace("/versions", "")
                       / "model.tar.gz") as archive:
         script = torch.jit.load(io.BytesIO(archive.extractfile("model.pt").read()))
     with torch.no_grad():
         stock = script(torch.tensor(images.reshape(-1, 1, 28, 28).astype("float32") / 255)).numpy()
-    assert stock.shape == (10000, 10) and numpy.allclose(stock.sum(1), 1, atol=1e-4)
-
-    ours = []
-    for start in range(0, 10000, 1000):
-        answer = classify(server, images[start:start + 1000], "models/cnn-1", top_k=1)
-        ours += [c.classes[0].index for c in answer.classifications]
-    ours = numpy.array(ours)
-    ordered = numpy.sort(stock, axis=1)
-    clear = ordered[:, -1] - ordered[:, -2] > 1e-4
-    assert clear.sum() > 9900
-    assert (stock.argmax(1) == ours)[clear].all()
+    assert_same_classes(stock, ours)
     # The accuracy that the job reported is the accuracy of the model that was stored.
     assert (ours == labels).mean() == pytest.approx(job.result.test_accuracy, abs=5e-4)
+
+
+def run_onnx(model, images):
+    """Computes a graph of the operators that model.onnx may have, each as ONNX defines it."""
+    torch = pytest.importorskip("torch")
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx.numpy_helper")
+    f = torch.nn.functional
+    values = {t.name: torch.tensor(onnx.numpy_helper.to_array(t)) for t in model.graph.initializer}
+    values[model.graph.input[0].name] = torch.tensor(images)
+    for node in model.graph.node:
+        x, *weights = [values[name] for name in node.input]
+        given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Conv":
+            top, left, bottom, right = given["pads"]
+            assert tuple(weights[0].shape[2:]) == tuple(given["kernel_shape"])
+            x = f.conv2d(f.pad(x, (left, right, top, bottom)), *weights)
+        elif node.op_type == "Relu":
+            x = x.clamp(min=0)
+        elif node.op_type == "BatchNormalization":
+            scale, shift, mean, variance = (w.reshape(1, -1, 1, 1) for w in weights)
+            x = (x - mean) / (variance + given["epsilon"]).sqrt() * scale + shift
+        elif node.op_type == "MaxPool":
+            x = f.max_pool2d(x, given["kernel_shape"], given["strides"])
+        elif node.op_type == "Flatten":
+            x = x.flatten(given["axis"])
+        elif node.op_type == "Gemm":
+            assert given == {"transB": 1}
+            x = x @ weights[0].T + weights[1]
+        else:
+            assert node.op_type == "Softmax", node.op_type
+            x = x.softmax(given["axis"])
+        values[node.output[0]] = x
+    return values[model.graph.output[0].name].numpy()
+
+
+def test_the_onnx_file_gives_the_same_class_for_all_test_images(real):
+    onnx = pytest.importorskip("onnx")
+    server, job, images, _, ours = real
+    file = b"".join(chunk.data for chunk in server.models.DownloadModel(
+        harness.model_pb.DownloadModelRequest(name=job.result.model_version,
+                                              format=harness.model_pb.MODEL_FORMAT_ONNX)))
+    with tarfile.open(server.data_dir / job.result.model_version.replace("/versions", "")
+                      / "model.tar.gz") as archive:
+        assert archive.extractfile("model.onnx").read() == file
+    model = onnx.load_from_string(file)
+    onnx.checker.check_model(model, full_check=True)
+    assert [json.loads(p.value) for p in model.metadata_props] == [harness.CLASS_NAMES]
+    pixels = images.reshape(-1, 1, 28, 28).astype("float32") / 255
+    assert_same_classes(run_onnx(model, pixels), ours)
+    assert run_onnx(model, pixels[:3]).shape == (3, 10)
 
 
 def test_the_data_sets_can_be_looked_at(trained, images):

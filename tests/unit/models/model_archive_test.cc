@@ -60,6 +60,7 @@ class ModelArchiveTest : public testing::Test {
  protected:
   std::string Path() const { return folder_.File("model.tar.gz"); }
   ArchiveInfo WriteGood() { return WriteModelArchive(Path(), Trained::Get().Contents()).value(); }
+  // As older versions wrote them, without ONNX.
   std::map<std::string, std::string> GoodEntries() {
     WriteGood();
     const ModelArchive good = ReadModelArchive(Path()).value();
@@ -165,6 +166,20 @@ TEST_F(ModelArchiveTest, ReportsMissingAndForeignEntries) {
     WriteEntries(more);
     ExpectBad("does not belong there");
   }
+}
+
+TEST_F(ModelArchiveTest, MakesTheOnnxFileThatAnOlderArchiveLacks) {
+  WriteGood();
+  const ModelArchive archive = ReadModelArchive(Path()).value();
+  EXPECT_FALSE(archive.model_onnx.empty());
+  EXPECT_EQ(OnnxOf(archive).value(), archive.model_onnx);
+  WriteEntries(GoodEntries());
+  const ModelArchive older = ReadModelArchive(Path()).value();
+  EXPECT_TRUE(older.model_onnx.empty());
+  EXPECT_EQ(OnnxOf(older).value(), archive.model_onnx);
+  ModelArchive damaged = older;
+  damaged.model_pt.resize(damaged.model_pt.size() / 2);
+  EXPECT_FALSE(OnnxOf(damaged).ok());
 }
 
 TEST_F(ModelArchiveTest, ReportsDamagedJson) {

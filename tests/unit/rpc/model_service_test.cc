@@ -254,9 +254,23 @@ TEST_F(ModelServiceTest, SendsTheTorchScriptFile) {
   EXPECT_EQ(script.substr(0, 2), "PK") << "TorchScript is a zip file";
 }
 
+TEST_F(ModelServiceTest, SendsTheOnnxFile) {
+  MakeVersion("a");
+  const std::string path = archives_.ArchivePath("a", 1);
+  ASSERT_TRUE(serving::WriteTinyArchive(path).ok());
+  grpc::Status status;
+  const auto chunks = Download("models/a", v1::MODEL_FORMAT_ONNX, &status);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  std::string onnx;
+  for (const auto& chunk : chunks) onnx += chunk.data();
+  EXPECT_EQ(onnx, models::ReadModelArchive(path)->model_onnx);
+  EXPECT_EQ(models::Sha256Of(onnx), chunks[0].sha256());
+}
+
 TEST_F(ModelServiceTest, AMissingOrChangedArchiveIsUnavailable) {
   MakeVersion("a");
-  for (const v1::ModelFormat format : {v1::MODEL_FORMAT_ARCHIVE, v1::MODEL_FORMAT_TORCHSCRIPT}) {
+  for (const v1::ModelFormat format :
+       {v1::MODEL_FORMAT_ARCHIVE, v1::MODEL_FORMAT_TORCHSCRIPT, v1::MODEL_FORMAT_ONNX}) {
     grpc::Status status;
     archives_.WriteArchive("a", 1, "shorter");
     Download("models/a", format, &status);
