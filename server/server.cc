@@ -24,6 +24,7 @@
 #include "server/launch/worker_service.h"
 #include "server/machine.h"
 #include "server/metrics/server_metrics.h"
+#include "server/model_signal.h"
 #include "server/rpc/catalog_facts.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/experiment_service.h"
@@ -82,6 +83,7 @@ struct Server::Parts {
   jobs::SystemClock clock;
   std::unique_ptr<metrics::ServerMetrics> metrics;
   std::unique_ptr<JobLog> job_log;
+  std::unique_ptr<ModelSignal> model_signal;
   std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
 
   // Jobs and their workers.
@@ -113,6 +115,11 @@ struct Server::Parts {
 
   std::unique_ptr<jobs::JobDriver> driver;
   std::unique_ptr<jobs::TickThread> experiment_driver;
+
+  // Jobs may end while the classifier goes.
+  ~Parts() {
+    if (model_signal != nullptr) model_signal->SetFollow({});
+  }
 
   absl::Status OpenData();
   absl::Status StartMetrics();
@@ -147,7 +154,8 @@ absl::Status Server::Parts::StartMetrics() {
   if (!started.ok()) return started.status();
   metrics = *std::move(started);
   job_log = std::make_unique<JobLog>(metrics->jobs());
-  experiment_signal = std::make_unique<jobs::ExperimentSignal>(job_log.get());
+  model_signal = std::make_unique<ModelSignal>(job_log.get());
+  experiment_signal = std::make_unique<jobs::ExperimentSignal>(model_signal.get());
   return absl::OkStatus();
 }
 
@@ -237,6 +245,9 @@ absl::Status Server::Parts::ServeClients() {
   classifying.versions.observer = metrics->serving();
   classifying.versions.log = &Warn;
   classifier = std::make_unique<serving::Classifier>(classifying, versions.get());
+  // Before anything is restored, so that no new version falls between the two.
+  model_signal->SetFollow(
+      [this](const std::string& model) { classifier->versions().Follow(model); });
   // Ready means warm.
   classifier->versions().Restore();
   tasks = std::make_unique<jobs::TaskQueue>(

@@ -1,7 +1,6 @@
 #include "server/serving/version_table.h"
 
 #include <pthread.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -32,13 +31,6 @@ bool IsGone(const absl::Status& status) {
 }
 
 }  // namespace
-
-std::optional<FileIdentity> FileIdentity::Of(const std::string& path) {
-  struct stat file;
-  if (stat(path.c_str(), &file) != 0) return std::nullopt;
-  return FileIdentity{file.st_dev, file.st_ino, file.st_size,
-                      file.st_mtim.tv_sec * 1'000'000'000 + file.st_mtim.tv_nsec};
-}
 
 VersionTable::VersionTable(Options options, VersionSource* source, EngineLoader loader)
     : options_(std::move(options)), source_(source), loader_(std::move(loader)) {
@@ -239,55 +231,6 @@ VersionTable::Result VersionTable::LoadAnew(const Version& version,
   return served;
 }
 
-void VersionTable::FollowRegistry(const std::string& model) {
-  std::vector<std::pair<Route, std::int64_t>> routes;
-  {
-    absl::MutexLock lock(&mutex_);
-    for (const auto& [route, served] : routes_) {
-      if (route.first == model) routes.emplace_back(route, served->version.number);
-    }
-  }
-  for (const auto& [route, number] : routes) {
-    const auto version = source_->Resolve(route.first, route.second);
-    if (version.ok() && version->number == number) continue;
-    const Result result = Obtain(route);
-    if (result.ok() || !version.ok()) {
-      complaints_.erase(route);
-      continue;
-    }
-    std::string complaint = absl::StrCat("Model ", model, " (", route.second, ") stays at version ",
-                                         number, ": ", result.status().message());
-    if (complaints_[route] == complaint) continue;
-    Log(complaint);
-    complaints_[route] = std::move(complaint);
-  }
-}
-
-void VersionTable::Check() {
-  std::vector<Number> gone;
-  std::set<std::string> models;
-  const SteadyTime now = Clock::now();
-  for (const ServedPtr& served : Loaded()) {
-    const Number number(served->version.model, served->version.number);
-    models.insert(number.first);
-    const auto file = FileIdentity::Of(served->version.archive_path);
-    bool same = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      const auto entry = loaded_.find(number);
-      same = entry != loaded_.end() && entry->second.file == file;
-    }
-    const bool idle = absl::FromChrono(now - served->last_use.load()) >= options_.idle;
-    if (!same) {
-      Log(absl::StrCat(served->version.archive_path, " is not the file that version ",
-                       number.second, " of model ", number.first, " was loaded from."));
-    }
-    if (!same || idle) gone.push_back(number);
-  }
-  for (const Number& number : gone) Drop(number);
-  for (const std::string& model : models) FollowRegistry(model);
-}
-
 void VersionTable::Restore() {
   PostAndWait([this] {
     const ServingState state = ReadServingState(options_.state_path);
@@ -302,6 +245,10 @@ void VersionTable::Restore() {
       }
     }
   });
+}
+
+void VersionTable::Follow(const std::string& model) {
+  Post([this, model] { FollowRegistry(model); });
 }
 
 void VersionTable::Refresh(const std::string& model) {
@@ -338,42 +285,6 @@ void VersionTable::Allow(const std::string& model, std::optional<std::int64_t> n
     unloaded_.erase({model, 0});
     if (number.has_value()) unloaded_.erase({model, *number});
   });
-}
-
-void VersionTable::Drop(const Number& number) {
-  ServedPtr last;  // Destroyed without the lock.
-  absl::MutexLock lock(&mutex_);
-  const auto entry = loaded_.find(number);
-  if (entry == loaded_.end()) return;
-  last = std::move(entry->second.served);
-  loaded_.erase(entry);
-  absl::erase_if(routes_, [&](const auto& route) { return route.second == last; });
-}
-
-void VersionTable::EvictBeyondLimit() {
-  std::vector<ServedPtr> all = Loaded();
-  if (all.size() <= options_.max_loaded) return;
-  std::sort(all.begin(), all.end(), [](const ServedPtr& a, const ServedPtr& b) {
-    return a->last_use.load() < b->last_use.load();
-  });
-  all.resize(all.size() - options_.max_loaded);
-  for (const ServedPtr& served : all) Drop({served->version.model, served->version.number});
-}
-
-void VersionTable::SaveState() {
-  if (options_.state_path.empty()) return;
-  ServingState state;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (ending_) return;  // What goes now comes back.
-    for (const auto& [route, served] : routes_) state.loaded.insert(route);
-    state.unloaded = unloaded_;
-  }
-  std::string text = ServingStateText(state);
-  if (text == saved_state_) return;
-  const absl::Status status = WriteServingState(options_.state_path, text);
-  if (!status.ok()) return Log(std::string(status.message()));
-  saved_state_ = std::move(text);
 }
 
 bool VersionTable::IsUnloaded(const Number& number) const {

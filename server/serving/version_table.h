@@ -29,23 +29,12 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/serving/engine.h"
+#include "server/serving/file_identity.h"
 #include "server/serving/served_version.h"
 #include "server/serving/serving_observer.h"
 #include "server/serving/version_source.h"
 
 namespace atelier::serving {
-
-// Which file a path names at the moment; two of them are equal if it is the same and unchanged.
-struct FileIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::int64_t size = 0;
-  std::int64_t changed_ns = 0;
-
-  // Nothing if there is no such file.
-  static std::optional<FileIdentity> Of(const std::string& path);
-  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
 
 // Thread-safe.
 class VersionTable {
@@ -56,7 +45,8 @@ class VersionTable {
     // A version that could not be loaded is not tried again for so long, while its file is the
     // same.
     absl::Duration retry_delay = absl::Seconds(5);
-    // How often the registry and the archives are looked at for changes that nobody told of.
+    // How often the archives are looked at for changes, and references that could not switch are
+    // tried again.
     absl::Duration check_interval = absl::Seconds(1);
     std::string state_path;               // Remembers what is loaded; empty for nothing.
     ServingObserver* observer = nullptr;  // Must outlive the table; null for nobody.
@@ -85,6 +75,9 @@ class VersionTable {
   // else on the loading thread when it is. Errors: the source's; UNAVAILABLE with a sentence if the
   // version cannot be loaded or was unloaded. Never waits.
   void Get(const std::string& model, const std::string& reference, Ready ready);
+
+  // References of the model will soon lead to where the registry says now. Never waits.
+  void Follow(const std::string& model);
 
   // What follows waits for the loading thread; not to be called on it.
 
@@ -130,7 +123,7 @@ class VersionTable {
   Result LoadVersion(const Version& version);
   Result LoadAnew(const Version& version, const std::optional<FileIdentity>& file);
   void FollowRegistry(const std::string& model);
-  // Looks for what nobody told of, and frees what is idle.
+  // Looks for files that changed, tries again what could not switch, and frees what is idle.
   void Check();
   void Drop(const Number& number);
   void EvictBeyondLimit();
@@ -155,7 +148,7 @@ class VersionTable {
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // The loading thread's: what it said last of a reference that could not switch, and saved.
+  // The loading thread's: what it said last of each reference that could not switch, and saved.
   absl::flat_hash_map<Route, std::string> complaints_;
   std::string saved_state_;
   std::thread thread_;

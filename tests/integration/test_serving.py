@@ -99,6 +99,41 @@ def test_latest_follows_a_new_version_by_itself(server, images):
         request(images[:1])).model_version == "models/net/versions/2", what="latest to move")
 
 
+@pytest.mark.parametrize("damage", ["archive", "folder", "bytes"])
+def test_a_version_whose_files_are_damaged_is_unavailable_and_the_rest_serve_on(
+        server, images, damage):
+    """While both versions are in memory, and again after a restart."""
+    for _ in range(2):
+        server.wait_job(server.start_job("net", model_name="net", epochs=1))
+    for version in (1, 2):
+        server.inference.Classify(request(images[:1], f"models/net/versions/{version}"))
+    folder = server.data_dir / "models" / "net" / "2"
+    if damage == "bytes":
+        data = bytearray((folder / "model.tar.gz").read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / "model.tar.gz").write_bytes(data)
+    else:
+        (folder / "model.tar.gz").unlink()
+    if damage == "folder":
+        folder.rmdir()
+
+    def refused():
+        try:
+            server.inference.Classify(request(images[:1]))
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE
+            assert harness.error_details(error)[1].reason == "VERSION_UNAVAILABLE"
+            return True
+        return False
+
+    harness.wait_for(refused, what="the damage to be noticed")
+    assert server.inference.Classify(request(images[:1], "models/net/versions/1")).classifications
+    server.kill()
+    server.start()
+    assert refused()
+    assert server.inference.Classify(request(images[:1], "models/net/versions/1")).classifications
+
+
 def test_what_was_loaded_is_warm_when_a_restarted_server_is_ready(server, images):
     server.wait_job(server.start_job("net", model_name="net", epochs=1))
     server.inference.Classify(request(images[:1]))

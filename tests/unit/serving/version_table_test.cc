@@ -143,6 +143,32 @@ TEST_F(VersionTableTest, AVersionThatCannotBeLoadedLeavesTheOldOneServingAndSays
       << "said once";
 }
 
+TEST_F(VersionTableTest, WhatCouldNotSwitchIsTriedAgain) {
+  options_.check_interval = absl::Milliseconds(1);
+  options_.retry_delay = absl::ZeroDuration();
+  const auto table = Table();
+  ASSERT_EQ(NumberOf(table->Load("net", "")), 1);
+  broken_ = true;
+  source_.SetLatest(2);
+  table->Refresh("net");
+  EXPECT_EQ(NumberOf(table->Load("net", "")), 1);
+  broken_ = false;
+  while (NumberOf(table->Load("net", "")) != 2) std::this_thread::yield();
+}
+
+TEST_F(VersionTableTest, FollowsWithoutMakingAnyoneWait) {
+  const auto table = Table();
+  ASSERT_EQ(NumberOf(table->Load("net", "")), 1);
+  absl::Notification gate;
+  gate_ = &gate;
+  source_.SetLatest(2);
+  table->Follow("net");
+  EXPECT_EQ(NumberOf(table->Load("net", "")), 1) << "the new version is still being loaded";
+  gate.Notify();
+  while (NumberOf(table->Load("net", "")) != 2) std::this_thread::yield();
+  EXPECT_EQ(swaps_.swaps, 1);
+}
+
 TEST_F(VersionTableTest, AReferenceThatIsGoneIsGone) {
   const auto table = Table();
   ASSERT_TRUE(table->Load("net", "2").ok());

@@ -1,0 +1,100 @@
+// What the version table's loading thread does of its own accord: switching, checking, freeing, and
+// writing down what is loaded.
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/serving/serving_state.h"
+#include "server/serving/version_table.h"
+
+namespace atelier::serving {
+
+void VersionTable::FollowRegistry(const std::string& model) {
+  std::vector<std::pair<Route, std::int64_t>> routes;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [route, served] : routes_) {
+      if (route.first == model) routes.emplace_back(route, served->version.number);
+    }
+  }
+  for (const auto& [route, number] : routes) {
+    const auto version = source_->Resolve(route.first, route.second);
+    if (version.ok() && version->number == number) continue;
+    const Result result = Obtain(route);
+    if (result.ok() || !version.ok()) {
+      complaints_.erase(route);
+      continue;
+    }
+    std::string complaint = absl::StrCat("Model ", model, " (", route.second, ") stays at version ",
+                                         number, ": ", result.status().message());
+    if (complaints_[route] == complaint) continue;
+    Log(complaint);
+    complaints_[route] = std::move(complaint);
+  }
+}
+
+void VersionTable::Check() {
+  std::vector<Number> gone;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  for (const ServedPtr& served : Loaded()) {
+    const Number number(served->version.model, served->version.number);
+    const auto file = FileIdentity::Of(served->version.archive_path);
+    bool same = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto entry = loaded_.find(number);
+      same = entry != loaded_.end() && entry->second.file == file;
+    }
+    const bool idle = absl::FromChrono(now - served->last_use.load()) >= options_.idle;
+    if (!same) {
+      Log(absl::StrCat(served->version.archive_path, " is not the file that version ",
+                       number.second, " of model ", number.first, " was loaded from."));
+    }
+    if (!same || idle) gone.push_back(number);
+  }
+  for (const Number& number : gone) Drop(number);
+  std::set<std::string> behind;
+  for (const auto& [route, complaint] : complaints_) behind.insert(route.first);
+  for (const std::string& model : behind) FollowRegistry(model);
+}
+
+void VersionTable::Drop(const Number& number) {
+  ServedPtr last;  // Destroyed without the lock.
+  absl::MutexLock lock(&mutex_);
+  const auto entry = loaded_.find(number);
+  if (entry == loaded_.end()) return;
+  last = std::move(entry->second.served);
+  loaded_.erase(entry);
+  absl::erase_if(routes_, [&](const auto& route) { return route.second == last; });
+}
+
+void VersionTable::EvictBeyondLimit() {
+  std::vector<ServedPtr> all = Loaded();
+  if (all.size() <= options_.max_loaded) return;
+  std::sort(all.begin(), all.end(), [](const ServedPtr& a, const ServedPtr& b) {
+    return a->last_use.load() < b->last_use.load();
+  });
+  all.resize(all.size() - options_.max_loaded);
+  for (const ServedPtr& served : all) Drop({served->version.model, served->version.number});
+}
+
+void VersionTable::SaveState() {
+  if (options_.state_path.empty()) return;
+  ServingState state;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ending_) return;  // What goes now comes back.
+    for (const auto& [route, served] : routes_) state.loaded.insert(route);
+    state.unloaded = unloaded_;
+  }
+  std::string text = ServingStateText(state);
+  if (text == saved_state_) return;
+  const absl::Status status = WriteServingState(options_.state_path, text);
+  if (!status.ok()) return Log(std::string(status.message()));
+  saved_state_ = std::move(text);
+}
+
+}  // namespace atelier::serving
