@@ -15,10 +15,14 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/strings/numbers.h"
 #include "models/predictor.h"
 
 ABSL_FLAG(std::string, model, "", "the model.tar.gz to classify with");
 ABSL_FLAG(int, threads, 0, "threads for the throughput; 0 takes all cores");
+ABSL_FLAG(std::vector<std::string>, batches,
+          std::vector<std::string>({"1", "2", "4", "8", "16", "32", "64"}),
+          "batch sizes to measure on one thread");
 ABSL_FLAG(double, seconds, 1.0, "time to measure each batch size for");
 ABSL_FLAG(bool, json, false, "print one JSON object");
 
@@ -27,7 +31,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kBatchSizes[] = {1, 2, 4, 8, 16, 32, 64};
 constexpr int64_t kThroughputBatch = 32;
 
 std::vector<uint8_t> Pixels(const models::Predictor& predictor, int64_t images) {
@@ -78,7 +81,12 @@ int Main() {
       asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   Measure(predictor, kThroughputBatch, seconds / 4);  // Lets the processor settle.
   nlohmann::ordered_json by_batch = nlohmann::ordered_json::object();
-  for (const int64_t batch : kBatchSizes) {
+  for (const std::string& text : absl::GetFlag(FLAGS_batches)) {
+    int64_t batch = 0;
+    if (!absl::SimpleAtoi(text, &batch) || batch < 1) {
+      std::fprintf(stderr, "engine_bench: '%s' is no batch size\n", text.c_str());
+      return 1;
+    }
     const Measured measured = Measure(predictor, batch, seconds);
     by_batch[std::to_string(batch)] = measured.seconds * 1e6 / static_cast<double>(measured.images);
   }
