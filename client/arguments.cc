@@ -47,6 +47,15 @@ absl::StatusOr<std::string> JobName(absl::string_view text) {
   return absl::StrCat("jobs/", id);
 }
 
+absl::StatusOr<std::string> ExperimentName(absl::string_view text) {
+  absl::string_view id = text;
+  absl::ConsumePrefix(&id, "experiments/");
+  if (!IsPart(id)) {
+    return Wrong(text, "is no experiment's name; `atelier experiments` lists those there are.");
+  }
+  return absl::StrCat("experiments/", id);
+}
+
 absl::StatusOr<std::string> DatasetName(absl::string_view text) {
   absl::string_view id = text;
   absl::ConsumePrefix(&id, "datasets/");

@@ -16,6 +16,9 @@ namespace atelier::client {
 // `jobs/x` for `x` and for `jobs/x`.
 absl::StatusOr<std::string> JobName(absl::string_view text);
 
+// `experiments/x` for `x` and for `experiments/x`.
+absl::StatusOr<std::string> ExperimentName(absl::string_view text);
+
 // `datasets/x` for `x` and for `datasets/x`.
 absl::StatusOr<std::string> DatasetName(absl::string_view text);
 

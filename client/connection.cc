@@ -89,6 +89,7 @@ Connection::Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc
       datasets_(v1::DatasetService::NewStub(channel_)),
       inference_(v1::InferenceService::NewStub(channel_)),
       monitoring_(v1::MonitoringService::NewStub(channel_)),
+      experiments_(v1::ExperimentService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 absl::Status Connection::WaitUntilReady(absl::Duration timeout) {

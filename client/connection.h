@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "atelier/v1/dataset_service.grpc.pb.h"
+#include "atelier/v1/experiment_service.grpc.pb.h"
 #include "atelier/v1/inference_service.grpc.pb.h"
 #include "atelier/v1/model_service.grpc.pb.h"
 #include "atelier/v1/monitoring_service.grpc.pb.h"
@@ -29,6 +30,7 @@ using ModelService = v1::ModelService::StubInterface;
 using DatasetService = v1::DatasetService::StubInterface;
 using InferenceService = v1::InferenceService::StubInterface;
 using MonitoringService = v1::MonitoringService::StubInterface;
+using ExperimentService = v1::ExperimentService::StubInterface;
 using HealthService = grpc::health::v1::Health::StubInterface;
 
 struct CallOptions {
@@ -82,6 +84,7 @@ class Connection {
     if constexpr (std::is_same_v<Service, DatasetService>) return *datasets_;
     if constexpr (std::is_same_v<Service, InferenceService>) return *inference_;
     if constexpr (std::is_same_v<Service, MonitoringService>) return *monitoring_;
+    if constexpr (std::is_same_v<Service, ExperimentService>) return *experiments_;
     if constexpr (std::is_same_v<Service, HealthService>) return *health_;
   }
 
@@ -108,6 +111,7 @@ class Connection {
   const std::unique_ptr<DatasetService> datasets_;
   const std::unique_ptr<InferenceService> inference_;
   const std::unique_ptr<MonitoringService> monitoring_;
+  const std::unique_ptr<ExperimentService> experiments_;
   const std::unique_ptr<HealthService> health_;
 };
 

@@ -1,14 +1,12 @@
 #include "client/job_follower.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/status_text.h"
-#include "grpcpp/completion_queue.h"
-#include "grpcpp/support/async_stream.h"
+#include "client/ticking_stream.h"
 
 namespace atelier::client {
 namespace {
@@ -18,64 +16,6 @@ constexpr absl::Duration kPause = absl::Milliseconds(200);
 constexpr absl::Duration kSettled = absl::Seconds(1);
 
 }  // namespace
-
-// One call of StreamMetrics whose every wait is cut into ticks. A completion queue of its own makes
-// that possible without a second thread.
-class JobFollower::Stream {
- public:
-  // `tick` is called while there is nothing to read; the call is cancelled once it returns true.
-  Stream(Connection* connection, const v1::StreamMetricsRequest& request, bool wait_for_ready,
-         absl::Duration interval, std::function<bool()> tick)
-      : interval_(interval), tick_(std::move(tick)) {
-    context_.set_wait_for_ready(wait_for_ready);
-    reader_ =
-        connection->stub<TrainingService>().PrepareAsyncStreamMetrics(&context_, request, &queue_);
-    reader_->StartCall(this);
-    started_ = Await();
-  }
-
-  ~Stream() {
-    queue_.Shutdown();
-    void* tag = nullptr;
-    bool ok = false;
-    while (queue_.Next(&tag, &ok)) {
-    }
-  }
-
-  bool Read(v1::JobEvent* event) {
-    if (!started_) return false;
-    reader_->Read(event, this);
-    return Await();
-  }
-
-  grpc::Status Finish() {
-    grpc::Status status;
-    reader_->Finish(&status, this);
-    Await();
-    return status;
-  }
-
-  void Cancel() { context_.TryCancel(); }
-
- private:
-  // Waits for the operation under way; whether it succeeded.
-  bool Await() {
-    void* tag = nullptr;
-    bool ok = false;
-    while (queue_.AsyncNext(&tag, &ok, absl::ToChronoTime(absl::Now() + interval_)) ==
-           grpc::CompletionQueue::TIMEOUT) {
-      if (tick_()) Cancel();
-    }
-    return ok;
-  }
-
-  const absl::Duration interval_;
-  const std::function<bool()> tick_;
-  grpc::ClientContext context_;
-  grpc::CompletionQueue queue_;
-  std::unique_ptr<grpc::ClientAsyncReaderInterface<v1::JobEvent>> reader_;
-  bool started_ = false;
-};
 
 JobFollower::JobFollower(Connection* connection, Options options)
     : connection_(connection), options_(std::move(options)), last_number_(options_.after_number) {}
@@ -102,8 +42,14 @@ grpc::Status JobFollower::ReadStream(Listener* listener) {
   request.set_name(options_.job);
   request.set_after_number(last_number_);
   request.set_epochs_only(options_.epochs_only);
-  Stream stream(connection_, request, lost_since_.has_value(), options_.tick,
-                [this, listener] { return Tick(listener); });
+  TickingStream<v1::JobEvent> stream(
+      [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+        return connection_->stub<TrainingService>().PrepareAsyncStreamMetrics(context, request,
+                                                                              queue);
+      },
+      {.wait_for_ready = lost_since_.has_value(),
+       .interval = options_.tick,
+       .tick = [this, listener] { return Tick(listener); }});
   v1::JobEvent event;
   while (stream.Read(&event)) {
     HandleEvent(event, listener);

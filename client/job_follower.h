@@ -53,8 +53,6 @@ class JobFollower {
   std::int64_t last_number() const { return last_number_; }
 
  private:
-  class Stream;
-
   // Reads one stream to its end.
   grpc::Status ReadStream(Listener* listener);
   void HandleEvent(const v1::JobEvent& event, Listener* listener);

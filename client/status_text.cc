@@ -35,11 +35,13 @@ constexpr std::array<Words, 12> kFlags = {{
 }};
 
 // What to do about an error, by its reason.
-constexpr std::array<Words, 5> kAdvice = {{
+constexpr std::array<Words, 7> kAdvice = {{
     {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs there are."},
     {"MODEL_NOT_FOUND", "`atelier models` lists the models there are."},
     {"VERSION_NOT_FOUND", "`atelier models NAME` lists a model's versions."},
     {"JOB_NOT_ENDED", "`atelier stop JOB` ends it first."},
+    {"EXPERIMENT_NOT_FOUND", "`atelier experiments` lists those there are."},
+    {"EXPERIMENT_NOT_ENDED", "`atelier stop EXPERIMENT` ends it first."},
     {"NOT_EVALUATED", "`atelier watch JOB` follows it until then."},
 }};
 

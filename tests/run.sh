@@ -40,7 +40,7 @@ ctest --test-dir build/release --output-on-failure -j "$jobs" --timeout 300
 
 step "Integration and fault tests: the real programs"
 # Debian's own interpreter, whatever stands first in PATH: it has the packages.
-/usr/bin/python3 -m pytest -q tests/integration tests/faults
+/usr/bin/python3 -m pytest -q -rs tests/integration tests/faults
 
 step "Deployment: packages, container, manifests, rules, dashboards, man pages"
 /usr/bin/python3 -m pytest -q tests/deploy

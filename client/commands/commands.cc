@@ -12,6 +12,11 @@ void AddAllCommands(CommandSet* commands) {
   AddDelete(commands);
   AddLogs(commands);
   AddConfusion(commands);
+  commands->BeginGroup("Experiments");
+  AddSweep(commands);
+  AddExperiments(commands);
+  AddCompare(commands);
+  AddReport(commands);
   commands->BeginGroup("Models");
   AddClassify(commands);
   AddModels(commands);

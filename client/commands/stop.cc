@@ -1,18 +1,20 @@
-// `atelier stop`: asks a job to end.
+// `atelier stop`: asks a job or an experiment to end.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/experiment_follow.h"
 #include "client/commands/follow.h"
 #include "client/exit_codes.h"
 #include "client/job_text.h"
+#include "client/targets.h"
 
 namespace atelier::client {
 namespace {
 
 struct StopOptions {
-  std::string job;
+  std::string name;
   bool wait = false;
   FollowOptions follow;
 };
@@ -30,13 +32,39 @@ std::string Outlook(const Session& session, const v1::TrainingJob& job) {
                       "   follows it to its end\n");
 }
 
-absl::StatusOr<int> Stop(Session& session, const StopOptions& options) {
+absl::StatusOr<int> StopExperiment(Session& session, const v1::Experiment& experiment,
+                                   const StopOptions& options) {
+  v1::StopExperimentRequest request;
+  request.set_name(experiment.name());
+  const auto stopped = session.Call(&ExperimentService::StopExperiment, request, {.repeats = 2});
+  if (!stopped.ok()) return stopped.status();
+  if (options.wait) {
+    const auto code = FollowExperiment(session, *stopped, options.follow);
+    if (!code.ok()) return code.status();
+    return *code == kJobStopped ? kDone : *code;
+  }
+  if (session.format() == OutputFormat::kJson) session.PrintJson(*stopped);
+  if (session.text()) {
+    session.Print(absl::StrCat(Leaf(stopped->name()), " is ", StandingText(*stopped), ".\n"));
+  }
+  return kDone;
+}
+
+absl::StatusOr<v1::TrainingJob> StopJob(Session& session, const std::string& text) {
   v1::StopJobRequest request;
-  auto name = JobName(options.job);
+  auto name = JobName(text);
   if (!name.ok()) return name.status();
   request.set_name(*std::move(name));
-  const auto job = session.Call(&TrainingService::StopJob, request, {.repeats = 2});
-  if (!job.ok()) return job.status();
+  return session.Call(&TrainingService::StopJob, request, {.repeats = 2});
+}
+
+absl::StatusOr<int> Stop(Session& session, const StopOptions& options) {
+  const auto job = StopJob(session, options.name);
+  if (!job.ok()) {
+    const auto experiment = GetExperimentInstead(session, options.name, job.status());
+    if (!experiment.ok()) return experiment.status();
+    return StopExperiment(session, *experiment, options);
+  }
   if (options.wait) {
     const auto code = FollowJob(session, *job, options.follow);
     if (!code.ok()) return code.status();
@@ -57,12 +85,13 @@ void AddStop(CommandSet* commands) {
   const auto options = std::make_shared<StopOptions>();
   CLI::App* const command = commands->Add(
       {"stop",
-       "Ask a job to stop",
-       "A job that finished at least one epoch is evaluated and stored as far as it came.",
+       "Ask a job or an experiment to stop",
+       "A job that finished at least one epoch is evaluated and stored as far as it came.\n"
+       "Of an experiment all jobs are stopped, and what waits is dropped.",
        {{"atelier stop cnn-3-20260101-120000", "returns at once"},
         {"atelier stop cnn-3-20260101-120000 --wait", "follows it to its end"}}},
       [options](Session& session) { return Stop(session, *options); });
-  command->add_option("JOB", options->job, "The job")->required()->type_name("");
+  command->add_option("NAME", options->name, "The job or experiment")->required()->type_name("");
   command->add_flag("--wait", options->wait, "Follow it until it has ended");
   AddFollowOptions(command, &options->follow);
 }

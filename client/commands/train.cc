@@ -1,15 +1,14 @@
 // `atelier train`: starts a job and follows it.
 #include <memory>
 
-#include "absl/random/random.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
 #include "client/commands/follow.h"
 #include "client/exit_codes.h"
+#include "client/request_id.h"
 
 namespace atelier::client {
 namespace {
@@ -149,12 +148,6 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
   AddSpecOption<std::int32_t>(command, "--priority", "N",
                               "Higher leaves the queue first, -100 to 100 [0]",
                               [options](auto value) { options->spec()->set_priority(value); });
-}
-
-std::string RandomRequestId() {
-  absl::BitGen random;
-  return absl::StrFormat("%016x%016x", absl::Uniform<std::uint64_t>(random),
-                         absl::Uniform<std::uint64_t>(random));
 }
 
 absl::StatusOr<int> Train(Session& session, TrainOptions& options) {

@@ -1,26 +1,27 @@
-// `atelier watch`: follows a job that was started before.
+// `atelier watch`: follows a job or an experiment that was started before.
 #include <memory>
+#include <variant>
 
-#include "client/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/experiment_follow.h"
 #include "client/commands/follow.h"
+#include "client/targets.h"
 
 namespace atelier::client {
 namespace {
 
 struct WatchOptions {
-  std::string job;
+  std::string name;
   FollowOptions follow;
 };
 
 absl::StatusOr<int> Watch(Session& session, const WatchOptions& options) {
-  v1::GetJobRequest request;
-  auto name = JobName(options.job);
-  if (!name.ok()) return name.status();
-  request.set_name(*std::move(name));
-  const auto job = session.Call(&TrainingService::GetJob, request);
-  if (!job.ok()) return job.status();
-  return FollowJob(session, *job, options.follow);
+  const auto target = GetTarget(session, options.name);
+  if (!target.ok()) return target.status();
+  if (const auto* experiment = std::get_if<v1::Experiment>(&*target)) {
+    return FollowExperiment(session, *experiment, options.follow);
+  }
+  return FollowJob(session, std::get<v1::TrainingJob>(*target), options.follow);
 }
 
 }  // namespace
@@ -29,7 +30,7 @@ void AddWatch(CommandSet* commands) {
   const auto options = std::make_shared<WatchOptions>();
   CLI::App* const command = commands->Add(
       {"watch",
-       "Follow a job live, from its beginning",
+       "Follow a job or an experiment live",
        "A lost connection is waited for; nothing is shown twice and nothing is missed.\n"
        "Ctrl-C detaches; the job goes on. With --output=json every event is a line and the\n"
        "job the last one; with --output=csv every epoch is a row, and one that had to be\n"
@@ -39,7 +40,7 @@ void AddWatch(CommandSet* commands) {
        {{"atelier watch cnn-3-20260101-120000", ""},
         {"atelier --output=csv watch cnn-3-20260101-120000 > curve.csv", ""}}},
       [options](Session& session) { return Watch(session, *options); });
-  command->add_option("JOB", options->job, "The job")->required()->type_name("");
+  command->add_option("NAME", options->name, "The job or experiment")->required()->type_name("");
   command->add_option("--after", options->follow.after_number, "Only events with higher numbers")
       ->type_name("NUMBER")
       ->check(AtLeast(0));

@@ -5,7 +5,7 @@
 #   source deploy/completions/atelier.bash
 
 _atelier_names() {
-  # Names of one kind: jobs, models or datasets.
+  # Names of one kind: jobs, experiments, models or datasets.
   local kind=$1 command=$1
   [ "$kind" = jobs ] && command='jobs --limit=200'
   # shellcheck disable=SC2086  # the command is words
@@ -42,7 +42,8 @@ _atelier_values() {
     -o | --output-file | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
-      --limit | --after | --attempt | --test-image | --top-k | --wait-for-server | --concurrency | \
+      --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
+      --wait-for-server | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
   esac
@@ -102,7 +103,10 @@ _atelier() {
   else
     case $command in
       '' | bench) choices=$(_atelier_commands "$command") ;;
-      watch | show | stop | delete | logs | confusion | report | compare) choices=$(_atelier_names jobs) ;;
+      show | logs | confusion) choices=$(_atelier_names jobs) ;;
+      watch | stop | delete | report | compare)
+        choices="$(_atelier_names jobs) $(_atelier_names experiments)"
+        ;;
       models | alias | download | 'bench classify') choices=$(_atelier_names models) ;;
       datasets) choices=$(_atelier_names datasets) ;;
       classify)

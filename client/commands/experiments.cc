@@ -1,0 +1,110 @@
+// `atelier experiments`: the list of experiments.
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/commands/experiment_follow.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/table.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr int kLargestPage = 1000;
+
+struct ExperimentsOptions {
+  int limit = 20;
+  bool all = false;
+};
+
+int CountOf(const v1::Experiment& experiment, v1::RunState state) {
+  int count = 0;
+  for (const v1::RunCount& entry : experiment.run_counts()) {
+    if (state == v1::RUN_STATE_UNSPECIFIED || entry.state() == state) count += entry.count();
+  }
+  return count;
+}
+
+std::string StateText(const v1::Experiment& experiment) {
+  return EnumWord(v1::ExperimentState_descriptor(), experiment.state());
+}
+
+std::vector<std::string> CsvValues(const v1::Experiment& experiment) {
+  return {experiment.name(),
+          StateText(experiment),
+          absl::StrCat(experiment.configurations_size()),
+          absl::StrCat(experiment.seeds_size()),
+          absl::StrCat(CountOf(experiment, v1::RUN_STATE_UNSPECIFIED)),
+          absl::StrCat(CountOf(experiment, v1::RUN_STATE_COMPLETED)),
+          absl::StrCat(CountOf(experiment, v1::RUN_STATE_FAILED))};
+}
+
+void AddRow(const v1::Experiment& experiment, Table* table) {
+  const bool running = experiment.state() == v1::EXPERIMENT_STATE_RUNNING;
+  table->AddRow({std::string(Leaf(experiment.name())),
+                 {StateText(experiment), running ? Ink::kCyan : Ink::kPlain},
+                 absl::StrCat(experiment.configurations_size()),
+                 absl::StrCat(experiment.seeds_size()),
+                 absl::StrCat(CountOf(experiment, v1::RUN_STATE_COMPLETED), " of ",
+                              CountOf(experiment, v1::RUN_STATE_UNSPECIFIED)),
+                 absl::StrCat(CountOf(experiment, v1::RUN_STATE_FAILED)),
+                 {Age(ToTime(experiment.create_time()), absl::Now()), Ink::kDim}});
+}
+
+absl::StatusOr<int> Experiments(Session& session, const ExperimentsOptions& options) {
+  using Align = Table::Align;
+  Table table({{"experiment"},
+               {"state"},
+               {"configurations", Align::kRight, true},
+               {"seeds", Align::kRight, true},
+               {"completed", Align::kRight},
+               {"failed", Align::kRight},
+               {"started", Align::kLeft, true}});
+  if (session.format() == OutputFormat::kCsv) {
+    session.Print(CsvLine(
+        {"name", "state", "configurations", "seeds", "runs", "completed_runs", "failed_runs"}));
+  }
+  v1::ListExperimentsRequest request;
+  int left = options.all ? std::numeric_limits<int>::max() : options.limit;
+  do {
+    request.set_page_size(std::min(left, kLargestPage));
+    const auto page = session.Call(&ExperimentService::ListExperiments, request);
+    if (!page.ok()) return page.status();
+    for (const v1::Experiment& experiment : page->experiments()) {
+      if (session.format() == OutputFormat::kJson) session.PrintJson(experiment);
+      if (session.format() == OutputFormat::kCsv) session.Print(CsvLine(CsvValues(experiment)));
+      if (session.text()) AddRow(experiment, &table);
+    }
+    left -= page->experiments_size();
+    request.set_page_token(page->next_page_token());
+  } while (left > 0 && !request.page_token().empty());
+  if (!session.text()) return kDone;
+  session.Print(table.empty()
+                    ? absl::StrCat("There are no experiments. `",
+                                   session.Suggest("sweep --preset dense,cnn-1"), "` starts one.\n")
+                    : table.Render(session.style(), session.terminal().width()));
+  return kDone;
+}
+
+}  // namespace
+
+void AddExperiments(CommandSet* commands) {
+  const auto options = std::make_shared<ExperimentsOptions>();
+  CLI::App* const command = commands->Add(
+      {"experiments",
+       "List experiments, the newest first",
+       "`atelier watch`, `stop` and `delete` take experiments as they take jobs.",
+       {{"atelier experiments", ""}, {"atelier watch depth-study-20260101-120000", ""}}},
+      [options](Session& session) { return Experiments(session, *options); });
+  auto* const limit = command->add_option("--limit", options->limit, "Experiments at most [20]")
+                          ->type_name("N")
+                          ->check(AtLeast(1));
+  command->add_flag("--all", options->all, "Every experiment")->excludes(limit);
+}
+
+}  // namespace atelier::client

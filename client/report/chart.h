@@ -1,0 +1,54 @@
+// Charts as inline SVG: lines with bands, or points with error bars, on labelled axes; every value
+// is told when the pointer rests on it. Colours are those of the page's style sheet (--c0 to --c6,
+// which the colour-blind can tell apart); beyond seven series the dashes differ too. Thread-safe:
+// pure functions.
+#ifndef ATELIER_CLIENT_REPORT_CHART_H_
+#define ATELIER_CLIENT_REPORT_CHART_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace atelier::client::report {
+
+inline constexpr int kColors = 7;
+
+struct Point {
+  double x = 0;
+  double y = 0;
+  double low = 0;  // Of the band or error bar; the same as y for none.
+  double high = 0;
+  std::string title;  // What is told of it; empty for the plain values.
+};
+
+struct Series {
+  std::string name;
+  int color = 0;       // Any number; colours repeat after kColors, dashes tell them apart.
+  bool faint = false;  // Drawn thin, in the background, without values and without a legend.
+  bool joined = true;  // By a line.
+  std::vector<Point> points;
+};
+
+struct Axis {
+  std::string title;  // With the unit.
+  bool from_zero = false;
+  bool logarithmic = false;  // Values must be above zero.
+  std::function<std::string(double)> format;
+};
+
+struct Chart {
+  std::string title;
+  Axis x;
+  Axis y;
+  std::vector<Series> series;
+};
+
+// A <figure> with title, drawing and legend; says so where there is nothing to draw.
+std::string RenderChart(const Chart& chart);
+
+// At most about ten round numbers that span the two, for an axis.
+std::vector<double> Ticks(double low, double high, int about);
+
+}  // namespace atelier::client::report
+
+#endif  // ATELIER_CLIENT_REPORT_CHART_H_

@@ -1,0 +1,207 @@
+// The report's look at one job: classes, confusions, pictures, phases, resources.
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/arguments.h"
+#include "client/figures.h"
+#include "client/job_text.h"
+#include "client/report/chart.h"
+#include "client/report/html.h"
+#include "client/report/page.h"
+
+namespace atelier::client::report {
+namespace {
+
+std::string ClassName(const v1::ConfusionMatrix& matrix, int index) {
+  if (index < 0 || index >= matrix.class_names_size()) return absl::StrCat("class ", index);
+  return matrix.class_names(index);
+}
+
+std::string Bar(double fraction) {
+  return absl::StrFormat("%s<span class=\"bar\"><i style=\"width:%.1f%%\"></i></span>",
+                         Percent(fraction, 1), std::clamp(fraction, 0.0, 1.0) * 100);
+}
+
+std::string ClassTable(const v1::ConfusionMatrix& matrix) {
+  std::vector<std::vector<std::string>> rows;
+  for (int i = 0; i < matrix.class_metrics_size(); ++i) {
+    const v1::ClassMetrics& metrics = matrix.class_metrics(i);
+    rows.push_back({Escape(ClassName(matrix, i)), Bar(metrics.precision()), Bar(metrics.recall()),
+                    Bar(metrics.f1()), Count(metrics.support())});
+  }
+  return absl::StrCat("<h4>By class</h4>\n",
+                      HtmlTable({"class", "precision", "recall", "F1", "images"}, rows, 1));
+}
+
+// Rows are true classes, columns what they were taken for; the darker, the larger the share of the
+// row. The square root lets small confusions be seen beside a large diagonal.
+std::string HeatMap(const v1::ConfusionMatrix& matrix) {
+  constexpr double kCell = 42, kLeft = 104, kTop = 92, kRight = 34;
+  const int classes = matrix.rows_size();
+  const double width = kLeft + kCell * classes + kRight;
+  const double height = kTop + kCell * classes;
+  std::string svg = absl::StrFormat(
+      "<figure class=\"chart heatmap\" data-chart=\"Confusion matrix\"><figcaption>Confusion "
+      "matrix</figcaption>\n<svg class=\"heat\" viewBox=\"0 0 %g %g\" role=\"img\" "
+      "aria-label=\"Confusion matrix\">\n"
+      "<text class=\"name\" x=\"0\" y=\"12\">true ↓  taken for →</text>\n",
+      width, height);
+  for (int row = 0; row < classes; ++row) {
+    std::int64_t support = 0;
+    for (const std::int64_t count : matrix.rows(row).counts()) support += count;
+    const double middle = kCell * (row + 0.5);
+    absl::StrAppendFormat(&svg,
+                          "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%s</text>"
+                          "<text transform=\"translate(%g %g) rotate(-45)\">%s</text>\n",
+                          kLeft - 8, kTop + middle + 4, Escape(ClassName(matrix, row)),
+                          kLeft + middle, kTop - 8, Escape(ClassName(matrix, row)));
+    for (int column = 0; column < matrix.rows(row).counts_size(); ++column) {
+      const std::int64_t count = matrix.rows(row).counts(column);
+      const double share =
+          support == 0 ? 0 : static_cast<double>(count) / static_cast<double>(support);
+      const double shade = std::sqrt(share);
+      absl::StrAppendFormat(
+          &svg,
+          "<rect data-series=\"cells\" x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" "
+          "style=\"fill:rgba(var(--heat),%.3f)\"><title>%s taken for %s: %s of %s (%s)</title>"
+          "</rect><text class=\"%s\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
+          kLeft + kCell * column, kTop + kCell * row, kCell, kCell, std::max(shade, 0.03),
+          Escape(ClassName(matrix, row)), Escape(ClassName(matrix, column)), Count(count),
+          Count(support), Percent(share, 1), shade > 0.55 ? "on" : "off",
+          kLeft + kCell * (column + 0.5), kTop + middle + 4, count == 0 ? "" : absl::StrCat(count));
+    }
+  }
+  return absl::StrCat(svg, "</svg></figure>\n");
+}
+
+std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedPair>& pairs) {
+  if (pairs.empty()) return "<p class=\"note\">No test image was taken for another class.</p>\n";
+  std::string html =
+      "<h4>Most often confused, with the most confidently wrong test images</h4>\n"
+      "<div class=\"pairs\">\n";
+  for (const ConfusedPair& pair : pairs) {
+    absl::StrAppend(&html, "<div><b>", Escape(ClassName(matrix, pair.true_class)), " → ",
+                    Escape(ClassName(matrix, pair.predicted_class)), "</b> ", Count(pair.count),
+                    pair.count == 1 ? " time" : " times", "<div class=\"images\">");
+    for (const WrongImage& image : pair.images) {
+      if (image.png.empty()) continue;
+      const std::string words = absl::StrCat("Test image ", image.prediction.index(), ": ",
+                                             ClassName(matrix, pair.true_class), ", taken for ",
+                                             ClassName(matrix, pair.predicted_class), " with ",
+                                             Percent(image.prediction.probability(), 1));
+      absl::StrAppend(&html, "<figure><img src=\"", PngAddress(image.png), "\" alt=\"",
+                      Escape(words), "\" title=\"", Escape(words), "\"><figcaption>",
+                      Percent(image.prediction.probability(), 0), "</figcaption></figure>");
+    }
+    absl::StrAppend(&html, "</div></div>\n");
+  }
+  return html + "</div>\n";
+}
+
+// A row per state that took time, on one clock.
+std::string PhaseChart(const v1::TrainingJob& job, absl::Time now) {
+  constexpr double kRow = 26, kLeft = 104, kWidth = 560, kValue = 70;
+  if (job.transitions_size() == 0) return "";
+  const absl::Time begin = ToTime(job.transitions(0).time());
+  const absl::Time end = job.has_end_time() ? ToTime(job.end_time()) : now;
+  const double whole = std::max(absl::ToDoubleSeconds(end - begin), 1e-3);
+  std::string rows;
+  int row = 0;
+  for (int i = 0; i < job.transitions_size(); ++i) {
+    const absl::Time from = ToTime(job.transitions(i).time());
+    const absl::Time to =
+        i + 1 < job.transitions_size() ? ToTime(job.transitions(i + 1).time()) : end;
+    if (i + 1 == job.transitions_size() && job.has_end_time()) break;
+    const double x = absl::ToDoubleSeconds(from - begin) / whole * (kWidth - kLeft - kValue);
+    const double width =
+        std::max(absl::ToDoubleSeconds(to - from) / whole * (kWidth - kLeft - kValue), 1.5);
+    const std::string state = StateText(job.transitions(i).state());
+    absl::StrAppendFormat(
+        &rows,
+        "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%s</text><rect data-series=\"phases\" "
+        "class=\"f%d\" x=\"%.1f\" y=\"%g\" width=\"%.1f\" height=\"%g\" rx=\"3\"><title>%s: %s. "
+        "%s</title></rect><text x=\"%.1f\" y=\"%g\">%s</text>\n",
+        kLeft - 8, kRow * row + 17, Escape(state), row % kColors, kLeft + x, kRow * row + 4, width,
+        kRow - 8, Escape(state), Duration(to - from), Escape(job.transitions(i).message()),
+        kLeft + x + width + 6, kRow * row + 17, Duration(to - from));
+    ++row;
+  }
+  return absl::StrFormat(
+      "<figure class=\"chart\" data-chart=\"Phases\"><figcaption>Phases</figcaption>\n<svg "
+      "class=\"gantt\" viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"Phases\">\n%s</svg>"
+      "</figure>\n",
+      kWidth, kRow * std::max(row, 1), rows);
+}
+
+template <typename Value>
+Series SeriesOf(const CloseLook& look, const char* name, int color, Value value) {
+  Series series{.name = name, .color = color, .faint = false, .joined = true, .points = {}};
+  for (const Measured& measured : look.resources) {
+    const double y = value(measured.sample);
+    series.points.push_back({measured.seconds, y, y, y, ""});
+  }
+  return series;
+}
+
+std::string ResourceCharts(const CloseLook& look) {
+  constexpr double kMiB = 1 << 20;
+  using Sample = v1::ResourceSample;
+  const auto plain = [](double x) { return absl::StrFormat("%.4g", x); };
+  const Axis time{.title = "seconds since the job was accepted", .format = plain};
+  const auto chart = [&](const char* title, const char* unit, std::vector<Series> series) {
+    return RenderChart({.title = title,
+                        .x = time,
+                        .y = {.title = unit, .from_zero = true, .format = plain},
+                        .series = std::move(series)});
+  };
+  return absl::StrCat(
+      chart("Processor", "cores busy",
+            {SeriesOf(look, "cores", 0,
+                      [](const Sample& sample) { return sample.cpu_utilization(); })}),
+      chart("Memory", "resident memory, MiB",
+            {SeriesOf(look, "resident", 2,
+                      [](const Sample& sample) {
+                        return static_cast<double>(sample.resident_bytes()) / kMiB;
+                      })}),
+      chart(
+          "Input and output since the worker began", "MiB",
+          {SeriesOf(look, "read", 0,
+                    [](const Sample& s) { return static_cast<double>(s.read_bytes()) / kMiB; }),
+           SeriesOf(look, "written", 1,
+                    [](const Sample& s) { return static_cast<double>(s.written_bytes()) / kMiB; }),
+           SeriesOf(look, "received", 2,
+                    [](const Sample& s) { return static_cast<double>(s.received_bytes()) / kMiB; }),
+           SeriesOf(look, "sent", 3,
+                    [](const Sample& s) { return static_cast<double>(s.sent_bytes()) / kMiB; })}));
+}
+
+}  // namespace
+
+std::string CloseLookSection(const ReportData& data, const CloseLook& look) {
+  const v1::TrainingJob& job = look.job;
+  std::string html = absl::StrCat("<section>\n<h3>", Escape(job.spec().preset()), ", seed ",
+                                  job.spec().seed(), " · ", Escape(Leaf(job.name())), "</h3>\n");
+  if (job.has_result()) {
+    absl::StrAppend(&html, "<p>", Escape(StateText(job.state())), ": test accuracy ",
+                    Percent(job.result().test_accuracy()), ", test loss ",
+                    Loss(job.result().test_loss()), ", epoch ", job.result().best_epoch(), " of ",
+                    job.result().epochs_trained(), " chosen.</p>\n");
+  } else {
+    const std::string why =
+        job.transitions().empty() ? "" : job.transitions(job.transitions_size() - 1).message();
+    absl::StrAppend(&html, "<p class=\"warning\">This job is ", Escape(StateText(job.state())),
+                    ", so the test images were not scored. ", Escape(why), "</p>\n");
+  }
+  if (look.confusion.has_value()) {
+    absl::StrAppend(&html, "<div class=\"charts\"><div>", HeatMap(*look.confusion),
+                    "</div><div class=\"classes\">", ClassTable(*look.confusion), "</div></div>\n",
+                    Pairs(*look.confusion, look.pairs));
+  }
+  absl::StrAppend(&html, "<h4>Time and resources</h4>\n<div class=\"charts\">\n",
+                  PhaseChart(job, data.made), ResourceCharts(look), "</div>\n</section>\n");
+  return html;
+}
+
+}  // namespace atelier::client::report

@@ -1,0 +1,27 @@
+// A report as one HTML page that needs nothing besides itself. Thread-safe: pure functions.
+#ifndef ATELIER_CLIENT_REPORT_PAGE_H_
+#define ATELIER_CLIENT_REPORT_PAGE_H_
+
+#include <string>
+
+#include "client/report/report_data.h"
+
+namespace atelier::client::report {
+
+std::string RenderPage(const ReportData& data);
+
+// Parts of it, each a section or several.
+std::string SummarySection(const ReportData& data);                           // summary_sections.cc
+std::string ComparisonSection(const ReportData& data);                        // summary_sections.cc
+std::string TradeOffSection(const ReportData& data);                          // summary_sections.cc
+std::string CurvesSection(const ReportData& data);                            // summary_sections.cc
+std::string RunsSection(const ReportData& data);                              // repeat_sections.cc
+std::string CloseLookSection(const ReportData& data, const CloseLook& look);  // close_look.cc
+std::string RepeatSection(const ReportData& data);                            // repeat_sections.cc
+
+// The style sheet.
+extern const char kStyle[];
+
+}  // namespace atelier::client::report
+
+#endif  // ATELIER_CLIENT_REPORT_PAGE_H_

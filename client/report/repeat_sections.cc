@@ -1,0 +1,103 @@
+// The report's sections about every run, and about how to repeat them.
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/arguments.h"
+#include "client/figures.h"
+#include "client/report/html.h"
+#include "client/report/page.h"
+#include "client/spec_fields.h"
+
+namespace atelier::client::report {
+namespace {
+
+std::vector<std::string> RunRow(const ReportData& data, const Configuration& configuration,
+                                const Trial& trial) {
+  const auto figure = [&](const std::string& text) {
+    return trial.result.has_value() ? Escape(text) : std::string("–");
+  };
+  const v1::TrainingResult result = trial.result.value_or(v1::TrainingResult());
+  std::string state = Escape(EnumWord(v1::RunState_descriptor(), trial.state));
+  if (!trial.message.empty()) {
+    absl::StrAppend(&state, "<div class=\"why\">", Escape(trial.message), "</div>");
+  }
+  return {Escape(trial.job.empty() ? "no job" : std::string(Leaf(trial.job))),
+          Escape(LabelOf(data.comparison, configuration)),
+          state,
+          trial.spec.preset().empty() ? "–" : absl::StrCat(trial.spec.seed()),
+          figure(Percent(result.test_accuracy())),
+          figure(Percent(result.validation_accuracy())),
+          figure(absl::StrCat(result.best_epoch(), " of ", result.epochs_trained())),
+          figure(Duration(absl::Seconds(result.training_seconds()))),
+          Escape(ShortModel(result.model_version()))};
+}
+
+std::string Commands(const Comparison& comparison) {
+  std::string commands;
+  for (const Configuration& configuration : comparison.configurations) {
+    if (configuration.spec.preset().empty()) continue;
+    std::vector<std::int64_t> seeds;
+    for (const Trial& trial : configuration.trials) seeds.push_back(trial.spec.seed());
+    absl::StrAppend(&commands, seeds.size() == 1 ? "atelier train" : "atelier sweep",
+                    TrainOptions(configuration.spec), " --seed=", absl::StrJoin(seeds, ","), "\n");
+  }
+  return commands;
+}
+
+// What all configurations share stands once, what differs as a list.
+std::vector<std::vector<std::string>> SpecRows(const Comparison& comparison) {
+  std::vector<std::vector<std::string>> rows;
+  for (const SpecField field : SpecFields()) {
+    std::set<std::string> known;
+    std::vector<std::string> values;
+    for (const Configuration& configuration : comparison.configurations) {
+      if (configuration.spec.preset().empty()) continue;
+      const std::string value = ValueText(configuration.spec, field);
+      if (!value.empty() && known.insert(value).second) values.push_back(value);
+    }
+    if (!values.empty()) {
+      rows.push_back({Escape(TitleOf(field)), Escape(absl::StrJoin(values, ", "))});
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string RunsSection(const ReportData& data) {
+  if (data.comparison.trials() < 2) return "";
+  std::vector<std::vector<std::string>> rows;
+  for (const Configuration& configuration : data.comparison.configurations) {
+    for (const Trial& trial : configuration.trials) {
+      rows.push_back(RunRow(data, configuration, trial));
+    }
+  }
+  return absl::StrCat("<section>\n<h2>Every run</h2>\n",
+                      HtmlTable({"job", "configuration", "state", "seed", "test", "validation",
+                                 "best epoch", "training", "model"},
+                                rows, 3),
+                      "</section>\n");
+}
+
+std::string RepeatSection(const ReportData& data) {
+  std::vector<std::vector<std::string>> rows = SpecRows(data.comparison);
+  std::set<std::int64_t> seeds;
+  for (const Configuration& configuration : data.comparison.configurations) {
+    for (const Trial& trial : configuration.trials) {
+      if (!trial.spec.preset().empty()) seeds.insert(trial.spec.seed());
+    }
+  }
+  rows.push_back({"seeds", absl::StrJoin(seeds, ", ")});
+  for (const auto& [what, version] : data.server_versions) {
+    rows.push_back({Escape(absl::StrCat("server: ", what)), Escape(version)});
+  }
+  rows.push_back({"client", Escape(data.client_version)});
+  return absl::StrCat(
+      "<section>\n<h2>To repeat it</h2>\n<p>The same specification and seed give the same weights "
+      "on the same machine, bit for bit.</p>\n<pre>",
+      Escape(Commands(data.comparison)), "</pre>\n", HtmlTable({"option", "value"}, rows, 2),
+      "</section>\n");
+}
+
+}  // namespace atelier::client::report

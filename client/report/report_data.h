@@ -1,0 +1,67 @@
+// What a report is made of, gathered by calls alone. Used by one thread.
+#ifndef ATELIER_CLIENT_REPORT_REPORT_DATA_H_
+#define ATELIER_CLIENT_REPORT_REPORT_DATA_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "atelier/v1/experiment_service.pb.h"
+#include "atelier/v1/job.pb.h"
+#include "client/comparison.h"
+#include "client/session.h"
+
+namespace atelier::client::report {
+
+// A resource sample and when it was taken.
+struct Measured {
+  double seconds = 0;  // Since the job's first event.
+  v1::ResourceSample sample;
+};
+
+// A test image that was taken for something else.
+struct WrongImage {
+  v1::Prediction prediction;
+  std::string png;  // Empty if the server no longer has the data set.
+};
+
+// Two classes of which one is often taken for the other.
+struct ConfusedPair {
+  int true_class = 0;
+  int predicted_class = 0;
+  std::int64_t count = 0;
+  std::vector<WrongImage> images;  // Most confidently wrong first.
+};
+
+// One job looked at closely.
+struct CloseLook {
+  v1::TrainingJob job;
+  std::vector<Measured> resources;
+  std::optional<v1::ConfusionMatrix> confusion;
+  std::vector<ConfusedPair> pairs;  // Most often confused first.
+};
+
+struct ReportData {
+  std::string title;
+  absl::Time made;
+  std::string client_version;
+  std::map<std::string, std::string> server_versions;  // As atelier_build_info has them.
+  std::vector<v1::Experiment> experiments;
+  Comparison comparison;
+  std::map<std::string, v1::TrainingJob> jobs;                  // By name.
+  std::map<std::string, std::vector<v1::EpochMetrics>> epochs;  // By job; withdrawn ones left out.
+  // Of each configuration its best trial by validation loss, best first, those with results before
+  // others; not more than kMaxCloseLooks.
+  std::vector<CloseLook> close_looks;
+};
+
+inline constexpr std::size_t kMaxCloseLooks = 6;
+
+absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std::string>& names);
+
+}  // namespace atelier::client::report
+
+#endif  // ATELIER_CLIENT_REPORT_REPORT_DATA_H_

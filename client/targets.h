@@ -1,0 +1,40 @@
+// Arguments that name a job or an experiment. Used by one thread.
+#ifndef ATELIER_CLIENT_TARGETS_H_
+#define ATELIER_CLIENT_TARGETS_H_
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "atelier/v1/experiment_service.pb.h"
+#include "atelier/v1/job.pb.h"
+#include "client/comparison.h"
+#include "client/session.h"
+
+namespace atelier::client {
+
+using Target = std::variant<v1::TrainingJob, v1::Experiment>;
+
+// `jobs/x`, `experiments/x`, or `x`, which is a job's name before it is an experiment's. NOT_FOUND
+// if it is neither's.
+absl::StatusOr<Target> GetTarget(Session& session, const std::string& text);
+
+// The experiment of a name that is no job's, as `no_job` says. If there is none either, the error
+// to show: `no_job` unless the name can only be an experiment's.
+absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
+                                                    const absl::Status& no_job);
+
+// The trainings that arguments name; where several are named, one that is not there becomes a
+// missing trial. NOT_FOUND if none is there.
+struct Named {
+  std::vector<Trial> trials;
+  std::vector<v1::TrainingJob> jobs;  // Those that were named themselves.
+  std::vector<v1::Experiment> experiments;
+};
+absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_TARGETS_H_

@@ -1,0 +1,175 @@
+// The report's page and its charts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "client/report/chart.h"
+#include "client/report/html.h"
+#include "client/report/page.h"
+
+namespace atelier::client::report {
+namespace {
+
+using testing::DoubleEq;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+int CountOf(absl::string_view text, absl::string_view words) {
+  int count = 0;
+  for (auto at = text.find(words); at != absl::string_view::npos; at = text.find(words, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(HtmlTest, WritesOutWhatMeansSomething) {
+  EXPECT_EQ(Escape("<a href='x\"y'>&\x1b é\n"), "&lt;a href=&#39;x&quot;y&#39;&gt;&amp; é\n");
+  EXPECT_EQ(PngAddress("abc"), "data:image/png;base64,YWJj");
+}
+
+TEST(ChartTest, TicksAreRound) {
+  EXPECT_THAT(Ticks(0, 10, 5), ElementsAre(0, 2, 4, 6, 8, 10));
+  EXPECT_THAT(Ticks(0.881, 0.912, 4), ElementsAre(DoubleEq(0.89), DoubleEq(0.9), DoubleEq(0.91)));
+  EXPECT_THAT(Ticks(3, 3, 5), IsEmpty());
+  EXPECT_THAT(Ticks(0, std::numeric_limits<double>::infinity(), 5), IsEmpty());
+}
+
+Chart Simple() {
+  return {
+      .title = "Loss <of> it",
+      .x = {.title = "epoch", .format = nullptr},
+      .y = {.title = "cross-entropy", .format = nullptr},
+      .series = {{.name = "a&b", .points = {{1, 0.5, 0.4, 0.6, ""}, {2, 0.3, 0.2, 0.4, "told"}}}}};
+}
+
+TEST(ChartTest, DrawsLineBandValuesAndLegend) {
+  const std::string svg = RenderChart(Simple());
+  EXPECT_EQ(CountOf(svg, "<polyline"), 1);
+  EXPECT_EQ(CountOf(svg, "<polygon class=\"band"), 1);
+  EXPECT_EQ(CountOf(svg, "<circle"), 2);
+  EXPECT_THAT(svg, HasSubstr("<title>told</title>"));
+  EXPECT_THAT(svg, HasSubstr("Loss &lt;of&gt; it"));
+  EXPECT_THAT(svg, HasSubstr("a&amp;b"));
+  EXPECT_THAT(svg, HasSubstr(">epoch<"));
+  EXPECT_THAT(svg, HasSubstr(">cross-entropy<"));
+}
+
+TEST(ChartTest, LeavesOutWhatIsNoNumber) {
+  Chart chart = Simple();
+  chart.series[0].points[0].y = std::numeric_limits<double>::quiet_NaN();
+  chart.series.push_back({.name = "none", .points = {}});
+  const std::string svg = RenderChart(chart);
+  EXPECT_EQ(CountOf(svg, "<circle"), 1);
+  EXPECT_THAT(svg, Not(HasSubstr("nan")));
+  EXPECT_THAT(svg, Not(HasSubstr(">none<")));
+  chart.series.clear();
+  EXPECT_THAT(RenderChart(chart), HasSubstr("Nothing was measured."));
+}
+
+TEST(ChartTest, LongSeriesStaySmall) {
+  Chart chart = Simple();
+  chart.series[0].points.clear();
+  for (int i = 0; i < 100'000; ++i) chart.series[0].points.push_back({i * 1.0, 1.0 * i, 0, 0, ""});
+  EXPECT_LT(RenderChart(chart).size(), 100'000);
+}
+
+// Names that would break out of the page if they could.
+constexpr char kEvil[] = "<script>alert(1)</script>\"'&";
+
+ReportData Data() {
+  ReportData data;
+  data.title = kEvil;
+  data.made = absl::UnixEpoch();
+  data.client_version = "1";
+  data.server_versions = {{"version", kEvil}};
+  v1::TrainingJob job;
+  job.set_name(absl::StrCat("jobs/", kEvil));
+  job.set_state(v1::JOB_STATE_COMPLETED);
+  job.mutable_spec()->set_preset(kEvil);
+  job.mutable_spec()->set_dataset(kEvil);
+  job.mutable_spec()->set_epochs(2);
+  job.mutable_spec()->set_seed(3);
+  job.mutable_result()->set_test_accuracy(0.9);
+  job.mutable_result()->set_parameter_count(1000);
+  auto* const transition = job.add_transitions();
+  transition->set_state(v1::JOB_STATE_TRAINING);
+  transition->set_message(kEvil);
+  job.add_transitions()->set_state(v1::JOB_STATE_COMPLETED);
+  job.mutable_transitions(1)->mutable_time()->set_seconds(5);
+  job.mutable_end_time()->set_seconds(5);
+  Trial failed;
+  failed.job = "jobs/failed-1";
+  failed.spec.set_preset("dense");
+  failed.state = v1::RUN_STATE_FAILED;
+  failed.message = kEvil;
+  data.comparison = Compare({TrialOf(job), failed, MissingTrial("jobs/gone-1")});
+  for (int epoch = 1; epoch <= 2; ++epoch) {
+    v1::EpochMetrics metrics;
+    metrics.set_epoch(epoch);
+    metrics.set_validation_accuracy(0.8 + 0.05 * epoch);
+    data.epochs[job.name()].push_back(metrics);
+  }
+  data.jobs[job.name()] = job;
+  CloseLook look;
+  look.job = job;
+  look.resources = {{0, {}}, {1, {}}};
+  look.confusion.emplace();
+  for (int i = 0; i < 2; ++i) {
+    look.confusion->add_class_names(kEvil);
+    auto* const row = look.confusion->add_rows();
+    row->add_counts(5);
+    row->add_counts(2);
+    look.confusion->add_class_metrics()->set_precision(0.7);
+  }
+  ConfusedPair pair{.true_class = 0, .predicted_class = 1, .count = 2, .images = {}};
+  pair.images.push_back({v1::Prediction(), "png"});
+  look.pairs.push_back(pair);
+  data.close_looks.push_back(look);
+  return data;
+}
+
+TEST(PageTest, HasEverySectionAndEveryChart) {
+  const std::string page = RenderPage(Data());
+  for (const char* words :
+       {"Comparison", "Curves", "What accuracy costs", "Every run", "A closer look", "By class",
+        "Most often confused", "Phases", "Processor", "Memory", "Input and output", "To repeat it",
+        "atelier train", "1 failed", "1 deleted", "data:image/png;base64,cG5n"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  EXPECT_EQ(CountOf(page, "data-chart="), 11);
+  EXPECT_EQ(CountOf(page, "<section>"), CountOf(page, "</section>"));
+  EXPECT_EQ(CountOf(page, "<div"), CountOf(page, "</div>"));
+}
+
+TEST(PageTest, NothingBreaksOutOfIt) {
+  const std::string page = RenderPage(Data());
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_THAT(page, Not(HasSubstr("alert(1)</script>")));
+  EXPECT_THAT(page, HasSubstr("&lt;script&gt;"));
+}
+
+TEST(PageTest, FetchesNothing) {
+  const std::string page = RenderPage(Data());
+  for (const char* words : {"http://", "https://", "url(", "@import", "<link", "src=\"/"}) {
+    EXPECT_THAT(page, Not(HasSubstr(words)));
+  }
+}
+
+TEST(PageTest, AJobThatHasNotEndedAppearsAsWhatItIs) {
+  ReportData data = Data();
+  data.close_looks[0].job.clear_result();
+  data.close_looks[0].job.clear_end_time();
+  data.close_looks[0].job.set_state(v1::JOB_STATE_TRAINING);
+  data.close_looks[0].confusion.reset();
+  data.close_looks[0].resources.clear();
+  const std::string page = RenderPage(data);
+  EXPECT_THAT(page, HasSubstr("This job is training"));
+  EXPECT_THAT(page, HasSubstr("Nothing was measured."));
+}
+
+}  // namespace
+}  // namespace atelier::client::report
