@@ -147,12 +147,6 @@ def test_what_was_loaded_is_warm_when_a_restarted_server_is_ready(server, images
     assert answer.queue_time.seconds == 0 and answer.queue_time.nanos < loading * 1e9
 
 
-def test_a_deadline_that_cannot_be_met_is_not_computed(trained, images):
-    with pytest.raises(grpc.RpcError) as raised:
-        trained.inference.Classify(request(images[:1]), timeout=0.0001)
-    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-
-
 def test_a_full_queue_says_so_and_when_to_come_back(server, images):
     server.wait_job(server.start_job("net", preset="cnn-3", model_name="net", epochs=1))
     server.inference.Classify(request(images[:1]))
