@@ -29,8 +29,8 @@ class ArtifactStore {
   // The only folder an attempt writes to. Not made by this call.
   virtual std::string AttemptDir(absl::string_view job_id, int attempt) const = 0;
 
-  // The folder in which workers keep data sets unpacked, for each other; empty if there is none. Not
-  // made by this call.
+  // The folder in which workers keep data sets unpacked, for each other; empty if there is none.
+  // Not made by this call.
   virtual std::string DatasetCacheDir() const { return ""; }
 
   // Where an attempt's worker writes its log.
