@@ -24,13 +24,13 @@ using Json = nlohmann::ordered_json;
 constexpr std::array<std::pair<const char*, double>, 4> kPercentiles = {
     {{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}}};
 
-struct Part {
+struct LatencyPart {
   const char* name;
   const LatencyHistogram& histogram;
 };
 
 // Where an answer's time went.
-std::array<Part, 4> Parts(const LoadResult& result) {
+std::array<LatencyPart, 4> Parts(const LoadResult& result) {
   return {{{"latency", result.latency},
            {"queue", result.queue},
            {"compute", result.compute},
@@ -76,7 +76,7 @@ std::string TimesTable(const LoadResult& result, const Style& style, int width) 
   columns.push_back({"max", Align::kRight});
   columns.push_back({"mean", Align::kRight, true});
   Table table(std::move(columns));
-  for (const Part& part : Parts(result)) {
+  for (const LatencyPart& part : Parts(result)) {
     const bool whole = &part.histogram == &result.latency;
     std::vector<Table::Cell> row = {
         {absl::StrCat(whole ? "  " : "    ", part.name), whole ? Ink::kBold : Ink::kDim}};
@@ -151,7 +151,7 @@ std::string LoadJson(const LoadReport& report) {
   json["complete"] = result.measured >= options.duration;
   json["requests_per_second"] = result.RequestsPerSecond();
   json["images_per_second"] = result.RequestsPerSecond() * report.images;
-  for (const Part& part : Parts(result)) {
+  for (const LatencyPart& part : Parts(result)) {
     Json& figures = json[absl::StrCat(part.name, "_ms")];
     for (const auto& [name, percent] : kPercentiles) {
       figures[name] = Milliseconds(part.histogram.Percentile(percent));
@@ -187,7 +187,7 @@ std::string LoadCsv(const LoadReport& report) {
       {"seconds", Exact(absl::ToDoubleSeconds(result.measured))},
       {"requests_per_second", Exact(result.RequestsPerSecond())},
       {"images_per_second", Exact(result.RequestsPerSecond() * report.images)}};
-  for (const Part& part : Parts(result)) {
+  for (const LatencyPart& part : Parts(result)) {
     for (const auto& [name, percent] : kPercentiles) {
       columns.emplace_back(absl::StrCat(part.name, "_ms_", name),
                            Exact(Milliseconds(part.histogram.Percentile(percent))));

@@ -17,14 +17,16 @@
 #include "client/live_block.h"
 
 namespace atelier::client {
-namespace {
 
-int CountOf(const v1::Experiment& experiment, v1::RunState state) {
-  for (const v1::RunCount& count : experiment.run_counts()) {
-    if (count.state() == state) return count.count();
+int RunCountOf(const v1::Experiment& experiment, std::optional<v1::RunState> state) {
+  int count = 0;
+  for (const v1::RunCount& entry : experiment.run_counts()) {
+    if (!state.has_value() || entry.state() == *state) count += entry.count();
   }
-  return 0;
+  return count;
 }
+
+namespace {
 
 bool IsOver(v1::RunState state) {
   return state != v1::RUN_STATE_WAITING && state != v1::RUN_STATE_QUEUED &&
@@ -94,7 +96,7 @@ class Display {
   std::set<std::string> shown_;  // Runs.
 };
 
-int Detach(Session& session, absl::string_view id) {
+int DetachFromExperiment(Session& session, absl::string_view id) {
   std::ostream& stream = session.text() ? session.terminal().out : session.terminal().err;
   stream << "Detached; the experiment goes on.\n  " << session.Suggest(absl::StrCat("watch ", id))
          << "   comes back\n  " << session.Suggest(absl::StrCat("stop ", id)) << "   stops it\n";
@@ -126,15 +128,15 @@ void PrintEnd(Session& session, const v1::Experiment& ended) {
 int ExitCodeOf(const v1::Experiment& experiment) {
   if (experiment.state() == v1::EXPERIMENT_STATE_STOPPED) return kJobStopped;
   if (experiment.state() != v1::EXPERIMENT_STATE_COMPLETED) return kJobNotFinished;
-  if (CountOf(experiment, v1::RUN_STATE_FAILED) > 0) return kJobFailed;
-  return CountOf(experiment, v1::RUN_STATE_STOPPED) > 0 ? kJobStopped : kDone;
+  if (RunCountOf(experiment, v1::RUN_STATE_FAILED) > 0) return kJobFailed;
+  return RunCountOf(experiment, v1::RUN_STATE_STOPPED) > 0 ? kJobStopped : kDone;
 }
 
 std::string StandingText(const v1::Experiment& experiment) {
   int all = 0;
   for (const v1::RunCount& count : experiment.run_counts()) all += count.count();
   std::string text = absl::StrCat(EnumWord(v1::ExperimentState_descriptor(), experiment.state()),
-                                  ": ", CountOf(experiment, v1::RUN_STATE_COMPLETED), " of ",
+                                  ": ", RunCountOf(experiment, v1::RUN_STATE_COMPLETED), " of ",
                                   Count(all, "run"), " completed");
   for (const v1::RunCount& count : experiment.run_counts()) {
     if (count.state() == v1::RUN_STATE_COMPLETED) continue;
@@ -162,7 +164,7 @@ absl::StatusOr<int> FollowExperiment(Session& session, const v1::Experiment& exp
   const absl::Status followed = follower.Follow();
   display.Clear();
   const std::string id(Leaf(experiment.name()));
-  if (absl::IsCancelled(followed)) return Detach(session, id);
+  if (absl::IsCancelled(followed)) return DetachFromExperiment(session, id);
   if (absl::IsUnavailable(followed)) {
     return absl::UnavailableError(absl::StrCat(followed.message(), " `",
                                                session.Suggest(absl::StrCat("watch ", id)),

@@ -2,6 +2,8 @@
 #ifndef ATELIER_CLIENT_COMMANDS_EXPERIMENT_FOLLOW_H_
 #define ATELIER_CLIENT_COMMANDS_EXPERIMENT_FOLLOW_H_
 
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "atelier/v1/experiment_service.pb.h"
 #include "client/commands/follow.h"
@@ -14,6 +16,9 @@ namespace atelier::client {
 // kDone if every run completed, else the exit code of what became of them. Ctrl-C detaches.
 absl::StatusOr<int> FollowExperiment(Session& session, const v1::Experiment& experiment,
                                      const FollowOptions& options);
+
+// Its runs in a state; in any, if none is given.
+int RunCountOf(const v1::Experiment& experiment, std::optional<v1::RunState> state = std::nullopt);
 
 // The exit code of an experiment as it is.
 int ExitCodeOf(const v1::Experiment& experiment);

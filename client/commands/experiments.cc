@@ -15,44 +15,36 @@
 namespace atelier::client {
 namespace {
 
-constexpr int kLargestPage = 1000;
+constexpr int kLargestExperimentPage = 1000;
 
 struct ExperimentsOptions {
   int limit = 20;
   bool all = false;
 };
 
-int CountOf(const v1::Experiment& experiment, v1::RunState state) {
-  int count = 0;
-  for (const v1::RunCount& entry : experiment.run_counts()) {
-    if (state == v1::RUN_STATE_UNSPECIFIED || entry.state() == state) count += entry.count();
-  }
-  return count;
-}
-
-std::string StateText(const v1::Experiment& experiment) {
+std::string ExperimentStateText(const v1::Experiment& experiment) {
   return EnumWord(v1::ExperimentState_descriptor(), experiment.state());
 }
 
 std::vector<std::string> CsvValues(const v1::Experiment& experiment) {
   return {experiment.name(),
-          StateText(experiment),
+          ExperimentStateText(experiment),
           absl::StrCat(experiment.configurations_size()),
           absl::StrCat(experiment.seeds_size()),
-          absl::StrCat(CountOf(experiment, v1::RUN_STATE_UNSPECIFIED)),
-          absl::StrCat(CountOf(experiment, v1::RUN_STATE_COMPLETED)),
-          absl::StrCat(CountOf(experiment, v1::RUN_STATE_FAILED))};
+          absl::StrCat(RunCountOf(experiment)),
+          absl::StrCat(RunCountOf(experiment, v1::RUN_STATE_COMPLETED)),
+          absl::StrCat(RunCountOf(experiment, v1::RUN_STATE_FAILED))};
 }
 
 void AddRow(const v1::Experiment& experiment, Table* table) {
   const bool running = experiment.state() == v1::EXPERIMENT_STATE_RUNNING;
   table->AddRow({std::string(Leaf(experiment.name())),
-                 {StateText(experiment), running ? Ink::kCyan : Ink::kPlain},
+                 {ExperimentStateText(experiment), running ? Ink::kCyan : Ink::kPlain},
                  absl::StrCat(experiment.configurations_size()),
                  absl::StrCat(experiment.seeds_size()),
-                 absl::StrCat(CountOf(experiment, v1::RUN_STATE_COMPLETED), " of ",
-                              CountOf(experiment, v1::RUN_STATE_UNSPECIFIED)),
-                 absl::StrCat(CountOf(experiment, v1::RUN_STATE_FAILED)),
+                 absl::StrCat(RunCountOf(experiment, v1::RUN_STATE_COMPLETED), " of ",
+                              RunCountOf(experiment)),
+                 absl::StrCat(RunCountOf(experiment, v1::RUN_STATE_FAILED)),
                  {Age(ToTime(experiment.create_time()), absl::Now()), Ink::kDim}});
 }
 
@@ -72,7 +64,7 @@ absl::StatusOr<int> Experiments(Session& session, const ExperimentsOptions& opti
   v1::ListExperimentsRequest request;
   int left = options.all ? std::numeric_limits<int>::max() : options.limit;
   do {
-    request.set_page_size(std::min(left, kLargestPage));
+    request.set_page_size(std::min(left, kLargestExperimentPage));
     const auto page = session.Call(&ExperimentService::ListExperiments, request);
     if (!page.ok()) return page.status();
     for (const v1::Experiment& experiment : page->experiments()) {

@@ -13,7 +13,7 @@
 namespace atelier::client {
 namespace {
 
-struct TrainOptions {
+struct TrainCommandOptions {
   v1::StartTrainingRequest request;
   bool detach = false;
   FollowOptions follow;
@@ -21,7 +21,7 @@ struct TrainOptions {
   v1::TrainingSpec* spec() { return request.mutable_spec(); }
 };
 
-using Options = std::shared_ptr<TrainOptions>;
+using Options = std::shared_ptr<TrainCommandOptions>;
 
 // The value, or the parser's error.
 template <typename T>
@@ -150,7 +150,7 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
                               [options](auto value) { options->spec()->set_priority(value); });
 }
 
-absl::StatusOr<int> Train(Session& session, TrainOptions& options) {
+absl::StatusOr<int> Train(Session& session, TrainCommandOptions& options) {
   if (options.request.request_id().empty()) options.request.set_request_id(RandomRequestId());
   // The request id makes it safe to ask again after a broken connection.
   const auto job = session.Call(&TrainingService::StartTraining, options.request, {.repeats = 2});
@@ -170,7 +170,7 @@ absl::StatusOr<int> Train(Session& session, TrainOptions& options) {
 }  // namespace
 
 void AddTrain(CommandSet* commands) {
-  const auto options = std::make_shared<TrainOptions>();
+  const auto options = std::make_shared<TrainCommandOptions>();
   CLI::App* const command = commands->Add(
       {"train",
        "Train a network and watch it",

@@ -38,10 +38,10 @@ std::string ClassTable(const v1::ConfusionMatrix& matrix) {
 // Rows are true classes, columns what they were taken for; the darker, the larger the share of the
 // row. The square root lets small confusions be seen beside a large diagonal.
 std::string HeatMap(const v1::ConfusionMatrix& matrix) {
-  constexpr double kCell = 42, kLeft = 104, kTop = 92, kRight = 34;
+  constexpr double kCell = 42, kLabels = 104, kHead = 92, kEdge = 34;
   const int classes = matrix.rows_size();
-  const double width = kLeft + kCell * classes + kRight;
-  const double height = kTop + kCell * classes;
+  const double width = kLabels + kCell * classes + kEdge;
+  const double height = kHead + kCell * classes;
   std::string svg = absl::StrFormat(
       "<figure class=\"chart heatmap\" data-chart=\"Confusion matrix\"><figcaption>Confusion "
       "matrix</figcaption>\n<svg class=\"heat\" viewBox=\"0 0 %g %g\" role=\"img\" "
@@ -55,8 +55,8 @@ std::string HeatMap(const v1::ConfusionMatrix& matrix) {
     absl::StrAppendFormat(&svg,
                           "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%s</text>"
                           "<text transform=\"translate(%g %g) rotate(-45)\">%s</text>\n",
-                          kLeft - 8, kTop + middle + 4, Escape(ClassName(matrix, row)),
-                          kLeft + middle, kTop - 8, Escape(ClassName(matrix, row)));
+                          kLabels - 8, kHead + middle + 4, Escape(ClassName(matrix, row)),
+                          kLabels + middle, kHead - 8, Escape(ClassName(matrix, row)));
     for (int column = 0; column < matrix.rows(row).counts_size(); ++column) {
       const std::int64_t count = matrix.rows(row).counts(column);
       const double share =
@@ -67,10 +67,11 @@ std::string HeatMap(const v1::ConfusionMatrix& matrix) {
           "<rect data-series=\"cells\" x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" "
           "style=\"fill:rgba(var(--heat),%.3f)\"><title>%s taken for %s: %s of %s (%s)</title>"
           "</rect><text class=\"%s\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-          kLeft + kCell * column, kTop + kCell * row, kCell, kCell, std::max(shade, 0.03),
+          kLabels + kCell * column, kHead + kCell * row, kCell, kCell, std::max(shade, 0.03),
           Escape(ClassName(matrix, row)), Escape(ClassName(matrix, column)), Count(count),
           Count(support), Percent(share, 1), shade > 0.55 ? "on" : "off",
-          kLeft + kCell * (column + 0.5), kTop + middle + 4, count == 0 ? "" : absl::StrCat(count));
+          kLabels + kCell * (column + 0.5), kHead + middle + 4,
+          count == 0 ? "" : absl::StrCat(count));
     }
   }
   return absl::StrCat(svg, "</svg></figure>\n");
@@ -102,7 +103,7 @@ std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedP
 
 // A row per state that took time, on one clock.
 std::string PhaseChart(const v1::TrainingJob& job, absl::Time now) {
-  constexpr double kRow = 26, kLeft = 104, kWidth = 560, kValue = 70;
+  constexpr double kRow = 26, kLabels = 104, kLength = 560, kValue = 70;
   if (job.transitions_size() == 0) return "";
   const absl::Time begin = ToTime(job.transitions(0).time());
   const absl::Time end = job.has_end_time() ? ToTime(job.end_time()) : now;
@@ -114,25 +115,25 @@ std::string PhaseChart(const v1::TrainingJob& job, absl::Time now) {
     const absl::Time to =
         i + 1 < job.transitions_size() ? ToTime(job.transitions(i + 1).time()) : end;
     if (i + 1 == job.transitions_size() && job.has_end_time()) break;
-    const double x = absl::ToDoubleSeconds(from - begin) / whole * (kWidth - kLeft - kValue);
+    const double x = absl::ToDoubleSeconds(from - begin) / whole * (kLength - kLabels - kValue);
     const double width =
-        std::max(absl::ToDoubleSeconds(to - from) / whole * (kWidth - kLeft - kValue), 1.5);
+        std::max(absl::ToDoubleSeconds(to - from) / whole * (kLength - kLabels - kValue), 1.5);
     const std::string state = StateText(job.transitions(i).state());
     absl::StrAppendFormat(
         &rows,
         "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%s</text><rect data-series=\"phases\" "
         "class=\"f%d\" x=\"%.1f\" y=\"%g\" width=\"%.1f\" height=\"%g\" rx=\"3\"><title>%s: %s. "
         "%s</title></rect><text x=\"%.1f\" y=\"%g\">%s</text>\n",
-        kLeft - 8, kRow * row + 17, Escape(state), row % kColors, kLeft + x, kRow * row + 4, width,
-        kRow - 8, Escape(state), Duration(to - from), Escape(job.transitions(i).message()),
-        kLeft + x + width + 6, kRow * row + 17, Duration(to - from));
+        kLabels - 8, kRow * row + 17, Escape(state), row % kColors, kLabels + x, kRow * row + 4,
+        width, kRow - 8, Escape(state), Duration(to - from), Escape(job.transitions(i).message()),
+        kLabels + x + width + 6, kRow * row + 17, Duration(to - from));
     ++row;
   }
   return absl::StrFormat(
       "<figure class=\"chart\" data-chart=\"Phases\"><figcaption>Phases</figcaption>\n<svg "
       "class=\"gantt\" viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"Phases\">\n%s</svg>"
       "</figure>\n",
-      kWidth, kRow * std::max(row, 1), rows);
+      kLength, kRow * std::max(row, 1), rows);
 }
 
 template <typename Value>
