@@ -92,9 +92,10 @@ at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* tensors, bool traini
                         /*cudnn_enabled=*/false);
 }
 
-// Both passes in one: `pass` is null for inference.
+// Both passes in one: `pass` is null for inference. `maps`, if not null, gets what every block
+// gives.
 at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
-                  at::Tensor x, TrainingPass* pass) {
+                  at::Tensor x, TrainingPass* pass, std::vector<at::Tensor>* maps = nullptr) {
   const bool training = pass != nullptr;
   if (training && pass->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
   const at::Tensor* next = tensors.data();
@@ -103,6 +104,7 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
     x = BatchNorm(at::relu(x), next + 2, training, training ? pass->batch_norm_momentum : 0,
                   architecture.batch_norm_epsilon);
     if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
+    if (maps != nullptr) maps->push_back(x);
     next += 6;
   }
   x = at::flatten(x, 1);
@@ -162,6 +164,13 @@ at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at
 at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
                            at::Tensor images) {
   return Logits(architecture, tensors, std::move(images), nullptr);
+}
+
+std::vector<at::Tensor> BlockOutputs(const Architecture& architecture,
+                                     const std::vector<at::Tensor>& tensors, at::Tensor images) {
+  std::vector<at::Tensor> maps;
+  Logits(architecture, tensors, std::move(images), nullptr, &maps);
+  return maps;
 }
 
 std::vector<at::Tensor> TensorsOf(const TrainedModel& model) {

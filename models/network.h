@@ -43,6 +43,9 @@ at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at
 // Logits (N×classes, float32) with batch norm on the running statistics.
 at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
                            at::Tensor images);
+// What each conv block makes of the images on the way there, first block first: N×C×H×W.
+std::vector<at::Tensor> BlockOutputs(const Architecture& architecture,
+                                     const std::vector<at::Tensor>& tensors, at::Tensor images);
 
 // Tensors that own a copy of the model's values, in its order.
 std::vector<at::Tensor> TensorsOf(const TrainedModel& model);
