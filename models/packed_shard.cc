@@ -366,8 +366,11 @@ void PackedShard::ConvBackward(size_t i) {
   FinishGradientSums(i);
   float* const weights = gradients_.data() + layer.weights;
   float* const bias = gradients_.data() + layer.bias;
-  std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
-  std::fill_n(state.transformed_gradient.data(), state.transformed_gradient.size(), 0.0F);
+  if (layer.transformed >= 0) {
+    std::fill_n(state.transformed_gradient.data(), state.transformed_gradient.size(), 0.0F);
+  } else {
+    std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
+  }
   std::fill_n(bias, layer.shape.outputs, 0.0F);
   const bool last = i + 1 == conv_.size();
   const float* gradient = (last ? features_gradient_ : state.gradient).data();

@@ -1,54 +1,21 @@
 #include "client/download.h"
 
-#include <cmath>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
 #include "client/interrupt.h"
+#include "client/progress_bar.h"
 
 namespace atelier::client {
 namespace {
 
-constexpr absl::Duration kDrawInterval = absl::Milliseconds(100);
-constexpr int kBarWidth = 30;
-
 struct DownloadCommandOptions {
   std::string model;
   DownloadOptions download;
-};
-
-// A bar that is updated in place; for a terminal.
-class ProgressBar {
- public:
-  explicit ProgressBar(const Terminal& terminal) : terminal_(terminal) {}
-
-  void Show(std::int64_t received, std::int64_t total) {
-    const absl::Time now = absl::Now();
-    if (now - last_draw_ < kDrawInterval || total <= 0) return;
-    last_draw_ = now;
-    const double fraction = static_cast<double>(received) / static_cast<double>(total);
-    const auto filled = static_cast<int>(std::lround(fraction * kBarWidth));
-    std::string bar;
-    for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "━" : "─";
-    const std::string line =
-        absl::StrCat(bar, PadLeft(Percent(fraction, 0), 7), "  ", Bytes(received));
-    terminal_.out << "\r" << Clip(line, terminal_.width() - 3) << "\x1b[K" << std::flush;
-    drawn_ = true;
-  }
-
-  void Clear() {
-    if (drawn_) terminal_.out << "\r\x1b[K" << std::flush;
-  }
-
- private:
-  const Terminal& terminal_;
-  absl::Time last_draw_ = absl::InfinitePast();
-  bool drawn_ = false;
 };
 
 void PrintDone(Session& session, const Downloaded& done) {
@@ -82,12 +49,11 @@ absl::StatusOr<int> RunDownload(Session& session, DownloadCommandOptions& option
   if (!connection.ok()) return connection.status();
   DownloadOptions& download = options.download;
   download.request.set_name(reference->ResourceName());
-  ProgressBar bar(session.terminal());
-  if (session.text() && session.terminal().interactive) {
-    download.progress = [&bar](std::int64_t received, std::int64_t total) {
-      bar.Show(received, total);
-    };
-  }
+  ProgressBar bar(session.terminal(), session.text());
+  download.progress = [&bar](std::int64_t received, std::int64_t total) {
+    if (total <= 0) return;
+    bar.Show(static_cast<double>(received) / static_cast<double>(total), Bytes(received));
+  };
   const Interrupt interrupt;
   download.interrupted = [&session] { return session.interrupted(); };
   const auto done = Download(*connection, download);

@@ -15,7 +15,7 @@
 namespace atelier::jobs {
 namespace {
 
-constexpr int kIdTries = 1000;  // Suffixes tried for an experiment's id.
+constexpr int kExperimentIdTries = 1000;  // Suffixes tried for an experiment's id.
 
 std::string Canonical(v1::StartExperimentRequest request) {
   request.clear_request_id();
@@ -123,7 +123,7 @@ absl::StatusOr<std::string> ExperimentController::Insert(ExperimentRecord record
   *record.experiment.mutable_create_time() = ToTimestamp(now);
   const std::string stem =
       absl::StrCat(base_name, "-", absl::FormatTime("%Y%m%d-%H%M%S", now, absl::UTCTimeZone()));
-  for (int i = 1; i <= kIdTries; ++i) {
+  for (int i = 1; i <= kExperimentIdTries; ++i) {
     record.id = i == 1 ? stem : absl::StrCat(stem, "-", i);
     record.experiment.set_name(ExperimentName(record.id));
     auto status = with_.experiments->InsertExperiment(record, runs);
@@ -131,7 +131,7 @@ absl::StatusOr<std::string> ExperimentController::Insert(ExperimentRecord record
     if (!absl::IsAlreadyExists(status)) return status;
   }
   return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_EXPERIMENTS",
-               absl::StrCat("More than ", kIdTries, " experiments named ", base_name,
+               absl::StrCat("More than ", kExperimentIdTries, " experiments named ", base_name,
                             " were started in one second; try again."));
 }
 

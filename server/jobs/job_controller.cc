@@ -16,7 +16,7 @@
 namespace atelier::jobs {
 namespace {
 
-constexpr int kIdTries = 1000;  // Suffixes tried for a job's id.
+constexpr int kJobIdTries = 1000;  // Suffixes tried for a job's id.
 
 // The request as its maker meant it, to tell a repeat from another request under the same id.
 std::string Canonical(v1::StartTrainingRequest request) {
@@ -155,7 +155,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std
   *record.job.mutable_create_time() = ToTimestamp(now);
   const std::string stem =
       absl::StrCat(base_name, "-", absl::FormatTime("%Y%m%d-%H%M%S", now, absl::UTCTimeZone()));
-  for (int i = 1; i <= kIdTries; ++i) {
+  for (int i = 1; i <= kJobIdTries; ++i) {
     record.id = i == 1 ? stem : absl::StrCat(stem, "-", i);
     if (Find(record.id) != nullptr) continue;
     record.job.set_name(JobName(record.id));
@@ -177,7 +177,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std
     return Shown(live->record.job);
   }
   return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_JOBS",
-               absl::StrCat("More than ", kIdTries, " jobs named ", base_name,
+               absl::StrCat("More than ", kJobIdTries, " jobs named ", base_name,
                             " were started in one second; try again."));
 }
 

@@ -19,12 +19,6 @@ bool IsSlugCharacter(char c) {
   return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
 }
 
-// What a message shows of a name that may be anything.
-std::string Quoted(absl::string_view name) {
-  return absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
-                      name.size() > 100 ? "…'" : "'");
-}
-
 // A version's number, or an alias.
 bool IsVersion(absl::string_view text) {
   const bool number = !text.empty() && text.size() <= 18 && text[0] != '0' &&
@@ -33,6 +27,11 @@ bool IsVersion(absl::string_view text) {
 }
 
 }  // namespace
+
+std::string Quoted(absl::string_view text) {
+  return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, 100)),
+                      text.size() > 100 ? "…'" : "'");
+}
 
 bool IsSlug(absl::string_view text, std::size_t max_length) {
   return !text.empty() && text.size() <= max_length && text.front() != '-' && text.back() != '-' &&

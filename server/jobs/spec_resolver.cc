@@ -21,12 +21,6 @@ constexpr std::int64_t kMinMemory = 256 * kMiB;
 constexpr std::int64_t kDefaultMemory = 2048 * kMiB;
 constexpr int kMaxShards = 64;
 
-// What a message shows of a text that may be anything.
-std::string Quoted(absl::string_view text) {
-  return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, 80)),
-                      text.size() > 80 ? "…'" : "'");
-}
-
 std::string PresetOfDepth(int depth) { return depth == 0 ? "dense" : absl::StrCat("cnn-", depth); }
 
 bool IsRequestId(absl::string_view text) {

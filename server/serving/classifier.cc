@@ -35,8 +35,6 @@ bool NeedsDecoder(const ImageInput& input) {
   return std::holds_alternative<FloatImages>(input) && SizeInBytes(input) > kQuickBytes;
 }
 
-absl::Status Stopping() { return absl::UnavailableError("The server is stopping."); }
-
 }  // namespace
 
 std::vector<RankedClass> ClassifyResult::Rank(std::size_t image, int classes) const {

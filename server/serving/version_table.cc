@@ -14,8 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-absl::Status Stopping() { return absl::UnavailableError("The server is stopping."); }
-
 absl::Status CannotBeUsed(const Version& version, absl::string_view why) {
   return absl::UnavailableError(absl::StrCat("Version ", version.number, " of model ",
                                              version.model, " cannot be used: ", why));
@@ -31,6 +29,8 @@ bool IsGone(const absl::Status& status) {
 }
 
 }  // namespace
+
+absl::Status Stopping() { return absl::UnavailableError("The server is stopping."); }
 
 VersionTable::VersionTable(Options options, VersionSource* source, EngineLoader loader)
     : options_(std::move(options)), source_(source), loader_(std::move(loader)) {

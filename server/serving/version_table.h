@@ -36,6 +36,9 @@
 
 namespace atelier::serving {
 
+// What those get whose answer the server's end came before.
+absl::Status Stopping();
+
 // Thread-safe.
 class VersionTable {
  public:

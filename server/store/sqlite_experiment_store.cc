@@ -26,7 +26,7 @@ absl::Status NoExperiment(absl::string_view id) {
                      absl::StrCat("There is no experiment ", id, "."));
 }
 
-absl::StatusOr<std::int64_t> FindKey(Database& database, absl::string_view id) {
+absl::StatusOr<std::int64_t> FindExperiment(Database& database, absl::string_view id) {
   Statement select(database, "SELECT key FROM experiments WHERE id = ?");
   BindText(&select, 1, id);
   if (!select.executeStep()) return NoExperiment(id);
@@ -34,7 +34,7 @@ absl::StatusOr<std::int64_t> FindKey(Database& database, absl::string_view id) {
 }
 
 // A row of `SELECT id, experiment, request_id, request`.
-ExperimentRecord ReadRecord(Statement* row) {
+ExperimentRecord ReadExperiment(Statement* row) {
   ExperimentRecord record;
   record.id = row->getColumn(0).getString();
   ReadMessage(row->getColumn(1), &record.experiment);
@@ -160,7 +160,7 @@ absl::StatusOr<ExperimentRecord> SqliteStore::LoadExperiment(absl::string_view i
                      "SELECT id, experiment, request_id, request FROM experiments WHERE id = ?");
     BindText(&select, 1, id);
     if (!select.executeStep()) return NoExperiment(id);
-    return ReadRecord(&select);
+    return ReadExperiment(&select);
   });
 }
 
@@ -173,7 +173,7 @@ absl::StatusOr<std::optional<ExperimentRecord>> SqliteStore::FindExperimentByReq
         "SELECT id, experiment, request_id, request FROM experiments WHERE request_id = ?");
     BindText(&select, 1, request_id);
     if (!select.executeStep()) return Found();
-    return Found(ReadRecord(&select));
+    return Found(ReadExperiment(&select));
   });
 }
 
@@ -237,7 +237,7 @@ absl::StatusOr<std::vector<RunRecord>> SqliteStore::ReadRuns(absl::string_view i
 absl::Status SqliteStore::CommitExperiment(const ExperimentRecord& record,
                                            const std::optional<std::string>& drop_waiting) {
   return connections_->Write([&](Database& database) -> absl::Status {
-    auto key = FindKey(database, record.id);
+    auto key = FindExperiment(database, record.id);
     if (!key.ok()) return key.status();
     Statement set(database, "UPDATE experiments SET state = ?, experiment = ? WHERE key = ?");
     set.bind(1, static_cast<int>(record.experiment.state()));
@@ -258,7 +258,7 @@ absl::Status SqliteStore::CommitExperiment(const ExperimentRecord& record,
 
 absl::Status SqliteStore::RefuseRun(absl::string_view id, int index, absl::string_view reason) {
   return connections_->Write([&](Database& database) -> absl::Status {
-    auto key = FindKey(database, id);
+    auto key = FindExperiment(database, id);
     if (!key.ok()) return key.status();
     Statement refuse(database,
                      "UPDATE runs SET outcome = ?, message = ? WHERE experiment = ? AND number = ? "
@@ -274,7 +274,7 @@ absl::Status SqliteStore::RefuseRun(absl::string_view id, int index, absl::strin
 
 absl::Status SqliteStore::DeleteExperiment(absl::string_view id) {
   return connections_->Write([&](Database& database) -> absl::Status {
-    auto key = FindKey(database, id);
+    auto key = FindExperiment(database, id);
     if (!key.ok()) return key.status();
     Statement remember(database, "INSERT INTO deleted_experiments (id) VALUES (?)");
     BindText(&remember, 1, id);

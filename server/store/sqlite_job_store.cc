@@ -21,7 +21,7 @@ using jobs::JobRecord;
 using SQLite::Database;
 using SQLite::Statement;
 
-// The columns of a JobRecord, in the order of BindRecord and ReadRecord; `key` follows.
+// The columns of a JobRecord, in the order of BindRecord and ReadJob; `key` follows.
 constexpr const char kColumns[] =
     "id, state, job, request_id, request, last_event, recorded_epoch, token, handle, acknowledged, "
     "positioned, lost_attempts, stop_requested, reserved_version, files_freed";
@@ -49,7 +49,7 @@ void BindRecord(Statement* statement, const JobRecord& record) {
 }
 
 // A row of `SELECT kColumns, key`.
-JobRecord ReadRecord(Statement* row) {
+JobRecord ReadJob(Statement* row) {
   JobRecord record;
   int i = 0;
   record.id = row->getColumn(i++).getString();
@@ -188,7 +188,7 @@ absl::StatusOr<JobRecord> SqliteStore::Load(absl::string_view id) {
     Statement select(database, SelectRecords("WHERE id = ?"));
     BindText(&select, 1, id);
     if (!select.executeStep()) return NoJob(id);
-    return ReadRecord(&select);
+    return ReadJob(&select);
   });
 }
 
@@ -198,7 +198,7 @@ absl::StatusOr<std::optional<JobRecord>> SqliteStore::FindByRequestId(
     Statement select(database, SelectRecords("WHERE request_id = ?"));
     BindText(&select, 1, request_id);
     if (!select.executeStep()) return std::optional<JobRecord>();
-    return std::optional<JobRecord>(ReadRecord(&select));
+    return std::optional<JobRecord>(ReadJob(&select));
   });
 }
 
@@ -206,7 +206,7 @@ absl::StatusOr<std::vector<JobRecord>> SqliteStore::LoadUnfinished() {
   return connections_->Read([&](Database& database) -> absl::StatusOr<std::vector<JobRecord>> {
     Statement select(database, SelectRecords("WHERE files_freed = 0 ORDER BY key"));
     std::vector<JobRecord> records;
-    while (select.executeStep()) records.push_back(ReadRecord(&select));
+    while (select.executeStep()) records.push_back(ReadJob(&select));
     return records;
   });
 }
@@ -243,7 +243,7 @@ absl::StatusOr<jobs::JobPage> SqliteStore::List(const jobs::JobQuery& query) {
             jobs::MakePageToken(scope, absl::StrCat(page.records.back().sequence));
         break;
       }
-      page.records.push_back(ReadRecord(&select));
+      page.records.push_back(ReadJob(&select));
     }
     return page;
   });

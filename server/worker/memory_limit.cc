@@ -15,7 +15,6 @@
 namespace atelier::worker {
 namespace {
 
-constexpr std::int64_t kKibibyte = 1024;
 // For threads' stacks, the session and the log, whose failed allocation would end the process
 // without a word: the job's own fail first.
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
@@ -30,7 +29,7 @@ absl::StatusOr<std::int64_t> FromStatus(absl::string_view name) {
   if (!number.has_value()) {
     return absl::NotFoundError(absl::StrCat("/proc/self/status has no ", name));
   }
-  return *number * kKibibyte;
+  return *number * 1024;
 }
 
 }  // namespace

@@ -2,21 +2,17 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/worker/proc_file.h"
+#include "server/worker/steady_now.h"
 
 namespace atelier::worker {
 namespace {
 
 constexpr std::int64_t kKibibyte = 1024;
 constexpr std::int64_t kUsageBlock = 512;
-
-absl::Duration SteadyNow() {
-  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 rusage Usage() {
   rusage usage = {};

@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +10,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/security/tls_credentials_options.h"
+#include "server/worker/steady_now.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -19,10 +19,6 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr absl::Duration kDefaultLease = absl::Seconds(30);
-
-absl::Duration SteadyNow() {
-  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 // gRPC puts five bytes before every message.
 std::int64_t WireBytes(const google::protobuf::MessageLite& message) {

@@ -28,7 +28,10 @@ Image Gradient(int64_t height, int64_t width, int64_t channels) {
   return image;
 }
 
-std::string EncodeJpeg(const Image& image) {
+// Of one, three or four channels: grey, colours or inks, which are inverted; in those scans, if
+// any.
+std::string EncodeJpeg(const Image& image, const std::vector<jpeg_scan_info>& scans = {}) {
+  constexpr J_COLOR_SPACE kSpaces[] = {JCS_GRAYSCALE, JCS_UNKNOWN, JCS_RGB, JCS_CMYK};
   jpeg_compress_struct jpeg;
   jpeg_error_mgr errors;
   jpeg.err = jpeg_std_error(&errors);
@@ -39,9 +42,11 @@ std::string EncodeJpeg(const Image& image) {
   jpeg.image_width = static_cast<JDIMENSION>(image.width);
   jpeg.image_height = static_cast<JDIMENSION>(image.height);
   jpeg.input_components = static_cast<int>(image.channels);
-  jpeg.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg.in_color_space = kSpaces[image.channels - 1];
   jpeg_set_defaults(&jpeg);
   jpeg_set_quality(&jpeg, 100, TRUE);
+  if (!scans.empty()) jpeg.scan_info = scans.data();
+  jpeg.num_scans = static_cast<int>(scans.size());
   jpeg_start_compress(&jpeg, TRUE);
   while (jpeg.next_scanline < jpeg.image_height) {
     auto* row = const_cast<uint8_t*>(
@@ -292,30 +297,9 @@ TEST(ImageCodecTest, DamagedExifMeansUpright) {
 }
 
 TEST(ImageCodecTest, InksBecomeColours) {
-  jpeg_compress_struct jpeg;
-  jpeg_error_mgr errors;
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;  // NOLINT: libjpeg's type.
-  jpeg_mem_dest(&jpeg, &bytes, &size);
-  jpeg.image_width = jpeg.image_height = 8;
-  jpeg.input_components = 4;
-  jpeg.in_color_space = JCS_CMYK;
-  jpeg_set_defaults(&jpeg);  // Writes Adobe's marker: the inks are inverted.
-  jpeg_set_quality(&jpeg, 100, TRUE);
-  jpeg_start_compress(&jpeg, TRUE);
-  std::vector<uint8_t> row;
-  for (int i = 0; i < 8; ++i) row.insert(row.end(), {255, 128, 0, 200});
-  while (jpeg.next_scanline < 8) {
-    auto* data = row.data();
-    jpeg_write_scanlines(&jpeg, &data, 1);
-  }
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
-  const std::string file(reinterpret_cast<char*>(bytes), size);
-  std::free(bytes);
-  const auto image = DecodeImage(file);
+  Image inks{8, 8, 4, {}};
+  for (int i = 0; i < 64; ++i) inks.pixels.insert(inks.pixels.end(), {255, 128, 0, 200});
+  const auto image = DecodeImage(EncodeJpeg(inks));
   ASSERT_TRUE(image.ok()) << image.status();
   EXPECT_EQ(image->channels, 3);
   EXPECT_EQ(image->pixels.size(), 8U * 8 * 3);
@@ -353,36 +337,13 @@ TEST(ImageCodecTest, RefusesSidesThatNoPictureHas) {
 }
 
 TEST(ImageCodecTest, RefusesJpegsOfManyScans) {
-  jpeg_compress_struct jpeg;
-  jpeg_error_mgr errors;
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;  // NOLINT: libjpeg's type.
-  jpeg_mem_dest(&jpeg, &bytes, &size);
-  jpeg.image_width = jpeg.image_height = 16;
-  jpeg.input_components = 1;
-  jpeg.in_color_space = JCS_GRAYSCALE;
-  jpeg_set_defaults(&jpeg);
   // All but the DC value in bands of one value, bit by bit.
   std::vector<jpeg_scan_info> scans = {{1, {0}, 0, 0, 0, 0}};
   for (int value = 1; value < 64; ++value) {
     scans.push_back({1, {0}, value, value, 0, 1});
     scans.push_back({1, {0}, value, value, 1, 0});
   }
-  jpeg.scan_info = scans.data();
-  jpeg.num_scans = static_cast<int>(scans.size());
-  jpeg_start_compress(&jpeg, TRUE);
-  std::vector<uint8_t> row = Gradient(1, 16, 1).pixels;
-  while (jpeg.next_scanline < 16) {
-    auto* data = row.data();
-    jpeg_write_scanlines(&jpeg, &data, 1);
-  }
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
-  const std::string file(reinterpret_cast<char*>(bytes), size);
-  std::free(bytes);
-  ExpectRefused(file, "more than 100 scans");
+  ExpectRefused(EncodeJpeg(Gradient(16, 16, 1), scans), "more than 100 scans");
 }
 
 TEST(ImageCodecTest, EncodesOnlySoundImages) {

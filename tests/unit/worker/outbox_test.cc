@@ -5,24 +5,13 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/worker/small_events.h"
 
 namespace atelier::worker {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-v1::WorkerEvent Step(int step) {
-  v1::WorkerEvent event;
-  event.mutable_step()->set_step(step);
-  return event;
-}
-
-v1::WorkerEvent Epoch(int epoch) {
-  v1::WorkerEvent event;
-  event.mutable_epoch()->set_epoch(epoch);
-  return event;
-}
 
 v1::WorkerEvent Suspended() {
   v1::WorkerEvent event;
