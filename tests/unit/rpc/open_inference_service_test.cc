@@ -17,7 +17,6 @@ namespace {
 
 using inference::ModelInferRequest;
 using inference::ModelInferResponse;
-using Stub = inference::GRPCInferenceService::Stub;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -25,6 +24,8 @@ using ::testing::HasSubstr;
 // The fake engine takes 1×1×2 images and has four classes.
 class OpenInferenceServiceTest : public testing::Test {
  protected:
+  using Stub = inference::GRPCInferenceService::Stub;
+
   OpenInferenceServiceTest() {
     folder_.Write("archive", "x");
     versions_.Add({"net", 1, folder_.File("archive"), ""});

@@ -20,6 +20,8 @@ using ::testing::Key;
 
 class TrainingServiceTest : public jobs::ControllerTest {
  protected:
+  using Stub = v1::TrainingService::Stub;
+
   TrainingServiceTest()
       : logs_(folder_.string()),
         service_({.controller = controller_.get(),
@@ -40,8 +42,7 @@ class TrainingServiceTest : public jobs::ControllerTest {
 
   // Calls a method that takes nothing but a name.
   template <typename Request, typename Response>
-  grpc::Status Call(grpc::Status (v1::TrainingService::Stub::*method)(grpc::ClientContext*,
-                                                                      const Request&, Response*),
+  grpc::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                     const std::string& name, Response* response) {
     grpc::ClientContext context;
     Request request;
@@ -76,10 +77,8 @@ class TrainingServiceTest : public jobs::ControllerTest {
   jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
   TrainingService service_;
   RpcTestServer server_;
-  std::unique_ptr<v1::TrainingService::Stub> stub_;
+  std::unique_ptr<Stub> stub_;
 };
-
-using Stub = v1::TrainingService::Stub;
 
 TEST_F(TrainingServiceTest, StartsGetsListsStopsAndDeletes) {
   const v1::TrainingJob started = StartJob();
