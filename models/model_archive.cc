@@ -193,6 +193,11 @@ absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path) {
   }
 }
 
+absl::StatusOr<TrainedModel> TrainedModelOf(const ModelArchive& archive) {
+  return GuardExceptions("reading the network",
+                         [&] { return ParseTorchScript(archive.model_pt, archive.architecture); });
+}
+
 absl::StatusOr<std::string> OnnxOf(const ModelArchive& archive) {
   if (!archive.model_onnx.empty()) return archive.model_onnx;
   return GuardExceptions("exporting the network", [&]() -> absl::StatusOr<std::string> {

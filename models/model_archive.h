@@ -71,6 +71,10 @@ struct ModelArchive {
 // file or with a path, lacks one, or its JSON is damaged. Nothing is written to disk.
 absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path);
 
+// The network of an archive with its weights. kInternal if model.pt is damaged or is not the
+// network that metadata.json describes.
+absl::StatusOr<TrainedModel> TrainedModelOf(const ModelArchive& archive);
+
 // The ONNX file of an archive, made of its TorchScript if it has none. kInternal if that is
 // damaged.
 absl::StatusOr<std::string> OnnxOf(const ModelArchive& archive);
