@@ -39,6 +39,7 @@
 #include "server/rpc/training_service.h"
 #include "server/serving/classifier.h"
 #include "server/serving/dataset_catalog.h"
+#include "server/serving/model_viewer.h"
 #include "server/store/data_directory.h"
 #include "server/store/folder_artifact_store.h"
 #include "server/store/sqlite_store.h"
@@ -102,7 +103,9 @@ struct Server::Parts {
   // Clients.
   std::unique_ptr<rpc::RegistryVersions> versions;
   std::unique_ptr<serving::Classifier> classifier;
+  std::unique_ptr<serving::ModelViewer> viewer;
   std::unique_ptr<jobs::TaskQueue> tasks;
+  std::unique_ptr<jobs::TaskQueue> picture_tasks;
   std::unique_ptr<rpc::StreamSet> streams;
   std::unique_ptr<rpc::TrainingService> training_service;
   std::unique_ptr<rpc::ExperimentService> experiment_service;
@@ -252,6 +255,9 @@ absl::Status Server::Parts::ServeClients() {
   classifier->versions().Restore();
   tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
+  viewer = std::make_unique<serving::ModelViewer>(versions.get());
+  picture_tasks = std::make_unique<jobs::TaskQueue>(
+      jobs::TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
   streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options());
   training_service = std::make_unique<rpc::TrainingService>(
       rpc::TrainingService::Dependencies{.controller = controller.get(),
@@ -268,6 +274,8 @@ absl::Status Server::Parts::ServeClients() {
       .artifacts = artifacts.get(),
       .tasks = tasks.get(),
       .streams = streams.get(),
+      .viewer = viewer.get(),
+      .picture_tasks = picture_tasks.get(),
       .on_deleted = [this](const std::string& model,
                            std::int64_t version) { classifier->versions().Forget(model, version); },
       .prepare =

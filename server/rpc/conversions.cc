@@ -66,6 +66,29 @@ absl::StatusOr<serving::EncodedImages> FromProto(const v1::EncodedImages& images
   return views;
 }
 
+// The images of a message that has them in one of the three forms.
+template <typename Request>
+absl::StatusOr<serving::ImageInput> ImagesIn(const Request& request) {
+  switch (request.input_case()) {
+    case Request::kEncoded: {
+      auto encoded = FromProto(request.encoded());
+      if (!encoded.ok()) return encoded.status();
+      return serving::ImageInput(*std::move(encoded));
+    }
+    case Request::kRaw: {
+      const std::string& pixels = request.raw().pixels();
+      return serving::ImageInput(serving::RawImages{absl::MakeConstSpan(
+          reinterpret_cast<const std::uint8_t*>(pixels.data()), pixels.size())});
+    }
+    case Request::kFloats:
+      return serving::ImageInput(serving::FloatImages{request.floats().pixels()});
+    case Request::INPUT_NOT_SET:
+      break;
+  }
+  return jobs::InvalidField("input",
+                            "There is no input; set encoded, raw or floats to the images.");
+}
+
 }  // namespace
 
 v1::ImageShape ToProto(const models::ImageShape& shape) {
@@ -119,33 +142,24 @@ absl::StatusOr<std::string> ParseDatasetName(absl::string_view name) {
   return std::string(parts[1]);
 }
 
+absl::StatusOr<serving::ImageInput> InputOf(const v1::ClassifyRequest& request) {
+  return ImagesIn(request);
+}
+
+absl::StatusOr<serving::ImageInput> InputOf(const v1::GetFeatureMapsRequest& request) {
+  return ImagesIn(request);
+}
+
 absl::StatusOr<serving::ClassifyRequest> FromProto(const v1::ClassifyRequest& request) {
   auto name = jobs::ParseModelName(request.model(), "model");
   if (!name.ok()) return name.status();
+  auto input = InputOf(request);
+  if (!input.ok()) return input.status();
   serving::ClassifyRequest converted;
   converted.model = std::move(name->model);
   converted.reference = std::move(name->version);
+  converted.input = *std::move(input);
   converted.top_k = request.top_k();
-  switch (request.input_case()) {
-    case v1::ClassifyRequest::kEncoded: {
-      auto encoded = FromProto(request.encoded());
-      if (!encoded.ok()) return encoded.status();
-      converted.input = *std::move(encoded);
-      break;
-    }
-    case v1::ClassifyRequest::kRaw: {
-      const std::string& pixels = request.raw().pixels();
-      converted.input = serving::RawImages{
-          absl::MakeConstSpan(reinterpret_cast<const std::uint8_t*>(pixels.data()), pixels.size())};
-      break;
-    }
-    case v1::ClassifyRequest::kFloats:
-      converted.input = serving::FloatImages{request.floats().pixels()};
-      break;
-    case v1::ClassifyRequest::INPUT_NOT_SET:
-      return jobs::InvalidField("input",
-                                "There is no input; set encoded, raw or floats to the images.");
-  }
   return converted;
 }
 

@@ -24,6 +24,10 @@ std::string DatasetName(absl::string_view dataset);
 // The name in `datasets/{dataset}`; INVALID_ARGUMENT naming `name` if it is anything else.
 absl::StatusOr<std::string> ParseDatasetName(absl::string_view name);
 
+// The images of a request; views them. INVALID_ARGUMENT naming `input` or what is wrong in it.
+absl::StatusOr<serving::ImageInput> InputOf(const v1::ClassifyRequest& request);
+absl::StatusOr<serving::ImageInput> InputOf(const v1::GetFeatureMapsRequest& request);
+
 // What the classifier is asked; views the request's images. `cancelled` is left empty.
 // INVALID_ARGUMENT naming `model` or `input`.
 absl::StatusOr<serving::ClassifyRequest> FromProto(const v1::ClassifyRequest& request);

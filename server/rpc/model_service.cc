@@ -11,6 +11,7 @@
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/download_source.h"
+#include "server/rpc/picture_messages.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/rpc/unary.h"
 
@@ -153,6 +154,32 @@ grpc::ServerWriteReactor<v1::DownloadChunk>* ModelService::DownloadModel(
     grpc::CallbackServerContext* /*context*/, const v1::DownloadModelRequest* request) {
   return StreamReactor<v1::DownloadChunk>::Start(
       with_.streams, MakeDownloadSource(*request, with_.models, with_.artifacts));
+}
+
+grpc::ServerUnaryReactor* ModelService::GetFilters(grpc::CallbackServerContext* context,
+                                                   const v1::GetFiltersRequest* request,
+                                                   v1::Filters* response) {
+  return RunUnary(context, with_.picture_tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::Filters> {
+                    const auto wanted = FromProto(*request);
+                    if (!wanted.ok()) return wanted.status();
+                    auto filters = with_.viewer->Filters(*wanted);
+                    if (!filters.ok()) return WithPictureDetail(filters.status());
+                    return ToProto(*std::move(filters));
+                  });
+}
+
+grpc::ServerUnaryReactor* ModelService::GetFeatureMaps(grpc::CallbackServerContext* context,
+                                                       const v1::GetFeatureMapsRequest* request,
+                                                       v1::FeatureMaps* response) {
+  return RunUnary(context, with_.picture_tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::FeatureMaps> {
+                    const auto wanted = FromProto(*request);
+                    if (!wanted.ok()) return wanted.status();
+                    auto maps = with_.viewer->FeatureMaps(*wanted);
+                    if (!maps.ok()) return WithPictureDetail(maps.status());
+                    return ToProto(*std::move(maps), request->values());
+                  });
 }
 
 }  // namespace atelier::rpc

@@ -11,6 +11,7 @@
 #include "server/jobs/model_store.h"
 #include "server/jobs/task_queue.h"
 #include "server/rpc/stream_set.h"
+#include "server/serving/model_viewer.h"
 
 namespace atelier::rpc {
 
@@ -23,6 +24,9 @@ class ModelService final : public v1::ModelService::CallbackService {
     jobs::ArtifactStore* artifacts;
     jobs::TaskQueue* tasks;
     StreamSet* streams;
+    serving::ModelViewer* viewer;
+    // Where pictures are made, which takes longer than other calls.
+    jobs::TaskQueue* picture_tasks;
     // Told of each version that was deleted, so that it leaves memory. May be empty.
     std::function<void(const std::string& model, std::int64_t version)> on_deleted;
     // Loads a version before an alias names it; an error keeps the alias as it was. May be empty.
@@ -49,6 +53,12 @@ class ModelService final : public v1::ModelService::CallbackService {
                                         google::protobuf::Empty* response) override;
   grpc::ServerWriteReactor<v1::DownloadChunk>* DownloadModel(
       grpc::CallbackServerContext* context, const v1::DownloadModelRequest* request) override;
+  grpc::ServerUnaryReactor* GetFilters(grpc::CallbackServerContext* context,
+                                       const v1::GetFiltersRequest* request,
+                                       v1::Filters* response) override;
+  grpc::ServerUnaryReactor* GetFeatureMaps(grpc::CallbackServerContext* context,
+                                           const v1::GetFeatureMapsRequest* request,
+                                           v1::FeatureMaps* response) override;
 
  private:
   absl::StatusOr<v1::Model> ChangeAlias(const std::string& model,

@@ -52,14 +52,17 @@ Pixels ImagesOf(const Pixels& pixels, std::size_t size, std::size_t first, std::
       [&](const auto& span) { return Pixels(span.subspan(first * size, count * size)); }, pixels);
 }
 
-EngineResult LoadEngine(const Version& version) {
+absl::Status CheckArchive(const Version& version) {
   const auto sha256 = Sha256OfFile(version.archive_path);
   if (!sha256.ok()) return sha256.status();
-  if (*sha256 != version.sha256) {
-    return absl::UnavailableError(
-        absl::StrCat(version.archive_path, " is not the archive that was stored: its SHA-256 is ",
-                     *sha256, ", stored was ", version.sha256, "."));
-  }
+  if (*sha256 == version.sha256) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(version.archive_path,
+                                             " is not the archive that was stored: its SHA-256 is ",
+                                             *sha256, ", stored was ", version.sha256, "."));
+}
+
+EngineResult LoadEngine(const Version& version) {
+  if (absl::Status status = CheckArchive(version); !status.ok()) return status;
   auto predictor = models::Predictor::Load(version.archive_path);
   if (!predictor.ok()) return absl::UnavailableError(predictor.status().message());
   return std::make_shared<const PredictorEngine>(*std::move(predictor));

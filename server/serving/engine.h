@@ -45,6 +45,9 @@ using EngineResult = absl::StatusOr<std::shared_ptr<const Engine>>;
 // Makes an engine of an archive. Waits for the disk and computes, for up to seconds.
 using EngineLoader = std::function<EngineResult(const Version& version)>;
 
+// UNAVAILABLE with a sentence if the archive is missing or not the one that was stored.
+absl::Status CheckArchive(const Version& version);
+
 // The loader of the real thing: compares the archive's checksum, loads its network and warms it up.
 // UNAVAILABLE with a sentence if the archive is missing, damaged or not the one that was stored.
 EngineResult LoadEngine(const Version& version);

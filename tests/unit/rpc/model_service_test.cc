@@ -31,6 +31,8 @@ class ModelServiceTest : public jobs::ControllerTest {
                   .artifacts = &archives_,
                   .tasks = &tasks_,
                   .streams = &streams_,
+                  .viewer = nullptr,
+                  .picture_tasks = nullptr,
                   .on_deleted =
                       [this](const std::string& model, std::int64_t version) {
                         forgotten_.push_back(absl::StrCat(model, "@", version));

@@ -1,0 +1,101 @@
+#include "server/rpc/picture_messages.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/jobs/error.h"
+#include "server/jobs/resource_names.h"
+#include "server/rpc/conversions.h"
+
+namespace atelier::rpc {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "values are sent as they are in memory");
+
+std::string BytesOf(const std::vector<float>& values) {
+  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+}
+
+v1::TiledPicture MessageOf(models::TiledPicture picture) {
+  const models::TileLayout& layout = picture.layout;
+  v1::TiledPicture proto;
+  proto.set_png(std::move(picture.png));
+  proto.set_tiles(static_cast<std::int32_t>(layout.tiles));
+  proto.set_rows(static_cast<std::int32_t>(layout.rows));
+  proto.set_columns(static_cast<std::int32_t>(layout.columns));
+  proto.set_tile_height(static_cast<std::int32_t>(layout.tile_height));
+  proto.set_tile_width(static_cast<std::int32_t>(layout.tile_width));
+  proto.set_gap(static_cast<std::int32_t>(layout.gap));
+  proto.set_zoom(static_cast<std::int32_t>(layout.zoom));
+  return proto;
+}
+
+v1::FeatureMap MessageOf(serving::FeatureMapsResult::Map map, bool values) {
+  const std::vector<float>& numbers = map.map.values;
+  v1::FeatureMap proto;
+  proto.set_block(static_cast<std::int32_t>(map.map.block));
+  *proto.mutable_shape() = rpc::ToProto(map.map.shape);
+  if (values) proto.set_values(BytesOf(numbers));
+  const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
+  proto.set_minimum(*least);
+  proto.set_maximum(*most);
+  *proto.mutable_picture() = MessageOf(std::move(map.picture));
+  return proto;
+}
+
+}  // namespace
+
+absl::StatusOr<serving::FiltersRequest> FromProto(const v1::GetFiltersRequest& request) {
+  auto name = jobs::ParseModelName(request.name());
+  if (!name.ok()) return name.status();
+  return serving::FiltersRequest{.model = std::move(name->model),
+                                 .reference = std::move(name->version),
+                                 .layer = request.layer(),
+                                 .zoom = request.zoom(),
+                                 .values = !request.has_values() || request.values()};
+}
+
+absl::StatusOr<serving::FeatureMapsRequest> FromProto(const v1::GetFeatureMapsRequest& request) {
+  auto name = jobs::ParseModelName(request.name());
+  if (!name.ok()) return name.status();
+  auto image = InputOf(request);
+  if (!image.ok()) return image.status();
+  return serving::FeatureMapsRequest{.model = std::move(name->model),
+                                     .reference = std::move(name->version),
+                                     .image = *std::move(image),
+                                     .block = request.block(),
+                                     .zoom = request.zoom(),
+                                     .values = request.values()};
+}
+
+v1::Filters ToProto(serving::FiltersResult result) {
+  v1::Filters proto;
+  proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
+  proto.set_layer(static_cast<std::int32_t>(result.layer));
+  proto.set_layer_count(static_cast<std::int32_t>(result.layers));
+  proto.mutable_shape()->Add(result.filters.shape.begin(), result.filters.shape.end());
+  proto.set_values(BytesOf(result.filters.values));
+  proto.set_scale(result.scale);
+  *proto.mutable_picture() = MessageOf(std::move(result.picture));
+  return proto;
+}
+
+v1::FeatureMaps ToProto(serving::FeatureMapsResult result, bool values) {
+  v1::FeatureMaps proto;
+  proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
+  proto.set_block_count(static_cast<std::int32_t>(result.blocks));
+  for (auto& map : result.maps) *proto.add_maps() = MessageOf(std::move(map), values);
+  return proto;
+}
+
+absl::Status WithPictureDetail(const absl::Status& status) {
+  if (absl::IsFailedPrecondition(status) && jobs::ReasonOf(status).empty()) {
+    return jobs::Error(status.code(), "NO_CONVOLUTIONS", status.message());
+  }
+  return WithDetail(status);
+}
+
+}  // namespace atelier::rpc
