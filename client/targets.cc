@@ -4,7 +4,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
+#include "client/display_text.h"
+#include "client/job_text.h"
+#include "client/model_versions.h"
 
 namespace atelier::client {
 namespace {
@@ -62,6 +64,34 @@ absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>&
   }
   if (named.jobs.empty() && named.experiments.empty() && !missing.ok()) return missing;
   return named;
+}
+
+absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text) {
+  if (!absl::StartsWith(text, "jobs/")) return ParseModel(text);
+  const auto job = GetJob(session, text);
+  if (!job.ok()) return job.status();
+  if (job->result().model_version().empty()) {
+    return absl::FailedPreconditionError(absl::StrCat("The job ", EscapeControls(Leaf(text)),
+                                                      " is ", StateText(job->state()),
+                                                      " and has no model."));
+  }
+  return ParseModel(job->result().model_version());
+}
+
+absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,
+                                      const ModelReference& model) {
+  if (!name.empty()) return DatasetName(name);
+  v1::GetModelRequest request;
+  request.set_name(model.ModelName());
+  const auto found = session.Call(&ModelService::GetModel, request);
+  if (!found.ok()) return found.status();
+  if (found->versions().empty()) {
+    return absl::NotFoundError(absl::StrCat("The model ", model.model, " has no versions."));
+  }
+  const auto version = FindVersion(*found, model.version);
+  // A version that is not there is for the next call to complain about.
+  const v1::ModelVersion& trained = version.ok() ? **version : found->versions(0);
+  return DatasetName(trained.spec().dataset());
 }
 
 }  // namespace atelier::client

@@ -1,4 +1,4 @@
-// Arguments that name a job or an experiment. Used by one thread.
+// Arguments that name a job, an experiment, a model or a data set. Used by one thread.
 #ifndef ATELIER_CLIENT_TARGETS_H_
 #define ATELIER_CLIENT_TARGETS_H_
 
@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "atelier/v1/experiment_service.pb.h"
 #include "atelier/v1/job.pb.h"
+#include "client/arguments.h"
 #include "client/comparison.h"
 #include "client/session.h"
 
@@ -34,6 +35,14 @@ struct Named {
   std::vector<v1::Experiment> experiments;
 };
 absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts);
+
+// What ParseModel reads, and `jobs/x` for the model version that the job made; FAILED_PRECONDITION
+// if it made none.
+absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text);
+
+// `datasets/x`: the data set of that name, or if it is empty the one that the model was trained on.
+absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,
+                                      const ModelReference& model);
 
 }  // namespace atelier::client
 

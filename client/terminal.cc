@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <string>
 
 #include "absl/strings/string_view.h"
 
@@ -26,6 +27,11 @@ int TerminalHeight() {
   return kUsualHeight;
 }
 
+std::string Variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 }  // namespace
 
 Terminal StandardTerminal() {
@@ -40,7 +46,8 @@ Terminal StandardTerminal() {
                     .interactive = true,
                     .style = Style(color),
                     .width = TerminalWidth,
-                    .height = TerminalHeight};
+                    .height = TerminalHeight,
+                    .pictures = PictureProtocolOf(Variable)};
   }
   return terminal;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <ostream>
 
+#include "client/inline_picture.h"
 #include "client/style.h"
 
 namespace atelier::client {
@@ -21,6 +22,8 @@ struct Terminal {
   std::function<int()> width = [] { return 1000; };
   // Its lines.
   std::function<int()> height = [] { return 1000; };
+  // Whether it can show pictures.
+  PictureProtocol pictures = PictureProtocol::kNone;
 };
 
 // Standard output and standard error of this process. Colours are left out if NO_COLOR is set.

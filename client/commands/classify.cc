@@ -16,9 +16,9 @@
 #include "client/figures.h"
 #include "client/image_files.h"
 #include "client/interrupt.h"
-#include "client/model_versions.h"
 #include "client/picture.h"
 #include "client/progress_bar.h"
+#include "client/targets.h"
 
 namespace atelier::client {
 namespace {
@@ -83,23 +83,6 @@ class WholeRequest {
   v1::ClassifyRequest request_;
 };
 
-// The data set that was named, or else the one that the model was trained on.
-absl::StatusOr<std::string> DatasetOf(Session& session, const ClassifyOptions& options,
-                                      const ModelReference& reference) {
-  if (!options.dataset.empty()) return DatasetName(options.dataset);
-  v1::GetModelRequest request;
-  request.set_name(reference.ModelName());
-  const auto model = session.Call(&ModelService::GetModel, request);
-  if (!model.ok()) return model.status();
-  if (model->versions().empty()) {
-    return absl::NotFoundError(absl::StrCat("The model ", reference.model, " has no versions."));
-  }
-  const auto version = FindVersion(*model, reference.version);
-  // A version that is not there is for Classify to complain about.
-  const v1::ModelVersion& trained = version.ok() ? **version : model->versions(0);
-  return DatasetName(trained.spec().dataset());
-}
-
 void Draw(const Session& session, const v1::GetImagesResponse& answer,
           const v1::LabeledImage& labeled, ClassifiedImage* image) {
   const int width = std::min(kPictureWidth, session.terminal().width() / 2);
@@ -133,7 +116,7 @@ absl::Status ClassifyFrom(Session& session, const v1::GetImagesRequest& request,
 
 absl::StatusOr<int> ClassifyTestImages(Session& session, const ClassifyOptions& options,
                                        const ModelReference& model) {
-  const auto dataset = DatasetOf(session, options, model);
+  const auto dataset = DatasetOf(session, options.dataset, model);
   if (!dataset.ok()) return dataset.status();
   ClassificationPrinter printer(&session, /*brief=*/false);
   const auto& indices = options.test_images;
@@ -275,18 +258,6 @@ absl::StatusOr<int> Classify(Session& session, const ClassifyOptions& options) {
   if (options.from_stdin) return ClassifyStandardInput(session, options, *model);
   return options.files.empty() ? ClassifyTestImages(session, options, *model)
                                : ClassifyFiles(session, options, *model);
-}
-
-// An option whose words are the values of an enum.
-template <typename Set>
-void AddWordOption(CLI::App* command, const char* flag,
-                   const google::protobuf::EnumDescriptor* type, const std::string& help, Set set) {
-  const auto parse = [flag, type, set](const std::string& word) {
-    const auto value = ParseEnum(type, flag, word);
-    if (!value.ok()) throw CLI::ValidationError(std::string(value.status().message()));
-    set(*value);
-  };
-  command->add_option_function<std::string>(flag, parse, help)->type_name("HOW");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/arguments.h"
 #include "client/display_text.h"
 
 namespace atelier::client {
@@ -57,6 +58,17 @@ CLI::Validator Between(double minimum, double maximum) {
         return absl::StrCat(text, " is not from ", minimum, " to ", maximum, ".");
       },
       "");
+}
+
+void AddWordOption(CLI::App* command, const char* flag,
+                   const google::protobuf::EnumDescriptor* type, const std::string& help,
+                   const std::function<void(int)>& set) {
+  const auto parse = [flag, type, set](const std::string& word) {
+    const auto value = ParseEnum(type, flag, word);
+    if (!value.ok()) throw CLI::ValidationError(std::string(value.status().message()));
+    set(*value);
+  };
+  command->add_option_function<std::string>(flag, parse, help)->type_name("HOW");
 }
 
 std::string ExamplesText(const std::vector<std::pair<std::string, std::string>>& examples) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/session.h"
+#include "google/protobuf/descriptor.h"
 
 namespace atelier::client {
 
@@ -55,6 +56,11 @@ CLI::Validator AtLeast(int minimum);
 
 // A number from `minimum` to `maximum`.
 CLI::Validator Between(double minimum, double maximum);
+
+// An option whose words are the values of an enum; `set` gets the one that was chosen.
+void AddWordOption(CLI::App* command, const char* flag,
+                   const google::protobuf::EnumDescriptor* type, const std::string& help,
+                   const std::function<void(int)>& set);
 
 // Examples as the help shows them.
 std::string ExamplesText(const std::vector<std::pair<std::string, std::string>>& examples);

@@ -22,6 +22,8 @@ void AddAllCommands(CommandSet* commands) {
   AddModels(commands);
   AddAlias(commands);
   AddDownload(commands);
+  AddFilters(commands);
+  AddFeatures(commands);
   commands->BeginGroup("Server");
   AddDatasets(commands);
   AddTop(commands);

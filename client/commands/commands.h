@@ -24,6 +24,8 @@ void AddClassify(CommandSet* commands);
 void AddModels(CommandSet* commands);
 void AddAlias(CommandSet* commands);
 void AddDownload(CommandSet* commands);
+void AddFilters(CommandSet* commands);
+void AddFeatures(CommandSet* commands);
 void AddDatasets(CommandSet* commands);
 void AddTop(CommandSet* commands);
 void AddHealth(CommandSet* commands);

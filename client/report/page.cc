@@ -38,8 +38,8 @@ std::string RenderPage(const ReportData& data) {
       title, " – Atelier</title>\n<style>\n", kStyle, "</style>\n</head>\n<body>\n<main>\n",
       "<header><p class=\"kicker\">Atelier · training report</p><h1>", title, "</h1></header>\n",
       SummarySection(data), ComparisonSection(data), CurvesSection(data), TradeOffSection(data),
-      RunsSection(data), CloseLooks(data), RepeatSection(data), "<footer>Made ",
-      Escape(DateTime(data.made)), " by atelier ", Escape(data.client_version),
+      RunsSection(data), CloseLooks(data), PicturesSection(data), RepeatSection(data),
+      "<footer>Made ", Escape(DateTime(data.made)), " by atelier ", Escape(data.client_version),
       "</footer>\n</main>\n</body>\n</html>\n");
 }
 

@@ -17,6 +17,7 @@ std::string TradeOffSection(const ReportData& data);                          //
 std::string CurvesSection(const ReportData& data);                            // summary_sections.cc
 std::string RunsSection(const ReportData& data);                              // repeat_sections.cc
 std::string CloseLookSection(const ReportData& data, const CloseLook& look);  // close_look.cc
+std::string PicturesSection(const ReportData& data);                          // picture_sections.cc
 std::string RepeatSection(const ReportData& data);                            // repeat_sections.cc
 
 // The style sheet.

@@ -236,6 +236,11 @@ absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std:
     if (!look.ok()) return look.status();
     data.close_looks.push_back(*std::move(look));
   }
+  std::vector<v1::TrainingJob> looked_at;
+  for (const CloseLook& look : data.close_looks) looked_at.push_back(look.job);
+  auto pictures = GatherModelPictures(session, looked_at);
+  if (!pictures.ok()) return pictures.status();
+  data.pictures = *std::move(pictures);
   return data;
 }
 

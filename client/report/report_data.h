@@ -12,6 +12,7 @@
 #include "atelier/v1/experiment_service.pb.h"
 #include "atelier/v1/job.pb.h"
 #include "client/comparison.h"
+#include "client/report/model_pictures.h"
 #include "client/session.h"
 
 namespace atelier::client::report {
@@ -56,6 +57,8 @@ struct ReportData {
   // Of each configuration its best trial by validation loss, best first, those with results before
   // others; not more than kMaxCloseLooks.
   std::vector<CloseLook> close_looks;
+  // Of the first of those whose model has convolutions.
+  std::optional<ModelPictures> pictures;
 };
 
 inline constexpr std::size_t kMaxCloseLooks = 6;

@@ -39,11 +39,11 @@ _atelier_values() {
     --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
     --model | --model-name) _atelier_names models ;;
     --dataset) _atelier_names datasets ;;
-    -o | --output-file | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
+    -o | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
       --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
-      --wait-for-server | --concurrency | \
+      --layer | --block | --zoom | --wait-for-server | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
   esac
@@ -107,8 +107,14 @@ _atelier() {
       watch | stop | delete | report | compare)
         choices="$(_atelier_names jobs) $(_atelier_names experiments)"
         ;;
-      models | alias | download | 'bench classify') choices=$(_atelier_names models) ;;
+      models | alias | download | filters | 'bench classify') choices=$(_atelier_names models) ;;
       datasets) choices=$(_atelier_names datasets) ;;
+      features)
+        # A model, then a picture.
+        choices=$(_atelier_names models)
+        mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current"; compgen -f -- "$current")
+        return
+        ;;
       classify)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return

@@ -93,6 +93,14 @@ class FakeServer::Models : public v1::ModelService::Service {
                              grpc::ServerWriter<v1::DownloadChunk>* writer) override {
     return Answer(handlers_->download_model, context, *request, writer);
   }
+  grpc::Status GetFilters(grpc::ServerContext*, const v1::GetFiltersRequest* request,
+                          v1::Filters* response) override {
+    return Answer(handlers_->get_filters, *request, response);
+  }
+  grpc::Status GetFeatureMaps(grpc::ServerContext*, const v1::GetFeatureMapsRequest* request,
+                              v1::FeatureMaps* response) override {
+    return Answer(handlers_->get_feature_maps, *request, response);
+  }
 
  private:
   const Handlers* const handlers_;

@@ -80,6 +80,23 @@ TEST(ChartTest, LongSeriesStaySmall) {
 // Names that would break out of the page if they could.
 constexpr char kEvil[] = "<script>alert(1)</script>\"'&";
 
+ModelPictures Pictures() {
+  ModelPictures pictures{absl::StrCat("jobs/", kEvil), "models/net/versions/2", {}, 3, {}};
+  v1::Filters filters;
+  filters.set_layer(1);
+  filters.set_layer_count(4);
+  for (const std::int64_t extent : {32, 1, 3, 3}) filters.add_shape(extent);
+  filters.mutable_picture()->set_png("filters");
+  filters.mutable_picture()->set_columns(8);
+  pictures.filters.push_back(filters);
+  v1::FeatureMap map;
+  map.set_block(2);
+  map.mutable_shape()->set_channels(64);
+  map.mutable_picture()->set_png("maps");
+  pictures.classes.push_back({kEvil, 7, "input", {map}});
+  return pictures;
+}
+
 ReportData Data() {
   ReportData data;
   data.title = kEvil;
@@ -129,6 +146,7 @@ ReportData Data() {
   pair.images.push_back({v1::Prediction(), "png"});
   look.pairs.push_back(pair);
   data.close_looks.push_back(look);
+  data.pictures = Pictures();
   return data;
 }
 
@@ -169,6 +187,23 @@ TEST(PageTest, AJobThatHasNotEndedAppearsAsWhatItIs) {
   const std::string page = RenderPage(data);
   EXPECT_THAT(page, HasSubstr("This job is training"));
   EXPECT_THAT(page, HasSubstr("Nothing was measured."));
+}
+
+TEST(PageTest, ShowsFiltersAndFeatureMaps) {
+  const std::string page = RenderPage(Data());
+  for (const char* words :
+       {"Learned filters", "layer 1: 32 filters", "The first 1 of 4 layers", "net@2",
+        "Feature maps of one image per class", "block 2: 64 of", "Test image 7"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  for (const char* png : {"filters", "maps", "input"}) {
+    EXPECT_THAT(page, HasSubstr(PngAddress(png)));
+  }
+  ReportData data = Data();
+  data.pictures->classes.clear();
+  EXPECT_THAT(RenderPage(data), HasSubstr("no longer has the data set"));
+  data.pictures.reset();
+  EXPECT_THAT(RenderPage(data), Not(HasSubstr("Learned filters")));
 }
 
 }  // namespace

@@ -1,0 +1,236 @@
+// `atelier features`: what the blocks of a model make of an image.
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/image_files.h"
+#include "client/picture_files.h"
+#include "client/table.h"
+#include "client/targets.h"
+
+namespace atelier::client {
+namespace {
+
+struct FeaturesOptions {
+  std::string model;
+  std::string file;
+  std::optional<std::int64_t> test_image;
+  std::string dataset;
+  // Without model and image.
+  v1::GetFeatureMapsRequest request;
+  v1::Resize resize = v1::RESIZE_UNSPECIFIED;
+  v1::Inversion inversion = v1::INVERSION_AUTO;
+  std::string folder;
+  bool force = false;
+};
+
+// The image of a request, and what it is called.
+struct FeaturesInput {
+  std::string title;
+  // In names of files.
+  std::string stem;
+};
+
+absl::StatusOr<FeaturesInput> AddTestImage(Session& session, const FeaturesOptions& options,
+                                           const ModelReference& model,
+                                           v1::GetFeatureMapsRequest* request) {
+  auto dataset = DatasetOf(session, options.dataset, model);
+  if (!dataset.ok()) return dataset.status();
+  v1::GetImagesRequest wanted;
+  wanted.set_name(*dataset);
+  wanted.set_split(v1::DATASET_SPLIT_TEST);
+  wanted.add_indices(*options.test_image);
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  const auto images = (*connection)->Call(&DatasetService::GetImages, wanted);
+  if (!images.ok()) return images.status();
+  if (images->images_size() != 1) return absl::InternalError("The server sent no image.");
+  const v1::LabeledImage& image = images->images(0);
+  request->mutable_raw()->set_pixels(image.data());
+  std::string title = absl::StrCat("test image ", image.index(), " of ", Leaf(*dataset));
+  if (image.label() >= 0 && image.label() < images->class_names_size()) {
+    absl::StrAppend(&title, ", ", EscapeControls(images->class_names(image.label())));
+  }
+  return FeaturesInput{std::move(title), absl::StrCat("test", image.index())};
+}
+
+absl::StatusOr<FeaturesInput> AddFile(const FeaturesOptions& options,
+                                      v1::GetFeatureMapsRequest* request) {
+  auto bytes = ReadImageFile(options.file);
+  if (!bytes.ok()) return bytes.status();
+  v1::EncodedImages* const encoded = request->mutable_encoded();
+  encoded->add_files(*std::move(bytes));
+  encoded->set_resize(options.resize);
+  encoded->set_inversion(options.inversion);
+  return FeaturesInput{EscapeControls(options.file),
+                       std::filesystem::path(options.file).stem().string()};
+}
+
+// The folder to write to, made if it is not there; its own folder must be.
+absl::Status MakeFolder(const std::string& folder) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return absl::OkStatus();
+  std::filesystem::create_directory(folder, error);
+  if (!error) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("-o: ", EscapeControls(folder),
+                                          " is no folder and cannot",
+                                          " become one: ", error.message(), "."));
+}
+
+std::string FeaturesCsv(const v1::FeatureMaps& maps) {
+  std::string csv = CsvLine({"block", "channel", "row", "column", "value"});
+  for (const v1::FeatureMap& map : maps.maps()) {
+    const std::int64_t width = std::max(map.shape().width(), 1);
+    const std::int64_t height = std::max(map.shape().height(), 1);
+    const auto count = static_cast<std::int64_t>(map.values().size() / sizeof(float));
+    for (std::int64_t i = 0; i < count; ++i) {
+      float value = 0;
+      std::memcpy(&value, map.values().data() + i * static_cast<std::int64_t>(sizeof(value)),
+                  sizeof(value));
+      absl::StrAppend(
+          &csv, CsvLine({absl::StrCat(map.block()), absl::StrCat(i / width / height),
+                         absl::StrCat(i / width % height), absl::StrCat(i % width), Exact(value)}));
+    }
+  }
+  return csv;
+}
+
+void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const FeaturesInput& input,
+                   const std::vector<PictureFile>& files) {
+  session.Print(
+      absl::StrCat(EscapeControls(ShortModel(maps.model_version())), ", ", input.title, "\n\n"));
+  using Align = Table::Align;
+  Table table({{"block", Align::kRight}, {"maps"}, {"numbers"}, {"picture"}});
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const v1::FeatureMap& map = maps.maps(static_cast<int>(i));
+    table.AddRow({absl::StrCat(map.block()),
+                  absl::StrCat(map.shape().channels(), " of ", map.shape().height(), "×",
+                               map.shape().width()),
+                  absl::StrFormat("%.3g to %.3g", map.minimum(), map.maximum()),
+                  EscapeControls(files[i].path)});
+  }
+  session.Print(table.Render(session.style(), session.terminal().width()));
+  for (const PictureFile& file : files) ShowPicture(session.terminal(), file.png);
+}
+
+absl::StatusOr<v1::FeatureMaps> FetchFeatures(Session& session, const FeaturesOptions& options,
+                                              FeaturesInput* input) {
+  const auto model = ModelOf(session, options.model);
+  if (!model.ok()) return model.status();
+  v1::GetFeatureMapsRequest request = options.request;
+  request.set_name(model->ResourceName());
+  request.set_values(!session.text());
+  auto added = options.test_image.has_value() ? AddTestImage(session, options, *model, &request)
+                                              : AddFile(options, &request);
+  if (!added.ok()) return added.status();
+  *input = *std::move(added);
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  // Not through the session, which would make the pictures' bytes readable.
+  return (*connection)
+      ->Call(
+          &ModelService::GetFeatureMaps, request, {.name_field = [input](absl::string_view field) {
+            const bool image =
+                absl::StartsWith(field, "encoded.files") || absl::StartsWith(field, "raw.pixels");
+            return image ? input->title : FlagOf(field);
+          }});
+}
+
+absl::StatusOr<int> RunFeatures(Session& session, const FeaturesOptions& options) {
+  if (options.file.empty() != options.test_image.has_value()) {
+    return absl::InvalidArgumentError("Name the image: a file, or --test-image=N; one of the two.");
+  }
+  FeaturesInput input;
+  const auto maps = FetchFeatures(session, options, &input);
+  if (!maps.ok()) return maps.status();
+  std::vector<PictureFile> files;
+  for (const v1::FeatureMap& map : maps->maps()) {
+    const std::string name = absl::StrCat(VersionStem(maps->model_version()), "-", input.stem,
+                                          "-block", map.block(), ".png");
+    files.push_back({(std::filesystem::path(options.folder) / name).string(), map.picture().png()});
+  }
+  if (session.text() || !options.folder.empty()) {
+    if (absl::Status status = MakeFolder(options.folder); !status.ok()) return status;
+    if (absl::Status status = WritePictures(files, options.force); !status.ok()) return status;
+  }
+  switch (session.format()) {
+    case OutputFormat::kText:
+      PrintFeatures(session, *maps, input, files);
+      break;
+    case OutputFormat::kJson:
+      session.PrintJson(*maps);
+      break;
+    case OutputFormat::kCsv:
+      session.Print(FeaturesCsv(*maps));
+      break;
+  }
+  return kDone;
+}
+
+void AddImageOptions(CLI::App* command, const std::shared_ptr<FeaturesOptions>& options) {
+  command->add_option("IMAGE", options->file, "An image file")->type_name("");
+  command->add_option("--test-image", options->test_image, "A test image instead, counted from 0")
+      ->type_name("N")
+      ->check(AtLeast(0));
+  command
+      ->add_option("--dataset", options->dataset,
+                   "Where it is from [what the model was trained on]")
+      ->type_name("NAME");
+  AddWordOption(command, "--invert", v1::Inversion_descriptor(),
+                "Dark on bright to bright on dark: auto (by the border), yes, no [auto]",
+                [options](int value) { options->inversion = static_cast<v1::Inversion>(value); });
+  AddWordOption(command, "--resize", v1::Resize_descriptor(),
+                "A file of another size: pad, stretch, none (refuse) [pad]",
+                [options](int value) { options->resize = static_cast<v1::Resize>(value); });
+}
+
+}  // namespace
+
+void AddFeatures(CommandSet* commands) {
+  const auto options = std::make_shared<FeaturesOptions>();
+  CLI::App* const command = commands->Add(
+      {"features",
+       "Draw what the blocks of a model make of an image",
+       "Writes a PNG file for each block: a grey tile for each of its channels, from its smallest\n"
+       "number (black) to its largest (white). Terminals that can (kitty, Ghostty, iTerm2,\n"
+       "WezTerm, mintty) show them, too. With --output=json or csv the numbers are printed, and\n"
+       "files are written only where -o names a folder.",
+       {{"atelier features cnn-3 boot.png", ""},
+        {"atelier features cnn-3@2 --test-image=7 --block=1 -o maps", ""}}},
+      [options](Session& session) { return RunFeatures(session, *options); });
+  command->add_option("MODEL", options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB")
+      ->required()
+      ->type_name("");
+  AddImageOptions(command, options);
+  command
+      ->add_option_function<std::int32_t>(
+          "--block", [options](std::int32_t value) { options->request.set_block(value); },
+          "Only this block, from 1 [all]")
+      ->type_name("N")
+      ->check(AtLeast(1));
+  command
+      ->add_option_function<std::int32_t>(
+          "--zoom", [options](std::int32_t value) { options->request.set_zoom(value); },
+          "Pixels along an edge of a number, 1 to 32 [2]")
+      ->type_name("N")
+      ->check(Between(1, 32));
+  command
+      ->add_option("-o,--output-folder", options->folder,
+                   "Folder to write to, made if it is not there [the present one]")
+      ->type_name("FOLDER");
+  command->add_flag("--force", options->force, "Replace files that exist");
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,137 @@
+// `atelier filters`: what a convolution layer of a model has learned.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/arguments.h"
+#include "client/commands/commands.h"
+#include "client/exit_codes.h"
+#include "client/figures.h"
+#include "client/picture_files.h"
+#include "client/targets.h"
+
+namespace atelier::client {
+namespace {
+
+struct FiltersOptions {
+  std::string model;
+  v1::GetFiltersRequest request;
+  std::string target;
+  bool force = false;
+};
+
+std::string FiltersCsv(const v1::Filters& filters) {
+  std::string csv = CsvLine({"filter", "input", "row", "column", "value"});
+  if (filters.shape_size() != 4) return csv;
+  const auto count = static_cast<std::int64_t>(filters.values().size() / sizeof(float));
+  for (std::int64_t i = 0; i < count; ++i) {
+    float value = 0;
+    std::memcpy(&value, filters.values().data() + i * static_cast<std::int64_t>(sizeof(value)),
+                sizeof(value));
+    std::int64_t rest = i;
+    const auto next = [&](int dimension) {
+      const std::int64_t extent = std::max<std::int64_t>(filters.shape(dimension), 1);
+      const std::int64_t index = rest % extent;
+      rest /= extent;
+      return absl::StrCat(index);
+    };
+    const std::string column = next(3);
+    const std::string row = next(2);
+    const std::string input = next(1);
+    absl::StrAppend(&csv, CsvLine({absl::StrCat(rest), input, row, column, Exact(value)}));
+  }
+  return csv;
+}
+
+std::string FiltersText(const v1::Filters& filters, const std::string& path) {
+  const v1::TiledPicture& picture = filters.picture();
+  std::vector<std::string> extents;
+  for (int i = 1; i < filters.shape_size(); ++i) {
+    extents.push_back(absl::StrCat(filters.shape(i)));
+  }
+  const std::int64_t count = filters.shape().empty() ? 0 : filters.shape(0);
+  return absl::StrCat(
+      EscapeControls(ShortModel(filters.model_version())), ", convolution layer ", filters.layer(),
+      " of ", filters.layer_count(), ": ", Count(count, "filter"), " of ",
+      absl::StrJoin(extents, "×"),
+      absl::StrFormat(", black −%.3g, grey 0, white %.3g\n", filters.scale(), filters.scale()),
+      "Wrote ", EscapeControls(path), ": ", picture.columns(), "×", picture.rows(), " tiles, ",
+      Bytes(static_cast<std::int64_t>(picture.png().size())), ".\n");
+}
+
+absl::StatusOr<int> RunFilters(Session& session, const FiltersOptions& options) {
+  const auto model = ModelOf(session, options.model);
+  if (!model.ok()) return model.status();
+  v1::GetFiltersRequest request = options.request;
+  request.set_name(model->ResourceName());
+  request.set_values(!session.text());
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  // Not through the session, which would make the picture's bytes readable.
+  const auto filters = (*connection)->Call(&ModelService::GetFilters, request);
+  if (!filters.ok()) return filters.status();
+  const std::string path = PicturePath(
+      options.target,
+      absl::StrCat(VersionStem(filters->model_version()), "-layer", filters->layer(), ".png"));
+  if (session.text() || !options.target.empty()) {
+    const absl::Status written = WritePictures({{path, filters->picture().png()}}, options.force);
+    if (!written.ok()) return written;
+  }
+  switch (session.format()) {
+    case OutputFormat::kText:
+      session.Print(FiltersText(*filters, path));
+      ShowPicture(session.terminal(), filters->picture().png());
+      break;
+    case OutputFormat::kJson:
+      session.PrintJson(*filters);
+      break;
+    case OutputFormat::kCsv:
+      session.Print(FiltersCsv(*filters));
+      break;
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddFilters(CommandSet* commands) {
+  const auto options = std::make_shared<FiltersOptions>();
+  CLI::App* const command = commands->Add(
+      {"filters",
+       "Draw the filters that a model has learned",
+       "Writes a PNG file of grey tiles: a filter each, or a row of tiles for each filter with a\n"
+       "column for each of its inputs. Terminals that can (kitty, Ghostty, iTerm2, WezTerm,\n"
+       "mintty) show it, too. With --output=json or csv the numbers are printed, and a file is\n"
+       "written only where -o names one.",
+       {{"atelier filters cnn-3", "The first layer of the latest version"},
+        {"atelier filters cnn-3@2 --layer=2 -o second.png", ""},
+        {"atelier filters jobs/cnn-3-20260101-120000", "The model that a job made"}}},
+      [options](Session& session) { return RunFilters(session, *options); });
+  command->add_option("MODEL", options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB")
+      ->required()
+      ->type_name("");
+  command
+      ->add_option_function<std::int32_t>(
+          "--layer", [options](std::int32_t value) { options->request.set_layer(value); },
+          "Convolution layer, from 1 [1]")
+      ->type_name("N")
+      ->check(AtLeast(1));
+  command
+      ->add_option_function<std::int32_t>(
+          "--zoom", [options](std::int32_t value) { options->request.set_zoom(value); },
+          "Pixels along an edge of a number, 1 to 32 [12]")
+      ->type_name("N")
+      ->check(Between(1, 32));
+  command
+      ->add_option("-o,--output-file", options->target,
+                   "File or folder to write to [the present folder]")
+      ->type_name("PATH");
+  command->add_flag("--force", options->force, "Replace a file that exists");
+}
+
+}  // namespace atelier::client

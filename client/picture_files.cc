@@ -1,0 +1,48 @@
+#include "client/picture_files.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/arguments.h"
+#include "client/inline_picture.h"
+#include "client/new_file.h"
+
+namespace atelier::client {
+
+std::string PicturePath(const std::string& target, const std::string& name) {
+  std::error_code ignored;
+  const std::filesystem::path path(target);
+  if (!target.empty() && !std::filesystem::is_directory(path, ignored)) return target;
+  return (path / name).string();
+}
+
+std::string VersionStem(absl::string_view model_version) {
+  const auto reference = ParseModel(model_version);
+  if (!reference.ok()) return "model";
+  return absl::StrCat(reference->model, "-v", reference->version);
+}
+
+absl::Status WritePictures(const std::vector<PictureFile>& files, bool replace) {
+  std::vector<NewFile> written;
+  for (const PictureFile& file : files) {
+    std::error_code ignored;
+    const auto there = std::filesystem::symlink_status(file.path, ignored);
+    if (!replace && std::filesystem::exists(there)) return FileExists(file.path);
+    auto made = NewFile::Create(file.path);
+    if (!made.ok()) return made.status();
+    if (absl::Status status = made->Write(file.png); !status.ok()) return status;
+    written.push_back(*std::move(made));
+  }
+  for (NewFile& file : written) {
+    if (absl::Status status = file.Commit(replace); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void ShowPicture(const Terminal& terminal, absl::string_view png) {
+  if (terminal.interactive) terminal.out << InlinePicture(terminal.pictures, png);
+}
+
+}  // namespace atelier::client

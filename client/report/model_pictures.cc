@@ -1,0 +1,137 @@
+#include "client/report/model_pictures.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace atelier::client::report {
+namespace {
+
+// Test images that are searched for one of each class, and what their pixels may take.
+constexpr std::int64_t kMaxSearched = 1000;
+constexpr std::int64_t kMaxSearchedBytes = 4 << 20;
+
+// True if the page can do without the answer and tells so: the model or the data set was deleted,
+// cannot be read, or has no such thing; or the server is older than the call.
+bool CanBeMissing(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
+         absl::IsInvalidArgument(status) || absl::IsUnavailable(status) ||
+         absl::IsUnimplemented(status);
+}
+
+// All calls here are made so: the session would make the pictures' bytes readable.
+template <typename Service, typename Request, typename Response>
+absl::StatusOr<Response> CallRaw(Session& session,
+                                 grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                 const Request&, Response*),
+                                 const Request& request) {
+  if (session.interrupted()) return absl::CancelledError("Interrupted; no report was written.");
+  auto connection = session.Connect();
+  if (!connection.ok()) return connection.status();
+  return (*connection)->Call(method, request);
+}
+
+absl::StatusOr<v1::Filters> GetFilters(Session& session, const std::string& version, int layer) {
+  v1::GetFiltersRequest request;
+  request.set_name(version);
+  request.set_layer(layer);
+  // The page enlarges them.
+  request.set_zoom(1);
+  request.set_values(false);
+  return CallRaw(session, &ModelService::GetFilters, request);
+}
+
+// The first test image of each class, raw, among those that are searched.
+absl::StatusOr<v1::GetImagesResponse> FirstOfEachClass(Session& session,
+                                                       const v1::Dataset& dataset) {
+  const v1::ImageShape& shape = dataset.image_shape();
+  const std::int64_t bytes =
+      std::max<std::int64_t>(std::int64_t{shape.channels()} * shape.height() * shape.width(), 1);
+  const std::int64_t searched =
+      std::min({dataset.test_images(), kMaxSearched, std::max(kMaxSearchedBytes / bytes, 1L)});
+  v1::GetImagesRequest request;
+  request.set_name(dataset.name());
+  for (std::int64_t i = 0; i < searched; ++i) request.add_indices(i);
+  auto all = CallRaw(session, &DatasetService::GetImages, request);
+  if (!all.ok()) return all.status();
+  std::map<int, const v1::LabeledImage*> first;
+  for (const v1::LabeledImage& image : all->images()) first.emplace(image.label(), &image);
+  v1::GetImagesResponse chosen;
+  *chosen.mutable_class_names() = all->class_names();
+  for (const auto& [label, image] : first) {
+    if (chosen.images_size() < kMaxPictureClasses) *chosen.add_images() = *image;
+  }
+  return chosen;
+}
+
+// Leaves out what looks much like the block after it.
+std::vector<v1::FeatureMap> LastOfEachSize(const v1::FeatureMaps& all) {
+  std::vector<v1::FeatureMap> kept;
+  for (const v1::FeatureMap& map : all.maps()) {
+    const auto same = [&](const v1::ImageShape& other) {
+      return other.channels() == map.shape().channels() && other.height() == map.shape().height() &&
+             other.width() == map.shape().width();
+    };
+    if (!kept.empty() && same(kept.back().shape())) kept.pop_back();
+    kept.push_back(map);
+  }
+  return kept;
+}
+
+absl::Status AddClasses(Session& session, const v1::TrainingJob& job, ModelPictures* pictures) {
+  v1::GetDatasetRequest wanted;
+  wanted.set_name(absl::StrCat("datasets/", job.spec().dataset()));
+  const auto dataset = CallRaw(session, &DatasetService::GetDataset, wanted);
+  if (!dataset.ok()) return dataset.status();
+  const auto raw = FirstOfEachClass(session, *dataset);
+  if (!raw.ok()) return raw.status();
+  v1::GetImagesRequest request;
+  request.set_name(dataset->name());
+  request.set_png(true);
+  for (const v1::LabeledImage& image : raw->images()) request.add_indices(image.index());
+  const auto files = CallRaw(session, &DatasetService::GetImages, request);
+  if (!files.ok()) return files.status();
+  for (int i = 0; i < std::min(raw->images_size(), files->images_size()); ++i) {
+    v1::GetFeatureMapsRequest of_image;
+    of_image.set_name(pictures->model_version);
+    of_image.set_zoom(1);
+    of_image.mutable_raw()->set_pixels(raw->images(i).data());
+    const auto maps = CallRaw(session, &ModelService::GetFeatureMaps, of_image);
+    if (!maps.ok()) return maps.status();
+    const int label = raw->images(i).label();
+    const bool named = label >= 0 && label < raw->class_names_size();
+    pictures->blocks = maps->block_count();
+    pictures->classes.push_back({named ? raw->class_names(label) : absl::StrCat("class ", label),
+                                 raw->images(i).index(), files->images(i).data(),
+                                 LastOfEachSize(*maps)});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
+    Session& session, const std::vector<v1::TrainingJob>& jobs) {
+  for (const v1::TrainingJob& job : jobs) {
+    const std::string& version = job.result().model_version();
+    if (version.empty()) continue;
+    auto first = GetFilters(session, version, 1);
+    if (!first.ok() && CanBeMissing(first.status())) continue;
+    if (!first.ok()) return first.status();
+    ModelPictures pictures{job.name(), version, {*std::move(first)}, 0, {}};
+    const int layers = std::min(pictures.filters[0].layer_count(), kMaxFilterLayers);
+    for (int layer = 2; layer <= layers; ++layer) {
+      auto filters = GetFilters(session, version, layer);
+      if (!filters.ok()) return filters.status();
+      pictures.filters.push_back(*std::move(filters));
+    }
+    const absl::Status added = AddClasses(session, job, &pictures);
+    if (!added.ok() && !CanBeMissing(added)) return added;
+    return pictures;
+  }
+  return std::nullopt;
+}
+
+}  // namespace atelier::client::report

@@ -1,0 +1,47 @@
+// What a report shows of the inside of one model: its filters, and its feature maps of one test
+// image per class. Gathered by calls alone. Used by one thread.
+#ifndef ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
+#define ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "atelier/v1/job.pb.h"
+#include "atelier/v1/model_service.pb.h"
+#include "client/session.h"
+
+namespace atelier::client::report {
+
+// A test image and what the blocks make of it.
+struct ClassPicture {
+  std::string class_name;
+  std::int64_t index = 0;  // Of the test image.
+  std::string png;
+  std::vector<v1::FeatureMap> maps;
+};
+
+struct ModelPictures {
+  std::string job;            // `jobs/{job}`.
+  std::string model_version;  // `models/{model}/versions/{version}`.
+  std::vector<v1::Filters> filters;
+  int blocks = 0;  // Of which some are shown.
+  // In the order of the classes; none if the server no longer has the data set.
+  std::vector<ClassPicture> classes;
+};
+
+// Layers of which filters are shown: the first ones.
+inline constexpr int kMaxFilterLayers = 3;
+// Classes of which an image is shown.
+inline constexpr int kMaxPictureClasses = 20;
+
+// Of the first of the jobs whose model is there and has convolutions; nothing if there is none. Of
+// blocks in a row whose maps have the same size only the last is kept.
+absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
+    Session& session, const std::vector<v1::TrainingJob>& jobs);
+
+}  // namespace atelier::client::report
+
+#endif  // ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
