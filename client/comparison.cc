@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/arguments.h"
 #include "client/figures.h"
 
@@ -50,6 +51,20 @@ bool IsCheaper(const Configuration& a, const Configuration& b) {
                      configuration.Of(&v1::TrainingResult::training_seconds).mean);
   };
   return cost(a) < cost(b);
+}
+
+std::vector<std::string> ChangedDatasets(const std::vector<Trial>& trials) {
+  std::map<std::string, std::set<std::string>> checksums;
+  for (const Trial& trial : trials) {
+    // Jobs of before it was recorded have none.
+    if (!trial.result.has_value() || trial.result->dataset_checksum().empty()) continue;
+    checksums[trial.spec.dataset()].insert(trial.result->dataset_checksum());
+  }
+  std::vector<std::string> changed;
+  for (const auto& [name, of_it] : checksums) {
+    if (of_it.size() > 1) changed.push_back(name);
+  }
+  return changed;
 }
 
 }  // namespace
@@ -141,6 +156,7 @@ std::size_t Comparison::trials() const {
 
 Comparison Compare(std::vector<Trial> trials) {
   Comparison comparison;
+  comparison.changed_datasets = ChangedDatasets(trials);
   std::map<std::string, std::size_t> places;
   for (Trial& trial : trials) {
     const v1::TrainingSpec spec = WithoutSeed(trial.spec);
@@ -162,6 +178,16 @@ Comparison Compare(std::vector<Trial> trials) {
   return comparison;
 }
 
+std::string DataWarning(const Comparison& comparison) {
+  if (comparison.datasets.size() > 1) {
+    return absl::StrCat("Different data sets (", absl::StrJoin(comparison.datasets, ", "),
+                        "): these accuracies answer different questions.");
+  }
+  if (comparison.changed_datasets.empty()) return "";
+  return absl::StrCat("The content of ", absl::StrJoin(comparison.changed_datasets, ", "),
+                      " changed between these runs: their accuracies are of different data.");
+}
+
 std::string LabelOf(const Comparison& comparison, const Configuration& configuration) {
   if (configuration.spec.preset().empty()) {
     return configuration.trials.empty() ? "?" : std::string(Leaf(configuration.trials[0].job));
@@ -177,7 +203,7 @@ std::string LabelOf(const Comparison& comparison, const Configuration& configura
 Recommendation Recommend(const Comparison& comparison) {
   Recommendation recommendation;
   // Other images are another question.
-  if (comparison.datasets.size() > 1) return recommendation;
+  if (!DataWarning(comparison).empty()) return recommendation;
   for (const Configuration& configuration : comparison.configurations) {
     if (configuration.Results().empty()) continue;
     if (recommendation.best == nullptr ||

@@ -59,11 +59,17 @@ struct Comparison {
   // from the preset are left out.
   std::vector<SpecField> differing;
   std::vector<std::string> datasets;  // All there are, sorted.
+  // Those whose content changed from one result to the next, sorted.
+  std::vector<std::string> changed_datasets;
 
   std::size_t trials() const;
 };
 
 Comparison Compare(std::vector<Trial> trials);
+
+// A sentence where the results are of different data, by name or by checksum; empty where they are
+// not.
+std::string DataWarning(const Comparison& comparison);
 
 // A configuration in a few words: the network, and the value of what else differs.
 std::string LabelOf(const Comparison& comparison, const Configuration& configuration);

@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "client/arguments.h"
 #include "client/display_text.h"
 #include "client/figures.h"
@@ -75,10 +74,8 @@ void AddRow(const Configuration& configuration, const std::vector<SpecField>& fi
 // What a reader of the table should know.
 std::vector<std::string> Notes(const Comparison& comparison) {
   std::vector<std::string> notes;
-  if (comparison.datasets.size() > 1) {
-    notes.push_back(absl::StrCat("Different data sets (", absl::StrJoin(comparison.datasets, ", "),
-                                 "): these accuracies answer different questions."));
-  }
+  const std::string warning = DataWarning(comparison);
+  if (!warning.empty()) notes.push_back(warning);
   const auto hidden = static_cast<std::size_t>(
       std::count_if(comparison.differing.begin(), comparison.differing.end(),
                     [](SpecField field) { return field->name() != "preset"; }));
@@ -150,6 +147,7 @@ google::protobuf::Struct ObjectOf(const Comparison& comparison,
     entry["state"].set_string_value(RunText(trial.state));
     if (trial.result.has_value()) {
       entry["test_accuracy"].set_number_value(trial.result->test_accuracy());
+      entry["dataset_checksum"].set_string_value(trial.result->dataset_checksum());
     }
   }
   const auto results = configuration.Results();

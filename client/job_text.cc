@@ -53,7 +53,8 @@ std::vector<std::string> JobCsvNames() {
           "images_per_second",
           "model_version",
           "create_time",
-          "end_time"};
+          "end_time",
+          "dataset_checksum"};
 }
 
 std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
@@ -81,7 +82,8 @@ std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
           figure(result.images_per_second()),
           result.model_version(),
           TimeText(job.has_create_time(), job.create_time()),
-          TimeText(job.has_end_time(), job.end_time())};
+          TimeText(job.has_end_time(), job.end_time()),
+          result.dataset_checksum()};
 }
 
 std::vector<std::string> EpochCsvNames() {
@@ -142,6 +144,10 @@ Table ResultTable(const v1::TrainingJob& job) {
   table.AddRow({{"  training", Ink::kDim},
                 absl::StrCat(Duration(absl::Seconds(result.training_seconds())), ", ",
                              Count(std::llround(result.images_per_second())), " images/s")});
+  if (!result.dataset_checksum().empty()) {
+    table.AddRow(
+        {{"  data", Ink::kDim}, absl::StrCat("SHA-256 ", result.dataset_checksum().substr(0, 12))});
+  }
   if (!result.model_version().empty()) {
     table.AddRow({{"  model", Ink::kDim}, ShortModel(result.model_version())});
   }

@@ -14,6 +14,9 @@
 namespace atelier::client {
 namespace {
 
+// Of a checksum in a table: enough to tell data sets apart. --output=json has all of them.
+constexpr int kChecksumDigits = 12;
+
 std::string ShapeText(const v1::ImageShape& shape) {
   return absl::StrCat(shape.height(), "×", shape.width(), "×", shape.channels());
 }
@@ -24,16 +27,18 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
                {"training", Align::kRight},
                {"test", Align::kRight},
                {"images"},
+               {"checksum", Align::kLeft, true},
                {"classes"}});
   int longest = 8;
   for (const v1::Dataset& dataset : datasets) {
     longest = std::max(longest, DisplayWidth(Leaf(dataset.name())));
   }
   // What the other columns leave; the names are cut off there rather than broken.
-  const int room = std::max(12, session.terminal().width() - longest - 29);
+  const int room = std::max(12, session.terminal().width() - longest - 29 - kChecksumDigits - 2);
   for (const v1::Dataset& dataset : datasets) {
     if (!dataset.problem().empty()) {
       table.AddRow({std::string(Leaf(dataset.name())),
+                    "",
                     "",
                     "",
                     "",
@@ -42,6 +47,7 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
     }
     table.AddRow({std::string(Leaf(dataset.name())), Count(dataset.training_images()),
                   Count(dataset.test_images()), ShapeText(dataset.image_shape()),
+                  dataset.checksum().substr(0, kChecksumDigits),
                   Clip(absl::StrCat(dataset.class_names_size(), ": ",
                                     absl::StrJoin(dataset.class_names(), ", ")),
                        room)});
@@ -53,13 +59,14 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
 
 void PrintCsv(Session& session, const std::vector<v1::Dataset>& datasets) {
   session.Print(CsvLine({"name", "training_images", "test_images", "channels", "height", "width",
-                         "classes", "problem"}));
+                         "classes", "problem", "checksum"}));
   for (const v1::Dataset& dataset : datasets) {
     const v1::ImageShape& shape = dataset.image_shape();
-    session.Print(CsvLine({dataset.name(), absl::StrCat(dataset.training_images()),
-                           absl::StrCat(dataset.test_images()), absl::StrCat(shape.channels()),
-                           absl::StrCat(shape.height()), absl::StrCat(shape.width()),
-                           absl::StrCat(dataset.class_names_size()), dataset.problem()}));
+    session.Print(
+        CsvLine({dataset.name(), absl::StrCat(dataset.training_images()),
+                 absl::StrCat(dataset.test_images()), absl::StrCat(shape.channels()),
+                 absl::StrCat(shape.height()), absl::StrCat(shape.width()),
+                 absl::StrCat(dataset.class_names_size()), dataset.problem(), dataset.checksum()}));
   }
 }
 

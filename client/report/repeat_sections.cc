@@ -83,12 +83,19 @@ std::string RunsSection(const ReportData& data) {
 std::string RepeatSection(const ReportData& data) {
   std::vector<std::vector<std::string>> rows = SpecRows(data.comparison);
   std::set<std::int64_t> seeds;
+  std::set<std::string> checksums;
   for (const Configuration& configuration : data.comparison.configurations) {
     for (const Trial& trial : configuration.trials) {
       if (!trial.spec.preset().empty()) seeds.insert(trial.spec.seed());
+      if (trial.result.has_value() && !trial.result->dataset_checksum().empty()) {
+        checksums.insert(trial.result->dataset_checksum());
+      }
     }
   }
   rows.push_back({"seeds", absl::StrJoin(seeds, ", ")});
+  if (!checksums.empty()) {
+    rows.push_back({"data, SHA-256", Escape(absl::StrJoin(checksums, ", "))});
+  }
   for (const auto& [what, version] : data.server_versions) {
     rows.push_back({Escape(absl::StrCat("server: ", what)), Escape(version)});
   }

@@ -160,10 +160,9 @@ std::string CurveChart(const ReportData& data, const std::string& title, const s
 std::string SummarySection(const ReportData& data) {
   std::string html =
       absl::StrCat("<section>\n<p class=\"lead\">", Escape(AskedText(data)), "</p>\n");
-  if (data.comparison.datasets.size() > 1) {
-    absl::StrAppend(&html, "<p class=\"warning\">These runs were trained on different data sets (",
-                    Escape(absl::StrJoin(data.comparison.datasets, ", ")),
-                    "): their accuracies answer different questions.</p>\n");
+  const std::string warning = DataWarning(data.comparison);
+  if (!warning.empty()) {
+    absl::StrAppend(&html, "<p class=\"warning\">", Escape(warning), "</p>\n");
   }
   absl::StrAppend(&html, Tiles(data.comparison));
   const std::string advice = RecommendationText(data.comparison);

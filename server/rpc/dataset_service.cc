@@ -30,8 +30,14 @@ absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const s
 v1::Dataset Describe(serving::DatasetCatalog* catalog, const std::string& name) {
   const auto info = catalog->Info(name);
   v1::Dataset dataset = info.ok() ? ToProto(*info) : v1::Dataset();
-  if (!info.ok()) dataset.set_problem(std::string(info.status().message()));
   dataset.set_name(DatasetName(name));
+  // Where the headers are wrong the rest need not be read.
+  auto checksum = info.ok() ? catalog->Checksum(name) : info.status();
+  if (checksum.ok()) {
+    dataset.set_checksum(*std::move(checksum));
+  } else {
+    dataset.set_problem(std::string(checksum.status().message()));
+  }
   return dataset;
 }
 

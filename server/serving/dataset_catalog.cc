@@ -11,8 +11,10 @@
 
 namespace atelier::serving {
 
-DatasetCatalog::DatasetCatalog(Directories directories, std::size_t max_loaded)
-    : directories_(std::move(directories)), max_loaded_(max_loaded) {}
+DatasetCatalog::DatasetCatalog(Directories directories, Options options)
+    : directories_(std::move(directories)),
+      max_loaded_(options.max_loaded),
+      cache_({std::move(options.cache_dir)}) {}
 
 std::vector<std::string> DatasetCatalog::Names() const {
   std::vector<std::string> names;
@@ -72,12 +74,29 @@ absl::StatusOr<std::shared_ptr<const models::Dataset>> DatasetCatalog::Load(
     }
     if (found != loaded_.end()) loaded_.erase(found);
   }
-  auto dataset = models::Dataset::Load(directory);
-  if (!dataset.ok()) return dataset.status();
+  // What is wrong with the cache costs time and nothing else; the workers' logs tell of it.
+  auto loaded = cache_.Load(directory);
+  if (!loaded.ok()) return loaded.status();
+  auto dataset = std::move(loaded->dataset);
   absl::MutexLock lock(&mutex_);
-  loaded_.push_front({name, std::move(fingerprint), *dataset});
+  checksums_.insert_or_assign(name, CachedChecksum{fingerprint, dataset->checksum()});
+  loaded_.push_front({name, std::move(fingerprint), dataset});
   if (loaded_.size() > max_loaded_) loaded_.pop_back();
-  return *dataset;
+  return dataset;
+}
+
+absl::StatusOr<std::string> DatasetCatalog::Checksum(const std::string& name) {
+  const std::string fingerprint = Fingerprint(directories_.at(name));
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto cached = checksums_.find(name);
+    if (cached != checksums_.end() && cached->second.fingerprint == fingerprint) {
+      return cached->second.checksum;
+    }
+  }
+  const auto dataset = Load(name);
+  if (!dataset.ok()) return dataset.status();
+  return (*dataset)->checksum();
 }
 
 }  // namespace atelier::serving

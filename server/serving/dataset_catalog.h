@@ -1,5 +1,6 @@
-// The data sets a server has, by name: what their headers say, and their images for who wants to
-// look at them. Trainings read the files themselves, in their own processes.
+// The data sets a server has, by name: what their headers say, their checksums, and their images
+// for who wants to look at them. Trainings open them themselves, in their own processes; what was
+// unpacked once is shared with them through DatasetCache.
 #ifndef ATELIER_SERVER_SERVING_DATASET_CATALOG_H_
 #define ATELIER_SERVER_SERVING_DATASET_CATALOG_H_
 
@@ -18,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "models/dataset.h"
+#include "models/dataset_cache.h"
 
 namespace atelier::serving {
 
@@ -27,8 +29,15 @@ class DatasetCatalog {
   // Folders by name.
   using Directories = std::map<std::string, std::string>;
 
-  // Keeps at most `max_loaded` data sets in memory.
-  explicit DatasetCatalog(Directories directories, std::size_t max_loaded = 2);
+  struct Options {
+    // Data sets kept in memory at most.
+    std::size_t max_loaded = 2;
+    // The folder of models::DatasetCache; empty for none.
+    std::string cache_dir = {};
+  };
+
+  explicit DatasetCatalog(Directories directories) : DatasetCatalog(std::move(directories), {}) {}
+  DatasetCatalog(Directories directories, Options options);
 
   // Sorted.
   std::vector<std::string> Names() const;
@@ -39,6 +48,9 @@ class DatasetCatalog {
   absl::StatusOr<models::DatasetInfo> Info(const std::string& name);
   // A data set that there is, with its images; errors as models::Dataset::Load.
   absl::StatusOr<std::shared_ptr<const models::Dataset>> Load(const std::string& name);
+  // models::Dataset::checksum of a data set that there is; it is loaded only where its files have
+  // changed since the last question. Errors as Load.
+  absl::StatusOr<std::string> Checksum(const std::string& name);
 
  private:
   // Names, sizes and times of a folder's files, which differ once one of them was changed.
@@ -48,6 +60,10 @@ class DatasetCatalog {
     std::string fingerprint;
     absl::StatusOr<models::DatasetInfo> info;
   };
+  struct CachedChecksum {
+    std::string fingerprint;
+    std::string checksum;
+  };
   struct Loaded {
     std::string name;
     std::string fingerprint;
@@ -56,9 +72,11 @@ class DatasetCatalog {
 
   const Directories directories_;
   const std::size_t max_loaded_;
+  const models::DatasetCache cache_;
 
   absl::Mutex mutex_;
   std::map<std::string, CachedInfo> infos_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, CachedChecksum> checksums_ ABSL_GUARDED_BY(mutex_);
   std::list<Loaded> loaded_ ABSL_GUARDED_BY(mutex_);  // Most recently used first.
   // Held while a data set is loaded, so that none is loaded twice at once. Taken before mutex_.
   absl::Mutex loading_ ABSL_ACQUIRED_BEFORE(mutex_);

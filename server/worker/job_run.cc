@@ -245,6 +245,7 @@ v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
   v1::Outcome* outcome = event.mutable_outcome();
   FillResult(contents.outcome, contents.evaluation, contents.model.architecture,
              outcome->mutable_result());
+  outcome->mutable_result()->set_dataset_checksum(contents.dataset_checksum);
   FillConfusionMatrix(contents.evaluation, contents.class_names,
                       outcome->mutable_confusion_matrix());
   FillPredictions(contents.evaluation, outcome);

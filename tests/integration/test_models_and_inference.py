@@ -220,6 +220,10 @@ def test_the_data_sets_can_be_looked_at(trained, images):
         harness.dataset_pb.GetDatasetRequest(name="datasets/small"))
     assert (small.training_images, small.test_images) == (2000, 500)
     assert list(small.class_names) == harness.CLASS_NAMES and not small.problem
+    # The data that a job saw is the data that there is.
+    assert len(small.checksum) == 64
+    version = trained.models.GetModel(harness.model_pb.GetModelRequest(name="models/net")).versions[0]
+    assert version.result.dataset_checksum == small.checksum
     answer = trained.dataset_service.GetImages(harness.dataset_pb.GetImagesRequest(
         name="datasets/small", indices=[5, 0, 499]))
     assert [i.index for i in answer.images] == [5, 0, 499]

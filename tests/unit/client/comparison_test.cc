@@ -117,6 +117,20 @@ TEST(ComparisonTextTest, SaysThatDataSetsDiffer) {
   EXPECT_EQ(Recommend(comparison).best, nullptr);
 }
 
+TEST(ComparisonTextTest, SaysThatADataSetChanged) {
+  Trial before = Completed("cnn-1", 1, 0.9, 200);
+  Trial after = Completed("cnn-2", 1, 0.9, 200);
+  before.result->set_dataset_checksum("aa");
+  EXPECT_EQ(DataWarning(Compare({before, after})), "");  // Of the other nothing is known.
+  after.result->set_dataset_checksum("bb");
+  const Comparison comparison = Compare({before, after});
+  EXPECT_THAT(ComparisonText(comparison, Style(false), 300),
+              HasSubstr("The content of shoes changed between these runs"));
+  EXPECT_EQ(Recommend(comparison).best, nullptr);
+  after.result->set_dataset_checksum("aa");
+  EXPECT_EQ(DataWarning(Compare({before, after})), "");
+}
+
 TEST(ComparisonTextTest, CsvAndJsonHaveARowForEachConfiguration) {
   const Comparison comparison = Depths();
   const std::vector<std::string> rows = absl::StrSplit(ComparisonCsv(comparison), '\n');

@@ -41,6 +41,7 @@ TEST_F(DatasetServiceTest, ListsWhatThereIsAndWhatIsWrongWithIt) {
   ASSERT_EQ(list.datasets_size(), 2);
   EXPECT_EQ(list.datasets(0).name(), "datasets/broken");
   EXPECT_THAT(list.datasets(0).problem(), HasSubstr("/nowhere"));
+  EXPECT_EQ(list.datasets(0).checksum(), "");
   const v1::Dataset& small = list.datasets(1);
   EXPECT_EQ(small.name(), "datasets/small");
   EXPECT_EQ(small.problem(), "");
@@ -48,6 +49,7 @@ TEST_F(DatasetServiceTest, ListsWhatThereIsAndWhatIsWrongWithIt) {
   EXPECT_EQ(small.test_images(), 1);
   EXPECT_EQ(small.image_shape().height(), 2);
   EXPECT_EQ(small.class_names_size(), 2);
+  EXPECT_EQ(small.checksum(), (*models::Dataset::Load(folder_.path()))->checksum());
 }
 
 TEST_F(DatasetServiceTest, RefusesNamesThatAreNone) {

@@ -44,7 +44,7 @@ TEST(DatasetCatalogTest, SharesWhatIsLoadedAndKeepsTheLastUsed) {
   const models::TemporaryFolder a, b;
   WriteDataset(a, 5);
   WriteDataset(b, 6);
-  DatasetCatalog catalog({{"a", a.path()}, {"b", b.path()}}, /*max_loaded=*/1);
+  DatasetCatalog catalog({{"a", a.path()}, {"b", b.path()}}, {.max_loaded = 1});
   std::weak_ptr<const models::Dataset> first;
   {
     const auto loaded = catalog.Load("a");
@@ -55,6 +55,29 @@ TEST(DatasetCatalogTest, SharesWhatIsLoadedAndKeepsTheLastUsed) {
   EXPECT_FALSE(first.expired());
   ASSERT_TRUE(catalog.Load("b").ok());
   EXPECT_TRUE(first.expired());
+}
+
+TEST(DatasetCatalogTest, TellsTheChecksumOfWhatIsThereNow) {
+  const models::TemporaryFolder folder;
+  DatasetCatalog catalog({{"small", folder.path()}});
+  EXPECT_FALSE(catalog.Checksum("small").ok());
+  WriteDataset(folder, 5);
+  const auto five = catalog.Checksum("small");
+  ASSERT_TRUE(five.ok()) << five.status();
+  EXPECT_EQ(*five, (*models::Dataset::Load(folder.path()))->checksum());
+  EXPECT_EQ(*catalog.Checksum("small"), *five);
+  WriteDataset(folder, 6);
+  EXPECT_NE(*catalog.Checksum("small"), *five);
+}
+
+TEST(DatasetCatalogTest, SharesTheFilesOfTheCache) {
+  const models::TemporaryFolder folder, cache;
+  WriteDataset(folder, 5);
+  DatasetCatalog catalog({{"small", folder.path()}}, {.cache_dir = cache.path()});
+  ASSERT_TRUE(catalog.Load("small").ok());
+  const auto again = models::DatasetCache({cache.path()}).Load(folder.path());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->from_cache);
 }
 
 }  // namespace

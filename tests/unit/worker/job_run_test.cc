@@ -95,6 +95,8 @@ TEST(JobRunTest, TrainsScoresAndStores) {
   const auto archive = models::ReadModelArchive(path);
   ASSERT_TRUE(archive.ok()) << archive.status();
   EXPECT_THAT(archive->metadata_json, HasSubstr("jobs/small"));
+  EXPECT_EQ(outcome.result().dataset_checksum().size(), 64u);
+  EXPECT_THAT(archive->metadata_json, HasSubstr(outcome.result().dataset_checksum()));
 }
 
 TEST(JobRunTest, TellsStepsAndCheckpoints) {
