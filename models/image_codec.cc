@@ -237,6 +237,27 @@ absl::StatusOr<Image> DecodeJpeg(absl::string_view file, const DecodeLimits& lim
   return image;
 }
 
+// The palette is of RGB colours, and empty for formats without.
+absl::StatusOr<std::string> WritePng(int64_t height, int64_t width, png_uint_32 format,
+                                     absl::Span<const uint8_t> pixels,
+                                     absl::Span<const uint8_t> palette) {
+  png_image png;
+  std::memset(&png, 0, sizeof(png));
+  png.version = PNG_IMAGE_VERSION;
+  png.height = static_cast<png_uint_32>(height);
+  png.width = static_cast<png_uint_32>(width);
+  png.format = format;
+  png.colormap_entries = static_cast<png_uint_32>(palette.size() / 3);
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
+  std::string file(size, '\0');
+  if (png_image_write_to_memory(&png, file.data(), &size, 0, pixels.data(), 0, palette.data()) ==
+      0) {
+    return absl::InternalError(absl::StrCat("the PNG file cannot be made: ", png.message));
+  }
+  file.resize(size);
+  return file;
+}
+
 }  // namespace
 
 absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits) {
@@ -301,20 +322,19 @@ absl::StatusOr<std::string> EncodePng(const Image& image) {
     return Bad(absl::StrCat("a picture of ", image.height, "x", image.width, "x", image.channels,
                             " cannot have ", image.pixels.size(), " bytes"));
   }
-  png_image png;
-  std::memset(&png, 0, sizeof(png));
-  png.version = PNG_IMAGE_VERSION;
-  png.width = static_cast<png_uint_32>(image.width);
-  png.height = static_cast<png_uint_32>(image.height);
-  png.format = image.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
-  std::string file(size, '\0');
-  if (png_image_write_to_memory(&png, file.data(), &size, 0, image.pixels.data(), 0, nullptr) ==
-      0) {
-    return absl::InternalError(absl::StrCat("the PNG file cannot be made: ", png.message));
+  return WritePng(image.height, image.width, image.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY,
+                  image.pixels, {});
+}
+
+absl::StatusOr<std::string> EncodePalettePng(int64_t height, int64_t width,
+                                             absl::Span<const uint8_t> indices,
+                                             absl::Span<const uint8_t> palette) {
+  if (height < 1 || width < 1 || static_cast<int64_t>(indices.size()) != height * width ||
+      palette.empty() || palette.size() % 3 != 0 || palette.size() > 3 * 256) {
+    return Bad(absl::StrCat("a picture of ", height, "x", width, " cannot have ", indices.size(),
+                            " pixels and a palette of ", palette.size(), " bytes"));
   }
-  file.resize(size);
-  return file;
+  return WritePng(height, width, PNG_FORMAT_RGB_COLORMAP, indices, palette);
 }
 
 }  // namespace atelier::models

@@ -52,6 +52,13 @@ Image FromPlanar(const ImageShape& shape, absl::Span<const uint8_t> pixels);
 // A PNG file. kInvalidArgument unless the image has 1 or 3 channels and as many pixels as it says.
 absl::StatusOr<std::string> EncodePng(const Image& image);
 
+// A PNG file of at most 256 colours. `indices` are height × width of them into `palette`, which has
+// red, green and blue of each colour. kInvalidArgument unless the sizes fit; every index must be
+// one of the palette's.
+absl::StatusOr<std::string> EncodePalettePng(int64_t height, int64_t width,
+                                             absl::Span<const uint8_t> indices,
+                                             absl::Span<const uint8_t> palette);
+
 }  // namespace atelier::models
 
 #endif  // ATELIER_MODELS_IMAGE_CODEC_H_

@@ -1,18 +1,35 @@
 #include "models/tiled_picture.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "models/image_codec.h"
 
 namespace atelier::models {
 namespace {
 
-constexpr uint8_t kMiddle = 128;
-constexpr uint8_t kGap = 255;
+// The palette: greys from black to white, then the colour between tiles.
+constexpr int kGreys = 255;
+constexpr uint8_t kMiddle = kGreys / 2;
+constexpr uint8_t kGap = kGreys;
+constexpr std::array<uint8_t, 3> kGapColor = {0x4a, 0x6f, 0xa5};
 
-// From numbers to grey.
+const std::vector<uint8_t>& Palette() {
+  static const auto* palette = [] {
+    auto* colors = new std::vector<uint8_t>;
+    for (int i = 0; i < kGreys; ++i) {
+      colors->insert(colors->end(), 3, static_cast<uint8_t>(std::lround(i * 255.0 / (kGreys - 1))));
+    }
+    colors->insert(colors->end(), kGapColor.begin(), kGapColor.end());
+    return colors;
+  }();
+  return *palette;
+}
+
+// From numbers to greys of the palette.
 struct Scale {
   float low = 0;
   float high = 0;
@@ -20,7 +37,7 @@ struct Scale {
   uint8_t Grey(float value) const {
     if (!(high > low) || std::isnan(value)) return kMiddle;
     const float share = (std::clamp(value, low, high) - low) / (high - low);
-    return static_cast<uint8_t>(std::lround(share * 255));
+    return static_cast<uint8_t>(std::lround(share * (kGreys - 1)));
   }
 };
 
@@ -85,20 +102,21 @@ absl::StatusOr<TiledPicture> DrawTiles(absl::Span<const float> values, int64_t h
   TiledPicture picture;
   TileLayout& layout = picture.layout;
   layout = Fit(static_cast<int64_t>(values.size()) / size, height, width, options);
-  Image image{layout.picture_height(), layout.picture_width(), 1, {}};
-  image.pixels.assign(static_cast<size_t>(image.height * image.width), kGap);
+  const int64_t picture_width = layout.picture_width();
+  std::vector<uint8_t> pixels(static_cast<size_t>(layout.picture_height() * picture_width), kGap);
   for (int64_t tile = 0; tile < layout.tiles; ++tile) {
     const auto plane = values.subspan(static_cast<size_t>(tile * size), static_cast<size_t>(size));
     const Scale scale = ScaleOf(plane, options.limit);
     const int64_t top = layout.gap + tile / layout.columns * (layout.tile_height + layout.gap);
     const int64_t left = layout.gap + tile % layout.columns * (layout.tile_width + layout.gap);
     for (int64_t y = 0; y < layout.tile_height; ++y) {
-      uint8_t* const row = image.pixels.data() + (top + y) * image.width + left;
+      uint8_t* const row = pixels.data() + (top + y) * picture_width + left;
       const float* const from = plane.data() + y / layout.zoom * width;
       for (int64_t x = 0; x < layout.tile_width; ++x) row[x] = scale.Grey(from[x / layout.zoom]);
     }
   }
-  absl::StatusOr<std::string> png = EncodePng(image);
+  absl::StatusOr<std::string> png =
+      EncodePalettePng(layout.picture_height(), picture_width, pixels, Palette());
   if (!png.ok()) return png.status();
   picture.png = *std::move(png);
   return picture;

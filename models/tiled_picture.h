@@ -30,7 +30,7 @@ struct TileLayout {
 
 struct TiledPicture {
   TileLayout layout;
-  // A grey PNG file.
+  // A PNG file: grey tiles on blue, which no number is.
   std::string png;
 };
 

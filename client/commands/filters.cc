@@ -59,7 +59,7 @@ std::string FiltersText(const v1::Filters& filters, const std::string& path) {
       EscapeControls(ShortModel(filters.model_version())), ", convolution layer ", filters.layer(),
       " of ", filters.layer_count(), ": ", Count(count, "filter"), " of ",
       absl::StrJoin(extents, "×"),
-      absl::StrFormat(", black −%.3g, grey 0, white %.3g\n", filters.scale(), filters.scale()),
+      absl::StrFormat(", black %.3g, grey 0, white %.3g\n", -filters.scale(), filters.scale()),
       "Wrote ", EscapeControls(path), ": ", picture.columns(), "×", picture.rows(), " tiles, ",
       Bytes(static_cast<std::int64_t>(picture.png().size())), ".\n");
 }

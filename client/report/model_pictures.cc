@@ -33,12 +33,10 @@ absl::StatusOr<Response> CallRaw(Session& session,
   return (*connection)->Call(method, request);
 }
 
-absl::StatusOr<v1::Filters> GetFilters(Session& session, const std::string& version, int layer) {
+absl::StatusOr<v1::Filters> GetFirstFilters(Session& session, const std::string& version) {
   v1::GetFiltersRequest request;
   request.set_name(version);
-  request.set_layer(layer);
-  // The page enlarges them.
-  request.set_zoom(1);
+  request.set_zoom(8);
   request.set_values(false);
   return CallRaw(session, &ModelService::GetFilters, request);
 }
@@ -96,6 +94,7 @@ absl::Status AddClasses(Session& session, const v1::TrainingJob& job, ModelPictu
   for (int i = 0; i < std::min(raw->images_size(), files->images_size()); ++i) {
     v1::GetFeatureMapsRequest of_image;
     of_image.set_name(pictures->model_version);
+    // The page enlarges them.
     of_image.set_zoom(1);
     of_image.mutable_raw()->set_pixels(raw->images(i).data());
     const auto maps = CallRaw(session, &ModelService::GetFeatureMaps, of_image);
@@ -117,16 +116,10 @@ absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
   for (const v1::TrainingJob& job : jobs) {
     const std::string& version = job.result().model_version();
     if (version.empty()) continue;
-    auto first = GetFilters(session, version, 1);
-    if (!first.ok() && CanBeMissing(first.status())) continue;
-    if (!first.ok()) return first.status();
-    ModelPictures pictures{job.name(), version, {*std::move(first)}, 0, {}};
-    const int layers = std::min(pictures.filters[0].layer_count(), kMaxFilterLayers);
-    for (int layer = 2; layer <= layers; ++layer) {
-      auto filters = GetFilters(session, version, layer);
-      if (!filters.ok()) return filters.status();
-      pictures.filters.push_back(*std::move(filters));
-    }
+    auto filters = GetFirstFilters(session, version);
+    if (!filters.ok() && CanBeMissing(filters.status())) continue;
+    if (!filters.ok()) return filters.status();
+    ModelPictures pictures{job.name(), version, *std::move(filters), 0, {}};
     const absl::Status added = AddClasses(session, job, &pictures);
     if (!added.ok() && !CanBeMissing(added)) return added;
     return pictures;

@@ -26,14 +26,12 @@ struct ClassPicture {
 struct ModelPictures {
   std::string job;            // `jobs/{job}`.
   std::string model_version;  // `models/{model}/versions/{version}`.
-  std::vector<v1::Filters> filters;
-  int blocks = 0;  // Of which some are shown.
+  v1::Filters filters;        // Of the first layer.
+  int blocks = 0;             // Of which some are shown.
   // In the order of the classes; none if the server no longer has the data set.
   std::vector<ClassPicture> classes;
 };
 
-// Layers of which filters are shown: the first ones.
-inline constexpr int kMaxFilterLayers = 3;
 // Classes of which an image is shown.
 inline constexpr int kMaxPictureClasses = 20;
 

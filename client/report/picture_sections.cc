@@ -11,37 +11,33 @@
 namespace atelier::client::report {
 namespace {
 
-// Tiles with what they are below them, each of their numbers enlarged so that the whole is about
-// `width` pixels wide, by whole numbers as far as that goes.
-std::string TilesFigure(const v1::TiledPicture& picture, int width, const std::string& caption,
-                        const std::string& words) {
-  const int own =
+// Tiles with what they are below them, enlarged by a whole number so that they fit into so many
+// pixels where they can.
+std::string TilesFigure(const v1::TiledPicture& picture, int width, int height,
+                        const std::string& caption, const std::string& words) {
+  const int own_width =
       std::max(1, picture.gap() + picture.columns() * (picture.tile_width() + picture.gap()));
-  const int shown = own * std::clamp(width / own, 1, 8);
+  const int own_height =
+      std::max(1, picture.gap() + picture.rows() * (picture.tile_height() + picture.gap()));
+  const int shown = own_width * std::clamp(std::min(width / own_width, height / own_height), 1, 8);
   return absl::StrCat("<figure class=\"tiled\"><img style=\"width:", shown, "px\" src=\"",
                       PngAddress(picture.png()), "\" alt=\"", Escape(words), "\" title=\"",
                       Escape(words), "\"><figcaption>", Escape(caption), "</figcaption></figure>");
 }
 
-std::string FilterFigures(const ModelPictures& pictures) {
-  std::string html = "<div class=\"tiles-row\">\n";
-  for (const v1::Filters& filters : pictures.filters) {
-    if (filters.shape_size() != 4) continue;
-    const std::int64_t inputs = filters.shape(1);
-    const std::string words = absl::StrFormat(
-        "The filters of layer %d: %s; black is −%.3g, grey 0, white %.3g", filters.layer(),
-        inputs == 1 ? "a tile each" : "a row each, with a tile for each of its inputs",
-        filters.scale(), filters.scale());
-    absl::StrAppend(
-        &html,
-        TilesFigure(
-            filters.picture(), 330,
-            absl::StrCat("layer ", filters.layer(), ": ", Count(filters.shape(0), "filter"),
-                         inputs == 1 ? "" : absl::StrCat(" (rows) × ", Count(inputs, "input"))),
-            words),
-        "\n");
-  }
-  return html + "</div>\n";
+std::string FilterFigure(const ModelPictures& pictures) {
+  const v1::Filters& filters = pictures.filters;
+  const std::int64_t inputs = filters.shape_size() == 4 ? filters.shape(1) : 1;
+  const std::string words = absl::StrFormat(
+      "The filters of layer %d: %s; black is %.3g, grey 0, white %.3g", filters.layer(),
+      inputs == 1 ? "a tile each" : "a row each, with a tile for each of its inputs",
+      -filters.scale(), filters.scale());
+  return TilesFigure(
+      filters.picture(), 440, 440,
+      absl::StrCat("layer ", filters.layer(), ": ",
+                   Count(filters.shape_size() == 4 ? filters.shape(0) : 0, "filter"),
+                   inputs == 1 ? "" : absl::StrCat(" (rows) × ", Count(inputs, "input"))),
+      words);
 }
 
 std::string ClassFigures(const ModelPictures& pictures) {
@@ -57,7 +53,7 @@ std::string ClassFigures(const ModelPictures& pictures) {
       absl::StrAppend(
           &html,
           TilesFigure(
-              map.picture(), 280, absl::StrCat("block ", map.block(), ": ", size),
+              map.picture(), 280, 170, absl::StrCat("block ", map.block(), ": ", size),
               absl::StrFormat("%s after block %d: %s, numbers from %.3g to %.3g",
                               picture.class_name, map.block(), size, map.minimum(), map.maximum())),
           "\n");
@@ -77,11 +73,10 @@ std::string PicturesSection(const ReportData& data) {
       Escape(ShortModel(pictures.model_version)), ", which ", Escape(Leaf(pictures.job)), " made",
       data.close_looks.size() > 1 ? ": the best on the validation images that has convolutions"
                                   : "",
-      ".</p>\n<h3>Learned filters</h3>\n", FilterFigures(pictures));
-  if (static_cast<int>(pictures.filters.size()) < pictures.filters[0].layer_count()) {
-    absl::StrAppend(&html, "<p class=\"note\">The first ", pictures.filters.size(), " of ",
-                    pictures.filters[0].layer_count(), " layers; <code>atelier filters ",
-                    Escape(ShortModel(pictures.model_version)),
+      ".</p>\n<h3>Learned filters</h3>\n", FilterFigure(pictures));
+  if (pictures.filters.layer_count() > 1) {
+    absl::StrAppend(&html, "<p class=\"note\">Of the first of ", pictures.filters.layer_count(),
+                    " layers; <code>atelier filters ", Escape(ShortModel(pictures.model_version)),
                     " --layer=N</code> draws the others.</p>\n");
   }
   absl::StrAppend(&html, "<h3>Feature maps of one image per class</h3>\n");

@@ -91,10 +91,11 @@ svg text.name { font-size: 12.5px; fill: var(--ink); }
   border: 1px solid var(--rule); background: #000; object-fit: contain; display: block; }
 .images figcaption { font-weight: 400; font-size: .75rem; color: var(--soft); text-align: center;
   margin: 0; }
-.tiles-row, .map-row { display: flex; flex-wrap: wrap; gap: .8rem 1.2rem; align-items: flex-start;
+.map-row { display: flex; flex-wrap: wrap; gap: .8rem 1.2rem; align-items: flex-start;
   margin: .5rem 0 1rem; }
 .map-row { padding-bottom: .8rem; border-bottom: 1px solid var(--rule); }
 .tiled { flex: none; max-width: 100%; }
+.map-row .tiled:first-child { width: 5.2rem; }
 .tiled img { display: block; max-width: 100%; image-rendering: pixelated; border-radius: .2rem; }
 .tiled img.input { width: 56px; height: 56px; object-fit: contain; background: #000; }
 .tiled figcaption { font-weight: 400; font-size: .8rem; color: var(--soft); margin: .2rem 0 0; }

@@ -51,8 +51,8 @@ class Page(html.parser.HTMLParser):
 @pytest.fixture(scope="module")
 def study(shared_server):
     """An experiment of 20 runs."""
-    shared_server.run("sweep", "--preset=dense", "--dropout=0.1,0.5", "--seeds=10", "--epochs=2",
-                      "--dataset=small", "--cores=1", "--shards=2", "--name=study",
+    shared_server.run("sweep", "--preset=dense,cnn-1", "--dropout=0.1,0.5", "--seeds=5",
+                      "--epochs=2", "--dataset=small", "--cores=1", "--shards=2", "--name=study",
                       check=harness.DONE)
     return shared_server.json("experiments")[0]["name"].removeprefix("experiments/")
 
@@ -80,8 +80,10 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
             "Accuracy against parameters", "Accuracy against training time", "Confusion matrix",
             "Phases", "Processor", "Memory"} <= set(read.charts)
     for words in (study, "Recommendation", "Every run", "To repeat it", "atelier sweep",
-                  "--dropout=0.1", "Ankle boot", "libtorch", "one standard error"):
+                  "--dropout=0.1", "Ankle boot", "libtorch", "one standard error",
+                  "Learned filters", "layer 1: 32 filters", "Feature maps of one image per class"):
         assert words in text, words
+    assert text.count(">block 1: 32 of 7×7<") == len(harness.CLASS_NAMES)
 
 
 def chromium(page, *arguments):

@@ -82,13 +82,12 @@ constexpr char kEvil[] = "<script>alert(1)</script>\"'&";
 
 ModelPictures Pictures() {
   ModelPictures pictures{absl::StrCat("jobs/", kEvil), "models/net/versions/2", {}, 3, {}};
-  v1::Filters filters;
+  v1::Filters& filters = pictures.filters;
   filters.set_layer(1);
   filters.set_layer_count(4);
   for (const std::int64_t extent : {32, 1, 3, 3}) filters.add_shape(extent);
   filters.mutable_picture()->set_png("filters");
   filters.mutable_picture()->set_columns(8);
-  pictures.filters.push_back(filters);
   v1::FeatureMap map;
   map.set_block(2);
   map.mutable_shape()->set_channels(64);
@@ -192,7 +191,7 @@ TEST(PageTest, AJobThatHasNotEndedAppearsAsWhatItIs) {
 TEST(PageTest, ShowsFiltersAndFeatureMaps) {
   const std::string page = RenderPage(Data());
   for (const char* words :
-       {"Learned filters", "layer 1: 32 filters", "The first 1 of 4 layers", "net@2",
+       {"Learned filters", "layer 1: 32 filters", "Of the first of 4 layers", "net@2",
         "Feature maps of one image per class", "block 2: 64 of", "Test image 7"}) {
     EXPECT_THAT(page, HasSubstr(words));
   }

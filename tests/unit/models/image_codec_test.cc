@@ -352,5 +352,17 @@ TEST(ImageCodecTest, EncodesOnlySoundImages) {
   EXPECT_FALSE(EncodePng(Image{0, 2, 1, {}}).ok());
 }
 
+TEST(ImageCodecTest, WritesPicturesWithAPalette) {
+  const std::vector<uint8_t> palette = {0, 0, 0, 255, 128, 1};
+  const auto file = EncodePalettePng(1, 3, {1, 0, 1}, palette);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto image = DecodeImage(*file);
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_THAT(image->pixels, testing::ElementsAre(255, 128, 1, 0, 0, 0, 255, 128, 1));
+  EXPECT_FALSE(EncodePalettePng(1, 2, {1, 0, 1}, palette).ok());
+  EXPECT_FALSE(EncodePalettePng(1, 3, {1, 0, 1}, {0, 0}).ok());
+  EXPECT_FALSE(EncodePalettePng(0, 0, {}, palette).ok());
+}
+
 }  // namespace
 }  // namespace atelier::models
