@@ -10,7 +10,7 @@
 set -euo pipefail
 
 build=(
-  build-essential ccache cmake ninja-build pkg-config
+  build-essential ccache cmake file ninja-build pkg-config
   libabsl-dev libarchive-dev libbenchmark-dev libcli11-dev libfmt-dev libgrpc++-dev libgtest-dev
   libgmock-dev libhwy-dev libjpeg-dev libonnx-dev libpng-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
   libsqlitecpp-dev libssl-dev libtorch-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
