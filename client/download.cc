@@ -2,12 +2,14 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
@@ -53,6 +55,14 @@ std::string FileName(absl::string_view model_version, v1::ModelFormat format) {
   }
 }
 
+// True for what the server may call a file: one plain name, and not a hidden one.
+bool IsPlainName(absl::string_view name) {
+  if (name.empty() || name.size() > 255 || name[0] == '.') return false;
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_';
+  });
+}
+
 bool IsFolder(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored);
@@ -96,16 +106,37 @@ class Receiver {
     total_ = first.total_bytes();
     expected_ = first.sha256();
     result_.model_version = first.model_version();
-    const bool folder = options_.target.empty() || IsFolder(options_.target);
-    result_.path = folder ? (std::filesystem::path(options_.target) /
-                             FileName(first.model_version(), options_.request.format()))
-                                .string()
-                          : options_.target;
+    auto path = PathFor(first);
+    if (!path.ok()) return path.status();
+    result_.path = *std::move(path);
     if (!options_.force && Exists(result_.path)) return FileExists(result_.path);
     auto file = NewFile::Create(result_.path);
     if (!file.ok()) return file.status();
     file_.emplace(*std::move(file));
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> PathFor(const v1::DownloadChunk& first) const {
+    const std::filesystem::path target = options_.target;
+    if (const auto* model = std::get_if<v1::DownloadModelRequest>(&options_.request)) {
+      if (!options_.target.empty() && !IsFolder(options_.target)) return options_.target;
+      return (target / FileName(first.model_version(), model->format())).string();
+    }
+    const std::string job(Leaf(std::get<v1::DownloadTensorboardRequest>(options_.request).name()));
+    if (!IsPlainName(first.file_name()) || !IsPlainName(job)) {
+      return absl::DataLossError(absl::StrCat("The server calls the file '",
+                                              EscapeControls(first.file_name()),
+                                              "', which is no plain name. Nothing was kept."));
+    }
+    const std::filesystem::path folder = (target.empty() ? "tensorboard" : target) / job;
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) {
+      return absl::PermissionDeniedError(absl::StrCat("The folder ",
+                                                      EscapeControls(folder.string()),
+                                                      " cannot be made: ", error.message(), "."));
+    }
+    return (folder / first.file_name()).string();
   }
 
   std::string Count() const { return absl::StrCat(received_, " of ", total_, " bytes"); }
@@ -119,14 +150,25 @@ class Receiver {
   Downloaded result_;
 };
 
+using Reader = std::unique_ptr<grpc::ClientReaderInterface<v1::DownloadChunk>>;
+
+Reader Ask(Connection* connection, grpc::ClientContext* context, const DownloadOptions& options) {
+  if (const auto* model = std::get_if<v1::DownloadModelRequest>(&options.request)) {
+    return connection->stub<ModelService>().DownloadModel(context, *model);
+  }
+  return connection->stub<TrainingService>().DownloadTensorboard(
+      context, std::get<v1::DownloadTensorboardRequest>(options.request));
+}
+
 }  // namespace
 
 absl::StatusOr<Downloaded> Download(Connection* connection, const DownloadOptions& options) {
-  const bool file_named = !options.target.empty() && !IsFolder(options.target);
+  const bool model = std::holds_alternative<v1::DownloadModelRequest>(options.request);
+  const bool file_named = model && !options.target.empty() && !IsFolder(options.target);
   if (file_named && !options.force && Exists(options.target)) return FileExists(options.target);
   Receiver receiver(options);
   grpc::ClientContext context;
-  const auto reader = connection->stub<ModelService>().DownloadModel(&context, options.request);
+  const Reader reader = Ask(connection, &context, options);
   v1::DownloadChunk chunk;
   absl::Status received;
   while (received.ok() && reader->Read(&chunk)) {

@@ -43,6 +43,7 @@
 #include "server/store/data_directory.h"
 #include "server/store/folder_artifact_store.h"
 #include "server/store/sqlite_store.h"
+#include "server/tensorboard/event_files.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::server {
@@ -72,6 +73,26 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
   return resolver;
 }
 
+// The filters of the first layer. FAILED_PRECONDITION for a model without convolutions.
+absl::StatusOr<tensorboard::Picture> DrawFilters(serving::ModelViewer* viewer,
+                                                 const std::string& model_version) {
+  const auto reference = jobs::ParseModelName(model_version);
+  if (!reference.ok()) return reference.status();
+  auto filters = viewer->Filters(
+      {.model = reference->model, .reference = reference->version, .values = false});
+  if (!filters.ok()) return filters.status();
+  models::TiledPicture& picture = filters->picture;
+  return tensorboard::Picture{"filters", picture.layout.picture_height(),
+                              picture.layout.picture_width(), std::move(picture.png)};
+}
+
+absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
+                                                 const std::string& job) {
+  auto file = files->Update(job);
+  if (!file.ok()) return file.status();
+  return rpc::GrowingFile{std::move(file->path), file->bytes};
+}
+
 }  // namespace
 
 // In the order in which they are made; they go in the opposite one.
@@ -87,11 +108,16 @@ struct Server::Parts {
   std::unique_ptr<ModelSignal> model_signal;
   std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
 
-  // Jobs and their workers.
+  // What there is to train on, and what came of it.
   std::unique_ptr<serving::DatasetCatalog> catalog;
   std::unique_ptr<rpc::CatalogFacts> catalog_facts;
+  std::unique_ptr<rpc::RegistryVersions> versions;
+  std::unique_ptr<serving::ModelViewer> viewer;
+
+  // Jobs and their workers.
   std::unique_ptr<jobs::SpecResolver> resolver;
   std::unique_ptr<jobs::EventLog> events;
+  std::unique_ptr<tensorboard::EventFiles> event_files;
   std::unique_ptr<launch::ProcessExecutor> executor;
   std::unique_ptr<jobs::JobController> controller;
   std::unique_ptr<jobs::ExperimentController> experiments;
@@ -101,9 +127,7 @@ struct Server::Parts {
   std::unique_ptr<rpc::GrpcServer> worker_server;
 
   // Clients.
-  std::unique_ptr<rpc::RegistryVersions> versions;
   std::unique_ptr<serving::Classifier> classifier;
-  std::unique_ptr<serving::ModelViewer> viewer;
   std::unique_ptr<jobs::TaskQueue> tasks;
   std::unique_ptr<jobs::TaskQueue> picture_tasks;
   std::unique_ptr<rpc::StreamSet> streams;
@@ -126,6 +150,8 @@ struct Server::Parts {
 
   absl::Status OpenData();
   absl::Status StartMetrics();
+  void OpenCatalogs();
+  void StartEventFiles();
   absl::Status StartJobs();
   absl::Status StartExperiments();
   void Drive();
@@ -162,11 +188,32 @@ absl::Status Server::Parts::StartMetrics() {
   return absl::OkStatus();
 }
 
-absl::Status Server::Parts::StartJobs() {
-  catalog = std::make_unique<serving::DatasetCatalog>(options.datasets);
+void Server::Parts::OpenCatalogs() {
+  catalog = std::make_unique<serving::DatasetCatalog>(
+      options.datasets,
+      serving::DatasetCatalog::Options{.cache_dir = artifacts->DatasetCacheDir()});
   catalog_facts = std::make_unique<rpc::CatalogFacts>(catalog.get());
+  versions = std::make_unique<rpc::RegistryVersions>(store.get(), artifacts.get());
+  viewer = std::make_unique<serving::ModelViewer>(versions.get());
+}
+
+void Server::Parts::StartEventFiles() {
+  tensorboard::EventFiles::Options writing;
+  writing.draw_filters = [this](const std::string& model_version) {
+    return DrawFilters(viewer.get(), model_version);
+  };
+  writing.log = &Warn;
+  event_files = std::make_unique<tensorboard::EventFiles>(
+      writing, tensorboard::EventFiles::Dependencies{.store = store.get(),
+                                                     .events = events.get(),
+                                                     .artifacts = artifacts.get(),
+                                                     .next = experiment_signal.get()});
+}
+
+absl::Status Server::Parts::StartJobs() {
   resolver = std::make_unique<jobs::SpecResolver>(ResolverOptions(options), catalog_facts.get());
   events = std::make_unique<jobs::EventLog>(jobs::EventLog::Options(), store.get());
+  StartEventFiles();
   launch::ProcessExecutor::Options launching;
   launching.worker_binary = options.worker_binary;
   if (options.WorkersUseTls()) launching.server_certificate = options.tls->certificate;
@@ -187,7 +234,7 @@ absl::Status Server::Parts::StartJobs() {
                                                            .executor = executor.get(),
                                                            .resolver = resolver.get(),
                                                            .events = events.get(),
-                                                           .observer = experiment_signal.get()});
+                                                           .observer = event_files.get()});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();
@@ -237,7 +284,6 @@ absl::Status Server::Parts::ServeWorkers() {
 }
 
 absl::Status Server::Parts::ServeClients() {
-  versions = std::make_unique<rpc::RegistryVersions>(store.get(), artifacts.get());
   serving::Classifier::Options classifying;
   classifying.batching.threads = options.serving_threads;
   classifying.batching.queue.max_delay = options.batch_delay;
@@ -255,7 +301,6 @@ absl::Status Server::Parts::ServeClients() {
   classifier->versions().Restore();
   tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
-  viewer = std::make_unique<serving::ModelViewer>(versions.get());
   picture_tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
   streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options());
@@ -264,7 +309,10 @@ absl::Status Server::Parts::ServeClients() {
                                          .events = events.get(),
                                          .artifacts = artifacts.get(),
                                          .tasks = tasks.get(),
-                                         .streams = streams.get()});
+                                         .streams = streams.get(),
+                                         .tensorboard = [this](const std::string& job) {
+                                           return TensorboardFile(event_files.get(), job);
+                                         }});
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
           .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
@@ -312,6 +360,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   parts->options = options;
   absl::Status status = parts->OpenData();
   if (status.ok()) status = parts->StartMetrics();
+  if (status.ok()) parts->OpenCatalogs();
   if (status.ok()) status = parts->StartJobs();
   if (status.ok()) status = parts->StartExperiments();
   if (status.ok()) status = parts->ServeWorkers();

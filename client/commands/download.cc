@@ -14,21 +14,25 @@ namespace atelier::client {
 namespace {
 
 struct DownloadCommandOptions {
-  std::string model;
+  std::string name;
+  bool tensorboard = false;
+  v1::ModelFormat format = v1::MODEL_FORMAT_UNSPECIFIED;
   DownloadOptions download;
 };
 
 void PrintDone(Session& session, const Downloaded& done) {
   switch (session.format()) {
     case OutputFormat::kText:
-      session.Print(absl::StrCat("Wrote ", EscapeControls(done.path), ": ",
-                                 ShortModel(EscapeControls(done.model_version)), ", ",
-                                 Bytes(done.bytes), ", SHA-256 checked.\n"));
+      session.Print(absl::StrCat(
+          "Wrote ", EscapeControls(done.path), ": ",
+          done.model_version.empty() ? "" : ShortModel(EscapeControls(done.model_version)) + ", ",
+          Bytes(done.bytes), ", SHA-256 checked.\n"));
       break;
     case OutputFormat::kJson: {
       // The first chunk's figures, without the data.
       v1::DownloadChunk summary;
       summary.set_model_version(done.model_version);
+      if (done.model_version.empty()) summary.set_file_name(done.path);
       summary.set_total_bytes(done.bytes);
       summary.set_sha256(done.sha256);
       session.PrintJson(summary);
@@ -42,13 +46,30 @@ void PrintDone(Session& session, const Downloaded& done) {
   }
 }
 
-absl::StatusOr<int> RunDownload(Session& session, DownloadCommandOptions& options) {
-  const auto reference = ParseModel(options.model);
+absl::StatusOr<decltype(DownloadOptions::request)> RequestOf(
+    const DownloadCommandOptions& options) {
+  if (options.tensorboard) {
+    auto name = JobName(options.name);
+    if (!name.ok()) return name.status();
+    v1::DownloadTensorboardRequest request;
+    request.set_name(*std::move(name));
+    return request;
+  }
+  const auto reference = ParseModel(options.name);
   if (!reference.ok()) return reference.status();
+  v1::DownloadModelRequest request;
+  request.set_name(reference->ResourceName());
+  request.set_format(options.format);
+  return request;
+}
+
+absl::StatusOr<int> RunDownload(Session& session, DownloadCommandOptions& options) {
+  auto request = RequestOf(options);
+  if (!request.ok()) return request.status();
   auto connection = session.Connect();
   if (!connection.ok()) return connection.status();
   DownloadOptions& download = options.download;
-  download.request.set_name(reference->ResourceName());
+  download.request = *std::move(request);
   ProgressBar bar(session.terminal(), session.text());
   download.progress = [&bar](std::int64_t received, std::int64_t total) {
     if (total <= 0) return;
@@ -69,28 +90,36 @@ void AddDownload(CommandSet* commands) {
   const auto options = std::make_shared<DownloadCommandOptions>();
   CLI::App* const command = commands->Add(
       {"download",
-       "Download a model",
+       "Download a model, or a job's TensorBoard log",
        "An archive holds the model as TorchScript and ONNX, class names, metadata, metrics and\n"
-       "the confusion matrix. What arrives is checked before it gets its name.",
+       "the confusion matrix. What arrives is checked before it gets its name. With\n"
+       "--tensorboard what a job has told so far is written below a folder for\n"
+       "`tensorboard --logdir`, into one named after the job.",
        {{"atelier download cnn-3", ""},
         {"atelier download cnn-3@production -o model.tar.gz", ""},
-        {"atelier download cnn-3 --format=onnx", "For other inference programs"}}},
+        {"atelier download cnn-3 --format=onnx", "For other inference programs"},
+        {"atelier download cnn-3-20260101-120000 --tensorboard", ""}}},
       [options](Session& session) { return RunDownload(session, *options); });
-  command->add_option("MODEL", options->model, "NAME, NAME@VERSION or NAME@ALIAS")
+  command
+      ->add_option("MODEL", options->name,
+                   "NAME, NAME@VERSION or NAME@ALIAS; with --tensorboard a job")
       ->required()
       ->type_name("");
   const auto set_format = [options](const std::string& word) {
     const auto format = ParseEnum(v1::ModelFormat_descriptor(), "--format", word);
     if (!format.ok()) throw CLI::ValidationError(std::string(format.status().message()));
-    options->download.request.set_format(static_cast<v1::ModelFormat>(*format));
+    options->format = static_cast<v1::ModelFormat>(*format);
   };
-  command
-      ->add_option_function<std::string>("--format", set_format,
-                                         "archive, torchscript or onnx [archive]")
-      ->type_name("NAME");
+  CLI::Option* const format =
+      command
+          ->add_option_function<std::string>("--format", set_format,
+                                             "archive, torchscript or onnx [archive]")
+          ->type_name("NAME");
+  command->add_flag("--tensorboard", options->tensorboard, "A job's TensorBoard log")
+      ->excludes(format);
   command
       ->add_option("-o,--output-file", options->download.target,
-                   "File or folder to write to [the present folder]")
+                   "File or folder to write to [the present folder; for a log: tensorboard]")
       ->type_name("PATH");
   command->add_flag("--force", options->download.force, "Replace a file that exists");
 }

@@ -107,7 +107,8 @@ _atelier() {
       watch | stop | delete | report | compare)
         choices="$(_atelier_names jobs) $(_atelier_names experiments)"
         ;;
-      models | alias | download | filters | 'bench classify') choices=$(_atelier_names models) ;;
+      models | alias | filters | 'bench classify') choices=$(_atelier_names models) ;;
+      download) choices="$(_atelier_names models) $(_atelier_names jobs)" ;;
       datasets) choices=$(_atelier_names datasets) ;;
       features)
         # A model, then a picture.

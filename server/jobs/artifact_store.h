@@ -36,6 +36,9 @@ class ArtifactStore {
   // Where an attempt's worker writes its log.
   virtual std::string LogPath(absl::string_view job_id, int attempt) const = 0;
 
+  // The folder of a job's TensorBoard log. Not made by this call.
+  virtual std::string TensorboardDir(absl::string_view job_id) const = 0;
+
   // Where a published version's archive is.
   virtual std::string ArchivePath(absl::string_view model, std::int64_t version) const = 0;
 

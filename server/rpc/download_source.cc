@@ -1,5 +1,7 @@
 #include "server/rpc/download_source.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,23 +17,27 @@ absl::Status Unavailable(const v1::ModelVersion& version, absl::string_view why)
                      absl::StrCat(version.name(), " cannot be read: ", why));
 }
 
+absl::Status BecameShorter() {
+  return jobs::Error(absl::StatusCode::kUnavailable, "DOWNLOAD_UNAVAILABLE",
+                     "The file became shorter while it was sent.");
+}
+
 }  // namespace
 
 absl::StatusOr<Batch<v1::DownloadChunk>> DownloadSource::Produce() {
   auto chunk = std::make_shared<v1::DownloadChunk>();
   if (!open_) {
-    if (const absl::Status status = Open(); !status.ok()) return status;
+    auto opened = Open();
+    if (!opened.ok()) return opened.status();
+    opened_ = *std::move(opened);
     open_ = true;
-    *chunk = head_;
+    *chunk = opened_.head;
   }
   auto data = Read();
   if (!data.ok()) return data.status();
   offset_ += static_cast<std::int64_t>(data->size());
-  const bool ended = offset_ >= head_.total_bytes();
-  if (data->empty() && !ended) {
-    return jobs::Error(absl::StatusCode::kUnavailable, "VERSION_UNAVAILABLE",
-                       absl::StrCat(head_.model_version(), " became shorter while it was sent."));
-  }
+  const bool ended = offset_ >= opened_.head.total_bytes();
+  if (data->empty() && !ended) return BecameShorter();
   chunk->set_data(*std::move(data));
   Batch<v1::DownloadChunk> batch;
   batch.messages.push_back(std::move(chunk));
@@ -39,16 +45,27 @@ absl::StatusOr<Batch<v1::DownloadChunk>> DownloadSource::Produce() {
   return batch;
 }
 
-absl::Status DownloadSource::Open() {
-  const auto version = models_->ResolveVersion(reference_.model, reference_.version);
-  if (!version.ok()) return version.status();
-  head_.set_model_version(version->name());
-  const std::string path = artifacts_->ArchivePath(reference_.model, version->version());
-  const bool entry = format_ == v1::MODEL_FORMAT_TORCHSCRIPT || format_ == v1::MODEL_FORMAT_ONNX;
-  return entry ? OpenEntry(*version, path) : OpenArchive(*version, path);
+absl::StatusOr<std::string> DownloadSource::Read() {
+  const auto size =
+      static_cast<std::size_t>(std::min(kChunk, opened_.head.total_bytes() - offset_));
+  if (opened_.file == nullptr) {
+    return opened_.bytes.substr(static_cast<std::size_t>(offset_), size);
+  }
+  return opened_.file->Read(offset_, size);
 }
 
-absl::Status DownloadSource::OpenArchive(const v1::ModelVersion& version, const std::string& path) {
+absl::StatusOr<DownloadSource::Opened> VersionDownload::Open() {
+  const auto version = models_->ResolveVersion(reference_.model, reference_.version);
+  if (!version.ok()) return version.status();
+  const std::string path = artifacts_->ArchivePath(reference_.model, version->version());
+  const bool entry = format_ == v1::MODEL_FORMAT_TORCHSCRIPT || format_ == v1::MODEL_FORMAT_ONNX;
+  auto opened = entry ? OpenEntry(*version, path) : OpenArchive(*version, path);
+  if (opened.ok()) opened->head.set_model_version(version->name());
+  return opened;
+}
+
+absl::StatusOr<DownloadSource::Opened> VersionDownload::OpenArchive(const v1::ModelVersion& version,
+                                                                    const std::string& path) {
   auto file = FileReader::Open(path);
   if (!file.ok()) return Unavailable(version, file.status().message());
   const auto size = (*file)->Size();
@@ -57,30 +74,51 @@ absl::Status DownloadSource::OpenArchive(const v1::ModelVersion& version, const 
     return Unavailable(version, absl::StrCat("its archive has ", *size, " bytes, stored were ",
                                              version.size_bytes(), "."));
   }
-  head_.set_total_bytes(*size);
-  head_.set_sha256(version.sha256());
-  file_ = *std::move(file);
-  return absl::OkStatus();
+  Opened opened;
+  opened.file = *std::move(file);
+  opened.head.set_total_bytes(*size);
+  opened.head.set_sha256(version.sha256());
+  return opened;
 }
 
-absl::Status DownloadSource::OpenEntry(const v1::ModelVersion& version, const std::string& path) {
+absl::StatusOr<DownloadSource::Opened> VersionDownload::OpenEntry(const v1::ModelVersion& version,
+                                                                  const std::string& path) const {
   auto archive = models::ReadModelArchive(path);
   if (!archive.ok()) return Unavailable(version, archive.status().message());
+  Opened opened;
   if (format_ == v1::MODEL_FORMAT_ONNX) {
     auto onnx = models::OnnxOf(*archive);
     if (!onnx.ok()) return Unavailable(version, onnx.status().message());
-    entry_ = *std::move(onnx);
+    opened.bytes = *std::move(onnx);
   } else {
-    entry_ = std::move(archive->model_pt);
+    opened.bytes = std::move(archive->model_pt);
   }
-  head_.set_total_bytes(static_cast<std::int64_t>(entry_.size()));
-  head_.set_sha256(models::Sha256Of(entry_));
-  return absl::OkStatus();
+  opened.head.set_total_bytes(static_cast<std::int64_t>(opened.bytes.size()));
+  opened.head.set_sha256(models::Sha256Of(opened.bytes));
+  return opened;
 }
 
-absl::StatusOr<std::string> DownloadSource::Read() {
-  if (file_ == nullptr) return entry_.substr(static_cast<std::size_t>(offset_), kChunk);
-  return file_->Read(offset_, kChunk);
+absl::StatusOr<DownloadSource::Opened> GrowingFileDownload::Open() {
+  const auto found = find_();
+  if (!found.ok()) return found.status();
+  auto file = FileReader::Open(found->path);
+  if (!file.ok()) return file.status();
+  constexpr std::int64_t kPiece = 1 << 20;
+  models::Sha256 sha256;
+  for (std::int64_t at = 0; at < found->bytes;) {
+    const auto size = static_cast<std::size_t>(std::min(kPiece, found->bytes - at));
+    const auto piece = (*file)->Read(at, size);
+    if (!piece.ok()) return piece.status();
+    if (piece->empty()) return BecameShorter();
+    sha256.Update(piece->data(), piece->size());
+    at += static_cast<std::int64_t>(piece->size());
+  }
+  Opened opened;
+  opened.file = *std::move(file);
+  opened.head.set_total_bytes(found->bytes);
+  opened.head.set_sha256(sha256.Finish());
+  opened.head.set_file_name(std::filesystem::path(found->path).filename().string());
+  return opened;
 }
 
 }  // namespace atelier::rpc

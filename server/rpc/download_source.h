@@ -1,4 +1,4 @@
-// What DownloadModel sends: a version's archive as it lies on disk, or a file in it.
+// What downloads send: a file, or bytes, in chunks, the first with size and SHA-256 of the whole.
 #ifndef ATELIER_SERVER_RPC_DOWNLOAD_SOURCE_H_
 #define ATELIER_SERVER_RPC_DOWNLOAD_SOURCE_H_
 
@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "atelier/v1/model_service.pb.h"
 #include "server/jobs/artifact_store.h"
@@ -16,40 +17,73 @@
 
 namespace atelier::rpc {
 
-class DownloadSource final : public StreamSource<v1::DownloadChunk> {
+class DownloadSource : public StreamSource<v1::DownloadChunk> {
  public:
-  // The stores must outlive the source. `format` is one that there is.
-  DownloadSource(jobs::ModelReference reference, v1::ModelFormat format, jobs::ModelStore* models,
-                 jobs::ArtifactStore* artifacts)
-      : reference_(std::move(reference)), format_(format), models_(models), artifacts_(artifacts) {}
-
-  // NOT_FOUND as ModelStore; UNAVAILABLE (VERSION_UNAVAILABLE) if the archive is missing or not
-  // what was stored.
-  absl::StatusOr<Batch<v1::DownloadChunk>> Produce() override;
+  // Errors of Open; UNAVAILABLE (DOWNLOAD_UNAVAILABLE) if a file became shorter meanwhile.
+  absl::StatusOr<Batch<v1::DownloadChunk>> Produce() final;
   // Never called: a download never waits for more.
-  bool Await(std::function<void()>) override { return false; }
-  bool TakeBack() override { return false; }
+  bool Await(std::function<void()>) final { return false; }
+  bool TakeBack() final { return false; }
+
+ protected:
+  // What is sent: `file`, or `bytes` where that is null; and what the first chunk says besides its
+  // data. Of a file no more is sent than head.total_bytes.
+  struct Opened {
+    std::unique_ptr<FileReader> file;
+    std::string bytes;
+    v1::DownloadChunk head;
+  };
 
  private:
-  static constexpr std::size_t kChunk = 256 << 10;
+  static constexpr std::int64_t kChunk = 256 << 10;
 
-  absl::Status Open();
-  absl::Status OpenArchive(const v1::ModelVersion& version, const std::string& path);
-  absl::Status OpenEntry(const v1::ModelVersion& version, const std::string& path);
+  // Called once, first.
+  virtual absl::StatusOr<Opened> Open() = 0;
   absl::StatusOr<std::string> Read();
+
+  Opened opened_;
+  std::int64_t offset_ = 0;
+  bool open_ = false;
+};
+
+// A model version's archive as it lies on disk, or a file in it.
+class VersionDownload final : public DownloadSource {
+ public:
+  // The stores must outlive the source. `format` is one that there is.
+  VersionDownload(jobs::ModelReference reference, v1::ModelFormat format, jobs::ModelStore* models,
+                  jobs::ArtifactStore* artifacts)
+      : reference_(std::move(reference)), format_(format), models_(models), artifacts_(artifacts) {}
+
+ private:
+  // NOT_FOUND as ModelStore; UNAVAILABLE (VERSION_UNAVAILABLE) if the archive is missing or not
+  // what was stored.
+  absl::StatusOr<Opened> Open() override;
+  static absl::StatusOr<Opened> OpenArchive(const v1::ModelVersion& version,
+                                            const std::string& path);
+  absl::StatusOr<Opened> OpenEntry(const v1::ModelVersion& version, const std::string& path) const;
 
   const jobs::ModelReference reference_;
   const v1::ModelFormat format_;
   jobs::ModelStore* const models_;
   jobs::ArtifactStore* const artifacts_;
+};
 
-  // One of the two, once opened.
-  std::unique_ptr<FileReader> file_;
-  std::string entry_;
+// A file of the server's that only grows, as far as it is written when the download begins.
+struct GrowingFile {
+  std::string path;
+  std::int64_t bytes = 0;
+};
 
-  v1::DownloadChunk head_;  // What the first chunk says besides its data.
-  std::int64_t offset_ = 0;
-  bool open_ = false;
+class GrowingFileDownload final : public DownloadSource {
+ public:
+  // `find` answers with the file; its errors are the download's.
+  explicit GrowingFileDownload(std::function<absl::StatusOr<GrowingFile>()> find)
+      : find_(std::move(find)) {}
+
+ private:
+  absl::StatusOr<Opened> Open() override;
+
+  const std::function<absl::StatusOr<GrowingFile>()> find_;
 };
 
 }  // namespace atelier::rpc

@@ -60,8 +60,8 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeDownloadSou
                                                      "MODEL_FORMAT_TORCHSCRIPT (2) or "
                                                      "MODEL_FORMAT_ONNX (3)."));
   }
-  return std::make_unique<DownloadSource>(*std::move(reference), request.format(), models,
-                                          artifacts);
+  return std::make_unique<VersionDownload>(*std::move(reference), request.format(), models,
+                                           artifacts);
 }
 
 }  // namespace

@@ -46,6 +46,14 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::LogChunk>>> MakeLogSource(
       artifacts);
 }
 
+absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeTensorboardSource(
+    const v1::DownloadTensorboardRequest& request, const TrainingService::Dependencies& with) {
+  auto job = jobs::ParseJobName(request.name());
+  if (!job.ok()) return job.status();
+  return std::make_unique<GrowingFileDownload>(
+      [find = with.tensorboard, job = *std::move(job)] { return find(job); });
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* TrainingService::StartTraining(grpc::CallbackServerContext* context,
@@ -128,6 +136,12 @@ grpc::ServerWriteReactor<v1::LogChunk>* TrainingService::StreamLogs(
     grpc::CallbackServerContext* /*context*/, const v1::StreamLogsRequest* request) {
   return StreamReactor<v1::LogChunk>::Start(
       with_.streams, MakeLogSource(*request, with_.controller, with_.artifacts));
+}
+
+grpc::ServerWriteReactor<v1::DownloadChunk>* TrainingService::DownloadTensorboard(
+    grpc::CallbackServerContext* /*context*/, const v1::DownloadTensorboardRequest* request) {
+  return StreamReactor<v1::DownloadChunk>::Start(with_.streams,
+                                                 MakeTensorboardSource(*request, with_));
 }
 
 }  // namespace atelier::rpc

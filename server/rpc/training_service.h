@@ -2,11 +2,17 @@
 #ifndef ATELIER_SERVER_RPC_TRAINING_SERVICE_H_
 #define ATELIER_SERVER_RPC_TRAINING_SERVICE_H_
 
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
 #include "atelier/v1/training_service.grpc.pb.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/job_controller.h"
 #include "server/jobs/task_queue.h"
+#include "server/rpc/download_source.h"
 #include "server/rpc/stream_set.h"
 
 namespace atelier::rpc {
@@ -21,9 +27,12 @@ class TrainingService final : public v1::TrainingService::CallbackService {
     jobs::ArtifactStore* artifacts;
     jobs::TaskQueue* tasks;
     StreamSet* streams;
+    // Answers with a job's TensorBoard event file as it is now; NOT_FOUND (JOB_NOT_FOUND). May wait
+    // for the disk.
+    std::function<absl::StatusOr<GrowingFile>(const std::string& job)> tensorboard = {};
   };
 
-  explicit TrainingService(Dependencies dependencies) : with_(dependencies) {}
+  explicit TrainingService(Dependencies dependencies) : with_(std::move(dependencies)) {}
 
   grpc::ServerUnaryReactor* StartTraining(grpc::CallbackServerContext* context,
                                           const v1::StartTrainingRequest* request,
@@ -50,6 +59,8 @@ class TrainingService final : public v1::TrainingService::CallbackService {
       grpc::CallbackServerContext* context, const v1::StreamMetricsRequest* request) override;
   grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(grpc::CallbackServerContext* context,
                                                      const v1::StreamLogsRequest* request) override;
+  grpc::ServerWriteReactor<v1::DownloadChunk>* DownloadTensorboard(
+      grpc::CallbackServerContext* context, const v1::DownloadTensorboardRequest* request) override;
 
  private:
   const Dependencies with_;

@@ -93,6 +93,10 @@ std::string FolderArtifactStore::LogPath(absl::string_view job_id, int attempt) 
   return absl::StrCat(AttemptDir(job_id, attempt), "/", kLogName);
 }
 
+std::string FolderArtifactStore::TensorboardDir(absl::string_view job_id) const {
+  return absl::StrCat(root_, "/jobs/", job_id, "/tensorboard");
+}
+
 std::string FolderArtifactStore::ArchivePath(absl::string_view model, std::int64_t version) const {
   return absl::StrCat(root_, "/models/", model, "/", version, "/", kArchiveName);
 }

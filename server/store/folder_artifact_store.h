@@ -22,6 +22,7 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   std::string DatasetCacheDir() const override { return root_ + "/cache/datasets"; }
   // `worker.log` in the attempt's folder.
   std::string LogPath(absl::string_view job_id, int attempt) const override;
+  std::string TensorboardDir(absl::string_view job_id) const override;
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override;
   absl::Status Publish(const jobs::Publication& publication) override;
   // Everything in the attempts' folders but worker.log goes.

@@ -600,6 +600,60 @@ TEST_F(DownloadTest, AnInterruptionLeavesNothing) {
   EXPECT_TRUE(files().empty());
 }
 
+// A job's log that the server calls `name`.
+class TensorboardTest : public DownloadTest {
+ protected:
+  void ServeLog(const std::string& name) {
+    server_.handlers.download_tensorboard = [=](auto*, const auto& request, auto* writer) {
+      EXPECT_EQ(request.name(), "jobs/night-1");
+      v1::DownloadChunk chunk;
+      chunk.set_data("abc");
+      chunk.set_total_bytes(3);
+      chunk.set_sha256(kAbcSha256);
+      chunk.set_file_name(name);
+      writer->Write(chunk);
+      return grpc::Status::OK;
+    };
+    Serve(kAbcSha256);
+  }
+
+  std::string Folder() const { return server_.folder() + "/files"; }
+};
+
+TEST_F(TensorboardTest, WritesALogIntoAFolderOfTheJobs) {
+  ServeLog("events.out.tfevents.1.atelier");
+  const std::string path = Folder() + "/runs/night-1/events.out.tfevents.1.atelier";
+  EXPECT_EQ(Run({"download", "night-1", "--tensorboard", "-o", Folder() + "/runs"}), 0) << err();
+  EXPECT_EQ(ReadFile(path), "abc");
+  EXPECT_TRUE(absl::StrContains(out(), path)) << out();
+  EXPECT_EQ(Run({"download", "jobs/night-1", "--tensorboard", "-o", Folder() + "/runs"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "--force")) << err();
+}
+
+TEST_F(TensorboardTest, TakesNoNameThatLeadsElsewhere) {
+  for (const char* name : {"../evil", "/tmp/evil", "", ".hidden", "a\x1b[31m"}) {
+    ServeLog(name);
+    EXPECT_EQ(Run({"download", "night-1", "--tensorboard", "-o", Folder()}), 1);
+    EXPECT_TRUE(absl::StrContains(err(), "no plain name")) << err();
+    EXPECT_TRUE(files().empty()) << name;
+    server_.Stop();
+    std::filesystem::remove_all(Folder());
+  }
+}
+
+TEST_F(TensorboardTest, AFileInTheFoldersPlaceIsNamed) {
+  ServeLog("events.out.tfevents.1.atelier");
+  std::ofstream(target_) << "mine";
+  EXPECT_EQ(Run({"download", "night-1", "--tensorboard", "-o", target_}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), target_)) << err();
+  EXPECT_EQ(ReadFile(target_), "mine");
+}
+
+TEST_F(TensorboardTest, IsNoFormatOfAModel) {
+  server_.Start();
+  EXPECT_EQ(Run({"download", "night-1", "--tensorboard", "--format=onnx"}), 1);
+}
+
 TEST_F(DownloadTest, AFolderThatCannotBeWrittenIsNamed) {
   Serve(kAbcSha256);
   EXPECT_EQ(Run({"download", "cnn", "-o", "/nowhere/model.tar.gz"}), 1);

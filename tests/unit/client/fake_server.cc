@@ -68,6 +68,11 @@ class FakeServer::Training : public v1::TrainingService::Service {
                           grpc::ServerWriter<v1::LogChunk>* writer) override {
     return Answer(handlers_->stream_logs, context, *request, writer);
   }
+  grpc::Status DownloadTensorboard(grpc::ServerContext* context,
+                                   const v1::DownloadTensorboardRequest* request,
+                                   grpc::ServerWriter<v1::DownloadChunk>* writer) override {
+    return Answer(handlers_->download_tensorboard, context, *request, writer);
+  }
 
  private:
   const Handlers* const handlers_;

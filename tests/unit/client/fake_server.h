@@ -39,6 +39,7 @@ class FakeServer {
     Unary<v1::GetModelRequest, v1::Model> get_model;
     Unary<v1::SetAliasRequest, v1::Model> set_alias;
     Streaming<v1::DownloadModelRequest, v1::DownloadChunk> download_model;
+    Streaming<v1::DownloadTensorboardRequest, v1::DownloadChunk> download_tensorboard;
     Unary<v1::GetFiltersRequest, v1::Filters> get_filters;
     Unary<v1::GetFeatureMapsRequest, v1::FeatureMaps> get_feature_maps;
     Unary<v1::ListDatasetsRequest, v1::ListDatasetsResponse> list_datasets;

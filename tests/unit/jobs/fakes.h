@@ -184,6 +184,9 @@ class FakeArtifacts final : public ArtifactStore {
   std::string LogPath(absl::string_view job_id, int attempt) const override {
     return AttemptDir(job_id, attempt) + "/worker.log";
   }
+  std::string TensorboardDir(absl::string_view job_id) const override {
+    return absl::StrCat("/artifacts/", job_id, "/tensorboard");
+  }
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override {
     return absl::StrCat("/artifacts/", model, "/", version);
   }

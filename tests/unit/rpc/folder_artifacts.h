@@ -22,6 +22,9 @@ class FolderArtifacts final : public jobs::ArtifactStore {
   std::string LogPath(absl::string_view job_id, int attempt) const override {
     return AttemptDir(job_id, attempt) + ".log";
   }
+  std::string TensorboardDir(absl::string_view job_id) const override {
+    return absl::StrCat(folder_, "/", job_id, "-tensorboard");
+  }
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override {
     return absl::StrCat(folder_, "/", model, "-", version, ".tar.gz");
   }

@@ -1,11 +1,13 @@
 // TrainingService over a real channel: the real controller and database, fake processes.
 #include "server/rpc/training_service.h"
 
+#include <fstream>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
+#include "models/sha256.h"
 #include "server/jobs/resource_names.h"
 #include "tests/unit/jobs/controller_test_server.h"
 #include "tests/unit/rpc/folder_artifacts.h"
@@ -315,6 +317,42 @@ TEST_F(TrainingServiceTest, SaysWhenThereIsNoLog) {
   request.set_attempt(-1);
   ReadLogs(request, &status);
   EXPECT_THAT(DetailsOf(status).violations, ElementsAre(Key("attempt")));
+}
+
+TEST_F(TrainingServiceTest, SendsATensorboardLogAsFarAsItIsWritten) {
+  const std::string path = folder_ / "events.out.tfevents.1.atelier";
+  std::ofstream(path, std::ios::binary) << std::string(300'000, 'a') << "half a record";
+  TrainingService service({.controller = controller_.get(),
+                           .events = events_.get(),
+                           .artifacts = &logs_,
+                           .tasks = &tasks_,
+                           .streams = &streams_,
+                           .tensorboard = [&](const std::string& job) {
+                             EXPECT_EQ(job, "night-1");
+                             return GrowingFile{path, 300'000};
+                           }});
+  RpcTestServer server({{"service", &service}});
+  const auto stub = v1::TrainingService::NewStub(server.channel());
+  const auto download = [&](const std::string& name, std::string* data, v1::DownloadChunk* head) {
+    grpc::ClientContext context;
+    v1::DownloadTensorboardRequest request;
+    request.set_name(name);
+    const auto reader = stub->DownloadTensorboard(&context, request);
+    v1::DownloadChunk chunk;
+    for (bool first = true; reader->Read(&chunk); first = false) {
+      if (first) *head = chunk;
+      data->append(chunk.data());
+    }
+    return reader->Finish();
+  };
+  std::string data;
+  v1::DownloadChunk head;
+  EXPECT_TRUE(download("jobs/night-1", &data, &head).ok());
+  EXPECT_EQ(data, std::string(300'000, 'a'));
+  EXPECT_EQ(head.total_bytes(), 300'000);
+  EXPECT_EQ(head.sha256(), models::Sha256Of(data));
+  EXPECT_EQ(head.file_name(), "events.out.tfevents.1.atelier");
+  EXPECT_EQ(download("night-1", &data, &head).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(TrainingServiceTest, AnswersBusyWhenTooManyCallsWait) {

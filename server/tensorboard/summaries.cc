@@ -1,0 +1,168 @@
+#include "server/tensorboard/summaries.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "google/protobuf/descriptor.h"
+#include "server/jobs/job_state.h"
+
+namespace atelier::tensorboard {
+namespace {
+
+constexpr char kFileVersion[] = "brain.Event:2";
+constexpr char kHyperparameterPlugin[] = "hparams";
+// The tags by which that plugin finds its messages.
+constexpr char kSessionStartTag[] = "_hparams_/session_start_info";
+constexpr char kSessionEndTag[] = "_hparams_/session_end_info";
+constexpr int kFloat32 = 1;
+constexpr int kGrey = 1;
+
+double Seconds(const google::protobuf::Timestamp& time) {
+  return static_cast<double>(time.seconds()) + time.nanos() * 1e-9;
+}
+
+void AddNumber(const std::string& tag, double number, Event* event) {
+  Summary::Value* const value = event->mutable_summary()->add_value();
+  value->set_tag(tag);
+  value->set_simple_value(static_cast<float>(number));
+}
+
+void AddSession(const std::string& tag, const HyperparameterData& data, Event* event) {
+  Summary::Value* const value = event->mutable_summary()->add_value();
+  value->set_tag(tag);
+  SummaryMetadata::PluginData* const plugin = value->mutable_metadata()->mutable_plugin_data();
+  plugin->set_plugin_name(kHyperparameterPlugin);
+  plugin->set_content(data.SerializeAsString());
+  // Everything is in the metadata; without a tensor the value is passed over.
+  value->mutable_tensor()->set_dtype(kFloat32);
+  value->mutable_tensor()->mutable_tensor_shape()->add_dim()->set_size(1);
+  value->mutable_tensor()->add_float_val(0);
+}
+
+// A field of a specification as a number, a truth or a word.
+google::protobuf::Value ValueOf(const v1::TrainingSpec& spec,
+                                const google::protobuf::FieldDescriptor* field) {
+  using Field = google::protobuf::FieldDescriptor;
+  const google::protobuf::Reflection& reader = *spec.GetReflection();
+  google::protobuf::Value value;
+  switch (field->cpp_type()) {
+    case Field::CPPTYPE_INT32:
+      value.set_number_value(reader.GetInt32(spec, field));
+      break;
+    case Field::CPPTYPE_INT64:
+      value.set_number_value(static_cast<double>(reader.GetInt64(spec, field)));
+      break;
+    case Field::CPPTYPE_DOUBLE:
+      value.set_number_value(reader.GetDouble(spec, field));
+      break;
+    case Field::CPPTYPE_BOOL:
+      value.set_bool_value(reader.GetBool(spec, field));
+      break;
+    case Field::CPPTYPE_ENUM: {
+      // RECIPE_STUDY of the type Recipe is `study`.
+      const std::string word = absl::AsciiStrToLower(reader.GetEnum(spec, field)->name());
+      const std::string type = absl::AsciiStrToLower(field->enum_type()->name());
+      value.set_string_value(std::string(absl::StripPrefix(word, type + "_")));
+      break;
+    }
+    default:
+      value.set_string_value(reader.GetString(spec, field));
+  }
+  return value;
+}
+
+// What decides what is learned, and how fast; not what a job is called or when it runs.
+bool IsHyperparameter(const google::protobuf::FieldDescriptor* field) {
+  return field->name() != "conv_depth" && field->name() != "priority" &&
+         field->name() != "model_name";
+}
+
+void AddStep(const v1::Progress& step, Event* event) {
+  event->set_step(std::int64_t{step.epoch() - 1} * step.steps_per_epoch() + step.step());
+  AddNumber("step/training_loss", step.training_loss(), event);
+  AddNumber("step/training_accuracy", step.training_accuracy(), event);
+  AddNumber("step/images_per_second", step.images_per_second(), event);
+}
+
+void AddEpoch(const v1::EpochMetrics& epoch, Event* event) {
+  event->set_step(epoch.epoch());
+  AddNumber("epoch/training_loss", epoch.training_loss(), event);
+  AddNumber("epoch/training_accuracy", epoch.training_accuracy(), event);
+  AddNumber("epoch/validation_loss", epoch.validation_loss(), event);
+  AddNumber("epoch/validation_accuracy", epoch.validation_accuracy(), event);
+  AddNumber("epoch/learning_rate", epoch.learning_rate(), event);
+  AddNumber("epoch/images_per_second", epoch.images_per_second(), event);
+  AddNumber("epoch/seconds", epoch.seconds(), event);
+}
+
+void AddResult(const v1::TrainingResult& result, const std::vector<Picture>& pictures,
+               Event* event) {
+  event->set_step(result.best_epoch());
+  AddNumber("test/loss", result.test_loss(), event);
+  AddNumber("test/accuracy", result.test_accuracy(), event);
+  for (const Picture& picture : pictures) {
+    Summary::Value* const value = event->mutable_summary()->add_value();
+    value->set_tag(picture.tag);
+    value->mutable_image()->set_height(static_cast<std::int32_t>(picture.height));
+    value->mutable_image()->set_width(static_cast<std::int32_t>(picture.width));
+    value->mutable_image()->set_colorspace(kGrey);
+    value->mutable_image()->set_encoded_image_string(picture.png);
+  }
+}
+
+void AddEnd(const v1::StateTransition& end, Event* event) {
+  HyperparameterData data;
+  SessionEnd* const session = data.mutable_session_end_info();
+  session->set_status(end.state() == v1::JOB_STATE_FAILED ? SESSION_STATUS_FAILURE
+                                                          : SESSION_STATUS_SUCCESS);
+  session->set_end_time_secs(Seconds(end.time()));
+  AddSession(kSessionEndTag, data, event);
+}
+
+}  // namespace
+
+std::vector<Event> Heading(const v1::TrainingJob& job) {
+  Event version;
+  version.set_wall_time(Seconds(job.create_time()));
+  version.set_file_version(kFileVersion);
+  HyperparameterData data;
+  SessionStart* const session = data.mutable_session_start_info();
+  session->set_start_time_secs(version.wall_time());
+  const google::protobuf::Descriptor& fields = *v1::TrainingSpec::descriptor();
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* const field = fields.field(i);
+    if (!IsHyperparameter(field)) continue;
+    (*session->mutable_hparams())[field->name()] = ValueOf(job.spec(), field);
+  }
+  Event start;
+  start.set_wall_time(version.wall_time());
+  AddSession(kSessionStartTag, data, &start);
+  return {std::move(version), std::move(start)};
+}
+
+std::vector<Event> Summarize(const v1::JobEvent& event, const std::vector<Picture>& pictures) {
+  Event summary;
+  summary.set_wall_time(Seconds(event.time()));
+  switch (event.event_case()) {
+    case v1::JobEvent::kStep:
+      AddStep(event.step(), &summary);
+      break;
+    case v1::JobEvent::kEpoch:
+      AddEpoch(event.epoch(), &summary);
+      break;
+    case v1::JobEvent::kResult:
+      AddResult(event.result(), pictures, &summary);
+      break;
+    case v1::JobEvent::kTransition:
+      if (jobs::IsTerminal(event.transition().state())) AddEnd(event.transition(), &summary);
+      break;
+    default:
+      break;
+  }
+  if (!summary.has_summary()) return {};
+  return {std::move(summary)};
+}
+
+}  // namespace atelier::tensorboard
