@@ -68,7 +68,7 @@ absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& da
     std::iota(all.begin(), all.end(), 0);
     ThreadTeam team(options.threads);
     absl::StatusOr<std::vector<ImageScore>> scores =
-        ScoreImages(model, images, all, options.batch_size, team, stop);
+        ScoreImages(model, images, all, options.batch_size, team, stop, options.device);
     if (!scores.ok()) return scores.status();
     return Summarize(*scores, images, dataset.classes());
   });

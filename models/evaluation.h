@@ -12,6 +12,7 @@
 #include "models/dataset.h"
 #include "models/stop_signal.h"
 #include "models/trained_model.h"
+#include "models/training_options.h"
 
 namespace atelier::models {
 
@@ -57,10 +58,12 @@ struct EvaluationOptions {
   // Batches that run at once; results do not depend on it.
   int64_t threads = 1;
   int64_t batch_size = 500;
+  // On another device the last digits may differ.
+  Device device = Device::kCpu;
 };
 
 // Scores a split. kInvalidSpec if the network does not fit the images; kCancelled if `stop` (may be
-// null) asks to end meanwhile; kOutOfMemory, kInternal.
+// null) asks to end meanwhile; kOutOfMemory, kInternal, also where the device is not there.
 absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& dataset,
                                     SplitName split, const EvaluationOptions& options = {},
                                     const StopSignal* stop = nullptr);

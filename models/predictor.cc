@@ -11,6 +11,7 @@
 #include "models/libtorch_jit.h"
 #include "models/model_archive.h"
 #include "models/network.h"
+#include "models/torch_program.h"
 #include "models/torchscript.h"
 
 namespace atelier::models {
@@ -63,13 +64,16 @@ class Predictor::Impl {
   const std::vector<std::string> class_names;
   const std::string metadata_json;
   const InferenceProgram program;
+  // Computes in place of the program; null on the processor.
+  std::unique_ptr<const TorchProgram> on_gpu;
 };
 
 Predictor::Predictor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Predictor::~Predictor() = default;
 
-absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::string& archive_path) {
+absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::string& archive_path,
+                                                                 Device device) {
   absl::StatusOr<ModelArchive> archive = ReadModelArchive(archive_path);
   if (!archive.ok()) return archive.status();
   const auto load = [&]() -> absl::StatusOr<std::unique_ptr<const Predictor>> {
@@ -82,6 +86,9 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
                                        std::move(archive->metadata_json));
     if (absl::Status status = Compare(module, impl->program, impl->architecture); !status.ok()) {
       return status;
+    }
+    if (device == Device::kCuda) {
+      impl->on_gpu = std::make_unique<const TorchProgram>(*model, device);
     }
     return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));
   };
@@ -131,7 +138,11 @@ absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const PixelSpa
   return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
     std::vector<float> probabilities(pixels / size *
                                      static_cast<size_t>(impl_->architecture.classes));
-    impl_->program.Run(parts, probabilities.data());
+    if (impl_->on_gpu != nullptr) {
+      impl_->on_gpu->Run(parts, probabilities.data());
+    } else {
+      impl_->program.Run(parts, probabilities.data());
+    }
     return probabilities;
   });
 }

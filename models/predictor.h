@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "models/architecture.h"
 #include "models/inference_program.h"
+#include "models/training_options.h"
 
 namespace atelier::models {
 
@@ -20,7 +21,9 @@ class Predictor {
   // Reads the archive, compiles its network and warms it up. Errors as ReadModelArchive, and
   // kInternal if model.pt is damaged or is not the network that metadata.json describes: it must
   // hold its tensors and answer trial images as the compiled network does.
-  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path);
+  // On a GPU LibTorch computes; kInternal if there is none.
+  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path,
+                                                               Device device = Device::kCpu);
   ~Predictor();
 
   const ImageShape& input_shape() const;

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "models/failure.h"
-#include "models/inference_program.h"
+#include "models/torch_program.h"
 
 namespace atelier::models {
 namespace {
@@ -19,9 +19,8 @@ float CrossEntropy(float probability) {
                        : probability);
 }
 
-void ScoreBatch(const InferenceProgram& program, const Architecture& architecture,
-                const LabeledImages& images, absl::Span<const int32_t> indices,
-                absl::Span<ImageScore> scores) {
+void ScoreBatch(RunNetwork run, const Architecture& architecture, const LabeledImages& images,
+                absl::Span<const int32_t> indices, absl::Span<ImageScore> scores) {
   const auto size = static_cast<size_t>(architecture.input.size());
   const auto classes = static_cast<size_t>(architecture.classes);
   std::vector<PixelSpan> pixels;
@@ -30,7 +29,7 @@ void ScoreBatch(const InferenceProgram& program, const Architecture& architectur
         absl::MakeConstSpan(images.pixels).subspan(static_cast<size_t>(index) * size, size));
   }
   std::vector<float> probabilities(indices.size() * classes);
-  program.Run(pixels, probabilities.data());
+  run(pixels, probabilities.data());
   for (size_t i = 0; i < indices.size(); ++i) {
     const float* row = &probabilities[i * classes];
     const uint8_t label = images.labels[static_cast<size_t>(indices[i])];
@@ -45,8 +44,22 @@ absl::StatusOr<std::vector<ImageScore>> ScoreImages(const TrainedModel& model,
                                                     const LabeledImages& images,
                                                     absl::Span<const int32_t> indices,
                                                     int64_t batch_size, ThreadTeam& team,
-                                                    const StopSignal* stop) {
-  const InferenceProgram program(model);
+                                                    const StopSignal* stop, Device device) {
+  const auto score = [&](const auto& program) {
+    return ScoreImagesBy([&program](absl::Span<const PixelSpan> parts,
+                                    float* probabilities) { program.Run(parts, probabilities); },
+                         model.architecture, images, indices, batch_size, team, stop);
+  };
+  if (device == Device::kCuda) return score(TorchProgram(model, device));
+  return score(InferenceProgram(model));
+}
+
+absl::StatusOr<std::vector<ImageScore>> ScoreImagesBy(RunNetwork run,
+                                                      const Architecture& architecture,
+                                                      const LabeledImages& images,
+                                                      absl::Span<const int32_t> indices,
+                                                      int64_t batch_size, ThreadTeam& team,
+                                                      const StopSignal* stop) {
   const auto count = static_cast<int64_t>(indices.size());
   std::vector<ImageScore> scores(indices.size());
   std::atomic<bool> cancelled = false;
@@ -55,7 +68,7 @@ absl::StatusOr<std::vector<ImageScore>> ScoreImages(const TrainedModel& model,
     if (cancelled) return;
     const auto begin = static_cast<size_t>(batch * batch_size);
     const auto size = static_cast<size_t>(batch_size);
-    ScoreBatch(program, model.architecture, images, indices.subspan(begin, size),
+    ScoreBatch(run, architecture, images, indices.subspan(begin, size),
                absl::MakeSpan(scores).subspan(begin, size));
   });
   if (cancelled) return Failure(FailureReason::kCancelled, "asked to stop while scoring images");

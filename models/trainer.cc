@@ -221,7 +221,7 @@ absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
   }
   absl::StatusOr<std::vector<ImageScore>> scores =
       ScoreImages(CurrentModel(), dataset_->training(), split_.validation, kValidationBatch,
-                  engine_->team(), stop_);
+                  engine_->team(), stop_, options_.device);
   if (!scores.ok() && absl::IsCancelled(scores.status())) return false;
   if (!scores.ok()) return scores.status();
   if (absl::Status status = FinishEpoch(*scores, watch_.Lap()); !status.ok()) return status;

@@ -301,6 +301,7 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
   ReportPhase(v1::PHASE_EVALUATING);
   models::EvaluationOptions evaluation_options;
   evaluation_options.threads = options->threads;
+  evaluation_options.device = options->device;
   const auto evaluation = models::Evaluate(*training->model, *dataset, models::SplitName::kTest,
                                            evaluation_options, &suspend_);
   if (!evaluation.ok()) return evaluation.status();

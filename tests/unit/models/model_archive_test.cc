@@ -259,6 +259,12 @@ TEST_F(PredictorTest, AnswersAsTheNetworkDid) {
   }
 }
 
+TEST_F(PredictorTest, SaysThatThereIsNoGpu) {
+  if (CudaAvailable()) GTEST_SKIP() << "there is one";
+  const auto predictor = Predictor::Load(Path(), Device::kCuda);
+  EXPECT_EQ(ReasonOf(predictor.status()), FailureReason::kInternal);
+}
+
 // What Python gets from model.pt is what Classify answers, for every preset.
 TEST_F(PredictorTest, AgreesWithTheTorchScriptOfEveryPreset) {
   const Trained& t = Trained::Get();

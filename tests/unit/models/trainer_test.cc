@@ -442,6 +442,15 @@ TEST(EvaluateTest, RefusesAModelForOtherImages) {
   EXPECT_EQ(ReasonOf(evaluation.status()), FailureReason::kInvalidSpec);
 }
 
+TEST(EvaluateTest, SaysThatThereIsNoGpu) {
+  if (CudaAvailable()) GTEST_SKIP() << "there is one";
+  EvaluationOptions options;
+  options.device = Device::kCuda;
+  const auto evaluation = Evaluate(TrainedModel::Initial(SmallOptions().architecture, 1),
+                                   *SmallDataset(), SplitName::kTest, options);
+  EXPECT_EQ(ReasonOf(evaluation.status()), FailureReason::kInternal);
+}
+
 TEST(EvaluateTest, EndsWhenAskedTo) {
   StopSignal stop;
   stop.Stop();

@@ -13,6 +13,7 @@
 #include "models/random.h"
 #include "models/scoring.h"
 #include "models/thread_team.h"
+#include "models/torch_program.h"
 #include "tests/unit/models/small_training.h"
 
 namespace atelier::models {
@@ -96,6 +97,25 @@ TEST_P(PresetGradientTest, IsScoredAsLibTorchScoresIt) {
     EXPECT_NEAR(score.loss, -row[images.labels[i]].item<float>(), 1e-3) << i;
     EXPECT_NEAR(score.probability, row.max().exp().item<float>(), 1e-3) << i;
     EXPECT_NEAR(std::log(score.probability), row[score.predicted_class].item<float>(), 1e-3) << i;
+  }
+}
+
+// The way a GPU goes, on the processor.
+TEST_P(PresetGradientTest, IsScoredAlikeByLibTorchOnADevice) {
+  const auto architecture = *Architecture::FromPreset(GetParam(), {1, 28, 28}, 10, 0);
+  const TrainedModel model = TrainedModel::Initial(architecture, 3);
+  const LabeledImages& images = SmallDataset()->training();
+  const std::vector<int32_t> indices = FirstIndices(50);
+  ThreadTeam team(2);
+  const auto ours = ScoreImages(model, images, indices, 32, team, nullptr);
+  const TorchProgram program(model, Device::kCpu);
+  const auto theirs =
+      ScoreImagesBy([&](absl::Span<const PixelSpan> parts, float* to) { program.Run(parts, to); },
+                    architecture, images, indices, 32, team, nullptr);
+  ASSERT_TRUE(ours.ok() && theirs.ok()) << ours.status() << theirs.status();
+  for (size_t i = 0; i < indices.size(); ++i) {
+    EXPECT_NEAR((*ours)[i].loss, (*theirs)[i].loss, 1e-3) << i;
+    EXPECT_NEAR((*ours)[i].probability, (*theirs)[i].probability, 1e-3) << i;
   }
 }
 
