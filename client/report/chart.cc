@@ -31,7 +31,7 @@ std::vector<Point> Thinned(const std::vector<Point>& points, std::size_t most) {
 class Scale {
  public:
   Scale(const Axis& axis, double low, double high, double begin, double end)
-      : logarithmic_(axis.logarithmic && low > 0), begin_(begin), end_(end) {
+      : logarithmic_(axis.logarithmic && low > 0), whole_(axis.whole), begin_(begin), end_(end) {
     if (axis.from_zero && !logarithmic_) low = std::min(low, 0.0);
     low_ = Inner(low);
     high_ = Inner(high);
@@ -46,8 +46,17 @@ class Scale {
   }
 
   std::vector<double> Marks(int about) const {
-    if (!logarithmic_) return Ticks(low_, high_, about);
     std::vector<double> marks;
+    if (!logarithmic_) {
+      marks = Ticks(low_, high_, about);
+      if (whole_) {
+        marks.erase(
+            std::remove_if(marks.begin(), marks.end(),
+                           [](double mark) { return std::abs(mark - std::round(mark)) > 1e-9; }),
+            marks.end());
+      }
+      return marks;
+    }
     for (int power = static_cast<int>(std::floor(low_)); power <= high_; ++power) {
       for (const double step : {1.0, 2.0, 5.0}) {
         const double value = step * std::pow(10.0, power);
@@ -61,6 +70,7 @@ class Scale {
   double Inner(double value) const { return logarithmic_ ? std::log10(value) : value; }
 
   const bool logarithmic_;
+  const bool whole_;
   const double begin_;
   const double end_;
   double low_ = 0;

@@ -33,6 +33,7 @@ struct Axis {
   std::string title;  // With the unit.
   bool from_zero = false;
   bool logarithmic = false;  // Values must be above zero.
+  bool whole = false;        // Marks stand at whole numbers alone.
   std::function<std::string(double)> format;
 };
 

@@ -91,8 +91,9 @@ svg text.name { font-size: 12.5px; fill: var(--ink); }
   border: 1px solid var(--rule); background: #000; object-fit: contain; display: block; }
 .images figcaption { font-weight: 400; font-size: .75rem; color: var(--soft); text-align: center;
   margin: 0; }
-.map-row { display: flex; flex-wrap: wrap; gap: .8rem 1.2rem; align-items: flex-start;
-  margin: .5rem 0 1rem; }
+.maps { display: flex; flex-wrap: wrap; column-gap: 2.5rem; }
+.map-row { display: flex; flex-wrap: wrap; max-width: 100%; gap: .8rem 1.2rem;
+  align-items: flex-start; margin: .5rem 0 1rem; }
 .map-row { padding-bottom: .8rem; border-bottom: 1px solid var(--rule); }
 .tiled { flex: none; max-width: 100%; }
 .map-row .tiled:first-child { width: 5.2rem; }
@@ -125,7 +126,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--rule); padding-top: .8rem
   th, td { padding: .2rem .35rem; white-space: normal; }
   td.figure { white-space: nowrap; }
   .tiles b { font-size: 1.15rem; }
-  figure, tr, .pairs > div, .tiles { break-inside: avoid; }
+  figure, tr, .pairs > div, .map-row, .tiles { break-inside: avoid; }
   h2, h3, h4, .note { break-after: avoid; }
 }
 )css";

@@ -120,7 +120,9 @@ std::string TradeOffChart(const Comparison& comparison, const std::string& title
 std::string CurveChart(const ReportData& data, const std::string& title, const std::string& unit,
                        double (v1::EpochMetrics::*figure)() const, std::string (*format)(double)) {
   Chart chart{.title = title,
-              .x = {.title = "epoch", .format = [](double x) { return absl::StrFormat("%g", x); }},
+              .x = {.title = "epoch",
+                    .whole = true,
+                    .format = [](double x) { return absl::StrFormat("%g", x); }},
               .y = {.title = unit, .format = format},
               .series = {}};
   int color = 0;

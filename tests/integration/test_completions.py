@@ -69,6 +69,8 @@ def shell(request, shared_server):
     ("atelier --output=js", "--output=json"),
     ("atelier train --tls-", "--tls-cert"),
     ("atelier classify --invert a", "--invert auto"),
+    ("atelier feat", "atelier features"),
+    ("atelier filters --la", "--layer"),
     ("atelier bench cla", "atelier bench classify"),
     ("atelier bench classify --max-", "--max-in-flight"),
 ])

@@ -77,6 +77,17 @@ TEST(ChartTest, LongSeriesStaySmall) {
   EXPECT_LT(RenderChart(chart).size(), 100'000);
 }
 
+TEST(ChartTest, MarksWholeNumbersAloneWhereThatIsAsked) {
+  Chart chart = Simple();
+  chart.x.format = [](double x) { return absl::StrCat("x", x); };
+  EXPECT_THAT(RenderChart(chart), HasSubstr(">x1.2<"));
+  chart.x.whole = true;
+  const std::string svg = RenderChart(chart);
+  EXPECT_THAT(svg, HasSubstr(">x1<"));
+  EXPECT_THAT(svg, HasSubstr(">x2<"));
+  EXPECT_THAT(svg, Not(HasSubstr(">x1.2<")));
+}
+
 // Names that would break out of the page if they could.
 constexpr char kEvil[] = "<script>alert(1)</script>\"'&";
 
