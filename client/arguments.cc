@@ -98,6 +98,12 @@ std::string ShortModel(absl::string_view resource_name) {
                                     : absl::StrCat(reference->model, "@", reference->version);
 }
 
+std::string FileStem(absl::string_view model_version) {
+  const auto reference = ParseModel(model_version);
+  if (!reference.ok()) return "model";
+  return absl::StrCat(reference->model, "-v", reference->version);
+}
+
 absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text) {
   constexpr double kKi = 1024;
   static constexpr std::array<std::pair<absl::string_view, double>, 10> kUnits = {

@@ -43,6 +43,9 @@ absl::string_view Leaf(absl::string_view resource_name);
 // `cnn-3@4` for `models/cnn-3/versions/4`.
 std::string ShortModel(absl::string_view resource_name);
 
+// What begins the names of a model version's files: `cnn-3-v4` for `models/cnn-3/versions/4`.
+std::string FileStem(absl::string_view model_version);
+
 // Bytes: `2GiB`, `512 MiB`, `1.5GB`, `1048576`. KiB, MiB, GiB and TiB are powers of 1,024; KB, MB,
 // GB and TB of 1,000.
 absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text);

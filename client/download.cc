@@ -42,9 +42,7 @@ class Sha256 {
 
 // `cnn-3-v4.tar.gz`.
 std::string FileName(absl::string_view model_version, v1::ModelFormat format) {
-  const auto reference = ParseModel(model_version);
-  const std::string name =
-      reference.ok() ? absl::StrCat(reference->model, "-v", reference->version) : "model";
+  const std::string name = FileStem(model_version);
   switch (format) {
     case v1::MODEL_FORMAT_TORCHSCRIPT:
       return name + ".pt";

@@ -4,8 +4,6 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "client/arguments.h"
 #include "client/inline_picture.h"
 #include "client/new_file.h"
 
@@ -16,12 +14,6 @@ std::string PicturePath(const std::string& target, const std::string& name) {
   const std::filesystem::path path(target);
   if (!target.empty() && !std::filesystem::is_directory(path, ignored)) return target;
   return (path / name).string();
-}
-
-std::string VersionStem(absl::string_view model_version) {
-  const auto reference = ParseModel(model_version);
-  if (!reference.ok()) return "model";
-  return absl::StrCat(reference->model, "-v", reference->version);
 }
 
 absl::Status WritePictures(const std::vector<PictureFile>& files, bool replace) {

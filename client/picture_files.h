@@ -21,9 +21,6 @@ struct PictureFile {
 // is empty, else to `target` itself.
 std::string PicturePath(const std::string& target, const std::string& name);
 
-// What begins the names of a model version's files: `cnn-3-v4`.
-std::string VersionStem(absl::string_view model_version);
-
 // ALREADY_EXISTS if one of the files exists and `replace` is false; otherwise the error of the file
 // system. No file has its name before all of them are on disk.
 absl::Status WritePictures(const std::vector<PictureFile>& files, bool replace);

@@ -157,7 +157,7 @@ absl::StatusOr<int> RunFeatures(Session& session, const FeaturesOptions& options
   if (!maps.ok()) return maps.status();
   std::vector<PictureFile> files;
   for (const v1::FeatureMap& map : maps->maps()) {
-    const std::string name = absl::StrCat(VersionStem(maps->model_version()), "-", input.stem,
+    const std::string name = absl::StrCat(FileStem(maps->model_version()), "-", input.stem,
                                           "-block", map.block(), ".png");
     files.push_back({(std::filesystem::path(options.folder) / name).string(), map.picture().png()});
   }

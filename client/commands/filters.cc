@@ -77,7 +77,7 @@ absl::StatusOr<int> RunFilters(Session& session, const FiltersOptions& options) 
   if (!filters.ok()) return filters.status();
   const std::string path = PicturePath(
       options.target,
-      absl::StrCat(VersionStem(filters->model_version()), "-layer", filters->layer(), ".png"));
+      absl::StrCat(FileStem(filters->model_version()), "-layer", filters->layer(), ".png"));
   if (session.text() || !options.target.empty()) {
     const absl::Status written = WritePictures({{path, filters->picture().png()}}, options.force);
     if (!written.ok()) return written;

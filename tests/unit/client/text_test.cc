@@ -136,6 +136,8 @@ TEST(ArgumentsTest, ModelsTakeEveryForm) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseModel(wrong).status())) << wrong;
   }
   EXPECT_EQ(ShortModel("models/cnn-3/versions/4"), "cnn-3@4");
+  EXPECT_EQ(FileStem("models/cnn-3/versions/4"), "cnn-3-v4");
+  EXPECT_EQ(FileStem("../../etc"), "model");
 }
 
 TEST(ArgumentsTest, SizesTakeUnits) {
