@@ -35,6 +35,8 @@ ABSL_FLAG(int, workers, 1, "Jobs of the usual size that train at the same time."
 ABSL_FLAG(int, threads_per_worker, 0,
           "Cores of a job that asks for none. Default: the usable cores, divided by --workers.");
 ABSL_FLAG(int, serving_threads, 0, "Threads that classify. Default: the usable cores.");
+ABSL_FLAG(std::string, serving_device, "cpu",
+          "What classifies: cpu, cuda (the first GPU), or auto for the GPU where there is one.");
 ABSL_FLAG(int, serving_versions, 8,
           "Model versions that may be in memory; the one that was not used for longest leaves.");
 ABSL_FLAG(absl::Duration, serving_idle, absl::Minutes(30),
@@ -120,6 +122,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.workers = absl::GetFlag(FLAGS_workers);
   flags.threads_per_worker = absl::GetFlag(FLAGS_threads_per_worker);
   flags.serving_threads = absl::GetFlag(FLAGS_serving_threads);
+  flags.serving_device = absl::GetFlag(FLAGS_serving_device);
   flags.serving_versions = absl::GetFlag(FLAGS_serving_versions);
   flags.serving_idle = absl::GetFlag(FLAGS_serving_idle);
   flags.batch_delay = absl::GetFlag(FLAGS_batch_delay);

@@ -293,7 +293,9 @@ absl::Status Server::Parts::ServeClients() {
   classifying.versions.state_path = absl::StrCat(data_directory->path(), "/serving.json");
   classifying.versions.observer = metrics->serving();
   classifying.versions.log = &Warn;
-  classifier = std::make_unique<serving::Classifier>(classifying, versions.get());
+  classifier = std::make_unique<serving::Classifier>(
+      classifying, versions.get(),
+      serving::LoadEngineOn(options.serving_on_gpu ? models::Device::kCuda : models::Device::kCpu));
   // Before anything is restored, so that no new version falls between the two.
   model_signal->SetFollow(
       [this](const std::string& model) { classifier->versions().Follow(model); });

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/training_options.h"
 #include "proto/tls/pem_files.h"
 #include "server/jobs/resource_names.h"
 #include "server/machine.h"
@@ -157,6 +158,19 @@ absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadServingDevice(const ServerFlags& flags, ServerOptions* options) {
+  const std::string& device = flags.serving_device;
+  if (device != "cpu" && device != "cuda" && device != "auto") {
+    return Wrong("serving_device", absl::StrCat("'", device, "' must be cpu, cuda or auto"));
+  }
+  const bool there = device != "cpu" && models::CudaAvailable();
+  if (device == "cuda" && !there) {
+    return Wrong("serving_device", "LibTorch has no GPU here that it can use; it must be cpu");
+  }
+  options->serving_on_gpu = there;
+  return absl::OkStatus();
+}
+
 absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   const int cores = UsableCores();
   absl::Status status = CheckRange("workers", flags.workers, 1, 1024);
@@ -196,6 +210,7 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   absl::Status status = ReadAddresses(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);
   if (status.ok()) status = ReadDatasets(flags, &options);
+  if (status.ok()) status = ReadServingDevice(flags, &options);
   if (status.ok()) status = ReadNumbers(flags, &options);
   if (!status.ok()) return status;
   return options;

@@ -23,8 +23,9 @@ struct ServerFlags {
   std::string data_dir;               // Default: $XDG_DATA_HOME/atelier or ~/.local/share/atelier.
   std::vector<std::string> datasets;  // NAME=DIR each.
   int workers = 1;
-  int threads_per_worker = 0;  // Default: the usable cores over the workers.
-  int serving_threads = 0;     // Default: the usable cores.
+  int threads_per_worker = 0;          // Default: the usable cores over the workers.
+  int serving_threads = 0;             // Default: the usable cores.
+  std::string serving_device = "cpu";  // cpu, cuda or auto.
   int serving_versions = 8;
   absl::Duration serving_idle = absl::Minutes(30);
   absl::Duration batch_delay = absl::ZeroDuration();
@@ -55,6 +56,7 @@ struct ServerOptions {
   int workers = 1;
   int threads_per_worker = 1;
   int serving_threads = 1;
+  bool serving_on_gpu = false;
   int serving_versions = 1;
   absl::Duration serving_idle;
   absl::Duration batch_delay;

@@ -62,10 +62,16 @@ absl::Status CheckArchive(const Version& version) {
 }
 
 EngineResult LoadEngine(const Version& version) {
-  if (absl::Status status = CheckArchive(version); !status.ok()) return status;
-  auto predictor = models::Predictor::Load(version.archive_path);
-  if (!predictor.ok()) return absl::UnavailableError(predictor.status().message());
-  return std::make_shared<const PredictorEngine>(*std::move(predictor));
+  return LoadEngineOn(models::Device::kCpu)(version);
+}
+
+EngineLoader LoadEngineOn(models::Device device) {
+  return [device](const Version& version) -> EngineResult {
+    if (absl::Status status = CheckArchive(version); !status.ok()) return status;
+    auto predictor = models::Predictor::Load(version.archive_path, device);
+    if (!predictor.ok()) return absl::UnavailableError(predictor.status().message());
+    return std::make_shared<const PredictorEngine>(*std::move(predictor));
+  };
 }
 
 }  // namespace atelier::serving

@@ -51,6 +51,8 @@ absl::Status CheckArchive(const Version& version);
 // The loader of the real thing: compares the archive's checksum, loads its network and warms it up.
 // UNAVAILABLE with a sentence if the archive is missing, damaged or not the one that was stored.
 EngineResult LoadEngine(const Version& version);
+// The same for engines that compute on a device; UNAVAILABLE where it is not there.
+EngineLoader LoadEngineOn(models::Device device);
 
 }  // namespace atelier::serving
 

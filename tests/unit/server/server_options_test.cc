@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/training_options.h"
 #include "server/machine.h"
 
 namespace atelier::server {
@@ -96,12 +97,23 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
               StartsWith("--threads_per_worker:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.serving_threads = 2000; }),
               StartsWith("--serving_threads:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.serving_device = "tpu"; }),
+              StartsWith("--serving_device:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.max_queued_jobs = 0; }),
               StartsWith("--max_queued_jobs:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.lease = absl::ZeroDuration(); }),
               StartsWith("--lease:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.shutdown_grace = -absl::Seconds(1); }),
               StartsWith("--shutdown_grace:"));
+}
+
+TEST(ServerOptionsTest, ClassifiesOnAGpuOnlyWhereThereIsOne) {
+  if (models::CudaAvailable()) GTEST_SKIP() << "there is one";
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.serving_device = "cuda"; }),
+              HasSubstr("no GPU"));
+  ServerFlags flags = Flags();
+  flags.serving_device = "auto";
+  EXPECT_FALSE(ServerOptions::Create(flags)->serving_on_gpu);
 }
 
 TEST(ServerOptionsTest, CertificateAndKeyBelongTogether) {
