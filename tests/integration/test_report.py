@@ -80,6 +80,7 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
             "Accuracy against parameters", "Accuracy against training time", "Confusion matrix",
             "Phases", "Processor", "Memory"} <= set(read.charts)
     for words in (study, "Recommendation", "Every run", "To repeat it", "atelier sweep",
+                  "data, SHA-256",
                   "--dropout=0.1", "Ankle boot", "libtorch", "one standard error",
                   "Learned filters", "layer 1: 32 filters", "Feature maps of one image per class"):
         assert words in text, words
