@@ -18,8 +18,9 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  clang clang-format clang-tidy libclang-rt-dev prometheus prometheus-node-exporter python3-grpcio python3-numpy
-  python3-onnx python3-pil python3-protobuf python3-pytest python3-torch python3-yaml
+  chromium-headless-shell clang clang-format clang-tidy libclang-rt-dev prometheus
+  prometheus-node-exporter python3-grpcio python3-numpy python3-onnx python3-pil python3-protobuf
+  python3-pytest python3-torch python3-yaml
 )
 deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)
 # What Debian starts as soon as it is installed, and at every boot; the tests start their own.

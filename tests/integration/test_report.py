@@ -12,8 +12,8 @@ import pytest
 
 import harness
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which(
-    "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, (
+    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "br", "img", "input", "line", "rect", "circle", "polyline", "polygon", "link", "hr"}
 
 
