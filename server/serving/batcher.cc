@@ -38,7 +38,7 @@ Batcher::~Batcher() {
     absl::MutexLock lock(&mutex_);
     ending_ = true;
     left = queue_.Clear(absl::UnavailableError("The server is stopping."));
-    for (absl::CondVar* const thread : idle_) thread->Signal();
+    changed_.SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
   for (const auto& item : left) Tell(*item);
@@ -52,10 +52,7 @@ absl::Status Batcher::Submit(std::shared_ptr<BatchItem> item) {
   {
     absl::MutexLock lock(&mutex_);
     if (!ending_) status = queue_.Add(item);
-    if (status.ok() && !idle_.empty()) {
-      idle_.back()->Signal();
-      idle_.pop_back();
-    }
+    if (status.ok()) changed_.Signal();
   }
   if (!status.ok()) observer.QueueChanged(-images);
   return status;
@@ -71,17 +68,17 @@ void Batcher::Run() {
 }
 
 bool Batcher::Await(BatchQueue::Work* work) {
-  absl::CondVar wake;
   absl::MutexLock lock(&mutex_);
   while (!ending_) {
     const SteadyTime now = Clock::now();
     *work = queue_.Take(now);
     if (work->batch.has_value() || !work->given_up.empty()) return true;
     const auto due = queue_.NextDue();
-    idle_.push_back(&wake);
-    wake.WaitWithTimeout(&mutex_,
-                         due.has_value() ? absl::FromChrono(*due - now) : absl::InfiniteDuration());
-    idle_.erase(std::remove(idle_.begin(), idle_.end(), &wake), idle_.end());
+    if (due.has_value()) {
+      changed_.WaitWithTimeout(&mutex_, absl::FromChrono(*due - now));
+    } else {
+      changed_.Wait(&mutex_);
+    }
   }
   return false;
 }

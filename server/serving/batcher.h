@@ -38,10 +38,8 @@ class Batcher {
   void Compute(const BatchQueue::Batch& batch);
 
   absl::Mutex mutex_;
+  absl::CondVar changed_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
-  // Of the threads that have nothing to do, the last to become idle at the back: it is woken first,
-  // since its processor still has the weights in its cache.
-  std::vector<absl::CondVar*> idle_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::vector<std::thread> threads_;  // Constant after construction.
