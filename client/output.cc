@@ -23,11 +23,11 @@ std::string JsonLine(const google::protobuf::Message& message) {
 
 std::string JsonLine(const std::vector<std::pair<std::string, std::string>>& texts,
                      const google::protobuf::Message& message) {
-  using Json = nlohmann::json;
   std::string line = "{";
   for (const auto& [name, value] : texts) {
     // What is no UTF-8 is replaced rather than thrown about.
-    const std::string quoted = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string quoted =
+        nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     absl::StrAppend(&line, "\"", name, "\":", quoted, ",");
   }
   const std::string own = JsonLine(message);

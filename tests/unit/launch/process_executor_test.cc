@@ -93,10 +93,13 @@ class ProcessExecutorTest : public ::testing::Test {
     std::filesystem::remove_all(dir_);
   }
 
-  // Makes the worker program a shell script.
+  // Makes the worker program a shell script. Takes the place of the earlier one at once: a shell
+  // that was launched a moment ago may not have read it yet.
   void SetWorker(const std::string& script) {
-    std::ofstream(dir_ + "/worker") << "#!/bin/sh\n" << script << "\n";
-    ASSERT_EQ(chmod((dir_ + "/worker").c_str(), 0755), 0);
+    const std::string path = dir_ + "/worker";
+    std::ofstream(path + ".new") << "#!/bin/sh\n" << script << "\n";
+    ASSERT_EQ(chmod((path + ".new").c_str(), 0755), 0);
+    ASSERT_EQ(rename((path + ".new").c_str(), path.c_str()), 0);
   }
 
   std::unique_ptr<ProcessExecutor> MakeExecutor(const std::string& script) {

@@ -218,6 +218,7 @@ TEST_F(EventFilesTest, ACompleteFileIsLeftAlone) {
 }
 
 TEST_F(EventFilesTest, WritesByItselfAndWhatAnEarlierServerLeft) {
+  files_.reset();  // Or it may write what follows.
   StoreEpoch(1);
   StoreEnd();
   absl::Notification drawn;
@@ -227,7 +228,6 @@ TEST_F(EventFilesTest, WritesByItselfAndWhatAnEarlierServerLeft) {
     drawn.Notify();
     return absl::NotFoundError("none");
   };
-  files_.reset();
   files_ = std::make_unique<EventFiles>(options,
                                         EventFiles::Dependencies{store_.get(), &log_, &artifacts_});
   drawn.WaitForNotification();
