@@ -208,8 +208,8 @@ void AddTransformedGradient(const ConvolutionShape& shape, int64_t capacity, int
                             float* transformed_weight_gradient) {
   constexpr auto kTileRows = static_cast<int64_t>(kMaxTileRows);
   for (int64_t place = 0; place < kWinogradPlaces; ++place) {
-    for (int64_t k = 0; k < shape.inputs; k += kTileRows) {
-      for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
+    for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
+      for (int64_t k = 0; k < shape.inputs; k += kTileRows) {
         OuterTask task = {};
         task.a = input + place * WinogradMatrix(capacity, shape.inputs) + k;
         task.a_step = static_cast<size_t>(shape.inputs);
