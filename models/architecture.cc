@@ -1,5 +1,6 @@
 #include "models/architecture.h"
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -22,6 +23,7 @@ struct Preset {
   std::string name;
   std::vector<ConvBlock> conv_blocks;
   std::vector<int64_t> dense_layers;
+  bool average_features = false;
 };
 
 const std::vector<Preset>& Presets() {
@@ -31,6 +33,23 @@ const std::vector<Preset>& Presets() {
       {"cnn-2", {{32, 2}, {64, 2}}, {128}},
       {"cnn-3", {{32, 2}, {64, 2}, {128, 0}}, {128}},
       {"cnn-3-pooled", {{32, 2}, {64, 2}, {128, 2}}, {128, 64}},
+      {"cnn-3-attention", {{32, 2, 4}, {64, 2, 4}, {128, 0, 4}}, {128}},
+      // In pairs of convolutions around which the image goes on unchanged.
+      {"resnet",
+       {{32, 2},
+        {32},
+        {32, 0, 0, 2},
+        {32},
+        {32, 0, 0, 2},
+        {64, 2},
+        {64},
+        {64, 0, 0, 2},
+        {64},
+        {64, 0, 0, 2},
+        {64},
+        {64, 0, 0, 2}},
+       {},
+       true},
   };
   return *presets;
 }
@@ -42,6 +61,29 @@ absl::Status OutOfRange(absl::string_view what, int64_t value, int64_t low, int6
 
 bool Within(int64_t value, int64_t low, int64_t high) { return low <= value && value <= high; }
 
+// What a block does beyond the usual; `shapes` are those of the outputs so far, its own included.
+absl::Status ValidateExtras(const std::vector<ConvBlock>& blocks,
+                            const std::vector<ImageShape>& shapes) {
+  const size_t i = shapes.size() - 1;
+  const ConvBlock& block = blocks[i];
+  const std::string name = absl::StrCat("conv block ", i + 1);
+  if (!Within(block.squeeze, 0, block.filters)) {
+    return OutOfRange(absl::StrCat("the squeeze of ", name), block.squeeze, 0, block.filters);
+  }
+  const auto before = static_cast<int64_t>(i);
+  if (!Within(block.skip, 0, before)) {
+    return OutOfRange(absl::StrCat("the skip of ", name), block.skip, 0, before);
+  }
+  const ImageShape& source = shapes[i - static_cast<size_t>(block.skip)];
+  if (source == shapes[i]) return absl::OkStatus();
+  const auto text = [](const ImageShape& s) {
+    return absl::StrCat(s.channels, "x", s.height, "x", s.width);
+  };
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " gives ", text(shapes[i]), ", the block ", block.skip, " before it ",
+                   text(source), "; they can be added only if they are of one shape"));
+}
+
 absl::Status ValidateConvBlocks(const Architecture& network) {
   if (network.conv_blocks.size() > kMaxLayers) {
     return OutOfRange("the number of conv blocks", static_cast<int64_t>(network.conv_blocks.size()),
@@ -49,6 +91,7 @@ absl::Status ValidateConvBlocks(const Architecture& network) {
   }
   int64_t height = network.input.height;
   int64_t width = network.input.width;
+  std::vector<ImageShape> shapes;
   for (size_t i = 0; i < network.conv_blocks.size(); ++i) {
     const ConvBlock& block = network.conv_blocks[i];
     const std::string name = absl::StrCat("conv block ", i + 1);
@@ -59,15 +102,23 @@ absl::Status ValidateConvBlocks(const Architecture& network) {
     if (!Within(block.pool, 0, kMaxEdge)) {
       return OutOfRange(absl::StrCat("the pooling of ", name), block.pool, 0, kMaxEdge);
     }
-    if (block.pool < 2) continue;
-    if (height < block.pool || width < block.pool) {
+    const int64_t pool = std::max<int64_t>(block.pool, 1);
+    if (height < pool || width < pool) {
       return absl::InvalidArgumentError(absl::StrCat(
           name, " pools ", block.pool, "x", block.pool, " but only ", height, "x", width,
           " pixels are left of the ", network.input.height, "x", network.input.width,
           " image; use larger images or a network with less pooling"));
     }
-    height /= block.pool;
-    width /= block.pool;
+    height /= pool;
+    width /= pool;
+    shapes.push_back({block.filters, height, width});
+    if (absl::Status status = ValidateExtras(network.conv_blocks, shapes); !status.ok()) {
+      return status;
+    }
+  }
+  if (network.average_features && shapes.empty()) {
+    return absl::InvalidArgumentError(
+        "average_features is set; it needs a network with conv blocks");
   }
   return absl::OkStatus();
 }
@@ -97,6 +148,7 @@ absl::StatusOr<Architecture> Architecture::FromPreset(absl::string_view preset, 
     network.classes = classes;
     network.conv_blocks = candidate.conv_blocks;
     network.dense_layers = candidate.dense_layers;
+    network.average_features = candidate.average_features;
     network.dropout = dropout;
     if (absl::Status status = network.Validate(); !status.ok()) return status;
     return network;
@@ -143,6 +195,7 @@ ImageShape Architecture::FeatureShape() const {
       shape.width /= block.pool;
     }
   }
+  if (average_features) shape.height = shape.width = 1;
   return shape;
 }
 
@@ -152,6 +205,10 @@ int64_t Architecture::TrainableParameterCount() const {
   for (const ConvBlock& block : conv_blocks) {
     // Kernel and bias of the convolution, scale and shift of the batch norm.
     count += block.filters * (channels * 9 + 3);
+    if (block.squeeze > 0) {
+      const int64_t units = block.squeeze_units();
+      count += 2 * block.filters * units + units + block.filters;
+    }
     channels = block.filters;
   }
   int64_t width = FeatureShape().size();
@@ -172,16 +229,20 @@ std::string Architecture::ToJson() const {
   nlohmann::ordered_json blocks = nlohmann::ordered_json::array();
   for (const ConvBlock& block : conv_blocks) {
     blocks.push_back({{"filters", block.filters}, {"pool", block.pool}});
+    // As it always was for networks without.
+    if (block.squeeze > 0) blocks.back()["squeeze"] = block.squeeze;
+    if (block.skip > 0) blocks.back()["skip"] = block.skip;
   }
-  return nlohmann::ordered_json{
+  nlohmann::ordered_json json = {
       {"name", name},
       {"input", {{"channels", input.channels}, {"height", input.height}, {"width", input.width}}},
       {"classes", classes},
       {"conv_blocks", blocks},
       {"dense_layers", dense_layers},
       {"dropout", dropout},
-      {"batch_norm_epsilon", batch_norm_epsilon}}
-      .dump();
+      {"batch_norm_epsilon", batch_norm_epsilon}};
+  if (average_features) json["average_features"] = true;
+  return json.dump();
 }
 
 absl::StatusOr<Architecture> Architecture::FromJson(absl::string_view text) {
@@ -195,8 +256,10 @@ absl::StatusOr<Architecture> Architecture::FromJson(absl::string_view text) {
     json.at("classes").get_to(network.classes);
     for (const nlohmann::json& block : json.at("conv_blocks")) {
       network.conv_blocks.push_back(
-          {block.at("filters").get<int64_t>(), block.at("pool").get<int64_t>()});
+          {block.at("filters").get<int64_t>(), block.at("pool").get<int64_t>(),
+           block.value("squeeze", int64_t{0}), block.value("skip", int64_t{0})});
     }
+    network.average_features = json.value("average_features", false);
     json.at("dense_layers").get_to(network.dense_layers);
     json.at("dropout").get_to(network.dropout);
     json.at("batch_norm_epsilon").get_to(network.batch_norm_epsilon);

@@ -62,12 +62,18 @@ void Pack(const TrainedModel& model, const PackedLayout& layout, float* paramete
 }  // namespace
 
 InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
-    : features(kDenseBatch * layout.features()) {
+    : last_output(layout.averages() ? layout.conv_layers().back().pool.pooled_size() : 0),
+      average(layout.averages() ? layout.features() : 0),
+      features(kDenseBatch * layout.features()) {
   int64_t largest = 0;
   int64_t needed = 0;
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     inputs.emplace_back(layer.input_size());
     outputs.emplace_back(layer.output_size());
+    squeezes.emplace_back();
+    if (layer.squeezes()) {
+      squeezes.back().emplace(layer, 1, SqueezeExcitation::Use::kInference);
+    }
     largest = std::max(largest, layer.pool.pooled_size());
     if (layer.transformed >= 0) needed = std::max(needed, WinogradScratch(layer.shape));
   }
@@ -141,6 +147,32 @@ void InferenceProgram::LoadImage(Workspace& workspace, int64_t image, const Pixe
   }
 }
 
+float* InferenceProgram::Output(Workspace& workspace, size_t i, int64_t image) const {
+  const std::vector<PackedConvLayer>& layers = layout_.conv_layers();
+  if (i + 1 < layers.size()) {
+    // Past the border.
+    const ConvolutionShape& next = layers[i + 1].shape;
+    return workspace.inputs[i + 1].data() + (next.width + 3) * next.inputs;
+  }
+  if (layout_.averages()) return workspace.last_output.data();
+  return workspace.features.data() + image * layout_.features();
+}
+
+void InferenceProgram::Finish(Workspace& workspace, size_t i, int64_t image) const {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  std::optional<SqueezeExcitation>& squeeze = workspace.squeezes[i];
+  float* const output = Output(workspace, i, image);
+  NormalizeAndPool(layer.map_shape(), workspace.outputs[i].data(), parameters_.data() + layer.scale,
+                   parameters_.data() + layer.shift, workspace.winners.data(),
+                   squeeze ? squeeze->map(0) : output);
+  if (squeeze) squeeze->Forward(parameters_.data(), 0, output);
+  if (layer.skip == 0) return;
+  const PackedConvLayer& source = layout_.conv_layers()[i - layer.skip];
+  AddRows(layer.pool.pooled_height(), layer.pool.pooled_width() * layer.pool.channels,
+          Output(workspace, i - layer.skip, image), source.pool.pooled_row_stride, output,
+          layer.pool.pooled_row_stride);
+}
+
 void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
   const std::vector<PackedConvLayer>& layers = layout_.conv_layers();
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -155,15 +187,13 @@ void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
       Convolve(layer.shape, input, parameters_.data() + layer.weights, bias, Activation::kRelu,
                output);
     }
-    float* pooled = workspace.features.data() + image * layout_.features();
-    if (i + 1 < layers.size()) {
-      // Past the border.
-      const ConvolutionShape& next = layers[i + 1].shape;
-      pooled = workspace.inputs[i + 1].data() + (next.width + 3) * next.inputs;
-    }
-    NormalizeAndPool(layer.pool, output, parameters_.data() + layer.scale,
-                     parameters_.data() + layer.shift, workspace.winners.data(), pooled);
+    Finish(workspace, i, image);
   }
+  if (!layout_.averages()) return;
+  const PoolShape& pool = layers.back().pool;
+  workspace.average.Compute(pool.pooled_height() * pool.pooled_width(),
+                            workspace.last_output.data(),
+                            workspace.features.data() + image * layout_.features());
 }
 
 void InferenceProgram::Dense(Workspace& workspace, int64_t count, float* probabilities) const {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "absl/types/span.h"
 #include "models/float_buffer.h"
 #include "models/packed_layout.h"
+#include "models/squeeze_excitation.h"
 #include "models/trained_model.h"
 
 namespace atelier::models {
@@ -45,6 +47,11 @@ class InferenceProgram {
     std::vector<FloatBuffer> outputs;
     // Of winograd.h.
     FloatBuffer scratch;
+    // By convolution, where the network has it.
+    std::vector<std::optional<SqueezeExcitation>> squeezes;
+    // The last convolution's output where only its channels' means go on.
+    FloatBuffer last_output;
+    ChannelMeans average;
     // What pooling tells besides and nobody asks for.
     FloatBuffer winners;
     // What the dense layers get, and what they give: a row an image.
@@ -54,6 +61,10 @@ class InferenceProgram {
 
   std::unique_ptr<Workspace> TakeWorkspace() const;
   void ReturnWorkspace(std::unique_ptr<Workspace> workspace) const;
+  // Where convolution i's output belongs: the next one's input, or what the features are made of.
+  float* Output(Workspace& workspace, size_t i, int64_t image) const;
+  // From what convolution i gave to that.
+  void Finish(Workspace& workspace, size_t i, int64_t image) const;
   // One image's features, from where LoadImage put it.
   void Convolutions(Workspace& workspace, int64_t image) const;
   // Probabilities of the first `count` images of the workspace.

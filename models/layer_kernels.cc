@@ -66,6 +66,17 @@ void AddProducts(int64_t pixels, int64_t channels, const float* gradient, const 
   }
 }
 
+void AddRows(int64_t rows, int64_t size, const float* from, int64_t from_stride, float* to,
+             int64_t to_stride) {
+  const FloatTag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride) {
+    for (int64_t i = 0; i < size; i += lanes) {
+      hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::LoadU(d, from + i)), d, to + i);
+    }
+  }
+}
+
 // Calls `each` for the places of a window by row and column, unrolled for the usual edge of 2.
 template <typename Each>
 HWY_INLINE void ForEachInWindow(int64_t pool, const Each& each) {
@@ -263,6 +274,7 @@ HWY_AFTER_NAMESPACE();
 namespace atelier::models {
 
 HWY_EXPORT(AddProducts);
+HWY_EXPORT(AddRows);
 HWY_EXPORT(NormalizeAndPool);
 HWY_EXPORT(BackThroughPoolNormRelu);
 HWY_EXPORT(PixelsToUnit);
@@ -275,6 +287,11 @@ void AddSums(int64_t pixels, int64_t channels, const float* values, double* sums
 void AddProducts(int64_t pixels, int64_t channels, const float* gradient, const float* values,
                  double* sums, double* products) {
   HWY_DYNAMIC_DISPATCH(AddProducts)(pixels, channels, gradient, values, sums, products);
+}
+
+void AddRows(int64_t rows, int64_t size, const float* from, int64_t from_stride, float* to,
+             int64_t to_stride) {
+  HWY_DYNAMIC_DISPATCH(AddRows)(rows, size, from, from_stride, to, to_stride);
 }
 
 void NormalizeAndPool(const PoolShape& shape, const float* values, const float* scale,

@@ -36,6 +36,10 @@ void AddSums(int64_t pixels, int64_t channels, const float* values, double* sums
 void NormalizeAndPool(const PoolShape& shape, const float* values, const float* scale,
                       const float* shift, float* winners, float* pooled);
 
+// Adds `rows` rows of `size` numbers, a multiple of 32, to others; rows are strides apart.
+void AddRows(int64_t rows, int64_t size, const float* from, int64_t from_stride, float* to,
+             int64_t to_stride);
+
 // Adds each channel's sum of gradient and of gradient · values over the pixels.
 void AddProducts(int64_t pixels, int64_t channels, const float* gradient, const float* values,
                  double* sums, double* products);

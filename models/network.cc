@@ -92,6 +92,13 @@ at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* tensors, bool traini
                         /*cudnn_enabled=*/false);
 }
 
+// Squeeze and excitation: `tensors` are the two dense layers'.
+at::Tensor ScaleChannels(const at::Tensor& x, const at::Tensor* tensors) {
+  at::Tensor gates = at::relu(Linear(x.mean({2, 3}), tensors[0], tensors[1]));
+  gates = at::sigmoid(Linear(gates, tensors[2], tensors[3]));
+  return x * gates.view({x.size(0), x.size(1), 1, 1});
+}
+
 // Both passes in one: `pass` is null for inference. `maps`, if not null, gets what every block
 // gives.
 at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
@@ -99,14 +106,22 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
   const bool training = pass != nullptr;
   if (training && pass->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
   const at::Tensor* next = tensors.data();
+  std::vector<at::Tensor> outputs;
   for (const ConvBlock& block : architecture.conv_blocks) {
     x = Convolve(x, next[0], next[1], training);
     x = BatchNorm(at::relu(x), next + 2, training, training ? pass->batch_norm_momentum : 0,
                   architecture.batch_norm_epsilon);
     if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
-    if (maps != nullptr) maps->push_back(x);
     next += 6;
+    if (block.squeeze > 0) {
+      x = ScaleChannels(x, next);
+      next += 4;
+    }
+    if (block.skip > 0) x = x + outputs[outputs.size() - static_cast<size_t>(block.skip)];
+    outputs.push_back(x);
   }
+  if (maps != nullptr) *maps = outputs;
+  if (architecture.average_features) x = x.mean({2, 3});
   x = at::flatten(x, 1);
   for (size_t i = 0; i < architecture.dense_layers.size(); ++i) {
     x = at::relu(Linear(x, next[0], next[1]));

@@ -17,6 +17,7 @@ static_assert(std::endian::native == std::endian::little, "raw data in ONNX is l
 
 // Of the file format; the first that knows the operator set.
 constexpr int kIrVersion = 7;
+constexpr char kPixelAxes[] = "pixel_axes";
 
 // Appends nodes to a graph, each fed by the one before.
 class GraphWriter {
@@ -35,6 +36,8 @@ class GraphWriter {
     last_ = name;
     return node;
   }
+
+  const std::string& last() const { return last_; }
 
  private:
   onnx::GraphProto* const graph_;
@@ -104,6 +107,30 @@ void AddDense(const std::string& name, GraphWriter* writer) {
   SetInt("transB", 1, writer->Add("Gemm", name, {name + ".weight", name + ".bias"}));
 }
 
+void AddSqueezeExcitation(size_t number, GraphWriter* writer) {
+  const std::string map = writer->last();
+  const std::string squeeze = absl::StrCat("squeeze", number);
+  const std::string excite = absl::StrCat("excite", number);
+  writer->Add("GlobalAveragePool", squeeze + "_mean");
+  SetInt("axis", 1, writer->Add("Flatten", squeeze + "_means"));
+  AddDense(squeeze, writer);
+  writer->Add("Relu", squeeze + "_relu");
+  AddDense(excite, writer);
+  writer->Add("Sigmoid", excite + "_sigmoid");
+  writer->Add("Unsqueeze", excite + "_gates", {kPixelAxes});
+  writer->Add("Mul", absl::StrCat("scale", number), {map});
+}
+
+// The axes that Unsqueeze adds: in this operator set an input.
+void AddPixelAxes(onnx::GraphProto* graph) {
+  onnx::TensorProto* const axes = graph->add_initializer();
+  axes->set_name(kPixelAxes);
+  axes->set_data_type(onnx::TensorProto::INT64);
+  axes->add_dims(2);
+  axes->add_int64_data(2);
+  axes->add_int64_data(3);
+}
+
 void FillGraph(const TrainedModel& model, onnx::GraphProto* graph) {
   const Architecture& architecture = model.architecture;
   const ImageShape& shape = architecture.input;
@@ -112,9 +139,21 @@ void FillGraph(const TrainedModel& model, onnx::GraphProto* graph) {
   graph->mutable_input(0)->set_doc_string("pixels in [0,1], N x channels x height x width");
   Describe("probabilities", {architecture.classes}, graph->add_output());
   GraphWriter writer("images", graph);
-  for (size_t i = 1; i <= architecture.conv_blocks.size(); ++i) {
-    AddConvBlock(architecture, i, &writer);
+  // Of each block.
+  std::vector<std::string> outputs;
+  bool squeezes = false;
+  for (const ConvBlock& block : architecture.conv_blocks) {
+    const size_t number = outputs.size() + 1;
+    AddConvBlock(architecture, number, &writer);
+    if (block.squeeze > 0) AddSqueezeExcitation(number, &writer);
+    squeezes |= block.squeeze > 0;
+    if (block.skip > 0) {
+      writer.Add("Add", absl::StrCat("skip", number),
+                 {outputs[outputs.size() - static_cast<size_t>(block.skip)]});
+    }
+    outputs.push_back(writer.last());
   }
+  if (architecture.average_features) writer.Add("GlobalAveragePool", "average");
   SetInt("axis", 1, writer.Add("Flatten", "features"));
   for (size_t j = 1; j <= architecture.dense_layers.size(); ++j) {
     const std::string dense = absl::StrCat("dense", j);
@@ -124,6 +163,7 @@ void FillGraph(const TrainedModel& model, onnx::GraphProto* graph) {
   AddDense("output", &writer);
   SetInt("axis", 1, writer.Add("Softmax", "probabilities"));
   AddWeights(model, graph);
+  if (squeezes) AddPixelAxes(graph);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
 
 }  // namespace
 
-PackedLayout::PackedLayout(const Architecture& architecture) {
+PackedLayout::PackedLayout(const Architecture& architecture)
+    : averages_(architecture.average_features) {
   positions_.reserve(static_cast<size_t>(architecture.TrainableParameterCount()));
   AddConvLayers(architecture);
   AddDenseLayers(architecture);
@@ -87,6 +88,12 @@ void PackedLayout::AddConvLayers(const Architecture& architecture) {
         positions_.push_back(static_cast<int32_t>(offset + j));
       }
     }
+    if (block.squeeze > 0) {
+      const int64_t units = block.squeeze_units();
+      layer.squeeze = AddDense(1, block.filters, outputs, units, /*transposed=*/true);
+      layer.excite = AddDense(1, units, PadToPanel(units), block.filters, /*transposed=*/true);
+    }
+    layer.skip = static_cast<size_t>(block.skip);
     layer.pool = {input.height, input.width, outputs, std::max<int64_t>(block.pool, 1), 0};
     const bool last = conv_layers_.size() + 1 == architecture.conv_blocks.size();
     layer.pool.pooled_row_stride = (layer.pool.pooled_width() + (last ? 0 : 2)) * outputs;
@@ -96,38 +103,45 @@ void PackedLayout::AddConvLayers(const Architecture& architecture) {
   }
 }
 
+PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t stored,
+                                        int64_t units, bool transposed) {
+  PackedDenseLayer layer;
+  layer.inputs = plane * stored;
+  layer.units = units;
+  layer.outputs = PadToPanel(units);
+  layer.weights = Reserve(layer.inputs * layer.outputs);
+  layer.bias = Reserve(layer.outputs);
+  if (transposed) {
+    layer.transposed = ReserveTransposed(layer.inputs, layer.outputs, layer.weights);
+  }
+  for (int64_t j = 0; j < units; ++j) {
+    for (int64_t i = 0; i < plane * channels; ++i) {
+      const int64_t k = i % plane * stored + i / plane;
+      positions_.push_back(static_cast<int32_t>(layer.weights + InPanels(k, j, layer.inputs)));
+    }
+  }
+  for (int64_t j = 0; j < units; ++j) {
+    positions_.push_back(static_cast<int32_t>(layer.bias + j));
+  }
+  return layer;
+}
+
 void PackedLayout::AddDenseLayers(const Architecture& architecture) {
   const ImageShape features = architecture.FeatureShape();
   // Features lie as the images do, channels side by side; pixels of a network without convolutions
   // as the data set has them.
   const bool convolved = !conv_layers_.empty();
-  const int64_t stored = convolved ? PadToPanel(features.channels) : features.channels;
-  const int64_t plane = features.height * features.width;
-  int64_t inputs = features.size();
+  int64_t plane = convolved ? features.height * features.width : 1;
+  int64_t channels = convolved ? features.channels : features.size();
+  int64_t stored = convolved ? PadToPanel(channels) : channels;
   std::vector<int64_t> widths = architecture.dense_layers;
   widths.push_back(architecture.classes);
   for (const int64_t units : widths) {
-    const bool first = dense_layers_.empty();
-    PackedDenseLayer layer;
-    layer.inputs = first ? plane * stored : dense_layers_.back().outputs;
-    layer.units = units;
-    layer.outputs = PadToPanel(units);
-    layer.weights = Reserve(layer.inputs * layer.outputs);
-    layer.bias = Reserve(layer.outputs);
-    if (convolved || !first) {
-      layer.transposed = ReserveTransposed(layer.inputs, layer.outputs, layer.weights);
-    }
-    for (int64_t j = 0; j < units; ++j) {
-      for (int64_t i = 0; i < inputs; ++i) {
-        const int64_t k = first && convolved ? i % plane * stored + i / plane : i;
-        positions_.push_back(static_cast<int32_t>(layer.weights + InPanels(k, j, layer.inputs)));
-      }
-    }
-    for (int64_t j = 0; j < units; ++j) {
-      positions_.push_back(static_cast<int32_t>(layer.bias + j));
-    }
-    inputs = units;
-    dense_layers_.push_back(layer);
+    const bool transposed = convolved || !dense_layers_.empty();
+    dense_layers_.push_back(AddDense(plane, channels, stored, units, transposed));
+    plane = 1;
+    channels = units;
+    stored = dense_layers_.back().outputs;
   }
 }
 

@@ -16,6 +16,17 @@
 namespace atelier::models {
 
 // Offsets are into the flat buffers that PackedLayout describes.
+struct PackedDenseLayer {
+  int64_t inputs = 0;
+  // Padded, and those that are real.
+  int64_t outputs = 0;
+  int64_t units = 0;
+  int64_t weights = 0;
+  int64_t bias = 0;
+  // Transposed weights in the derived buffer; -1 for the first layer, which needs none.
+  int64_t transposed = -1;
+};
+
 struct PackedConvLayer {
   // Outputs padded.
   ConvolutionShape shape;
@@ -33,22 +44,24 @@ struct PackedConvLayer {
   // for the first layer, which needs none.
   int64_t transformed = -1;
   int64_t transposed = -1;
+  // Squeeze and excitation's two; without outputs if there is none.
+  PackedDenseLayer squeeze;
+  PackedDenseLayer excite;
+  // The output of the layer that many before is added to this one's; 0 for none.
+  size_t skip = 0;
 
+  bool squeezes() const { return squeeze.outputs > 0; }
+  // As NormalizeAndPool is to write: to the next layer's input, or without border where squeeze and
+  // excitation comes in between.
+  PoolShape map_shape() const {
+    PoolShape map = pool;
+    if (squeezes()) map.pooled_row_stride = pool.pooled_width() * pool.channels;
+    return map;
+  }
   // Numbers of an image's input, with border.
   int64_t input_size() const { return shape.padded_size(shape.inputs); }
   int64_t output_size() const { return shape.height * shape.width * shape.outputs; }
   int64_t pixels() const { return shape.height * shape.width; }
-};
-
-struct PackedDenseLayer {
-  int64_t inputs = 0;
-  // Padded, and those that are real.
-  int64_t outputs = 0;
-  int64_t units = 0;
-  int64_t weights = 0;
-  int64_t bias = 0;
-  // Transposed weights in the derived buffer; -1 for the first layer, which needs none.
-  int64_t transposed = -1;
 };
 
 class PackedLayout {
@@ -65,6 +78,8 @@ class PackedLayout {
   int64_t derived() const { return derived_; }
   // Where each trainable number lies, these being in the order of TensorSpecsOf, row by row.
   const std::vector<int32_t>& positions() const { return positions_; }
+  // Whether the first of them gets the means of the last convolution's channels.
+  bool averages() const { return averages_; }
   // Numbers the dense layers get for an image.
   int64_t features() const { return dense_layers_.front().inputs; }
 
@@ -87,6 +102,10 @@ class PackedLayout {
 
   void AddConvLayers(const Architecture& architecture);
   void AddDenseLayers(const Architecture& architecture);
+  // A dense layer of `units`, which gets `plane` pixels of `channels` numbers each, stored as
+  // `stored` side by side; in `positions_` channel by channel.
+  PackedDenseLayer AddDense(int64_t plane, int64_t channels, int64_t stored, int64_t units,
+                            bool transposed);
   int64_t Reserve(int64_t size);
   // Room for a layer's transposed weights, for transformed ones, and for both one after the other.
   int64_t ReserveTransposed(int64_t inner, int64_t columns, int64_t weights);
@@ -95,6 +114,7 @@ class PackedLayout {
 
   std::vector<PackedConvLayer> conv_layers_;
   std::vector<PackedDenseLayer> dense_layers_;
+  bool averages_ = false;
   std::vector<DerivePiece> pieces_;
   std::vector<int32_t> positions_;
   int64_t parameters_ = 0;

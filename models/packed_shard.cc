@@ -6,13 +6,6 @@
 namespace atelier::models {
 namespace {
 
-// Adds the rows' sum by column.
-void AddColumns(int64_t rows, int64_t columns, const float* values, float* sums) {
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) sums[j] += values[i * columns + j];
-  }
-}
-
 // Whether a layer's values after ReLU are kept for the passes after the first. With few input
 // channels there are many values and little to compute: doing that again takes less time than
 // fetching them from memory. Without pooling they are the winners too.
@@ -70,6 +63,7 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       augmented_(static_cast<size_t>(input_shape_.size())),
       gradients_(layout.parameters()),
       statistics_(static_cast<size_t>(layout.statistics())),
+      average_(layout.averages() ? layout.features() : 0),
       features_(max_images * layout.features()),
       features_gradient_(max_images * layout.features()) {
   int64_t scratch = 0;
@@ -82,6 +76,9 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
     if (layer.pool.pool > 1) state.winners = FloatBuffer(max_images * layer.pool.pooled_size());
     if (&layer != &layout.conv_layers().back()) {
       state.gradient = FloatBuffer(max_images * layer.pool.pooled_size());
+    }
+    if (layer.squeezes()) {
+      state.squeeze.emplace(layer, max_images, SqueezeExcitation::Use::kTraining);
     }
     const int64_t outputs = layer.shape.outputs;
     state.output_gradient = FloatBuffer(layer.shape.padded_size(outputs));
@@ -102,6 +99,11 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
     }
     conv_.push_back(std::move(state));
   }
+  if (layout.averages()) {
+    const int64_t size = max_images * layout.conv_layers().back().pool.pooled_size();
+    last_output_ = FloatBuffer(size);
+    last_gradient_ = FloatBuffer(size);
+  }
   scratch_ = FloatBuffer(scratch);
   transformed_input_ = FloatBuffer(kWinogradPlaces * input_tiles);
   transformed_output_gradient_ = FloatBuffer(kWinogradPlaces * gradient_tiles);
@@ -119,8 +121,9 @@ PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
   profile_.Lap(StepPart::kImages);
   for (size_t i = 0; i < conv_.size(); ++i) ConvForward(i);
   for (int64_t image = 0; !conv_.empty() && image < count_; ++image) {
-    NormalizeImage(conv_.size() - 1, image);
+    FinishImage(conv_.size() - 1, image);
   }
+  if (layout_.averages()) AverageFeatures();
   profile_.Lap(StepPart::kNormalization);
   DenseForward(random);
   profile_.Lap(StepPart::kDense);
@@ -128,6 +131,7 @@ PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
   profile_.Lap(StepPart::kLoss);
   DenseBackward();
   profile_.Lap(StepPart::kDenseGradient);
+  if (layout_.averages()) SpreadFeatureGradients();
   for (int64_t image = 0; !conv_.empty() && image < count_; ++image) {
     AddGradientSums(conv_.size() - 1, image);
   }
@@ -157,7 +161,7 @@ void PackedShard::ConvForward(size_t i) {
   std::fill(state.products.begin(), state.products.end(), 0.0);
   for (int64_t image = 0; image < count_; ++image) {
     // The block before, so that the image is still in the cache.
-    if (i > 0) NormalizeImage(i - 1, image);
+    if (i > 0) FinishImage(i - 1, image);
     profile_.Lap(StepPart::kNormalization);
     const float* values = Convolve(i, image);
     profile_.Lap(StepPart::kConvolution);
@@ -188,20 +192,64 @@ const float* PackedShard::Values(size_t i, int64_t image) {
   return conv_[i].values.data() + image * layer.output_size();
 }
 
-float* PackedShard::PooledOutput(size_t i, int64_t image) {
-  if (i + 1 == conv_.size()) return features_.data() + image * layout_.features();
+float* PackedShard::Output(size_t i, int64_t image) {
+  if (i + 1 == conv_.size()) {
+    const FloatBuffer& last = layout_.averages() ? last_output_ : features_;
+    return last.data() + image * layout_.conv_layers()[i].pool.pooled_size();
+  }
   const PackedConvLayer& next = layout_.conv_layers()[i + 1];
   const int64_t past_border = (next.shape.width + 3) * next.shape.inputs;
   return conv_[i + 1].input.data() + image * next.input_size() + past_border;
 }
 
-void PackedShard::NormalizeImage(size_t i, int64_t image) {
+float* PackedShard::Map(size_t i, int64_t image) {
+  return conv_[i].squeeze ? conv_[i].squeeze->map(image) : Output(i, image);
+}
+
+float* PackedShard::OutputGradient(size_t i, int64_t image) {
+  const FloatBuffer& last = layout_.averages() ? last_gradient_ : features_gradient_;
+  const FloatBuffer& gradient = i + 1 == conv_.size() ? last : conv_[i].gradient;
+  return gradient.data() + image * layout_.conv_layers()[i].pool.pooled_size();
+}
+
+const float* PackedShard::MapGradient(size_t i, int64_t image) {
+  return conv_[i].squeeze ? conv_[i].squeeze->map_gradient(image) : OutputGradient(i, image);
+}
+
+void PackedShard::FinishImage(size_t i, int64_t image) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
-  const ConvState& state = conv_[i];
+  ConvState& state = conv_[i];
   float* winners = nullptr;
   if (layer.pool.pool > 1) winners = state.winners.data() + image * layer.pool.pooled_size();
-  NormalizeAndPool(layer.pool, Values(i, image), state.scale.data(), state.shift.data(), winners,
-                   PooledOutput(i, image));
+  NormalizeAndPool(layer.map_shape(), Values(i, image), state.scale.data(), state.shift.data(),
+                   winners, Map(i, image));
+  float* const output = Output(i, image);
+  if (state.squeeze) state.squeeze->Forward(parameters_, image, output);
+  if (layer.skip == 0) return;
+  const PackedConvLayer& source = layout_.conv_layers()[i - layer.skip];
+  AddRows(layer.pool.pooled_height(), layer.pool.pooled_width() * layer.pool.channels,
+          Output(i - layer.skip, image), source.pool.pooled_row_stride, output,
+          layer.pool.pooled_row_stride);
+}
+
+void PackedShard::AverageFeatures() {
+  const PoolShape& pool = layout_.conv_layers().back().pool;
+  for (int64_t image = 0; image < count_; ++image) {
+    average_.Compute(pool.pooled_height() * pool.pooled_width(), Output(conv_.size() - 1, image),
+                     features_.data() + image * pool.channels);
+  }
+}
+
+void PackedShard::SpreadFeatureGradients() {
+  const PoolShape& pool = layout_.conv_layers().back().pool;
+  const int64_t pixels = pool.pooled_height() * pool.pooled_width();
+  for (int64_t image = 0; image < count_; ++image) {
+    const float* from = features_gradient_.data() + image * pool.channels;
+    float* to = OutputGradient(conv_.size() - 1, image);
+    for (int64_t i = 0; i < pixels * pool.channels; ++i) {
+      to[i] = from[i % pool.channels] / static_cast<float>(pixels);
+    }
+  }
 }
 
 void PackedShard::FinishStatistics(size_t i) {
@@ -303,13 +351,11 @@ void PackedShard::AddGradientSums(size_t i, int64_t image) {
     std::fill(state.sums.begin(), state.sums.end(), 0.0);
     std::fill(state.products.begin(), state.products.end(), 0.0);
   }
-  const bool last = i + 1 == conv_.size();
-  const FloatBuffer& gradient = last ? features_gradient_ : state.gradient;
+  if (state.squeeze) state.squeeze->Backward(derived_, image, OutputGradient(i, image));
   const FloatBuffer& winners = layer.pool.pool > 1 ? state.winners : state.values;
-  const int64_t offset = image * layer.pool.pooled_size();
   AddProducts(layer.pool.pooled_height() * layer.pool.pooled_width(), layer.shape.outputs,
-              gradient.data() + offset, winners.data() + offset, state.sums.data(),
-              state.products.data());
+              MapGradient(i, image), winners.data() + image * layer.pool.pooled_size(),
+              state.sums.data(), state.products.data());
 }
 
 void PackedShard::FinishGradientSums(size_t i) {
@@ -354,10 +400,15 @@ void PackedShard::BackThroughConvolution(size_t i, int64_t image) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   const ConvolutionShape back = Back(layer.shape);
   const float* gradient = conv_[i].output_gradient.data();
-  float* input_gradient =
-      conv_[i - 1].gradient.data() + image * layout_.conv_layers()[i - 1].pool.pooled_size();
+  float* const input_gradient = OutputGradient(i - 1, image);
   WinogradConvolve(back, gradient, derived_ + layer.transposed, nullptr, Activation::kNone,
                    scratch_.data(), input_gradient);
+  // And from the blocks that skip to there.
+  const int64_t size = layout_.conv_layers()[i - 1].pool.pooled_size();
+  for (size_t later = i; later < conv_.size(); ++later) {
+    if (layout_.conv_layers()[later].skip != later - (i - 1)) continue;
+    AddRows(1, size, OutputGradient(later, image), size, input_gradient, size);
+  }
 }
 
 void PackedShard::ConvBackward(size_t i) {
@@ -372,14 +423,11 @@ void PackedShard::ConvBackward(size_t i) {
     std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
   }
   std::fill_n(bias, layer.shape.outputs, 0.0F);
-  const bool last = i + 1 == conv_.size();
-  const float* gradient = (last ? features_gradient_ : state.gradient).data();
   const NormGradient norm = {state.scale.data(), state.shift.data(), state.slope.data(),
                              state.offset.data()};
   for (int64_t image = 0; image < count_; ++image) {
-    BackThroughPoolNormRelu(layer.pool, norm, Values(i, image), PooledOutput(i, image),
-                            gradient + image * layer.pool.pooled_size(),
-                            state.output_gradient.data(), bias);
+    BackThroughPoolNormRelu(layer.map_shape(), norm, Values(i, image), Map(i, image),
+                            MapGradient(i, image), state.output_gradient.data(), bias);
     profile_.Lap(StepPart::kNormalizationGradient);
     AddToWeightGradient(i, image);
     profile_.Lap(StepPart::kConvolutionWeightGradient);
@@ -392,6 +440,7 @@ void PackedShard::ConvBackward(size_t i) {
     GradientOfWeights(layer.shape, state.transformed_gradient.data(), weights);
     profile_.Lap(StepPart::kConvolutionWeightGradient);
   }
+  if (state.squeeze) state.squeeze->WriteGradients(count_, gradients_.data());
 }
 
 }  // namespace atelier::models

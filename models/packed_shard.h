@@ -6,6 +6,7 @@
 #define ATELIER_MODELS_PACKED_SHARD_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -13,6 +14,7 @@
 #include "models/float_buffer.h"
 #include "models/packed_layout.h"
 #include "models/shard_network.h"
+#include "models/squeeze_excitation.h"
 #include "models/training_options.h"
 
 namespace atelier::models {
@@ -53,6 +55,8 @@ class PackedShard : public ShardNetwork {
     FloatBuffer shift;
     FloatBuffer slope;
     FloatBuffer offset;
+    // Between pooling and the block's output, where the network has it.
+    std::optional<SqueezeExcitation> squeeze;
   };
   // A dense layer's, a row an image.
   struct DenseState {
@@ -65,9 +69,18 @@ class PackedShard : public ShardNetwork {
   // Block i's values after ReLU, computed, and as they were.
   const float* Convolve(size_t i, int64_t image);
   const float* Values(size_t i, int64_t image);
-  // What the pooled output of block i is for: the next block's input or the features.
-  float* PooledOutput(size_t i, int64_t image);
-  void NormalizeImage(size_t i, int64_t image);
+  // Where block i's output belongs: the next block's input, or what the features are made of.
+  float* Output(size_t i, int64_t image);
+  // What normalisation and pooling gave: the output, or what squeeze and excitation gets.
+  float* Map(size_t i, int64_t image);
+  // The gradients by these.
+  float* OutputGradient(size_t i, int64_t image);
+  const float* MapGradient(size_t i, int64_t image);
+  // From block i's values to its output.
+  void FinishImage(size_t i, int64_t image);
+  // From the last block's output to its channels' means, and the way back.
+  void AverageFeatures();
+  void SpreadFeatureGradients();
   // From sums to scale and shift, and the running statistics.
   void FinishStatistics(size_t i);
   void DenseForward(RandomStream& random);
@@ -104,6 +117,10 @@ class PackedShard : public ShardNetwork {
   FloatBuffer scratch_;
   FloatBuffer transformed_input_;
   FloatBuffer transformed_output_gradient_;
+  // The last block's output where only its means go on, and its gradient.
+  FloatBuffer last_output_;
+  FloatBuffer last_gradient_;
+  ChannelMeans average_;
   // What the dense layers get, and its gradient.
   FloatBuffer features_;
   FloatBuffer features_gradient_;

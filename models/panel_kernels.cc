@@ -145,6 +145,12 @@ void MultiplyTransposed(int64_t rows, int64_t inner, int64_t columns, const floa
   HWY_DYNAMIC_DISPATCH(MultiplyTransposed)(rows, inner, columns, a, b, panels);
 }
 
+void AddColumns(int64_t rows, int64_t columns, const float* values, float* sums) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) sums[j] += values[i * columns + j];
+  }
+}
+
 void TransposePanels(int64_t taps, int64_t inner, int64_t columns, int64_t block,
                      const float* panels, float* transposed) {
   for (int64_t tap = 0; tap < taps; ++tap) {

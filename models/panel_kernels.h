@@ -54,6 +54,9 @@ void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, cons
 void MultiplyTransposed(int64_t rows, int64_t inner, int64_t columns, const float* a,
                         const float* b, float* panels);
 
+// Adds the rows' sum by column.
+void AddColumns(int64_t rows, int64_t columns, const float* values, float* sums);
+
 // Panels of the transposed matrix (columns × inner, inner a multiple of kPanel) for `taps` matrices
 // that share their panels, as the nine of a convolution do; the taps' order is turned round, which
 // is what the gradient by a convolution's input needs. One tap is a dense layer. Does block `block`

@@ -11,6 +11,18 @@
 #include "models/network.h"
 
 namespace atelier::models {
+namespace {
+
+// Whether a later block adds the output of block `number`, counted from 1.
+bool SkippedFrom(const Architecture& architecture, size_t number) {
+  for (size_t i = number + 1; i <= architecture.conv_blocks.size(); ++i) {
+    const auto skip = static_cast<size_t>(architecture.conv_blocks[i - 1].skip);
+    if (skip > 0 && i - skip == number) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 // Names of attributes cannot have dots.
 std::string TorchScriptName(absl::string_view tensor) {
@@ -19,7 +31,9 @@ std::string TorchScriptName(absl::string_view tensor) {
 
 std::string TorchScriptSource(const Architecture& architecture) {
   std::string source = "def forward(self, x: Tensor) -> Tensor:\n";
-  for (size_t i = 1; i <= architecture.conv_blocks.size(); ++i) {
+  const size_t blocks = architecture.conv_blocks.size();
+  for (size_t i = 1; i <= blocks; ++i) {
+    const ConvBlock& block = architecture.conv_blocks[i - 1];
     absl::StrAppend(&source, "  x = torch.conv2d(x, self.conv", i, "_weight, self.conv", i,
                     "_bias, [1, 1], [1, 1], [1, 1], 1)\n  x = torch.relu(x)\n");
     absl::StrAppendFormat(&source,
@@ -27,12 +41,26 @@ std::string TorchScriptSource(const Architecture& architecture) {
                           "self.norm%1$d_running_mean, self.norm%1$d_running_var, False, 0.0, "
                           "%2$.17g, False)\n",
                           i, architecture.batch_norm_epsilon);
-    const int64_t pool = architecture.conv_blocks[i - 1].pool;
-    if (pool >= 2) {
+    if (block.pool >= 2) {
       absl::StrAppendFormat(
           &source, "  x = torch.max_pool2d(x, [%1$d, %1$d], [%1$d, %1$d], [0, 0], [1, 1], False)\n",
-          pool);
+          block.pool);
     }
+    if (block.squeeze > 0) {
+      absl::StrAppendFormat(&source,
+                            "  s = torch.relu(torch.linear(torch.mean(x, [2, 3], False), "
+                            "self.squeeze%1$d_weight, self.squeeze%1$d_bias))\n"
+                            "  s = torch.sigmoid(torch.linear(s, self.excite%1$d_weight, "
+                            "self.excite%1$d_bias))\n"
+                            "  x = torch.mul(x, torch.unsqueeze(torch.unsqueeze(s, 2), 3))\n",
+                            i);
+    }
+    const auto skip = static_cast<size_t>(block.skip);
+    if (skip > 0) absl::StrAppend(&source, "  x = torch.add(x, block", i - skip, ")\n");
+    if (SkippedFrom(architecture, i)) absl::StrAppend(&source, "  block", i, " = x\n");
+  }
+  if (architecture.average_features) {
+    absl::StrAppend(&source, "  x = torch.mean(x, [2, 3], False)\n");
   }
   absl::StrAppend(&source, "  x = torch.flatten(x, 1, -1)\n");
   for (size_t j = 1; j <= architecture.dense_layers.size(); ++j) {

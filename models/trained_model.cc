@@ -39,7 +39,8 @@ std::vector<TensorSpec> TensorSpecsOf(const Architecture& architecture) {
   std::vector<TensorSpec> specs;
   int64_t channels = architecture.input.channels;
   for (size_t i = 0; i < architecture.conv_blocks.size(); ++i) {
-    const int64_t filters = architecture.conv_blocks[i].filters;
+    const ConvBlock& block = architecture.conv_blocks[i];
+    const int64_t filters = block.filters;
     const std::string conv = absl::StrCat("conv", i + 1);
     const std::string norm = absl::StrCat("norm", i + 1);
     specs.push_back({conv + ".weight", {filters, channels, 3, 3}, true, Start::kGlorotUniform});
@@ -48,6 +49,10 @@ std::vector<TensorSpec> TensorSpecsOf(const Architecture& architecture) {
     specs.push_back({norm + ".bias", {filters}, true, Start::kZeros});
     specs.push_back({norm + ".running_mean", {filters}, false, Start::kZeros});
     specs.push_back({norm + ".running_var", {filters}, false, Start::kOnes});
+    if (block.squeeze > 0) {
+      AddDense(specs, absl::StrCat("squeeze", i + 1), filters, block.squeeze_units());
+      AddDense(specs, absl::StrCat("excite", i + 1), block.squeeze_units(), filters);
+    }
     channels = filters;
   }
   int64_t width = architecture.FeatureShape().size();

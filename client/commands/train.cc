@@ -55,7 +55,7 @@ void AddEnumOption(CLI::App* command, const char* flag,
 
 void AddNetworkOptions(CLI::App* command, const Options& options) {
   AddSpecOption<std::string>(command, "--preset", "NAME",
-                             "dense, cnn-1, cnn-2, cnn-3 or cnn-3-pooled",
+                             "dense, cnn-1, cnn-2, cnn-3, cnn-3-pooled, cnn-3-attention or resnet",
                              [options](auto value) { options->spec()->set_preset(value); });
   AddSpecOption<std::int32_t>(command, "--conv-depth", "N", "or so: 0 is dense, 1 to 3 is cnn-N",
                               [options](auto value) { options->spec()->set_conv_depth(value); });

@@ -27,7 +27,7 @@ _atelier_commands() {
 # The words that an option takes; fails for those that take anything.
 _atelier_values() {
   case $1 in
-    --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled ;;
+    --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled cnn-3-attention resnet ;;
     --conv-depth) echo 0 1 2 3 ;;
     --recipe) echo study fast best ;;
     --precision) echo auto float32 bfloat16 ;;

@@ -24,7 +24,7 @@
 #include "models/trainer.h"
 #include "models/training_options.h"
 
-ABSL_FLAG(std::string, preset, "cnn-3", "Network: dense, cnn-1, cnn-2, cnn-3 or cnn-3-pooled.");
+ABSL_FLAG(std::string, preset, "cnn-3", "Network, a preset as `atelier train` has them.");
 ABSL_FLAG(std::string, dataset, "/usr/share/datasets/fashion-mnist", "Folder of IDX files.");
 ABSL_FLAG(int64_t, steps, 100, "Steps to measure, at least 1.");
 ABSL_FLAG(int64_t, warmup_steps, 10, "Steps before them that do not count.");

@@ -64,8 +64,8 @@ def shell(request, shared_server):
 @pytest.mark.parametrize("typed, expected", [
     ("atelier tra", "atelier train"),
     ("atelier train --pres", "--preset"),
-    ("atelier train --preset cnn-3-", "cnn-3-pooled"),
-    ("atelier train --preset=cnn-3-", "cnn-3-pooled"),
+    ("atelier train --preset cnn-3-p", "cnn-3-pooled"),
+    ("atelier train --preset=cnn-3-p", "cnn-3-pooled"),
     ("atelier --output=js", "--output=json"),
     ("atelier train --tls-", "--tls-cert"),
     ("atelier classify --invert a", "--invert auto"),

@@ -59,7 +59,9 @@ INSTANTIATE_TEST_SUITE_P(All, PresetTest,
                                          PresetCounts{"cnn-1", 202506, 202570},
                                          PresetCounts{"cnn-2", 421834, 422026},
                                          PresetCounts{"cnn-3", 897354, 897802},
-                                         PresetCounts{"cnn-3-pooled", 249610, 250058}),
+                                         PresetCounts{"cnn-3-pooled", 249610, 250058},
+                                         PresetCounts{"cnn-3-attention", 908386, 908834},
+                                         PresetCounts{"resnet", 279242, 280458}),
                          [](const auto& test) {
                            std::string name = test.param.preset;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -115,6 +117,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "pooling of conv block 1 is -2"},
         Mistake{"PoolingBeyondTheImage", [](Architecture& a) { a.conv_blocks[2].pool = 8; },
                 "only 7x7 pixels are left"},
+        Mistake{"SqueezeToNothing", [](Architecture& a) { a.conv_blocks[1].squeeze = 65; },
+                "squeeze of conv block 2 is 65; it must be 0 to 64"},
+        Mistake{"SkipFromBeforeTheFirst", [](Architecture& a) { a.conv_blocks[1].skip = 2; },
+                "skip of conv block 2 is 2; it must be 0 to 1"},
+        Mistake{"SkipBetweenShapes", [](Architecture& a) { a.conv_blocks[1].skip = 1; },
+                "conv block 2 gives 64x7x7, the block 1 before it 32x14x14"},
+        Mistake{"MeansOfNoChannels",
+                [](Architecture& a) {
+                  a.conv_blocks = {};
+                  a.average_features = true;
+                },
+                "average_features"},
         Mistake{"EmptyDenseLayer", [](Architecture& a) { a.dense_layers = {0}; },
                 "width of a dense layer is 0"},
         Mistake{"TooManyParameters",
@@ -123,6 +137,17 @@ INSTANTIATE_TEST_SUITE_P(
                 },
                 "number of parameters"}),
     [](const auto& test) { return test.param.name; });
+
+// Archives and checkpoints of earlier builds stay what they are.
+TEST(ArchitectureTest, JsonTellsOnlyOfExtrasThatAreThere) {
+  const std::string plain = Architecture::FromPreset("cnn-1", kGrey28, 10, 0.25)->ToJson();
+  EXPECT_EQ(plain, R"({"name":"cnn-1","input":{"channels":1,"height":28,"width":28},"classes":10,)"
+                   R"("conv_blocks":[{"filters":32,"pool":4}],"dense_layers":[128],"dropout":0.25,)"
+                   R"("batch_norm_epsilon":0.001})");
+  const std::string resnet = Architecture::FromPreset("resnet", kGrey28, 10, 0.25)->ToJson();
+  EXPECT_THAT(resnet, HasSubstr(R"({"filters":32,"pool":0,"skip":2})"));
+  EXPECT_THAT(resnet, HasSubstr(R"("average_features":true)"));
+}
 
 TEST(ArchitectureTest, RefusesDamagedJson) {
   const std::string good = Architecture::FromPreset("cnn-1", kGrey28, 10, 0.3)->ToJson();

@@ -31,14 +31,14 @@ inline std::shared_ptr<const Dataset> SmallDataset() {
   return *dataset;
 }
 
-// Two conv blocks and a dense layer, with everything that a preset has; 900 images in 15 steps, the
-// last of them of 4 images.
+// Three conv blocks and a dense layer, with everything that a preset has; 900 images in 15 steps,
+// the last of them of 4 images.
 inline TrainingOptions SmallOptions() {
   TrainingOptions options;
   options.architecture.name = "small";
   options.architecture.input = {1, 28, 28};
   options.architecture.classes = 10;
-  options.architecture.conv_blocks = {{4, 4}, {8, 0}};
+  options.architecture.conv_blocks = {{4, 4, 2}, {8}, {8, 0, 0, 1}};
   options.architecture.dense_layers = {16};
   options.architecture.dropout = 0.3;
   // The study's 0.01 needs more steps than there are here.

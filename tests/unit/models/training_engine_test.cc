@@ -130,12 +130,22 @@ INSTANTIATE_TEST_SUITE_P(All, PresetGradientTest, testing::ValuesIn(PresetNames(
 at::Tensor PlainLogits(const Architecture& network, const std::vector<at::Tensor>& tensors,
                        at::Tensor x) {
   const at::Tensor* t = tensors.data();
+  std::vector<at::Tensor> outputs;
   for (const ConvBlock& block : network.conv_blocks) {
     x = at::relu(at::conv2d(x, t[0], t[1], 1, 1));
     x = at::batch_norm(x, t[2], t[3], {}, {}, true, 0.01, network.batch_norm_epsilon, false);
     if (block.pool > 1) x = at::max_pool2d(x, block.pool);
     t += 6;
+    if (block.squeeze > 0) {
+      const at::Tensor means = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
+      const at::Tensor hidden = at::relu(at::linear(means, t[0], t[1]));
+      x = x * at::sigmoid(at::linear(hidden, t[2], t[3])).unsqueeze(2).unsqueeze(3);
+      t += 4;
+    }
+    if (block.skip > 0) x = x + outputs.at(outputs.size() - static_cast<size_t>(block.skip));
+    outputs.push_back(x);
   }
+  if (network.average_features) x = at::adaptive_avg_pool2d(x, {1, 1});
   x = x.flatten(1);
   for (size_t i = 0; i < network.dense_layers.size(); ++i, t += 2) {
     x = at::relu(at::linear(x, t[0], t[1]));
@@ -215,13 +225,21 @@ TEST(TrainingEngineTest, HasTheGradientsOfUnusualNetworks) {
   ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
   network.dense_layers = {};
   ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  // Both extras in one block, sums over one block and over three, an output that two blocks add.
+  network.conv_blocks = {{33, 2, 5},  {33, 0, 0, 1}, {40, 1},
+                         {33, 0, 33}, {33, 0, 2, 3}, {33, 1, 1, 4}};
+  ASSERT_TRUE(network.Validate().ok()) << network.Validate();
+  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  network.average_features = true;
+  network.dense_layers = {65};
+  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
 }
 
 // As it would be on lesser processors than this: our kernels take their widest instructions at run
 // time.
 TEST(TrainingEngineTest, IsRightWithEveryKindOfInstructions) {
   TrainingOptions options = SmallOptions();
-  options.architecture.conv_blocks = {{33, 2}, {40, 0}};
+  options.architecture.conv_blocks = {{33, 2, 3}, {40}, {40, 0, 0, 1}};
   options.architecture.dense_layers = {70};
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     SCOPED_TRACE(hwy::TargetName(target));
