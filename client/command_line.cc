@@ -1,10 +1,14 @@
 #include "client/command_line.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -84,12 +88,50 @@ void Describe(CLI::App* app) {
   app->require_subcommand(1);
 }
 
+// A whole number, if the text is one, as the parser shall read it: without leading zeros, which it
+// would take for octal, and refused where it would cut it down to the largest that it can hold.
+std::string AsDecimal(std::string& text) {
+  const bool negative = absl::StartsWith(text, "-");
+  const std::string digits = text.substr(negative ? 1 : 0);
+  if (digits.empty() || !std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit)) return "";
+  std::int64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number)) return absl::StrCat(text, " is too large a number.");
+  text = absl::StrCat(number);
+  return "";
+}
+
+// Makes every option that counts something take decimal numbers alone.
+void ReadNumbersAsDecimals(CLI::App* app) {
+  for (CLI::Option* const option : app->get_options()) {
+    const std::string type = option->get_type_name();
+    if (type == "N" || type == "NUMBER") {
+      option->transform(CLI::Validator(AsDecimal, /*validator_desc=*/""));
+    }
+  }
+  for (CLI::App* const command : app->get_subcommands(/*filter=*/nullptr)) {
+    ReadNumbersAsDecimals(command);
+  }
+}
+
 // Each line of the message is a sentence of its own.
 void PrintError(const Terminal& terminal, absl::string_view message) {
   for (const absl::string_view line : absl::StrSplit(message, '\n')) {
     terminal.err << "atelier: " << line << "\n";
   }
   terminal.err << std::flush;
+}
+
+// The first option that is written with '=' and nothing after it, without the '='; empty if there
+// is none. The parser would take the next word for its value, as in `--name=$UNSET --detach`.
+std::string OptionWithNothing(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") break;
+    if (argument.size() > 3 && absl::StartsWith(argument, "--") &&
+        argument.find('=') == argument.size() - 1) {
+      return argument.substr(0, argument.size() - 1);
+    }
+  }
+  return "";
 }
 
 // The parser's words as a sentence.
@@ -100,7 +142,7 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error) {
         absl::StrSplit(absl::StripPrefix(words, "Could not convert: "), absl::MaxSplits(" = ", 1));
     if (parts.size() == 2) {
       return absl::StrCat(parts[0], ": '", EscapeControls(parts[1]),
-                          "' is no number of the kind that is needed here.");
+                          "' is no value of the kind that is needed here.");
     }
   }
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
@@ -141,6 +183,12 @@ int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& te
   AddGlobalOptions(&app, &options);
   CommandSet commands(&app);
   AddAllCommands(&commands);
+  ReadNumbersAsDecimals(&app);
+  if (const std::string option = OptionWithNothing(arguments); !option.empty()) {
+    PrintError(terminal, absl::StrCat(EscapeControls(option),
+                                      ": There is nothing after its '='; it needs a value."));
+    return kError;
+  }
   try {
     // The parser takes them last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -20,6 +20,10 @@ absl::StatusOr<int> Health(Session& session, const HealthCheckRequest& request) 
   if (!health.ok()) return health.status();
   const bool serving = health->status() == HealthCheckResponse::SERVING;
   if (session.format() == OutputFormat::kJson) session.PrintJson(*health);
+  if (session.format() == OutputFormat::kCsv) {
+    session.Print(CsvLine({"status"}) +
+                  CsvLine({HealthCheckResponse::ServingStatus_Name(health->status())}));
+  }
   if (session.text()) session.Print(serving ? "serving\n" : "not serving\n");
   return serving ? kDone : kError;
 }
