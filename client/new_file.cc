@@ -34,6 +34,12 @@ absl::Status FileExists(absl::string_view path) {
 }
 
 absl::StatusOr<NewFile> NewFile::Create(const std::string& path) {
+  // A device, a pipe or a folder of that name is not ours to put a file in the place of.
+  struct stat there = {};
+  if (stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(EscapeControls(path), " is no ordinary file; name another with -o."));
+  }
   std::string passing = path + ".part-XXXXXX";
   const int descriptor = mkostemp(passing.data(), O_CLOEXEC);
   if (descriptor < 0) return SystemError("Cannot create", path);

@@ -1,6 +1,7 @@
-// `atelier delete`: removes an ended job or experiment.
+// `atelier delete`: removes an ended job or experiment, or a model's version.
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
@@ -30,7 +31,28 @@ absl::StatusOr<google::protobuf::Empty> DeleteJob(Session& session, const std::s
   return session.Call(&TrainingService::DeleteJob, request);
 }
 
+// One version of a model, by its number: what an alias names may change before one looks.
+absl::StatusOr<int> DeleteVersion(Session& session, const std::string& text) {
+  const auto reference = ParseModel(text);
+  if (!reference.ok()) return reference.status();
+  const std::string& version = reference->version;
+  if (version.empty() || version.find_first_not_of("0123456789") != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", EscapeControls(text),
+                     "' is no version's number; a version is deleted as NAME@NUMBER."));
+  }
+  v1::DeleteModelRequest request;
+  request.set_name(reference->ResourceName());
+  const auto done = session.Call(&ModelService::DeleteModel, request);
+  if (!done.ok()) return done.status();
+  if (session.format() == OutputFormat::kJson) session.PrintJson(*done);
+  if (session.text()) session.Print(absl::StrCat("Deleted ", ShortModel(request.name()), ".\n"));
+  return kDone;
+}
+
 absl::StatusOr<int> Delete(Session& session, const std::string& text) {
+  if (absl::StrContains(text, '@') || absl::StartsWith(text, "models/"))
+    return DeleteVersion(session, text);
   const auto done = DeleteJob(session, text);
   if (!done.ok()) {
     const auto experiment = GetExperimentInstead(session, text, done.status());
@@ -48,13 +70,17 @@ absl::StatusOr<int> Delete(Session& session, const std::string& text) {
 
 void AddDelete(CommandSet* commands) {
   const auto job = std::make_shared<std::string>();
-  CLI::App* const command =
-      commands->Add({"delete",
-                     "Delete an ended job, keeping its model, or an experiment, keeping its jobs",
-                     "",
-                     {{"atelier delete cnn-3-20260101-120000", ""}}},
-                    [job](Session& session) { return Delete(session, *job); });
-  command->add_option("NAME", *job, "The job or experiment")->required()->type_name("");
+  CLI::App* const command = commands->Add(
+      {"delete",
+       "Delete an ended job or experiment, or a version of a model",
+       "A deleted job's model stays, and so do a deleted experiment's jobs. A version\n"
+       "that an alias names is kept, `latest` aside, which moves.",
+       {{"atelier delete cnn-3-20260101-120000", "the job, not its model"},
+        {"atelier delete cnn-3@2", "the model's second version"}}},
+      [job](Session& session) { return Delete(session, *job); });
+  command->add_option("NAME", *job, "The job or experiment, or MODEL@VERSION")
+      ->required()
+      ->type_name("");
 }
 
 }  // namespace atelier::client

@@ -104,8 +104,11 @@ _atelier() {
     case $command in
       '' | bench) choices=$(_atelier_commands "$command") ;;
       show | logs | confusion) choices=$(_atelier_names jobs) ;;
-      watch | stop | delete | report | compare)
+      watch | stop | report | compare)
         choices="$(_atelier_names jobs) $(_atelier_names experiments)"
+        ;;
+      delete)
+        choices="$(_atelier_names jobs) $(_atelier_names experiments) $(_atelier_names models)"
         ;;
       models | alias | filters | 'bench classify') choices=$(_atelier_names models) ;;
       download) choices="$(_atelier_names models) $(_atelier_names jobs)" ;;

@@ -1,6 +1,8 @@
 // Tests of whole commands against a fake server: what they send, print and end with.
 #include "client/command_line.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
@@ -144,6 +146,24 @@ TEST_F(CommandLineTest, UsageErrorsAreOneSentenceAndExitOne) {
     EXPECT_TRUE(absl::StartsWith(err(), "atelier: ")) << err();
     EXPECT_EQ(err().find('\n'), err().size() - 1) << err();
   }
+}
+
+TEST_F(CommandLineTest, AnEmptyValueDoesNotTakeTheNextWord) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--name=", "--detach"}), 1);
+  EXPECT_EQ(err(), "atelier: --name: There is nothing after its '='; it needs a value.\n");
+  EXPECT_EQ(started_.ByteSizeLong(), 0U);
+}
+
+TEST_F(CommandLineTest, NumbersAreDecimalAndNeverCutDown) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--seed=-0012", "--epochs=010", "--shards=auto", "--detach"}), 0);
+  EXPECT_EQ(started_.spec().seed(), -12);
+  EXPECT_EQ(started_.spec().epochs(), 10);
+  EXPECT_EQ(Run({"train", "--seed=9223372036854775808", "--detach"}), 1);
+  EXPECT_TRUE(absl::StartsWith(
+      err(), "atelier: --seed: 9223372036854775808 is too large a number. `atelier train"))
+      << err();
 }
 
 TEST_F(CommandLineTest, HelpAndVersionGoToStandardOutput) {
@@ -504,6 +524,24 @@ TEST_F(CommandLineTest, AliasResolvesTheVersionItIsGiven) {
   EXPECT_EQ(sent.version(), 0);
 }
 
+TEST_F(CommandLineTest, DeleteTakesAVersionByItsNumberAlone) {
+  std::vector<std::string> deleted;
+  server_.handlers.delete_model = [&deleted](const v1::DeleteModelRequest& request, auto*) {
+    deleted.push_back(request.name());
+    EXPECT_FALSE(request.force());
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"delete", "cnn@2"}), 0);
+  EXPECT_EQ(out(), "Deleted cnn@2.\n");
+  EXPECT_EQ(Run({"delete", "models/cnn/versions/3"}), 0);
+  for (const char* const name : {"cnn@latest", "cnn@-1", "models/cnn"}) {
+    EXPECT_EQ(Run({"delete", name}), 1);
+    EXPECT_TRUE(absl::StrContains(err(), "NAME@NUMBER")) << err();
+  }
+  EXPECT_EQ(deleted, (std::vector<std::string>{"models/cnn/versions/2", "models/cnn/versions/3"}));
+}
+
 TEST_F(CommandLineTest, LogsPassThroughUnchangedToFiles) {
   server_.handlers.stream_logs = [](auto*, const auto&, auto* writer) {
     v1::LogChunk chunk;
@@ -520,6 +558,8 @@ TEST_F(CommandLineTest, HealthAsksTheStandardService) {
   server_.Start();
   EXPECT_EQ(Run({"health"}), 0);
   EXPECT_EQ(out(), "serving\n");
+  EXPECT_EQ(Run({"health"}, "csv"), 0);
+  EXPECT_EQ(out(), "status\nSERVING\n");
   EXPECT_EQ(Run({"health", "no.such.Service"}), 1);
 }
 
@@ -591,6 +631,14 @@ TEST_F(DownloadTest, AFileIsReplacedOnlyByForceAndOnlyByAWholeOne) {
   EXPECT_EQ(ReadFile(target_), "mine");
   EXPECT_EQ(Run({"download", "cnn", "-o", target_, "--force"}), 0);
   EXPECT_EQ(ReadFile(target_), "abc");
+}
+
+TEST_F(DownloadTest, OnlyAnOrdinaryFileIsReplaced) {
+  Serve(kAbcSha256);
+  ASSERT_EQ(mkfifo(target_.c_str(), 0600), 0);
+  EXPECT_EQ(Run({"download", "cnn", "-o", target_, "--force"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "no ordinary file")) << err();
+  EXPECT_TRUE(std::filesystem::is_fifo(target_));
 }
 
 TEST_F(DownloadTest, AnInterruptionLeavesNothing) {

@@ -94,6 +94,10 @@ class FakeServer::Models : public v1::ModelService::Service {
                         v1::Model* response) override {
     return Answer(handlers_->set_alias, *request, response);
   }
+  grpc::Status DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,
+                           google::protobuf::Empty* response) override {
+    return Answer(handlers_->delete_model, *request, response);
+  }
   grpc::Status DownloadModel(grpc::ServerContext* context, const v1::DownloadModelRequest* request,
                              grpc::ServerWriter<v1::DownloadChunk>* writer) override {
     return Answer(handlers_->download_model, context, *request, writer);

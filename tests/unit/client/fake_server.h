@@ -38,6 +38,7 @@ class FakeServer {
     Unary<v1::ListModelsRequest, v1::ListModelsResponse> list_models;
     Unary<v1::GetModelRequest, v1::Model> get_model;
     Unary<v1::SetAliasRequest, v1::Model> set_alias;
+    Unary<v1::DeleteModelRequest, google::protobuf::Empty> delete_model;
     Streaming<v1::DownloadModelRequest, v1::DownloadChunk> download_model;
     Streaming<v1::DownloadTensorboardRequest, v1::DownloadChunk> download_tensorboard;
     Unary<v1::GetFiltersRequest, v1::Filters> get_filters;
