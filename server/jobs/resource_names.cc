@@ -29,8 +29,8 @@ bool IsVersion(absl::string_view text) {
 }  // namespace
 
 std::string Quoted(absl::string_view text) {
-  return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, 100)),
-                      text.size() > 100 ? "…'" : "'");
+  return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, 64)),
+                      text.size() > 64 ? "…'" : "'");
 }
 
 bool IsSlug(absl::string_view text, std::size_t max_length) {
