@@ -20,6 +20,7 @@ constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 constexpr std::int64_t kMinMemory = 256 * kMiB;
 constexpr std::int64_t kDefaultMemory = 2048 * kMiB;
 constexpr int kMaxShards = 64;
+constexpr int kMaxCores = 64;  // Of one job: the trainer's limit; a server may have more.
 
 std::string PresetOfDepth(int depth) { return depth == 0 ? "dense" : absl::StrCat("cnn-", depth); }
 
@@ -292,9 +293,10 @@ void Resolution::ResolveResources() {
   const std::int64_t machine = options_.machine_memory_bytes > 0
                                    ? options_.machine_memory_bytes
                                    : std::numeric_limits<std::int64_t>::max();
-  if (!spec().has_cores()) spec().set_cores(options_.default_cores);
+  const int max_cores = std::min(options_.max_cores, kMaxCores);
+  if (!spec().has_cores()) spec().set_cores(std::min(options_.default_cores, max_cores));
   if (!spec().has_memory_bytes()) spec().set_memory_bytes(std::min(kDefaultMemory, machine));
-  CheckRange("spec.cores", "The number of cores", spec().cores(), 1, options_.max_cores);
+  CheckRange("spec.cores", "The number of cores", spec().cores(), 1, max_cores);
   if (spec().memory_bytes() < kMinMemory || spec().memory_bytes() > machine) {
     Wrong("spec.memory_bytes",
           absl::StrCat("The memory is ", spec().memory_bytes(), " bytes; it must be ", kMinMemory,

@@ -39,6 +39,14 @@ class SpecResolverTest : public testing::Test {
   v1::StartTrainingRequest request_;
 };
 
+TEST_F(SpecResolverTest, AJobGetsNoMoreCoresThanATrainingCanUse) {
+  options_.max_cores = 128;
+  options_.default_cores = 128;
+  EXPECT_EQ(Resolve()->spec.cores(), 64);
+  spec().set_cores(65);
+  EXPECT_EQ(Wrong(), "spec.cores");
+}
+
 TEST_F(SpecResolverTest, FillsEveryDefault) {
   const auto resolved = Resolve();
   ASSERT_TRUE(resolved.ok()) << resolved.status();
