@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "models/checkpoint.h"
 #include "models/exception_guard.h"
 #include "models/failure.h"
@@ -83,9 +84,15 @@ absl::Status PrepareFolder(const std::string& dir) {
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
                             const Architecture& architecture, bool averages) {
   if (state.fingerprint != fingerprint) {
+    const auto differences = FingerprintDifferences(state.fingerprint, fingerprint);
+    if (differences == std::vector<std::string>{"dataset"}) {
+      return Failure(FailureReason::kBadData,
+                     "the data set's files are not those that this training began with; bring "
+                     "them back, or begin a new training");
+    }
     return Failure(FailureReason::kInvalidSpec,
                    absl::StrCat("the checkpoint was made with other options or data (",
-                                state.fingerprint, ") than this training (", fingerprint,
+                                absl::StrJoin(differences, ", "),
                                 "); continue it with those, or begin in another folder"));
   }
   absl::Status weights = TrainedModel{architecture, state.weights}.Validate();

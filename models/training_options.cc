@@ -212,4 +212,21 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
   return all.dump();
 }
 
+std::vector<std::string> FingerprintDifferences(const std::string& one, const std::string& other) {
+  const auto parse = [](const std::string& text) {
+    return nlohmann::json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  };
+  const nlohmann::json first = parse(one);
+  const nlohmann::json second = parse(other);
+  std::vector<std::string> names;
+  if (!first.is_object() || !second.is_object()) return names;
+  for (const auto& [name, value] : first.items()) {
+    if (!second.contains(name) || second[name] != value) names.push_back(name);
+  }
+  for (const auto& [name, value] : second.items()) {
+    if (!first.contains(name)) names.push_back(name);
+  }
+  return names;
+}
+
 }  // namespace atelier::models

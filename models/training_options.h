@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -111,6 +112,10 @@ struct TrainingOptions {
   // under the same.
   std::string Fingerprint(const Dataset& dataset) const;
 };
+
+// The names of what differs between two fingerprints, as Fingerprint calls them; `dataset` is the
+// data set's checksum. Empty if one of them is no fingerprint.
+std::vector<std::string> FingerprintDifferences(const std::string& one, const std::string& other);
 
 }  // namespace atelier::models
 

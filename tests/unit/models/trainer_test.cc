@@ -255,7 +255,20 @@ TEST(TrainerTest, RefusesACheckpointOfOtherOptions) {
   other.learning_rate = 0.002;
   const auto trainer = Trainer::Create(other, SmallDataset(), In(folder));
   EXPECT_EQ(ReasonOf(trainer.status()), FailureReason::kInvalidSpec);
-  EXPECT_THAT(std::string(trainer.status().message()), HasSubstr("other options or data"));
+  EXPECT_THAT(std::string(trainer.status().message()),
+              HasSubstr("other options or data (learning_rate);"));
+}
+
+TEST(TrainerTest, RefusesACheckpointOfOtherData) {
+  const TemporaryFolder folder;
+  Train(SmallOptions(), In(folder));
+  const auto begun = SmallDataset();
+  const auto changed = Dataset::Create(begun->shape(), begun->class_names(),
+                                       FirstImages(*begun, SplitName::kTraining, 999),
+                                       FirstImages(*begun, SplitName::kTest, 300));
+  const auto trainer = Trainer::Create(SmallOptions(), *changed, In(folder));
+  EXPECT_EQ(ReasonOf(trainer.status()), FailureReason::kBadData);
+  EXPECT_THAT(std::string(trainer.status().message()), HasSubstr("this training began with"));
 }
 
 TEST(TrainerTest, EndsAtOnceWhenContinuedAfterItsEnd) {
