@@ -67,10 +67,12 @@ std::string Collect(int pidfd, pid_t pid) {
 
 absl::StatusOr<std::unique_ptr<ProcessExecutor>> ProcessExecutor::Create(Options options) {
   if (options.worker_binary.empty()) options.worker_binary = BesideThisProgram("atelier-worker");
-  if (access(options.worker_binary.c_str(), X_OK) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot run the worker program ",
-                                                      options.worker_binary, ": ", strerror(errno),
-                                                      "; it belongs beside the server's"));
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(options.worker_binary, ignored);
+  if (is_folder || access(options.worker_binary.c_str(), X_OK) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot run the worker program ", options.worker_binary, ": ",
+                     strerror(is_folder ? EISDIR : errno), "; it belongs beside the server's"));
   }
   const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0) return absl::UnavailableError(absl::StrCat("eventfd: ", strerror(errno)));

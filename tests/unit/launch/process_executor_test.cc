@@ -342,5 +342,11 @@ TEST(ProcessExecutorCreateTest, RefusesAMissingProgram) {
   EXPECT_THAT(std::string(executor.status().message()), HasSubstr("/no/such/worker"));
 }
 
+TEST(ProcessExecutorCreateTest, RefusesAFolder) {
+  const auto executor = ProcessExecutor::Create({.worker_binary = "/tmp"});
+  EXPECT_EQ(executor.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(executor.status().message()), HasSubstr("/tmp: Is a directory"));
+}
+
 }  // namespace
 }  // namespace atelier::launch
