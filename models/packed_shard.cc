@@ -55,17 +55,13 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       derived_(derived),
       momentum_(options.batch_norm_momentum),
       epsilon_(options.architecture.batch_norm_epsilon),
-      dropout_(options.architecture.dropout),
       augmentation_(options.augmentation),
-      label_smoothing_(static_cast<float>(options.label_smoothing)),
       input_shape_(options.architecture.input),
-      classes_(options.architecture.classes),
       augmented_(static_cast<size_t>(input_shape_.size())),
       gradients_(layout.parameters()),
       statistics_(static_cast<size_t>(layout.statistics())),
       average_(layout.averages() ? layout.features() : 0),
-      features_(max_images * layout.features()),
-      features_gradient_(max_images * layout.features()) {
+      head_(options, layout, images, parameters, derived, max_images) {
   int64_t scratch = 0;
   int64_t input_tiles = 0;
   int64_t gradient_tiles = 0;
@@ -107,10 +103,6 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
   scratch_ = FloatBuffer(scratch);
   transformed_input_ = FloatBuffer(kWinogradPlaces * input_tiles);
   transformed_output_gradient_ = FloatBuffer(kWinogradPlaces * gradient_tiles);
-  for (const PackedDenseLayer& layer : layout.dense_layers()) {
-    dense_.push_back(
-        {FloatBuffer(max_images * layer.outputs), FloatBuffer(max_images * layer.outputs)});
-  }
 }
 
 PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
@@ -125,11 +117,11 @@ PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
   }
   if (layout_.averages()) AverageFeatures();
   profile_.Lap(StepPart::kNormalization);
-  DenseForward(random);
+  head_.Forward(count_, random);
   profile_.Lap(StepPart::kDense);
-  const PassResult result = Loss(indices, batch);
+  const PassResult result = head_.Loss(indices, batch);
   profile_.Lap(StepPart::kLoss);
-  DenseBackward();
+  head_.Backward(count_, gradients_.data());
   profile_.Lap(StepPart::kDenseGradient);
   if (layout_.averages()) SpreadFeatureGradients();
   for (int64_t image = 0; !conv_.empty() && image < count_; ++image) {
@@ -140,7 +132,7 @@ PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
 }
 
 void PackedShard::LoadImages(absl::Span<const int32_t> indices, RandomStream& random) {
-  float* to = conv_.empty() ? features_.data() : conv_[0].input.data();
+  float* to = conv_.empty() ? head_.features() : conv_[0].input.data();
   const int64_t size =
       conv_.empty() ? layout_.features() : layout_.conv_layers().front().input_size();
   for (const int32_t index : indices) {
@@ -194,8 +186,8 @@ const float* PackedShard::Values(size_t i, int64_t image) {
 
 float* PackedShard::Output(size_t i, int64_t image) {
   if (i + 1 == conv_.size()) {
-    const FloatBuffer& last = layout_.averages() ? last_output_ : features_;
-    return last.data() + image * layout_.conv_layers()[i].pool.pooled_size();
+    float* const last = layout_.averages() ? last_output_.data() : head_.features();
+    return last + image * layout_.conv_layers()[i].pool.pooled_size();
   }
   const PackedConvLayer& next = layout_.conv_layers()[i + 1];
   const int64_t past_border = (next.shape.width + 3) * next.shape.inputs;
@@ -206,10 +198,12 @@ float* PackedShard::Map(size_t i, int64_t image) {
   return conv_[i].squeeze ? conv_[i].squeeze->map(image) : Output(i, image);
 }
 
-float* PackedShard::OutputGradient(size_t i, int64_t image) {
-  const FloatBuffer& last = layout_.averages() ? last_gradient_ : features_gradient_;
-  const FloatBuffer& gradient = i + 1 == conv_.size() ? last : conv_[i].gradient;
-  return gradient.data() + image * layout_.conv_layers()[i].pool.pooled_size();
+const float* PackedShard::OutputGradient(size_t i, int64_t image) {
+  const float* gradient = conv_[i].gradient.data();
+  if (i + 1 == conv_.size()) {
+    gradient = layout_.averages() ? last_gradient_.data() : head_.features_gradient();
+  }
+  return gradient + image * layout_.conv_layers()[i].pool.pooled_size();
 }
 
 const float* PackedShard::MapGradient(size_t i, int64_t image) {
@@ -236,7 +230,7 @@ void PackedShard::AverageFeatures() {
   const PoolShape& pool = layout_.conv_layers().back().pool;
   for (int64_t image = 0; image < count_; ++image) {
     average_.Compute(pool.pooled_height() * pool.pooled_width(), Output(conv_.size() - 1, image),
-                     features_.data() + image * pool.channels);
+                     head_.features() + image * pool.channels);
   }
 }
 
@@ -244,8 +238,8 @@ void PackedShard::SpreadFeatureGradients() {
   const PoolShape& pool = layout_.conv_layers().back().pool;
   const int64_t pixels = pool.pooled_height() * pool.pooled_width();
   for (int64_t image = 0; image < count_; ++image) {
-    const float* from = features_gradient_.data() + image * pool.channels;
-    float* to = OutputGradient(conv_.size() - 1, image);
+    const float* from = head_.features_gradient() + image * pool.channels;
+    float* to = last_gradient_.data() + image * pixels * pool.channels;
     for (int64_t i = 0; i < pixels * pool.channels; ++i) {
       to[i] = from[i % pool.channels] / static_cast<float>(pixels);
     }
@@ -275,72 +269,6 @@ void PackedShard::FinishStatistics(size_t i) {
     };
     move(running[c], mean);
     move(running[layer.filters + c], variance * pixels / (pixels - 1));
-  }
-}
-
-void PackedShard::DenseForward(RandomStream& random) {
-  const float* input = features_.data();
-  const auto drop = static_cast<float>(dropout_);
-  const float keep_scale = 1.0F / (1.0F - drop);
-  for (size_t i = 0; i < dense_.size(); ++i) {
-    const PackedDenseLayer& layer = layout_.dense_layers()[i];
-    const bool hidden = i + 1 < dense_.size();
-    float* values = dense_[i].values.data();
-    Multiply(count_, layer.inputs, layer.outputs, input, parameters_ + layer.weights,
-             parameters_ + layer.bias, hidden ? Activation::kRelu : Activation::kNone, values);
-    if (hidden && drop > 0) {
-      for (int64_t row = 0; row < count_; ++row) {
-        for (int64_t j = 0; j < layer.units; ++j) {
-          values[row * layer.outputs + j] *= random.NextFloat() < drop ? 0.0F : keep_scale;
-        }
-      }
-    }
-    input = values;
-  }
-}
-
-PassResult PackedShard::Loss(absl::Span<const int32_t> indices, int64_t batch) {
-  PassResult result;
-  const int64_t stride = layout_.dense_layers().back().outputs;
-  const float elsewhere = label_smoothing_ / static_cast<float>(classes_ * batch);
-  for (int64_t i = 0; i < count_; ++i) {
-    const float* logits = dense_.back().values.data() + i * stride;
-    float* gradient = dense_.back().gradient.data() + i * stride;
-    const int64_t label = images_.labels[static_cast<size_t>(indices[static_cast<size_t>(i)])];
-    const float* const best = std::max_element(logits, logits + classes_);
-    float sum = 0;
-    for (int64_t c = 0; c < classes_; ++c) sum += gradient[c] = std::exp(logits[c] - *best);
-    result.loss_sum += static_cast<double>(std::log(sum) - (logits[label] - *best));
-    result.correct += best - logits == label;
-    const float scale = 1 / (sum * static_cast<float>(batch));
-    for (int64_t c = 0; c < classes_; ++c) gradient[c] = gradient[c] * scale - elsewhere;
-    gradient[label] -= (1 - label_smoothing_) / static_cast<float>(batch);
-  }
-  return result;
-}
-
-void PackedShard::DenseBackward() {
-  const auto drop = static_cast<float>(dropout_);
-  const float keep_scale = 1.0F / (1.0F - drop);
-  for (size_t i = dense_.size(); i-- > 0;) {
-    const PackedDenseLayer& layer = layout_.dense_layers()[i];
-    const float* gradient = dense_[i].gradient.data();
-    const float* input = i == 0 ? features_.data() : dense_[i - 1].values.data();
-    MultiplyTransposed(count_, layer.inputs, layer.outputs, input, gradient,
-                       gradients_.data() + layer.weights);
-    float* bias = gradients_.data() + layer.bias;
-    std::fill_n(bias, layer.outputs, 0.0F);
-    AddColumns(count_, layer.outputs, gradient, bias);
-    if (layer.transposed < 0) return;
-    float* input_gradient = i == 0 ? features_gradient_.data() : dense_[i - 1].gradient.data();
-    Multiply(count_, layer.outputs, layer.inputs, gradient, derived_ + layer.transposed, nullptr,
-             Activation::kNone, input_gradient);
-    if (i == 0) return;
-    // Zero where ReLU or dropout made it so.
-    const float* values = dense_[i - 1].values.data();
-    for (int64_t j = 0; j < count_ * layer.inputs; ++j) {
-      input_gradient[j] = values[j] > 0 ? input_gradient[j] * keep_scale : 0;
-    }
   }
 }
 
@@ -400,11 +328,11 @@ void PackedShard::BackThroughConvolution(size_t i, int64_t image) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   const ConvolutionShape back = Back(layer.shape);
   const float* gradient = conv_[i].output_gradient.data();
-  float* const input_gradient = OutputGradient(i - 1, image);
+  const int64_t size = layout_.conv_layers()[i - 1].pool.pooled_size();
+  float* const input_gradient = conv_[i - 1].gradient.data() + image * size;
   WinogradConvolve(back, gradient, derived_ + layer.transposed, nullptr, Activation::kNone,
                    scratch_.data(), input_gradient);
   // And from the blocks that skip to there.
-  const int64_t size = layout_.conv_layers()[i - 1].pool.pooled_size();
   for (size_t later = i; later < conv_.size(); ++later) {
     if (layout_.conv_layers()[later].skip != later - (i - 1)) continue;
     AddRows(1, size, OutputGradient(later, image), size, input_gradient, size);

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "models/dataset.h"
 #include "models/float_buffer.h"
+#include "models/packed_head.h"
 #include "models/packed_layout.h"
 #include "models/shard_network.h"
 #include "models/squeeze_excitation.h"
@@ -58,11 +59,6 @@ class PackedShard : public ShardNetwork {
     // Between pooling and the block's output, where the network has it.
     std::optional<SqueezeExcitation> squeeze;
   };
-  // A dense layer's, a row an image.
-  struct DenseState {
-    FloatBuffer values;
-    FloatBuffer gradient;
-  };
 
   void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);
   void ConvForward(size_t i);
@@ -74,7 +70,7 @@ class PackedShard : public ShardNetwork {
   // What normalisation and pooling gave: the output, or what squeeze and excitation gets.
   float* Map(size_t i, int64_t image);
   // The gradients by these.
-  float* OutputGradient(size_t i, int64_t image);
+  const float* OutputGradient(size_t i, int64_t image);
   const float* MapGradient(size_t i, int64_t image);
   // From block i's values to its output.
   void FinishImage(size_t i, int64_t image);
@@ -83,9 +79,6 @@ class PackedShard : public ShardNetwork {
   void SpreadFeatureGradients();
   // From sums to scale and shift, and the running statistics.
   void FinishStatistics(size_t i);
-  void DenseForward(RandomStream& random);
-  PassResult Loss(absl::Span<const int32_t> indices, int64_t batch);
-  void DenseBackward();
   // Adds an image's share to the sums that block i's normalisation needs before its backward.
   void AddGradientSums(size_t i, int64_t image);
   void FinishGradientSums(size_t i);
@@ -100,11 +93,8 @@ class PackedShard : public ShardNetwork {
   const float* const derived_;
   const double momentum_;
   const double epsilon_;
-  const double dropout_;
   const Augmentation augmentation_;
-  const float label_smoothing_;
   const ImageShape input_shape_;
-  const int64_t classes_;
 
   int64_t count_ = 0;
   // One image, augmented.
@@ -121,10 +111,7 @@ class PackedShard : public ShardNetwork {
   FloatBuffer last_output_;
   FloatBuffer last_gradient_;
   ChannelMeans average_;
-  // What the dense layers get, and its gradient.
-  FloatBuffer features_;
-  FloatBuffer features_gradient_;
-  std::vector<DenseState> dense_;
+  PackedHead head_;
 };
 
 // Writes an image (channels × height × width bytes) as numbers in [0,1] to where a layout's first

@@ -4,20 +4,10 @@
 #include <cmath>
 
 #include "models/layer_kernels.h"
+#include "models/packed_head.h"
 #include "models/panel_kernels.h"
 
 namespace atelier::models {
-namespace {
-
-void WriteDenseGradient(const PackedDenseLayer& layer, int64_t rows, const float* input,
-                        const float* gradient, float* gradients) {
-  MultiplyTransposed(rows, layer.inputs, layer.outputs, input, gradient, gradients + layer.weights);
-  float* const bias = gradients + layer.bias;
-  std::fill_n(bias, layer.outputs, 0.0F);
-  AddColumns(rows, layer.outputs, gradient, bias);
-}
-
-}  // namespace
 
 ChannelMeans::ChannelMeans(int64_t channels)
     : sums_(static_cast<size_t>(channels)), squares_(static_cast<size_t>(channels)) {}
