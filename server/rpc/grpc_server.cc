@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -46,6 +47,11 @@ absl::Status CheckSocketIsFree(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot listen on ", kUnixPrefix, path, ": a socket's path has ",
                      sizeof(address.sun_path) - 1, " bytes at most, this one has ", path.size()));
+  }
+  struct stat there = {};
+  if (stat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode)) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", kUnixPrefix, path,
+                                               ": something that is no socket has that name"));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -118,6 +120,16 @@ TEST_F(GrpcServerTest, LeavesASocketAloneThatIsInUse) {
   const auto second = StartAt(address);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("another program"));
+}
+
+TEST_F(GrpcServerTest, LeavesAFileAloneThatIsNoSocket) {
+  const models::TemporaryFolder folder;
+  const std::string path = folder.File("a.sock");
+  ASSERT_TRUE(std::ofstream(path) << "mine");
+  const auto server = StartAt("unix:" + path);
+  EXPECT_EQ(server.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(server.status().message()), HasSubstr("no socket"));
+  EXPECT_TRUE(std::filesystem::is_regular_file(path));
 }
 
 TEST_F(GrpcServerTest, RefusesASocketInAMissingFolder) {
