@@ -91,9 +91,11 @@ class Receiver {
     result_.bytes = received_;
     result_.sha256 = sha256_.Finish();
     if (received_ != total_ || result_.sha256 != expected_) {
-      return absl::DataLossError(absl::StrCat(
-          "What arrived is not what was sent: ", Count(), " with the SHA-256 ", result_.sha256,
-          " instead of ", EscapeControls(expected_), ". Nothing was kept; try again."));
+      return absl::DataLossError(absl::StrCat("What arrived is not what was sent: ", Count(),
+                                              " with the SHA-256 ", result_.sha256, " instead of ",
+                                              EscapeControls(expected_),
+                                              ". Nothing was kept. Try again; if it is "
+                                              "the same then, the file is damaged on the server."));
     }
     if (absl::Status status = file_->Commit(options_.force); !status.ok()) return status;
     return std::move(result_);
