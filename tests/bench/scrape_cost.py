@@ -5,7 +5,8 @@
 
 Rounds with and without scrapes take turns on one server, so that whatever else the machine does falls
 on both alike. The processor time of one scrape, which does not depend on that, is told as well, as a
-part of the machine's when there is one a second.
+part of the machine's when there is one a second. Before that, how long a page of 50 running jobs and
+20 loaded model versions takes, and its size.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import statistics
 import sys
 import tempfile
@@ -25,6 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
 
 CLIENTS = 4
+JOBS, VERSIONS = 50, 20
 
 
 class Scraper(threading.Thread):
@@ -60,6 +63,35 @@ def cpu_of_a_scrape(server, scrapes=200):
     for _ in range(scrapes - 1):
         page()
     return (cpu_seconds() - begin) / scrapes
+
+
+def full_page(folder):
+    """A page of JOBS jobs in training, whose workers pause meanwhile, and VERSIONS versions in memory."""
+    data, seconds = folder / "small", []
+    data.mkdir()
+    harness.make_subset(data, 2000, 500)
+    flags = [f"--workers={JOBS}", "--threads_per_worker=1", f"--serving_versions={VERSIONS}",
+             "--lease=10m", "--shutdown_grace=1s"]
+    with harness.Server(folder / "full", {"small": data}, flags) as server:
+        for version in range(VERSIONS):
+            server.wait_job(server.start_job(f"model-{version}", model_name=f"model-{version}"))
+            server.inference.Classify(harness.inference_pb.ClassifyRequest(
+                model=f"models/model-{version}",
+                raw=harness.inference_pb.RawImages(pixels=bytes(28 * 28))))
+        for _ in range(JOBS):
+            job = server.start_job("long", epochs=1000, patience=1000)
+            server.wait_event(job, "checkpoint")
+            for pid in server.worker_pids():
+                os.kill(pid, signal.SIGSTOP)
+        for _ in range(100):
+            begin = time.perf_counter()
+            with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as answer:
+                page = answer.read().decode()
+            seconds.append(time.perf_counter() - begin)
+    return {"jobs": len(re.findall(r"^atelier_job_epoch{", page, re.M)),
+            "versions": len(re.findall(r"^atelier_model_memory_bytes{", page, re.M)),
+            "scrape_ms_median": 1e3 * statistics.median(seconds), "scrape_ms_max": 1e3 * max(seconds),
+            "page_bytes": len(page)}
 
 
 def scraped(server, enabled, measure):
@@ -124,12 +156,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=6)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        full = full_page(pathlib.Path(folder))
         with harness.Server(pathlib.Path(folder) / "data") as server:
             server.wait_job(server.start_job("net", dataset="fashion-mnist", epochs=1,
                                              model_name="net"), timeout=600)
             classify_rate(server, 2)
             scrape = cpu_of_a_scrape(server)
-            results = {"scrape_cpu_ms": 1e3 * scrape,
+            results = {"full_page": full, "scrape_cpu_ms": 1e3 * scrape,
                        "scrape_cpu_share": scrape / len(os.sched_getaffinity(0)),
                        "classify": compare(server, arguments.rounds,
                                            lambda: classify_rate(server, arguments.seconds))}
