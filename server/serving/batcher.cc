@@ -15,6 +15,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// To wake a thread takes some 50 µs on a virtual machine, as much as a small network may compute.
+// A caller that asks again at once is back within this time.
+constexpr auto kLinger = std::chrono::microseconds(300);
+
 // Its part that was not computed has left the queue, too.
 void Tell(const BatchItem& item) {
   if (item.taken < item.images) {
@@ -52,7 +56,10 @@ absl::Status Batcher::Submit(std::shared_ptr<BatchItem> item) {
   {
     absl::MutexLock lock(&mutex_);
     if (!ending_) status = queue_.Add(item);
-    if (status.ok()) changed_.Signal();
+    if (status.ok()) {
+      asked_again_ = item->arrival - computed_ < kLinger;
+      if (!lingering_.exchange(false, std::memory_order_relaxed)) changed_.Signal();
+    }
   }
   if (!status.ok()) observer.QueueChanged(-images);
   return status;
@@ -64,6 +71,22 @@ void Batcher::Run() {
     for (const auto& item : work.given_up) Tell(*item);
     if (work.batch.has_value()) Compute(*work.batch);
     work = {};
+    Linger();
+  }
+}
+
+void Batcher::Linger() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!asked_again_ || ending_ || queue_.NextDue().has_value()) return;
+    if (lingering_.exchange(true, std::memory_order_relaxed)) return;
+  }
+  const SteadyTime until = Clock::now() + kLinger;
+  while (lingering_.load(std::memory_order_relaxed)) {
+    if (Clock::now() < until) continue;
+    // Under the lock: whoever asks from now on wakes a thread.
+    absl::MutexLock lock(&mutex_);
+    lingering_.store(false, std::memory_order_relaxed);
   }
 }
 
@@ -113,6 +136,7 @@ void Batcher::Compute(const BatchQueue::Batch& batch) {
   std::vector<std::shared_ptr<BatchItem>> finished;
   {
     absl::MutexLock lock(&mutex_);
+    computed_ = Clock::now();
     for (const BatchQueue::Slice& slice : batch.slices) {
       if (queue_.Complete(slice, answer.status())) finished.push_back(slice.item);
     }

@@ -2,6 +2,7 @@
 #ifndef ATELIER_SERVER_SERVING_BATCHER_H_
 #define ATELIER_SERVER_SERVING_BATCHER_H_
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -33,6 +34,9 @@ class Batcher {
 
  private:
   void Run();
+  // Stays awake a moment for the next request, if the last one came that soon after what had been
+  // computed, and no other thread does.
+  void Linger();
   // False when the threads have to end.
   bool Await(BatchQueue::Work* work);
   void Compute(const BatchQueue::Batch& batch);
@@ -41,6 +45,12 @@ class Batcher {
   absl::CondVar changed_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  SteadyTime computed_ ABSL_GUARDED_BY(mutex_);  // When the last batch was.
+  // Whether the last request came soon after that.
+  bool asked_again_ ABSL_GUARDED_BY(mutex_) = false;
+  // Whether a thread stays awake for the next request, which sets this to false and wakes nobody.
+  // Written under the lock.
+  std::atomic<bool> lingering_{false};
 
   std::vector<std::thread> threads_;  // Constant after construction.
 };

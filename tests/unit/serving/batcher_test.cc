@@ -82,6 +82,20 @@ TEST_F(BatcherTest, WhatCameWhileTheEngineWasBusyIsOneBatch) {
   EXPECT_EQ(observer_->queued, 0);
 }
 
+// Some pauses are shorter than an idle thread stays awake, some longer, some end just then.
+TEST_F(BatcherTest, AnswersWhateverPauseIsBetweenTheRequests) {
+  for (int threads : {1, 3}) {
+    Batcher batcher({.threads = threads});
+    for (int i = 0; i < 400; ++i) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(i);
+      while (std::chrono::steady_clock::now() < until) {
+      }
+      ASSERT_TRUE(Ask(&batcher, 1).answer.Wait().ok()) << "after " << i << " µs";
+    }
+  }
+  EXPECT_EQ(engine_->runs, 800);
+}
+
 TEST_F(BatcherTest, RefusesWhenTheQueueIsFullAndCountsIt) {
   absl::Notification gate;
   engine_->gate = &gate;
