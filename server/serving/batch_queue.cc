@@ -28,13 +28,17 @@ absl::Status BatchQueue::Add(ItemPtr item) {
   }
   queue.images += item->images;
   item->queued = true;
-  queue.items.push_back(std::move(item));
+  queue.lines[item->images > options_.max_batch ? 1 : 0].push_back(std::move(item));
   return absl::OkStatus();
 }
 
 SteadyTime BatchQueue::DueOf(const VersionQueue& queue) const {
   if (queue.images >= options_.max_batch) return SteadyTime::min();
-  return queue.items.front()->arrival + absl::ToChronoNanoseconds(options_.max_delay);
+  SteadyTime first = SteadyTime::max();
+  for (const auto& line : queue.lines) {
+    if (!line.empty()) first = std::min(first, line.front()->arrival);
+  }
+  return first + absl::ToChronoNanoseconds(options_.max_delay);
 }
 
 std::optional<SteadyTime> BatchQueue::NextDue() const {
@@ -53,7 +57,7 @@ BatchQueue::Work BatchQueue::Take(SteadyTime now) {
     turns_.pop_front();
     const auto found = queues_.find(key);
     if (DueOf(found->second) <= now) work.batch = Fill(found->second, now, work.given_up);
-    if (found->second.items.empty()) {
+    if (found->second.empty()) {
       queues_.erase(found);
     } else {
       turns_.push_back(key);
@@ -66,30 +70,9 @@ std::optional<BatchQueue::Batch> BatchQueue::Fill(VersionQueue& queue, SteadyTim
                                                   std::vector<ItemPtr>& given_up) {
   Batch batch;
   batch.version = queue.version;
-  // An item with images left goes behind the others; each is looked at once.
-  for (std::size_t left = queue.items.size(); left > 0 && batch.images < options_.max_batch;
-       --left) {
-    ItemPtr item = std::move(queue.items.front());
-    queue.items.pop_front();
-    item->queued = false;
-    item->status.Update(GivenUp(*item, now));
-    if (!item->status.ok()) {
-      queue.images -= item->images - item->taken;
-      // One that is being computed in part is told when that has ended.
-      if (item->computed == item->taken) given_up.push_back(std::move(item));
-      continue;
-    }
-    const std::size_t count =
-        std::min(item->images - item->taken, options_.max_batch - batch.images);
-    batch.slices.push_back({item, item->taken, count});
-    if (!item->begin.has_value()) item->begin = now;
-    item->taken += count;
-    batch.images += count;
-    queue.images -= count;
-    if (item->taken == item->images) continue;
-    item->queued = true;
-    queue.items.push_back(std::move(item));
-  }
+  FillFrom(queue, now, batch, given_up);
+  queue.turn = 1 - queue.turn;
+  FillFrom(queue, now, batch, given_up);
   if (batch.slices.empty()) return std::nullopt;
   for (const Slice& slice : batch.slices) {
     slice.item->largest_batch = std::max(slice.item->largest_batch, batch.images);
@@ -102,12 +85,45 @@ std::optional<BatchQueue::Batch> BatchQueue::Fill(VersionQueue& queue, SteadyTim
   return batch;
 }
 
-absl::Status BatchQueue::GivenUp(const BatchItem& item, SteadyTime now) {
+void BatchQueue::FillFrom(VersionQueue& queue, SteadyTime now, Batch& batch,
+                          std::vector<ItemPtr>& given_up) {
+  std::deque<ItemPtr>& line = queue.lines[queue.turn];
+  while (!line.empty() && batch.images < options_.max_batch) {
+    const ItemPtr item = line.front();
+    const std::size_t left = item->images - item->taken;
+    item->status.Update(GivenUp(*item, now));
+    std::size_t count = left;
+    if (item->status.ok()) {
+      count = std::min(left, options_.max_batch - batch.images);
+      batch.slices.push_back({item, item->taken, count});
+      if (!item->begin.has_value()) item->begin = now;
+      item->taken += count;
+      batch.images += count;
+    } else if (item->computed == item->taken) {
+      given_up.push_back(item);
+    }  // One that is being computed in part is told when that has ended.
+    queue.images -= count;
+    if (count < left) return;
+    item->queued = false;
+    line.pop_front();
+  }
+}
+
+absl::Status BatchQueue::GivenUp(const BatchItem& item, SteadyTime now) const {
   if (item.cancelled && item.cancelled()) return absl::CancelledError("The call was cancelled.");
   if (item.deadline == SteadyTime::max()) return absl::OkStatus();
-  const SteadyTime::duration travel =
-      std::min<SteadyTime::duration>(kTravel, (item.deadline - item.arrival) / 4);
-  if (now + item.version->last_batch.load(std::memory_order_relaxed) + travel < item.deadline) {
+  // How often engines have to compute for it: they work at the same time, but begin when each is
+  // free.
+  const std::size_t at_once = options_.max_batch * options_.engines;
+  auto rounds = static_cast<int>((item.images - item.taken + at_once - 1) / at_once);
+  SteadyTime::duration travel(0);
+  // With what is begun already there is no time to spare, or what was computed would be lost.
+  if (item.taken == 0) {
+    if (item.images > options_.max_batch) ++rounds;
+    travel = std::min<SteadyTime::duration>(kTravel, (item.deadline - item.arrival) / 4);
+  }
+  const auto compute = rounds * item.version->last_batch.load(std::memory_order_relaxed);
+  if (now + compute + travel < item.deadline) {
     return absl::OkStatus();
   }
   return absl::DeadlineExceededError("The deadline came before an engine was free.");
@@ -124,10 +140,12 @@ bool BatchQueue::Complete(const Slice& slice, const absl::Status& status) {
 std::vector<BatchQueue::ItemPtr> BatchQueue::Clear(const absl::Status& status) {
   std::vector<ItemPtr> cleared;
   for (auto& [key, queue] : queues_) {
-    for (ItemPtr& item : queue.items) {
-      item->status.Update(status);
-      item->queued = false;
-      if (item->computed == item->taken) cleared.push_back(std::move(item));
+    for (auto& line : queue.lines) {
+      for (ItemPtr& item : line) {
+        item->status.Update(status);
+        item->queued = false;
+        if (item->computed == item->taken) cleared.push_back(std::move(item));
+      }
     }
   }
   queues_.clear();

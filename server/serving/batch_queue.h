@@ -3,12 +3,15 @@
 //
 // Every version has a queue of its own; those that have work take turns, a batch each, so a busy
 // model cannot starve another. A batch is made of whatever images of the version wait, of any
-// callers, up to the maximum; a request with more images than fit is computed in several batches,
-// and lets others of its version go between. Requests that were cancelled, or whose deadline is too
-// near to be met, are given up when their turn comes, before anything is computed for them.
+// callers, up to the maximum. Requests with more images than that are computed in several batches,
+// one request after the other: if all advanced together, all would be late under overload. They
+// stand in a line of their own that takes turns with the others', so they do not hold those up.
+// Requests that were cancelled, or whose deadline is too near to be met, are given up when their
+// turn comes, before anything is computed for them.
 #ifndef ATELIER_SERVER_SERVING_BATCH_QUEUE_H_
 #define ATELIER_SERVER_SERVING_BATCH_QUEUE_H_
 
+#include <array>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -57,6 +60,8 @@ class BatchQueue {
     std::size_t max_queued_images = 4096;
     // How long images may wait for their batch to become full; zero: not at all.
     absl::Duration max_delay = absl::ZeroDuration();
+    // Engines that compute at the same time.
+    std::size_t engines = 1;
   };
   using ItemPtr = std::shared_ptr<BatchItem>;
 
@@ -98,15 +103,21 @@ class BatchQueue {
  private:
   struct VersionQueue {
     std::shared_ptr<ServedVersion> version;
-    std::deque<ItemPtr> items;
+    // Requests that one batch can hold, and larger ones; in order of arrival.
+    std::array<std::deque<ItemPtr>, 2> lines;
+    std::size_t turn = 0;    // The line that the next batch begins with.
     std::size_t images = 0;  // That are in no batch yet.
+
+    bool empty() const { return lines[0].empty() && lines[1].empty(); }
   };
 
   SteadyTime DueOf(const VersionQueue& queue) const;
   // The batch of one version; nothing if all that waited was given up.
   std::optional<Batch> Fill(VersionQueue& queue, SteadyTime now, std::vector<ItemPtr>& given_up);
+  // From the line whose turn it is.
+  void FillFrom(VersionQueue& queue, SteadyTime now, Batch& batch, std::vector<ItemPtr>& given_up);
   // Why the item is not to be computed; OK if it is.
-  static absl::Status GivenUp(const BatchItem& item, SteadyTime now);
+  absl::Status GivenUp(const BatchItem& item, SteadyTime now) const;
 
   const Options options_;
   absl::flat_hash_map<const ServedVersion*, VersionQueue> queues_;  // Those that have items.

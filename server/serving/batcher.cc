@@ -29,7 +29,11 @@ void Tell(const BatchItem& item) {
 
 }  // namespace
 
-Batcher::Batcher(Options options) : queue_(options.queue) {
+Batcher::Batcher(Options options)
+    : queue_([&] {
+        options.queue.engines = static_cast<std::size_t>(options.threads);
+        return options.queue;
+      }()) {
   for (int i = 0; i < options.threads; ++i) {
     threads_.emplace_back([this] { Run(); });
     pthread_setname_np(threads_.back().native_handle(), absl::StrCat("classify-", i).c_str());

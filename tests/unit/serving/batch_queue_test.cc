@@ -1,5 +1,8 @@
 #include "server/serving/batch_queue.h"
 
+#include <array>
+#include <optional>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/serving/fakes.h"
@@ -80,14 +83,88 @@ TEST_F(BatchQueueTest, SplitsARequestThatIsLargerThanABatchAndTellsItsEndOnce) {
   EXPECT_FALSE(queue_.Take(At(0)).batch.has_value());
 }
 
-TEST_F(BatchQueueTest, ARequestWithManyImagesLetsOthersBetween) {
+TEST_F(BatchQueueTest, ARequestWithManyImagesLetsSmallOnesBetween) {
   const auto large = Add(18);
-  const auto small = Add(1);
   EXPECT_THAT(Counts(queue_.Take(At(0))), ElementsAre(8));
+  const auto small = Add(1);
+  const auto next = Add(8);
   const auto second = queue_.Take(At(0));
-  EXPECT_THAT(Counts(second), ElementsAre(1, 7));
-  EXPECT_EQ(second.batch->slices[0].item, small);
-  EXPECT_EQ(second.batch->reason, DispatchReason::kFull);
+  EXPECT_THAT(Counts(second), ElementsAre(8));
+  EXPECT_EQ(second.batch->slices[0].item, large) << "it is the large ones' turn";
+  const auto third = queue_.Take(At(0));
+  EXPECT_THAT(Counts(third), ElementsAre(1, 7));
+  EXPECT_EQ(third.batch->slices[0].item, small);
+  EXPECT_EQ(third.batch->reason, DispatchReason::kFull);
+  const auto last = queue_.Take(At(0));
+  EXPECT_THAT(Counts(last), ElementsAre(2, 1));
+  EXPECT_EQ(last.batch->slices[0].item, large);
+  EXPECT_EQ(last.batch->slices[1].item, next);
+}
+
+// Under overload all would be late if all advanced together.
+TEST_F(BatchQueueTest, RequestsWithManyImagesAreComputedOneAfterTheOther) {
+  const auto first = Add(10);
+  const auto second = Add(10);
+  const auto batch = queue_.Take(At(0));
+  EXPECT_THAT(Counts(batch), ElementsAre(8));
+  const auto rest = queue_.Take(At(0));
+  EXPECT_THAT(Counts(rest), ElementsAre(2, 6));
+  EXPECT_EQ(rest.batch->slices[0].item, first);
+  EXPECT_EQ(rest.batch->slices[1].item, second);
+}
+
+TEST_F(BatchQueueTest, GivesUpWhatAllItsBatchesWouldMakeLate) {
+  net_->last_batch = milliseconds(10);
+  for (const std::size_t engines : {1, 2}) {
+    BatchQueue queue({.max_batch = 8, .engines = engines});
+    const auto item = Make(17);
+    item->deadline = At(39);
+    ASSERT_TRUE(queue.Add(item).ok());
+    EXPECT_EQ(queue.Take(At(0)).batch.has_value(), engines == 2);
+  }
+}
+
+// Two engines that take 3 ms for 32 images, requests at four times what they can do, 50 ms each.
+TEST_F(BatchQueueTest, AnswersInTimeUnderOverloadNearlyWhatItCould) {
+  using std::chrono::microseconds;
+  constexpr microseconds kBatch(3000), kSecond(1'000'000);
+  net_->last_batch = kBatch;
+  for (const std::size_t images : {1, 20, 32, 64, 100, 256}) {
+    BatchQueue queue({.max_batch = 32, .engines = 2});
+    const auto between = kBatch * static_cast<int>(images) / (4 * 64);
+    std::size_t answered = 0;
+    std::array<std::optional<BatchQueue::Batch>, 2> engines;
+    std::array<SteadyTime, 2> free = {At(0), At(0) + kBatch / 2};
+    SteadyTime arrival = At(0);
+    for (SteadyTime now = At(0); now < At(0) + kSecond; now += microseconds(50)) {
+      for (; arrival <= now; arrival += between) {
+        const auto item = Make(images, arrival);
+        item->deadline = arrival + milliseconds(50);
+        queue.Add(item).IgnoreError();
+      }
+      for (std::size_t i = 0; i < engines.size(); ++i) {
+        if (free[i] > now) continue;
+        if (engines[i].has_value()) {
+          for (const auto& slice : engines[i]->slices) {
+            const bool ended = queue.Complete(slice, absl::OkStatus());
+            if (ended && slice.item->status.ok() && now < slice.item->deadline) answered += images;
+          }
+        }
+        engines[i] = queue.Take(now).batch;
+        if (engines[i].has_value()) free[i] = now + kBatch;
+      }
+    }
+    EXPECT_GT(answered, 0.9 * 64 * (kSecond / kBatch)) << "with " << images << " images a request";
+  }
+}
+
+TEST_F(BatchQueueTest, EndsInTimeWhatItBegan) {
+  net_->last_batch = milliseconds(10);
+  const auto item = Make(16);
+  item->deadline = At(40);
+  ASSERT_TRUE(queue_.Add(item).ok());
+  EXPECT_TRUE(queue_.Take(At(0)).batch.has_value());
+  EXPECT_TRUE(queue_.Take(At(29)).batch.has_value());
 }
 
 TEST_F(BatchQueueTest, RefusesMoreThanItsVersionsQueueTakes) {
