@@ -7,10 +7,17 @@ namespace atelier::models {
 namespace {
 
 // Whether a layer's values after ReLU are kept for the passes after the first. With few input
-// channels there are many values and little to compute: doing that again takes less time than
-// fetching them from memory. Without pooling they are the winners too.
+// channels there are many values and little to compute: doing that again, a few rows at a time that
+// never leave the nearest cache, takes less time than fetching them. Without pooling they are the
+// winners too.
 bool KeepsValues(const PackedConvLayer& layer) {
   return layer.transformed >= 0 || layer.pool.pool == 1;
+}
+
+// Rows of a layer's values that are there at a time: whole windows, four rows at least.
+int64_t RowsAtOnce(const PackedConvLayer& layer) {
+  if (KeepsValues(layer)) return layer.shape.height;
+  return (3 / layer.pool.pool + 1) * layer.pool.pool;
 }
 
 // The gradient by a convolution's input is a convolution too, with the weights transposed.
@@ -68,7 +75,8 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     ConvState state;
     state.input = FloatBuffer(max_images * layer.input_size());
-    state.values = FloatBuffer((KeepsValues(layer) ? max_images : 1) * layer.output_size());
+    const int64_t row = layer.shape.width * layer.shape.outputs;
+    state.values = FloatBuffer((KeepsValues(layer) ? max_images : 1) * RowsAtOnce(layer) * row);
     if (layer.pool.pool > 1) state.winners = FloatBuffer(max_images * layer.pool.pooled_size());
     if (&layer != &layout.conv_layers().back()) {
       state.gradient = FloatBuffer(max_images * layer.pool.pooled_size());
@@ -155,33 +163,48 @@ void PackedShard::ConvForward(size_t i) {
     // The block before, so that the image is still in the cache.
     if (i > 0) FinishImage(i - 1, image);
     profile_.Lap(StepPart::kNormalization);
-    const float* values = Convolve(i, image);
+    if (KeepsValues(layer)) {
+      Convolve(i, image, 0, layer.shape.height, state.values.data() + image * layer.output_size());
+    }
     profile_.Lap(StepPart::kConvolution);
-    AddSums(layer.pixels(), layer.shape.outputs, values, state.sums.data(), state.products.data());
+    ForEachRows(i, image, [&](const Rows& rows) {
+      AddSums(rows.shape.height * rows.shape.width, rows.shape.channels, rows.values,
+              state.sums.data(), state.products.data());
+    });
   }
   FinishStatistics(i);
 }
 
-const float* PackedShard::Convolve(size_t i, int64_t image) {
+void PackedShard::Convolve(size_t i, int64_t image, int64_t first, int64_t rows, float* values) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
-  const float* input = conv_[i].input.data() + image * layer.input_size();
+  const float* input = conv_[i].input.data() + image * layer.input_size() +
+                       first * (layer.shape.width + 2) * layer.shape.inputs;
   const float* bias = parameters_ + layer.bias;
-  float* const values =
-      conv_[i].values.data() + (KeepsValues(layer) ? image * layer.output_size() : 0);
+  ConvolutionShape shape = layer.shape;
+  shape.height = rows;
   if (layer.transformed >= 0) {
-    WinogradConvolve(layer.shape, input, derived_ + layer.transformed, bias, Activation::kRelu,
+    WinogradConvolve(shape, input, derived_ + layer.transformed, bias, Activation::kRelu,
                      scratch_.data(), values);
   } else {
-    models::Convolve(layer.shape, input, parameters_ + layer.weights, bias, Activation::kRelu,
-                     values);
+    models::Convolve(shape, input, parameters_ + layer.weights, bias, Activation::kRelu, values);
   }
-  return values;
 }
 
-const float* PackedShard::Values(size_t i, int64_t image) {
+template <typename Use>
+void PackedShard::ForEachRows(size_t i, int64_t image, const Use& use) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
-  if (!KeepsValues(layer)) return Convolve(i, image);
-  return conv_[i].values.data() + image * layer.output_size();
+  float* const values = conv_[i].values.data();
+  Rows rows = {0, layer.map_shape(), values};
+  if (KeepsValues(layer)) {
+    rows.values += image * layer.output_size();
+    return use(rows);
+  }
+  const int64_t at_once = RowsAtOnce(layer);
+  for (; rows.first < layer.shape.height; rows.first += at_once) {
+    rows.shape.height = std::min(at_once, layer.shape.height - rows.first);
+    Convolve(i, image, rows.first, rows.shape.height, values);
+    use(rows);
+  }
 }
 
 float* PackedShard::Output(size_t i, int64_t image) {
@@ -213,10 +236,14 @@ const float* PackedShard::MapGradient(size_t i, int64_t image) {
 void PackedShard::FinishImage(size_t i, int64_t image) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   ConvState& state = conv_[i];
-  float* winners = nullptr;
-  if (layer.pool.pool > 1) winners = state.winners.data() + image * layer.pool.pooled_size();
-  NormalizeAndPool(layer.map_shape(), Values(i, image), state.scale.data(), state.shift.data(),
-                   winners, Map(i, image));
+  ForEachRows(i, image, [&](const Rows& rows) {
+    const int64_t pooled = rows.first / layer.pool.pool;
+    const int64_t winners =
+        image * layer.pool.pooled_size() + pooled * layer.pool.pooled_width() * layer.pool.channels;
+    NormalizeAndPool(rows.shape, rows.values, state.scale.data(), state.shift.data(),
+                     layer.pool.pool > 1 ? state.winners.data() + winners : nullptr,
+                     Map(i, image) + pooled * rows.shape.pooled_row_stride);
+  });
   float* const output = Output(i, image);
   if (state.squeeze) state.squeeze->Forward(parameters_, image, output);
   if (layer.skip == 0) return;
@@ -305,14 +332,10 @@ void PackedShard::FinishGradientSums(size_t i) {
   }
 }
 
-void PackedShard::AddToWeightGradient(size_t i, int64_t image) {
+void PackedShard::AddToTransformedGradient(size_t i, int64_t image) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   ConvState& state = conv_[i];
   const float* input = state.input.data() + image * layer.input_size();
-  if (layer.transformed < 0) {
-    return AddWeightGradient(layer.shape, input, state.output_gradient.data(),
-                             gradients_.data() + layer.weights);
-  }
   const int64_t capacity = TilesAtOnce(layer.shape);
   const int64_t tiles = WinogradTiles(layer.shape);
   const int64_t row = image * tiles % capacity;
@@ -354,10 +377,25 @@ void PackedShard::ConvBackward(size_t i) {
   const NormGradient norm = {state.scale.data(), state.shift.data(), state.slope.data(),
                              state.offset.data()};
   for (int64_t image = 0; image < count_; ++image) {
-    BackThroughPoolNormRelu(layer.map_shape(), norm, Values(i, image), Map(i, image),
-                            MapGradient(i, image), state.output_gradient.data(), bias);
-    profile_.Lap(StepPart::kNormalizationGradient);
-    AddToWeightGradient(i, image);
+    ForEachRows(i, image, [&](const Rows& rows) {
+      const int64_t row = (layer.shape.width + 2) * layer.shape.outputs;
+      const int64_t pooled = rows.first / layer.pool.pool;
+      float* const output_gradient = state.output_gradient.data() + rows.first * row;
+      BackThroughPoolNormRelu(
+          rows.shape, norm, rows.values, Map(i, image) + pooled * rows.shape.pooled_row_stride,
+          MapGradient(i, image) + pooled * layer.pool.pooled_width() * layer.pool.channels,
+          output_gradient, bias);
+      profile_.Lap(StepPart::kNormalizationGradient);
+      if (layer.transformed >= 0) return;
+      ConvolutionShape shape = layer.shape;
+      shape.height = rows.shape.height;
+      AddWeightGradient(shape,
+                        state.input.data() + image * layer.input_size() +
+                            rows.first * (layer.shape.width + 2) * layer.shape.inputs,
+                        output_gradient, weights);
+      profile_.Lap(StepPart::kConvolutionWeightGradient);
+    });
+    if (layer.transformed >= 0) AddToTransformedGradient(i, image);
     profile_.Lap(StepPart::kConvolutionWeightGradient);
     if (i == 0) continue;
     BackThroughConvolution(i, image);

@@ -37,7 +37,7 @@ class PackedShard : public ShardNetwork {
   struct ConvState {
     // Padded input.
     FloatBuffer input;
-    // After ReLU; of one image where Values computes them again.
+    // After ReLU; of a few rows where they are computed again.
     FloatBuffer values;
     // See NormalizeAndPool; empty without pooling.
     FloatBuffer winners;
@@ -60,11 +60,20 @@ class PackedShard : public ShardNetwork {
     std::optional<SqueezeExcitation> squeeze;
   };
 
+  // Some rows of a block's values after ReLU.
+  struct Rows {
+    int64_t first;
+    PoolShape shape;  // With their number as height.
+    const float* values;
+  };
+
   void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);
   void ConvForward(size_t i);
-  // Block i's values after ReLU, computed, and as they were.
-  const float* Convolve(size_t i, int64_t image);
-  const float* Values(size_t i, int64_t image);
+  // Computes block i's values from row `first` on.
+  void Convolve(size_t i, int64_t image, int64_t first, int64_t rows, float* values);
+  // Calls use(Rows) for block i's values in order, as they were or computed again.
+  template <typename Use>
+  void ForEachRows(size_t i, int64_t image, const Use& use);
   // Where block i's output belongs: the next block's input, or what the features are made of.
   float* Output(size_t i, int64_t image);
   // What normalisation and pooling gave: the output, or what squeeze and excitation gets.
@@ -83,8 +92,8 @@ class PackedShard : public ShardNetwork {
   void AddGradientSums(size_t i, int64_t image);
   void FinishGradientSums(size_t i);
   void ConvBackward(size_t i);
-  // Adds an image's share to the gradient by block i's weights.
-  void AddToWeightGradient(size_t i, int64_t image);
+  // Adds an image's share to the gradient by block i's transformed weights.
+  void AddToTransformedGradient(size_t i, int64_t image);
   void BackThroughConvolution(size_t i, int64_t image);
 
   const PackedLayout& layout_;

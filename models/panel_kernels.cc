@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 // The rest is compiled once for every kind of processor: this file includes itself.
 // clang-format off
@@ -18,6 +19,42 @@ namespace HWY_NAMESPACE {
 
 // Inner dimension that is worked through at once, so that a panel's part stays in the cache.
 constexpr size_t kInnerBlock = 512;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// Convolve's results for a panel of one input channel, in the same order of sums. With so few
+// products a result, fetching the weights would take longer than multiplying: they stay in registers.
+void ConvolveOneChannel(const ConvolutionShape& shape, const float* padded_input,
+                        const float* weights, const float* start, Activation activation,
+                        float* output) {
+  const FloatTag d;
+  const size_t lanes = hn::Lanes(d);
+  const auto width = static_cast<size_t>(shape.width);
+  Floats taps[9][2];
+  HWY_UNROLL(9)
+  for (size_t k = 0; k < 9; ++k) {
+    taps[k][0] = hn::LoadU(d, weights + k * kPanel);
+    taps[k][1] = hn::LoadU(d, weights + k * kPanel + lanes);
+  }
+  const Floats start0 = hn::LoadU(d, start);
+  const Floats start1 = hn::LoadU(d, start + lanes);
+  const Floats least = activation == Activation::kRelu ? hn::Zero(d) : hn::Set(d, -kInfinity);
+  for (size_t y = 0; y < static_cast<size_t>(shape.height); ++y) {
+    const float* from = padded_input + y * (width + 2);
+    for (size_t x = 0; x < width; ++x, ++from, output += shape.outputs) {
+      Floats sum0 = start0;
+      Floats sum1 = start1;
+      HWY_UNROLL(9)
+      for (size_t k = 0; k < 9; ++k) {
+        const Floats pixel = hn::Set(d, from[k / 3 * (width + 2) + k % 3]);
+        sum0 = hn::MulAdd(pixel, taps[k][0], sum0);
+        sum1 = hn::MulAdd(pixel, taps[k][1], sum1);
+      }
+      // In this order a sum that is not a number stays so.
+      hn::StoreU(hn::Max(least, sum0), d, output);
+      hn::StoreU(hn::Max(least, sum1), d, output + lanes);
+    }
+  }
+}
 
 void Convolve(const ConvolutionShape& shape, const float* padded_input, const float* weights,
               const float* bias, Activation activation, float* output) {
@@ -37,6 +74,11 @@ void Convolve(const ConvolutionShape& shape, const float* padded_input, const fl
     task.start = bias != nullptr ? bias + panel : zeros;
     task.c_stride = outputs;
     task.activation = activation;
+    // 18 vectors of weights want 32 registers.
+    if (HWY_MAX_BYTES >= 64 && inputs == 1) {
+      ConvolveOneChannel(shape, padded_input, task.b, task.start, activation, output + panel);
+      continue;
+    }
     for (size_t y = 0; y < static_cast<size_t>(shape.height); ++y) {
       task.a = padded_input + y * padded_row;
       task.c = output + y * width * outputs + panel;
