@@ -110,10 +110,17 @@ class Drawing {
         absl::StrFormat("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">\n", kWidth,
                         kHeight, Escape(chart_.title));
     DrawAxes(&svg);
+    // A drawing of its own cuts off what lies outside; dots on the border stay whole.
+    constexpr double kEdge = 6;
+    const double width = kWidth - kLeft - kRight + 2 * kEdge;
+    const double height = kHeight - kTop - kBottom + 2 * kEdge;
+    absl::StrAppendFormat(
+        &svg, "<svg x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" viewBox=\"%g %g %g %g\">\n",
+        kLeft - kEdge, kTop - kEdge, width, height, kLeft - kEdge, kTop - kEdge, width, height);
     for (const Series& series : chart_.series) DrawBand(series, &svg);
     for (const Series& series : chart_.series) DrawLine(series, &svg);
     for (const Series& series : chart_.series) DrawValues(series, &svg);
-    absl::StrAppend(&svg, "</svg>\n");
+    absl::StrAppend(&svg, "</svg></svg>\n");
     return svg;
   }
 
@@ -251,6 +258,7 @@ std::string RenderChart(const Chart& chart) {
       if (!std::isfinite(point.low)) point.low = point.y;
       if (!std::isfinite(point.high)) point.high = point.y;
       x.Add(point.x);
+      if (point.x < chart.spans_from) continue;
       y.Add(point.low);
       y.Add(point.high);
     }

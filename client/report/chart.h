@@ -6,6 +6,7 @@
 #define ATELIER_CLIENT_REPORT_CHART_H_
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct Chart {
   Axis x;
   Axis y;
   std::vector<Series> series;
+  // The y axis spans the points from this x on; what lies outside is cut off.
+  double spans_from = -std::numeric_limits<double>::infinity();
 };
 
 // A <figure> with title, drawing and legend; says so where there is nothing to draw.

@@ -23,7 +23,7 @@ const char kStyle[] = R"css(
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.5;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 2rem 1.25rem 3rem; }
+main { max-width: 1180px; margin: 0 auto; padding: 2rem 1.25rem 3rem; }
 .kicker { margin: 0; color: var(--soft); font-size: .85rem; letter-spacing: .04em; }
 h1 { margin: .1rem 0 1.2rem; font-size: clamp(1.5rem, 4vw, 2.2rem); line-height: 1.2;
   overflow-wrap: anywhere; }
@@ -43,12 +43,13 @@ p { max-width: 46rem; margin: .5rem 0; }
   font-variant-numeric: tabular-nums; }
 .tiles span { color: var(--soft); font-size: .85rem; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums;
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums;
   min-width: 50%; }
-th, td { padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--rule);
+th, td { padding: .35rem .55rem; text-align: left; border-bottom: 1px solid var(--rule);
   white-space: nowrap; }
 .why { color: var(--soft); font-size: .85rem; max-width: 18rem; white-space: normal; }
-th { color: var(--soft); font-weight: 600; font-size: .85rem; }
+th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal;
+  vertical-align: bottom; line-height: 1.3; }
 .figure { text-align: right; }
 td b { font-weight: 650; }
 .bar { display: inline-block; width: 2.4rem; height: .45rem; margin-left: .4rem; border-radius: .25rem;
@@ -59,6 +60,7 @@ td b { font-weight: 650; }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .3rem; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
+svg svg { overflow: hidden; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 svg text.name { font-size: 12.5px; fill: var(--ink); }
 .grid { stroke: var(--rule); stroke-width: 1; }

@@ -115,6 +115,13 @@ std::string TradeOffChart(const Comparison& comparison, const std::string& title
   return RenderChart(chart);
 }
 
+// The first epoch of a longer training is so far off that the others could not be told apart.
+double FirstShown(const ReportData& data) {
+  const bool longer = std::any_of(data.epochs.begin(), data.epochs.end(),
+                                  [](const auto& job) { return job.second.size() >= 5; });
+  return longer ? 2 : 1;
+}
+
 // One figure of all epochs: a line for each configuration (the mean over its seeds), a band from
 // the lowest to the highest seed, and every run in the background.
 std::string CurveChart(const ReportData& data, const std::string& title, const std::string& unit,
@@ -124,7 +131,8 @@ std::string CurveChart(const ReportData& data, const std::string& title, const s
                     .whole = true,
                     .format = [](double x) { return absl::StrFormat("%g", x); }},
               .y = {.title = unit, .format = format},
-              .series = {}};
+              .series = {},
+              .spans_from = FirstShown(data)};
   int color = 0;
   for (const Configuration& configuration : data.comparison.configurations) {
     const int own = color++;
@@ -210,7 +218,9 @@ std::string CurvesSection(const ReportData& data) {
   using Epoch = v1::EpochMetrics;
   return absl::StrCat(
       "<section>\n<h2>Curves</h2>\n<p class=\"note\">A line is the mean over the seeds, the band "
-      "reaches from the lowest to the highest.</p>\n<div class=\"charts\">\n",
+      "reaches from the lowest to the highest.",
+      FirstShown(data) > 1 ? " The first epoch may lie outside." : "",
+      "</p>\n<div class=\"charts\">\n",
       CurveChart(data, "Validation accuracy", "validation accuracy", &Epoch::validation_accuracy,
                  PercentMark),
       CurveChart(data, "Validation loss", "cross-entropy", &Epoch::validation_loss, LossMark),
