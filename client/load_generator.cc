@@ -220,7 +220,11 @@ LoadResult LoadGenerator::Run(const Callbacks& callbacks) {
   TimePoint arrival = begin + Chrono(arrivals.Next());
   TimePoint tick = begin;
   bool interrupted = false;
-  for (TimePoint now = begin; now < calls->end() && !interrupted; now = Clock::now()) {
+  // Arrivals that are due are sent also if it is late for them.
+  const auto going_on = [&](TimePoint now) {
+    return now < calls->end() || (open && arrival < calls->end());
+  };
+  for (TimePoint now = begin; going_on(now) && !interrupted; now = Clock::now()) {
     if (tick <= now) {
       // At the begin, and for callers who found no server.
       for (int i = 0; !open && i < options_.concurrency && calls->Send(now); ++i) {
