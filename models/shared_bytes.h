@@ -24,7 +24,7 @@ class SharedBytes {
       : SharedBytes(std::make_shared<const std::vector<uint8_t>>(std::move(bytes))) {}
   // Bytes that are there as long as `owner` is.
   SharedBytes(std::shared_ptr<const void> owner, absl::Span<const uint8_t> bytes)
-      : owner_(std::move(owner)), bytes_(bytes) {}
+      : bytes_(bytes), owner_(std::move(owner)) {}
 
   const uint8_t* data() const { return bytes_.data(); }
   size_t size() const { return bytes_.size(); }
@@ -38,10 +38,10 @@ class SharedBytes {
 
  private:
   explicit SharedBytes(std::shared_ptr<const std::vector<uint8_t>> bytes)
-      : owner_(bytes), bytes_(*bytes) {}
+      : bytes_(*bytes), owner_(std::move(bytes)) {}
 
-  std::shared_ptr<const void> owner_;
   absl::Span<const uint8_t> bytes_;
+  std::shared_ptr<const void> owner_;
 };
 
 }  // namespace atelier::models

@@ -195,7 +195,9 @@ std::string ComparisonSection(const ReportData& data) {
     std::vector<double> best;
     for (const Result* result : results) best.push_back(result->best_epoch());
     const Sample loss = configuration.Of(&Result::test_loss);
-    const auto figure = [&](std::string text) { return results.empty() ? "–" : Escape(text); };
+    const auto figure = [&](const std::string& text) {
+      return results.empty() ? "–" : Escape(text);
+    };
     rows.push_back(
         {Escape(LabelOf(comparison, configuration)), Escape(DoneText(configuration)),
          results.empty() ? "–" : Count(results.front()->parameter_count()),

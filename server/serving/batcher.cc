@@ -52,7 +52,7 @@ Batcher::~Batcher() {
   for (const auto& item : left) Tell(*item);
 }
 
-absl::Status Batcher::Submit(std::shared_ptr<BatchItem> item) {
+absl::Status Batcher::Submit(const std::shared_ptr<BatchItem>& item) {
   VersionObserver& observer = *item->version->observer;
   const auto images = static_cast<std::int64_t>(item->images);
   observer.QueueChanged(images);

@@ -30,7 +30,7 @@ class Batcher {
 
   // Never waits. OK: the item's `done` will be called, on a thread of the batcher's. Else it will
   // not: RESOURCE_EXHAUSTED if its version's queue is full, UNAVAILABLE at the end.
-  absl::Status Submit(std::shared_ptr<BatchItem> item);
+  absl::Status Submit(const std::shared_ptr<BatchItem>& item);
 
  private:
   void Run();
