@@ -22,7 +22,8 @@ constexpr size_t kInnerBlock = 512;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Convolve's results for a panel of one input channel, in the same order of sums. With so few
-// products a result, fetching the weights would take longer than multiplying: they stay in registers.
+// products a result, fetching the weights would take longer than multiplying: they stay in
+// registers.
 void ConvolveOneChannel(const ConvolutionShape& shape, const float* padded_input,
                         const float* weights, const float* start, Activation activation,
                         float* output) {
