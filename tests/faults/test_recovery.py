@@ -172,8 +172,11 @@ def test_a_worker_whose_server_never_returns_ends_by_itself(data_dir, small_data
         server.kill()
         harness.wait_for(lambda: not server.worker_pids(), 20, "the worker to end")
         server.start()
-        job = server.wait_job(name, "TRAINING")
-        assert len(job.attempts) == 2 and job.attempts[1].resumed_epoch >= 1
+        server.wait_job(name, "TRAINING")
+        # The worker says where it goes on right after that it trains.
+        harness.wait_for(lambda: server.job(name).attempts[-1].resumed_epoch >= 1, 20,
+                         "the second attempt to go on from a checkpoint")
+        assert len(server.job(name).attempts) == 2
 
 
 def test_a_second_sigterm_does_not_wait(server):
