@@ -150,9 +150,7 @@ void InferenceProgram::LoadImage(Workspace& workspace, int64_t image, const Pixe
 float* InferenceProgram::Output(Workspace& workspace, size_t i, int64_t image) const {
   const std::vector<PackedConvLayer>& layers = layout_.conv_layers();
   if (i + 1 < layers.size()) {
-    // Past the border.
-    const ConvolutionShape& next = layers[i + 1].shape;
-    return workspace.inputs[i + 1].data() + (next.width + 3) * next.inputs;
+    return workspace.inputs[i + 1].data() + layers[i + 1].past_border();
   }
   if (layout_.averages()) return workspace.last_output.data();
   return workspace.features.data() + image * layout_.features();
@@ -167,10 +165,8 @@ void InferenceProgram::Finish(Workspace& workspace, size_t i, int64_t image) con
                    squeeze ? squeeze->map(0) : output);
   if (squeeze) squeeze->Forward(parameters_.data(), 0, output);
   if (layer.skip == 0) return;
-  const PackedConvLayer& source = layout_.conv_layers()[i - layer.skip];
-  AddRows(layer.pool.pooled_height(), layer.pool.pooled_width() * layer.pool.channels,
-          Output(workspace, i - layer.skip, image), source.pool.pooled_row_stride, output,
-          layer.pool.pooled_row_stride);
+  const size_t source = i - layer.skip;
+  AddSkipped(layout_.conv_layers()[source], Output(workspace, source, image), layer, output);
 }
 
 void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
@@ -190,9 +186,7 @@ void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
     Finish(workspace, i, image);
   }
   if (!layout_.averages()) return;
-  const PoolShape& pool = layers.back().pool;
-  workspace.average.Compute(pool.pooled_height() * pool.pooled_width(),
-                            workspace.last_output.data(),
+  workspace.average.Compute(layers.back().pool.pooled_pixels(), workspace.last_output.data(),
                             workspace.features.data() + image * layout_.features());
 }
 

@@ -24,7 +24,8 @@ struct PoolShape {
 
   int64_t pooled_height() const { return height / pool; }
   int64_t pooled_width() const { return width / pool; }
-  int64_t pooled_size() const { return pooled_height() * pooled_width() * channels; }
+  int64_t pooled_pixels() const { return pooled_height() * pooled_width(); }
+  int64_t pooled_size() const { return pooled_pixels() * channels; }
 };
 
 // Adds each channel's sum and sum of squares over the pixels.

@@ -58,11 +58,17 @@ struct PackedConvLayer {
     if (squeezes()) map.pooled_row_stride = pool.pooled_width() * pool.channels;
     return map;
   }
+  // From an image's input to its first pixel, past the border.
+  int64_t past_border() const { return shape.padded_row(shape.inputs) + shape.inputs; }
   // Numbers of an image's input, with border.
   int64_t input_size() const { return shape.padded_size(shape.inputs); }
   int64_t output_size() const { return shape.height * shape.width * shape.outputs; }
   int64_t pixels() const { return shape.height * shape.width; }
 };
+
+// Adds an image's output of `source` to that of `layer`, which skips from there.
+void AddSkipped(const PackedConvLayer& source, const float* from, const PackedConvLayer& layer,
+                float* to);
 
 class PackedLayout {
  public:

@@ -178,7 +178,7 @@ void PackedShard::ConvForward(size_t i) {
 void PackedShard::Convolve(size_t i, int64_t image, int64_t first, int64_t rows, float* values) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   const float* input = conv_[i].input.data() + image * layer.input_size() +
-                       first * (layer.shape.width + 2) * layer.shape.inputs;
+                       first * layer.shape.padded_row(layer.shape.inputs);
   const float* bias = parameters_ + layer.bias;
   ConvolutionShape shape = layer.shape;
   shape.height = rows;
@@ -213,8 +213,7 @@ float* PackedShard::Output(size_t i, int64_t image) {
     return last + image * layout_.conv_layers()[i].pool.pooled_size();
   }
   const PackedConvLayer& next = layout_.conv_layers()[i + 1];
-  const int64_t past_border = (next.shape.width + 3) * next.shape.inputs;
-  return conv_[i + 1].input.data() + image * next.input_size() + past_border;
+  return conv_[i + 1].input.data() + image * next.input_size() + next.past_border();
 }
 
 float* PackedShard::Map(size_t i, int64_t image) {
@@ -237,33 +236,29 @@ void PackedShard::FinishImage(size_t i, int64_t image) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   ConvState& state = conv_[i];
   ForEachRows(i, image, [&](const Rows& rows) {
-    const int64_t pooled = rows.first / layer.pool.pool;
-    const int64_t winners =
-        image * layer.pool.pooled_size() + pooled * layer.pool.pooled_width() * layer.pool.channels;
+    const int64_t winners = image * layer.pool.pooled_size() + rows.pooled_offset();
     NormalizeAndPool(rows.shape, rows.values, state.scale.data(), state.shift.data(),
                      layer.pool.pool > 1 ? state.winners.data() + winners : nullptr,
-                     Map(i, image) + pooled * rows.shape.pooled_row_stride);
+                     Map(i, image) + rows.map_offset());
   });
   float* const output = Output(i, image);
   if (state.squeeze) state.squeeze->Forward(parameters_, image, output);
   if (layer.skip == 0) return;
-  const PackedConvLayer& source = layout_.conv_layers()[i - layer.skip];
-  AddRows(layer.pool.pooled_height(), layer.pool.pooled_width() * layer.pool.channels,
-          Output(i - layer.skip, image), source.pool.pooled_row_stride, output,
-          layer.pool.pooled_row_stride);
+  const size_t source = i - layer.skip;
+  AddSkipped(layout_.conv_layers()[source], Output(source, image), layer, output);
 }
 
 void PackedShard::AverageFeatures() {
   const PoolShape& pool = layout_.conv_layers().back().pool;
   for (int64_t image = 0; image < count_; ++image) {
-    average_.Compute(pool.pooled_height() * pool.pooled_width(), Output(conv_.size() - 1, image),
+    average_.Compute(pool.pooled_pixels(), Output(conv_.size() - 1, image),
                      head_.features() + image * pool.channels);
   }
 }
 
 void PackedShard::SpreadFeatureGradients() {
   const PoolShape& pool = layout_.conv_layers().back().pool;
-  const int64_t pixels = pool.pooled_height() * pool.pooled_width();
+  const int64_t pixels = pool.pooled_pixels();
   for (int64_t image = 0; image < count_; ++image) {
     const float* from = head_.features_gradient() + image * pool.channels;
     float* to = last_gradient_.data() + image * pixels * pool.channels;
@@ -308,9 +303,9 @@ void PackedShard::AddGradientSums(size_t i, int64_t image) {
   }
   if (state.squeeze) state.squeeze->Backward(derived_, image, OutputGradient(i, image));
   const FloatBuffer& winners = layer.pool.pool > 1 ? state.winners : state.values;
-  AddProducts(layer.pool.pooled_height() * layer.pool.pooled_width(), layer.shape.outputs,
-              MapGradient(i, image), winners.data() + image * layer.pool.pooled_size(),
-              state.sums.data(), state.products.data());
+  AddProducts(layer.pool.pooled_pixels(), layer.shape.outputs, MapGradient(i, image),
+              winners.data() + image * layer.pool.pooled_size(), state.sums.data(),
+              state.products.data());
 }
 
 void PackedShard::FinishGradientSums(size_t i) {
@@ -378,25 +373,24 @@ void PackedShard::ConvBackward(size_t i) {
                              state.offset.data()};
   for (int64_t image = 0; image < count_; ++image) {
     ForEachRows(i, image, [&](const Rows& rows) {
-      const int64_t row = (layer.shape.width + 2) * layer.shape.outputs;
-      const int64_t pooled = rows.first / layer.pool.pool;
-      float* const output_gradient = state.output_gradient.data() + rows.first * row;
-      BackThroughPoolNormRelu(
-          rows.shape, norm, rows.values, Map(i, image) + pooled * rows.shape.pooled_row_stride,
-          MapGradient(i, image) + pooled * layer.pool.pooled_width() * layer.pool.channels,
-          output_gradient, bias);
+      float* const output_gradient =
+          state.output_gradient.data() + rows.first * layer.shape.padded_row(layer.shape.outputs);
+      BackThroughPoolNormRelu(rows.shape, norm, rows.values, Map(i, image) + rows.map_offset(),
+                              MapGradient(i, image) + rows.pooled_offset(), output_gradient, bias);
       profile_.Lap(StepPart::kNormalizationGradient);
       if (layer.transformed >= 0) return;
       ConvolutionShape shape = layer.shape;
       shape.height = rows.shape.height;
       AddWeightGradient(shape,
                         state.input.data() + image * layer.input_size() +
-                            rows.first * (layer.shape.width + 2) * layer.shape.inputs,
+                            rows.first * layer.shape.padded_row(layer.shape.inputs),
                         output_gradient, weights);
       profile_.Lap(StepPart::kConvolutionWeightGradient);
     });
-    if (layer.transformed >= 0) AddToTransformedGradient(i, image);
-    profile_.Lap(StepPart::kConvolutionWeightGradient);
+    if (layer.transformed >= 0) {
+      AddToTransformedGradient(i, image);
+      profile_.Lap(StepPart::kConvolutionWeightGradient);
+    }
     if (i == 0) continue;
     BackThroughConvolution(i, image);
     profile_.Lap(StepPart::kConvolutionInputGradient);

@@ -65,6 +65,12 @@ class PackedShard : public ShardNetwork {
     int64_t first;
     PoolShape shape;  // With their number as height.
     const float* values;
+
+    // Where what is pooled of them begins: in the block's map, and in one without border.
+    int64_t map_offset() const { return first / shape.pool * shape.pooled_row_stride; }
+    int64_t pooled_offset() const {
+      return first / shape.pool * shape.pooled_width() * shape.channels;
+    }
   };
 
   void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);

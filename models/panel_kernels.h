@@ -30,7 +30,8 @@ struct ConvolutionShape {
   // A multiple of kPanel.
   int64_t outputs = 0;
 
-  int64_t padded_size(int64_t channels) const { return (height + 2) * (width + 2) * channels; }
+  int64_t padded_row(int64_t channels) const { return (width + 2) * channels; }
+  int64_t padded_size(int64_t channels) const { return (height + 2) * padded_row(channels); }
 };
 
 // What is done to a result before it is stored.

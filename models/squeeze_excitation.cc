@@ -22,7 +22,7 @@ void ChannelMeans::Compute(int64_t pixels, const float* map, float* means) {
 
 SqueezeExcitation::SqueezeExcitation(const PackedConvLayer& layer, int64_t images, Use use)
     : layer_(layer),
-      pixels_(layer.pool.pooled_height() * layer.pool.pooled_width()),
+      pixels_(layer.pool.pooled_pixels()),
       map_(images * layer.pool.pooled_size()),
       means_(images * layer.pool.channels),
       hidden_(images * layer.squeeze.outputs),

@@ -11,16 +11,18 @@
 namespace atelier::client {
 namespace {
 
+int SayDeleted(Session& session, const google::protobuf::Empty& answer, const std::string& what) {
+  if (session.format() == OutputFormat::kJson) session.PrintJson(answer);
+  if (session.text()) session.Print(absl::StrCat("Deleted ", what, ".\n"));
+  return kDone;
+}
+
 absl::StatusOr<int> DeleteExperiment(Session& session, const v1::Experiment& experiment) {
   v1::DeleteExperimentRequest request;
   request.set_name(experiment.name());
   const auto done = session.Call(&ExperimentService::DeleteExperiment, request);
   if (!done.ok()) return done.status();
-  if (session.format() == OutputFormat::kJson) session.PrintJson(*done);
-  if (session.text()) {
-    session.Print(absl::StrCat("Deleted ", Leaf(request.name()), "; its jobs stay.\n"));
-  }
-  return kDone;
+  return SayDeleted(session, *done, absl::StrCat(Leaf(request.name()), "; its jobs stay"));
 }
 
 absl::StatusOr<google::protobuf::Empty> DeleteJob(Session& session, const std::string& text) {
@@ -45,25 +47,20 @@ absl::StatusOr<int> DeleteVersion(Session& session, const std::string& text) {
   request.set_name(reference->ResourceName());
   const auto done = session.Call(&ModelService::DeleteModel, request);
   if (!done.ok()) return done.status();
-  if (session.format() == OutputFormat::kJson) session.PrintJson(*done);
-  if (session.text()) session.Print(absl::StrCat("Deleted ", ShortModel(request.name()), ".\n"));
-  return kDone;
+  return SayDeleted(session, *done, ShortModel(request.name()));
 }
 
 absl::StatusOr<int> Delete(Session& session, const std::string& text) {
-  if (absl::StrContains(text, '@') || absl::StartsWith(text, "models/"))
+  if (absl::StrContains(text, '@') || absl::StartsWith(text, "models/")) {
     return DeleteVersion(session, text);
+  }
   const auto done = DeleteJob(session, text);
   if (!done.ok()) {
     const auto experiment = GetExperimentInstead(session, text, done.status());
     if (!experiment.ok()) return experiment.status();
     return DeleteExperiment(session, *experiment);
   }
-  if (session.format() == OutputFormat::kJson) session.PrintJson(*done);
-  if (session.text()) {
-    session.Print(absl::StrCat("Deleted ", Leaf(text), "; its model stays.\n"));
-  }
-  return kDone;
+  return SayDeleted(session, *done, absl::StrCat(Leaf(text), "; its model stays"));
 }
 
 }  // namespace

@@ -114,7 +114,7 @@ absl::Status BatchQueue::GivenUp(const BatchItem& item, SteadyTime now) const {
   if (item.deadline == SteadyTime::max()) return absl::OkStatus();
   // How often engines have to compute for it: they work at the same time, but begin when each is
   // free.
-  const std::size_t at_once = options_.max_batch * options_.engines;
+  const std::size_t at_once = options_.max_batch * engines_;
   auto rounds = static_cast<int>((item.images - item.taken + at_once - 1) / at_once);
   SteadyTime::duration travel(0);
   // With what is begun already there is no time to spare, or what was computed would be lost.

@@ -60,8 +60,6 @@ class BatchQueue {
     std::size_t max_queued_images = 4096;
     // How long images may wait for their batch to become full; zero: not at all.
     absl::Duration max_delay = absl::ZeroDuration();
-    // Engines that compute at the same time.
-    std::size_t engines = 1;
   };
   using ItemPtr = std::shared_ptr<BatchItem>;
 
@@ -83,7 +81,9 @@ class BatchQueue {
     std::vector<ItemPtr> given_up;
   };
 
-  explicit BatchQueue(Options options) : options_(options) {}
+  // `engines` compute at the same time.
+  explicit BatchQueue(Options options, std::size_t engines = 1)
+      : options_(options), engines_(engines) {}
 
   // RESOURCE_EXHAUSTED if the version's queue is full.
   absl::Status Add(ItemPtr item);
@@ -120,6 +120,7 @@ class BatchQueue {
   absl::Status GivenUp(const BatchItem& item, SteadyTime now) const;
 
   const Options options_;
+  const std::size_t engines_;
   absl::flat_hash_map<const ServedVersion*, VersionQueue> queues_;  // Those that have items.
   std::deque<const ServedVersion*> turns_;                          // Each of them once.
 };

@@ -30,10 +30,7 @@ void Tell(const BatchItem& item) {
 }  // namespace
 
 Batcher::Batcher(Options options)
-    : queue_([&] {
-        options.queue.engines = static_cast<std::size_t>(options.threads);
-        return options.queue;
-      }()) {
+    : queue_(options.queue, static_cast<std::size_t>(options.threads)) {
   for (int i = 0; i < options.threads; ++i) {
     threads_.emplace_back([this] { Run(); });
     pthread_setname_np(threads_.back().native_handle(), absl::StrCat("classify-", i).c_str());
@@ -122,7 +119,8 @@ void Batcher::Compute(const BatchQueue::Batch& batch) {
   }
   const SteadyTime begin = Clock::now();
   const absl::StatusOr<std::vector<float>> answer = engine.Classify(parts);
-  const auto duration = Clock::now() - begin;
+  const SteadyTime end = Clock::now();
+  const auto duration = end - begin;
   version.last_batch.store(duration, std::memory_order_relaxed);
   version.statistics.Computed(static_cast<std::int64_t>(batch.images), absl::FromChrono(duration));
   version.observer->Computed(static_cast<std::int64_t>(batch.images), batch.reason);
@@ -140,7 +138,7 @@ void Batcher::Compute(const BatchQueue::Batch& batch) {
   std::vector<std::shared_ptr<BatchItem>> finished;
   {
     absl::MutexLock lock(&mutex_);
-    computed_ = Clock::now();
+    computed_ = end;
     for (const BatchQueue::Slice& slice : batch.slices) {
       if (queue_.Complete(slice, answer.status())) finished.push_back(slice.item);
     }

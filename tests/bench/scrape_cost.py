@@ -30,20 +30,32 @@ CLIENTS = 4
 JOBS, VERSIONS = 50, 20
 
 
+def scrape(server):
+    """The page."""
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as answer:
+        return answer.read().decode()
+
+
+def timed_scrape(server):
+    """Seconds that it takes, and the page."""
+    begin = time.perf_counter()
+    page = scrape(server)
+    return time.perf_counter() - begin, page
+
+
 class Scraper(threading.Thread):
     """Reads the page once a second until it is stopped."""
 
-    def __init__(self, address):
+    def __init__(self, server):
         super().__init__(daemon=True)
-        self.url, self.stopping = f"http://{address}/metrics", threading.Event()
+        self.server, self.stopping = server, threading.Event()
         self.seconds, self.bytes = [], 0
 
     def run(self):
         while not self.stopping.wait(1):
-            begin = time.perf_counter()
-            with urllib.request.urlopen(self.url) as answer:
-                self.bytes = len(answer.read())
-            self.seconds.append(time.perf_counter() - begin)
+            seconds, page = timed_scrape(self.server)
+            self.seconds.append(seconds)
+            self.bytes = len(page)
 
     def finish(self):
         self.stopping.set()
@@ -52,16 +64,12 @@ class Scraper(threading.Thread):
 
 def cpu_of_a_scrape(server, scrapes=200):
     """Seconds of processor time that the server takes for one; it does nothing else meanwhile."""
-    def page():
-        with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as answer:
-            return answer.read().decode()
-
     def cpu_seconds():
-        return float(re.search(r"^process_cpu_seconds_total (\S+)$", page(), re.M)[1])
+        return float(re.search(r"^process_cpu_seconds_total (\S+)$", scrape(server), re.M)[1])
 
     begin = cpu_seconds()
     for _ in range(scrapes - 1):
-        page()
+        scrape(server)
     return (cpu_seconds() - begin) / scrapes
 
 
@@ -84,10 +92,8 @@ def full_page(folder):
             for pid in server.worker_pids():
                 os.kill(pid, signal.SIGSTOP)
         for _ in range(100):
-            begin = time.perf_counter()
-            with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as answer:
-                page = answer.read().decode()
-            seconds.append(time.perf_counter() - begin)
+            taken, page = timed_scrape(server)
+            seconds.append(taken)
     return {"jobs": len(re.findall(r"^atelier_job_epoch{", page, re.M)),
             "versions": len(re.findall(r"^atelier_model_memory_bytes{", page, re.M)),
             "scrape_ms_median": 1e3 * statistics.median(seconds), "scrape_ms_max": 1e3 * max(seconds),
@@ -97,7 +103,7 @@ def full_page(folder):
 def scraped(server, enabled, measure):
     if not enabled:
         return measure(), None
-    scraper = Scraper(server.metrics_address)
+    scraper = Scraper(server)
     scraper.start()
     result = measure()
     scraper.finish()

@@ -116,7 +116,7 @@ TEST_F(BatchQueueTest, RequestsWithManyImagesAreComputedOneAfterTheOther) {
 TEST_F(BatchQueueTest, GivesUpWhatAllItsBatchesWouldMakeLate) {
   net_->last_batch = milliseconds(10);
   for (const std::size_t engines : {1, 2}) {
-    BatchQueue queue({.max_batch = 8, .engines = engines});
+    BatchQueue queue({.max_batch = 8}, engines);
     const auto item = Make(17);
     item->deadline = At(39);
     ASSERT_TRUE(queue.Add(item).ok());
@@ -130,7 +130,7 @@ TEST_F(BatchQueueTest, AnswersInTimeUnderOverloadNearlyWhatItCould) {
   constexpr microseconds kBatch(3000), kSecond(1'000'000);
   net_->last_batch = kBatch;
   for (const std::size_t images : {1, 20, 32, 64, 100, 256}) {
-    BatchQueue queue({.max_batch = 32, .engines = 2});
+    BatchQueue queue({.max_batch = 32}, /*engines=*/2);
     const auto between = kBatch * static_cast<int>(images) / (4 * 64);
     std::size_t answered = 0;
     std::array<std::optional<BatchQueue::Batch>, 2> engines;
