@@ -1,14 +1,20 @@
-// What a bare gRPC call costs on this machine: health checks of a running server, one after the
-// other, on one connection. What Classify takes with one request in flight is compared with it.
+// What a bare gRPC call costs on this machine: health checks of a running server on one connection,
+// one after the other or many at once. What Classify takes with one request in flight is compared
+// with the one, what it reaches with many with the other.
 #include <algorithm>
 #include <cstdio>
+#include <deque>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -16,6 +22,7 @@
 
 ABSL_FLAG(std::string, server, "127.0.0.1:50051", "Address of the server.");
 ABSL_FLAG(double, seconds, 2, "How long to call.");
+ABSL_FLAG(int, concurrency, 1, "Calls in flight.");
 ABSL_FLAG(bool, json, false, "Print one JSON object.");
 
 namespace atelier {
@@ -23,32 +30,94 @@ namespace {
 
 using Health = grpc::health::v1::Health;
 
-int Main() {
-  const std::string address = absl::GetFlag(FLAGS_server);
-  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
-  const auto stub = Health::NewStub(channel);
+// One of the callers that each wait for their answer and call again, until `end`.
+class Caller {
+ public:
+  Caller(Health::Stub* stub, absl::Time end, absl::BlockingCounter* running)
+      : stub_(stub), end_(end), running_(running) {}
+
+  void Call() {
+    context_.emplace();
+    begin_ = absl::Now();
+    stub_->async()->Check(&*context_, &request_, &response_, [this](grpc::Status status) {
+      const absl::Time now = absl::Now();
+      microseconds_.push_back(absl::ToDoubleMicroseconds(now - begin_));
+      if (!status.ok()) status_ = std::move(status);
+      if (status_.ok() && now < end_) return Call();
+      running_->DecrementCount();
+    });
+  }
+  const grpc::Status& status() const { return status_; }
+  const std::vector<double>& microseconds() const { return microseconds_; }
+
+ private:
+  Health::Stub* const stub_;
+  const absl::Time end_;
+  absl::BlockingCounter* const running_;
+  std::optional<grpc::ClientContext> context_;
+  grpc::health::v1::HealthCheckRequest request_;
+  grpc::health::v1::HealthCheckResponse response_;
+  absl::Time begin_;
+  grpc::Status status_;
+  std::vector<double> microseconds_;
+};
+
+// How long each call took; an error ends the measurement.
+absl::StatusOr<std::vector<double>> CallAtOnce(Health::Stub* stub, int concurrency,
+                                               absl::Time end) {
+  absl::BlockingCounter running(concurrency);
+  std::deque<Caller> callers;
+  for (int i = 0; i < concurrency; ++i) callers.emplace_back(stub, end, &running).Call();
+  running.Wait();
   std::vector<double> microseconds;
-  const absl::Time end = absl::Now() + absl::Seconds(absl::GetFlag(FLAGS_seconds));
+  for (const Caller& caller : callers) {
+    if (!caller.status().ok()) return absl::UnavailableError(caller.status().error_message());
+    microseconds.insert(microseconds.end(), caller.microseconds().begin(),
+                        caller.microseconds().end());
+  }
+  return microseconds;
+}
+
+absl::StatusOr<std::vector<double>> CallInTurn(Health::Stub* stub, absl::Time end) {
+  std::vector<double> microseconds;
   while (absl::Now() < end) {
     grpc::ClientContext context;
     grpc::health::v1::HealthCheckResponse response;
     const absl::Time begin = absl::Now();
     const grpc::Status status = stub->Check(&context, {}, &response);
-    if (!status.ok()) {
-      std::fprintf(stderr, "call_bench: %s: %s\n", address.c_str(), status.error_message().c_str());
-      return 1;
-    }
+    if (!status.ok()) return absl::UnavailableError(status.error_message());
     microseconds.push_back(absl::ToDoubleMicroseconds(absl::Now() - begin));
   }
+  return microseconds;
+}
+
+int Main() {
+  const std::string address = absl::GetFlag(FLAGS_server);
+  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  const auto stub = Health::NewStub(channel);
+  const double seconds = absl::GetFlag(FLAGS_seconds);
+  const int concurrency = absl::GetFlag(FLAGS_concurrency);
+  const absl::Time end = absl::Now() + absl::Seconds(seconds);
+  auto measured =
+      concurrency == 1 ? CallInTurn(stub.get(), end) : CallAtOnce(stub.get(), concurrency, end);
+  if (!measured.ok()) {
+    std::fprintf(stderr, "call_bench: %s: %s\n", address.c_str(),
+                 std::string(measured.status().message()).c_str());
+    return 1;
+  }
+  std::vector<double>& microseconds = *measured;
   std::sort(microseconds.begin(), microseconds.end());
-  const nlohmann::ordered_json result = {{"calls", microseconds.size()},
-                                         {"p50_us", microseconds[microseconds.size() / 2]},
-                                         {"p99_us", microseconds[microseconds.size() * 99 / 100]}};
+  const nlohmann::ordered_json result = {
+      {"calls", microseconds.size()},
+      {"calls_per_second", static_cast<double>(microseconds.size()) / seconds},
+      {"p50_us", microseconds[microseconds.size() / 2]},
+      {"p99_us", microseconds[microseconds.size() * 99 / 100]}};
   if (absl::GetFlag(FLAGS_json)) {
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("%zu calls, p50 %.0f µs, p99 %.0f µs\n", microseconds.size(),
-                result["p50_us"].get<double>(), result["p99_us"].get<double>());
+    std::printf("%zu calls, %.0f a second, p50 %.0f µs, p99 %.0f µs\n", microseconds.size(),
+                result["calls_per_second"].get<double>(), result["p50_us"].get<double>(),
+                result["p99_us"].get<double>());
   }
   return 0;
 }
@@ -59,8 +128,8 @@ int Main() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("measures bare calls of a running server: --server=HOST:PORT");
   absl::ParseCommandLine(argc, argv);
-  if (absl::GetFlag(FLAGS_seconds) <= 0) {
-    std::fprintf(stderr, "call_bench: --seconds must be above 0\n");
+  if (absl::GetFlag(FLAGS_seconds) <= 0 || absl::GetFlag(FLAGS_concurrency) < 1) {
+    std::fprintf(stderr, "call_bench: --seconds must be above 0, --concurrency at least 1\n");
     return 1;
   }
   return atelier::Main();
