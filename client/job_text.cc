@@ -144,6 +144,12 @@ Table ResultTable(const v1::TrainingJob& job) {
   table.AddRow({{"  training", Ink::kDim},
                 absl::StrCat(Duration(absl::Seconds(result.training_seconds())), ", ",
                              Count(std::llround(result.images_per_second())), " images/s")});
+  if (result.has_bfloat16_validation_accuracy()) {
+    table.AddRow({{"  served in", Ink::kDim},
+                  absl::StrCat(EnumWord(v1::Precision_descriptor(), result.serving_precision()),
+                               "; with bfloat16 validation is ",
+                               Percent(result.bfloat16_validation_accuracy()))});
+  }
   if (!result.dataset_checksum().empty()) {
     table.AddRow(
         {{"  data", Ink::kDim}, absl::StrCat("SHA-256 ", result.dataset_checksum().substr(0, 12))});

@@ -31,6 +31,12 @@ void Softmax(const float* logits, int64_t count, float* probabilities) {
   for (int64_t i = 0; i < count; ++i) probabilities[i] /= sum;
 }
 
+FloatBuffer CopyOf(const float* values, int64_t count) {
+  FloatBuffer copy(count);
+  std::copy_n(values, count, copy.data());
+  return copy;
+}
+
 // Puts the trainable tensors where the layout wants them, and in place of each batch norm's weight
 // and bias its scale and shift on the running statistics.
 void Pack(const TrainedModel& model, const PackedLayout& layout, float* parameters) {
@@ -84,27 +90,46 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
   }
 }
 
-InferenceProgram::InferenceProgram(const TrainedModel& model)
+InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precision)
     : input_(model.architecture.input),
       classes_(model.architecture.classes),
-      layout_(model.architecture),
-      parameters_(layout_.parameters()) {
-  Pack(model, layout_, parameters_.data());
+      layout_(model.architecture) {
+  const auto kept = [precision](FloatBuffer weights) -> PackedWeights {
+    if (precision == Precision::kFloat32) return weights;
+    std::vector<Bfloat16> rounded(static_cast<size_t>(weights.size()));
+    std::transform(weights.data(), weights.data() + weights.size(), rounded.begin(),
+                   RoundToBfloat16);
+    return rounded;
+  };
+  const FloatBuffer packed(layout_.parameters());
+  Pack(model, layout_, packed.data());
+  parameters_ = CopyOf(packed.data(), layout_.dense_layers().front().weights);
   for (const PackedConvLayer& layer : layout_.conv_layers()) {
     const ConvolutionShape& shape = layer.shape;
     const bool plain = layer.transformed < 0;
-    transformed_.emplace_back(plain ? 0 : kWinogradPlaces * shape.inputs * shape.outputs);
+    FloatBuffer transformed(plain ? 0 : kWinogradPlaces * shape.inputs * shape.outputs);
     for (int64_t panel = 0; !plain && panel < shape.outputs / kPanel; ++panel) {
-      TransformWeights(shape.inputs, shape.outputs, panel, parameters_.data() + layer.weights,
-                       transformed_.back().data());
+      TransformWeights(shape.inputs, shape.outputs, panel, packed.data() + layer.weights,
+                       transformed.data());
     }
+    transformed_.push_back(std::move(transformed));
+  }
+  for (const PackedDenseLayer& layer : layout_.dense_layers()) {
+    dense_.push_back({kept(CopyOf(packed.data() + layer.weights, layer.inputs * layer.outputs)),
+                      CopyOf(packed.data() + layer.bias, layer.outputs)});
   }
 }
 
 int64_t InferenceProgram::memory_bytes() const {
-  int64_t numbers = parameters_.size();
-  for (const FloatBuffer& weights : transformed_) numbers += weights.size();
-  return numbers * static_cast<int64_t>(sizeof(float));
+  const auto bytes = [](const auto& numbers) {
+    return static_cast<int64_t>(numbers.size() * sizeof(*numbers.data()));
+  };
+  int64_t sum = bytes(parameters_);
+  for (const FloatBuffer& weights : transformed_) sum += bytes(weights);
+  for (const DenseLayer& layer : dense_) {
+    sum += std::visit(bytes, layer.weights) + bytes(layer.bias);
+  }
+  return sum;
 }
 
 std::unique_ptr<InferenceProgram::Workspace> InferenceProgram::TakeWorkspace() const {
@@ -196,9 +221,12 @@ void InferenceProgram::Dense(Workspace& workspace, int64_t count, float* probabi
   for (size_t i = 0; i < layers.size(); ++i) {
     const PackedDenseLayer& layer = layers[i];
     const bool last = i + 1 == layers.size();
-    Multiply(count, layer.inputs, layer.outputs, from, parameters_.data() + layer.weights,
-             parameters_.data() + layer.bias, last ? Activation::kNone : Activation::kRelu,
-             workspace.dense[i].data());
+    std::visit(
+        [&](const auto& weights) {
+          Multiply(count, layer.inputs, layer.outputs, from, weights.data(), dense_[i].bias.data(),
+                   last ? Activation::kNone : Activation::kRelu, workspace.dense[i].data());
+        },
+        dense_[i].weights);
     from = workspace.dense[i].data();
   }
   for (int64_t image = 0; image < count; ++image) {

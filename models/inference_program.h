@@ -20,6 +20,7 @@
 #include "models/packed_layout.h"
 #include "models/squeeze_excitation.h"
 #include "models/trained_model.h"
+#include "models/training_options.h"
 
 namespace atelier::models {
 
@@ -28,8 +29,11 @@ using PixelSpan = std::variant<absl::Span<const uint8_t>, absl::Span<const float
 
 class InferenceProgram {
  public:
+  // In bfloat16 the dense layers' weights are kept so, which are most of them where the last
+  // feature map is large: half as much has to be read for a request of one image. Convolutions'
+  // weights, read for every image, and all sums are float32 either way, so every processor can.
   // Requires a valid model. Throws std::bad_alloc.
-  explicit InferenceProgram(const TrainedModel& model);
+  explicit InferenceProgram(const TrainedModel& model, Precision precision = Precision::kFloat32);
 
   // Writes the class probabilities of every image of all parts, in their order: images × classes.
   // Each part is a whole number of images. Throws std::bad_alloc.
@@ -39,6 +43,12 @@ class InferenceProgram {
   int64_t memory_bytes() const;
 
  private:
+  using PackedWeights = std::variant<FloatBuffer, std::vector<Bfloat16>>;
+  struct DenseLayer {
+    PackedWeights weights;
+    FloatBuffer bias;
+  };
+
   // What one call writes to.
   struct Workspace {
     explicit Workspace(const PackedLayout& layout);
@@ -77,10 +87,12 @@ class InferenceProgram {
   const ImageShape input_;
   const int64_t classes_;
   const PackedLayout layout_;
-  // As the layout has them; scale and shift are those of the folded batch norms.
+  // As the layout has them up to the dense layers; scale and shift are those of the folded batch
+  // norms.
   FloatBuffer parameters_;
   // By convolution, as winograd.h wants them; empty where it is computed the plain way.
   std::vector<FloatBuffer> transformed_;
+  std::vector<DenseLayer> dense_;
 
   // As many as calls were running at once so far.
   mutable absl::Mutex mutex_;

@@ -86,6 +86,9 @@ std::string MetadataJson(const ArchiveContents& contents) {
     const EpochMetrics& best = outcome.history[static_cast<size_t>(outcome.best_epoch - 1)];
     metadata["validation_loss"] = best.validation_loss;
     metadata["validation_accuracy"] = best.validation_accuracy;
+    if (outcome.bfloat16_validation_accuracy.has_value()) {
+      metadata["bfloat16_validation_accuracy"] = *outcome.bfloat16_validation_accuracy;
+    }
   }
   return metadata.dump(2) + "\n";
 }
@@ -144,8 +147,14 @@ absl::StatusOr<ModelArchive> Interpret(std::map<std::string, std::string> entrie
   archive.metrics_jsonl = std::move(entries["metrics.jsonl"]);
   archive.confusion_matrix_json = std::move(entries["confusion_matrix.json"]);
   json::parse(entries["class_names.json"]).get_to(archive.class_names);
+  const json metadata = json::parse(archive.metadata_json);
+  if (metadata.contains("bfloat16_validation_accuracy")) {
+    archive.serving_precision =
+        ServingPrecision(metadata.at("validation_accuracy").get<double>(),
+                         metadata.at("bfloat16_validation_accuracy").get<double>());
+  }
   absl::StatusOr<Architecture> architecture =
-      Architecture::FromJson(json::parse(archive.metadata_json).at("architecture").dump());
+      Architecture::FromJson(metadata.at("architecture").dump());
   if (!architecture.ok()) return architecture.status();
   archive.architecture = *std::move(architecture);
   if (static_cast<int64_t>(archive.class_names.size()) != archive.architecture.classes) {

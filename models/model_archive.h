@@ -4,7 +4,8 @@
 //   model.pt               TorchScript, float N×C×H×W in [0,1] → N×classes probabilities
 //   model.onnx             the same as ONNX (onnx_export.h); archives before 0.2 have none
 //   class_names.json       ["T-shirt/top", …]
-//   metadata.json          hyperparameters, metrics, counts, checksum, version
+//   metadata.json          hyperparameters, metrics, counts, checksum, version; with
+//                          bfloat16_validation_accuracy it may be served so (ServingPrecision)
 //   metrics.jsonl          one object an epoch, the words of EpochMetrics
 //   confusion_matrix.json  {"class_names": […], "rows": [{"counts": […]}, …],
 //                           "class_metrics": [{"precision": …, "recall": …, "f1": …, "support":
@@ -57,6 +58,8 @@ absl::StatusOr<ArchiveInfo> WriteModelArchive(const std::string& path,
 struct ModelArchive {
   Architecture architecture;
   std::vector<std::string> class_names;
+  // How it is to be served, by the accuracies in the metadata.
+  Precision serving_precision = Precision::kFloat32;
   // The TorchScript file.
   std::string model_pt;
   // The ONNX file; empty if the archive has none.

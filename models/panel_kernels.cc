@@ -1,8 +1,11 @@
 #include "models/panel_kernels.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 
 // The rest is compiled once for every kind of processor: this file includes itself.
 // clang-format off
@@ -65,7 +68,7 @@ void Convolve(const ConvolutionShape& shape, const float* padded_input, const fl
   const size_t padded_row = (width + 2) * inputs;
   const float zeros[kPanel] = {};
   for (size_t panel = 0; panel < outputs; panel += kPanel) {
-    DotTask task = {};
+    DotTask<float> task = {};
     task.a_stride = inputs;
     // The three pixels under a row of the kernel lie side by side.
     task.segments = 3;
@@ -83,7 +86,7 @@ void Convolve(const ConvolutionShape& shape, const float* padded_input, const fl
     for (size_t y = 0; y < static_cast<size_t>(shape.height); ++y) {
       task.a = padded_input + y * padded_row;
       task.c = output + y * width * outputs + panel;
-      RunTiles(kDotTiles, width, inputs, outputs, task);
+      RunTiles(kDotTiles<float>, width, inputs, outputs, task);
     }
   }
 }
@@ -112,29 +115,64 @@ void AddWeightGradient(const ConvolutionShape& shape, const float* padded_input,
   }
 }
 
-void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, const float* panels,
-              const float* bias, Activation activation, float* c) {
+// The panel's part that a block of the inner dimension reads, as floats. Widening costs more than
+// reading, so it is done once where several tiles follow; `scratch` has room for it.
+HWY_INLINE const float* Widened(const float* block, size_t /*size*/, float* /*scratch*/) {
+  return block;
+}
+HWY_INLINE const float* Widened(const Bfloat16* block, size_t size, float* scratch) {
+  const FloatTag d;
+  for (size_t i = 0; i < size; i += hn::Lanes(d)) {
+    hn::StoreU(LoadWeights(block + i), d, scratch + i);
+  }
+  return scratch;
+}
+
+template <typename Weight>
+void MultiplyWith(int64_t rows, int64_t inner, int64_t columns, const float* a,
+                  const Weight* panels, const float* bias, Activation activation, float* c) {
   const float zeros[kPanel] = {};
-  for (int64_t k = 0; k < inner; k += kInnerBlock) {
+  const auto run = [&](int64_t k, int64_t panel, const auto* block) {
     const int64_t size = std::min<int64_t>(kInnerBlock, inner - k);
+    DotTask<std::remove_cvref_t<decltype(*block)>> task = {};
+    task.a = a + k;
+    task.a_stride = static_cast<size_t>(inner);
+    task.segments = 1;
+    task.segment_size = static_cast<size_t>(size);
+    task.b = block;
+    task.c = c + panel;
+    task.c_stride = static_cast<size_t>(columns);
+    task.start = bias != nullptr ? bias + panel : zeros;
+    if (k > 0) {
+      task.start = task.c;
+      task.start_stride = task.c_stride;
+    }
+    if (k + size == inner) task.activation = activation;
+    RunTiles(kDotTiles<std::remove_cvref_t<decltype(*block)>>, static_cast<size_t>(rows),
+             task.a_stride, task.c_stride, task);
+  };
+  alignas(64) float scratch[std::is_same_v<Weight, float> ? 1 : kInnerBlock * kPanel];
+  for (int64_t k = 0; k < inner; k += kInnerBlock) {
     for (int64_t panel = 0; panel < columns; panel += kPanel) {
-      DotTask task = {};
-      task.a = a + k;
-      task.a_stride = static_cast<size_t>(inner);
-      task.segments = 1;
-      task.segment_size = static_cast<size_t>(size);
-      task.b = panels + panel * inner + k * kPanel;
-      task.c = c + panel;
-      task.c_stride = static_cast<size_t>(columns);
-      task.start = bias != nullptr ? bias + panel : zeros;
-      if (k > 0) {
-        task.start = task.c;
-        task.start_stride = task.c_stride;
+      const Weight* const block = panels + panel * inner + k * kPanel;
+      if (rows <= static_cast<int64_t>(kMaxTileRows)) {
+        run(k, panel, block);
+      } else {
+        const int64_t size = std::min<int64_t>(kInnerBlock, inner - k) * kPanel;
+        run(k, panel, Widened(block, static_cast<size_t>(size), scratch));
       }
-      if (k + size == inner) task.activation = activation;
-      RunTiles(kDotTiles, static_cast<size_t>(rows), task.a_stride, task.c_stride, task);
     }
   }
+}
+
+void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, const float* panels,
+              const float* bias, Activation activation, float* c) {
+  MultiplyWith(rows, inner, columns, a, panels, bias, activation, c);
+}
+
+void MultiplyBfloat16(int64_t rows, int64_t inner, int64_t columns, const float* a,
+                      const Bfloat16* panels, const float* bias, Activation activation, float* c) {
+  MultiplyWith(rows, inner, columns, a, panels, bias, activation, c);
 }
 
 void MultiplyTransposed(int64_t rows, int64_t inner, int64_t columns, const float* a,
@@ -163,9 +201,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace atelier::models {
 
+Bfloat16 RoundToBfloat16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value)) return {0x7FC0};
+  return {static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
+}
+
 HWY_EXPORT(Convolve);
 HWY_EXPORT(AddWeightGradient);
 HWY_EXPORT(Multiply);
+HWY_EXPORT(MultiplyBfloat16);
 HWY_EXPORT(MultiplyTransposed);
 
 void Convolve(const ConvolutionShape& shape, const float* padded_input, const float* weights,
@@ -181,6 +226,11 @@ void AddWeightGradient(const ConvolutionShape& shape, const float* padded_input,
 void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, const float* panels,
               const float* bias, Activation activation, float* c) {
   HWY_DYNAMIC_DISPATCH(Multiply)(rows, inner, columns, a, panels, bias, activation, c);
+}
+
+void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, const Bfloat16* panels,
+              const float* bias, Activation activation, float* c) {
+  HWY_DYNAMIC_DISPATCH(MultiplyBfloat16)(rows, inner, columns, a, panels, bias, activation, c);
 }
 
 void MultiplyTransposed(int64_t rows, int64_t inner, int64_t columns, const float* a,

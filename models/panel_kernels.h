@@ -21,6 +21,14 @@ inline constexpr int64_t kPanel = 32;
 // The next multiple of a panel's width.
 constexpr int64_t PadToPanel(int64_t size) { return (size + kPanel - 1) / kPanel * kPanel; }
 
+// A float32 without its lower half: eight bits of mantissa.
+struct Bfloat16 {
+  uint16_t bits = 0;
+};
+
+// Rounded to the nearest, ties to even; NaN stays NaN.
+Bfloat16 RoundToBfloat16(float value);
+
 // One image's 3×3 convolution with same padding.
 struct ConvolutionShape {
   int64_t height = 0;
@@ -48,7 +56,10 @@ void AddWeightGradient(const ConvolutionShape& shape, const float* padded_input,
                        const float* padded_gradient, float* weight_gradient);
 
 // c (rows × columns) = activation(a · panels + bias), a being rows × inner; no bias if it is null.
+// Weights in bfloat16 are widened as they are read; everything else is float32.
 void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, const float* panels,
+              const float* bias, Activation activation, float* c);
+void Multiply(int64_t rows, int64_t inner, int64_t columns, const float* a, const Bfloat16* panels,
               const float* bias, Activation activation, float* c);
 
 // panels (inner × columns) = aᵀ · b, a being rows × inner and b rows × columns.

@@ -26,7 +26,19 @@ using Floats = hn::Vec<FloatTag>;
 // A tile is that many rows and two vectors of columns: with 32 registers the sums hide the latency
 // of the multiplications, with 16 they just fit.
 constexpr size_t kMaxTileRows = HWY_MAX_BYTES >= 64 ? 8 : 6;
+
+// A vector of weights.
+HWY_INLINE Floats LoadWeights(const float* from) { return hn::LoadU(FloatTag(), from); }
+HWY_INLINE Floats LoadWeights(const Bfloat16* from) {
+  const FloatTag d;
+  const hn::Rebind<uint32_t, FloatTag> wide;
+  const hn::Rebind<uint16_t, FloatTag> narrow;
+  const auto bits = hn::LoadU(narrow, reinterpret_cast<const uint16_t*>(from));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(wide, bits)));
+}
+
 // A tile of c = start + Σ a · b, a's row r being `segments` runs of `segment_size` numbers.
+template <typename Weight>
 struct DotTask {
   const float* a;
   size_t a_stride;
@@ -34,7 +46,7 @@ struct DotTask {
   size_t segment_stride;
   size_t segment_size;
   // A panel.
-  const float* b;
+  const Weight* b;
   const float* start;
   // 0 where all rows start alike.
   size_t start_stride;
@@ -43,8 +55,8 @@ struct DotTask {
   Activation activation;
 };
 
-template <size_t kRows>
-HWY_INLINE void StoreTile(const DotTask& task, size_t column, Floats (&sums)[kRows][2]) {
+template <typename Weight, size_t kRows>
+HWY_INLINE void StoreTile(const DotTask<Weight>& task, size_t column, Floats (&sums)[kRows][2]) {
   const FloatTag d;
   const size_t lanes = hn::Lanes(d);
   if (task.activation == Activation::kRelu) {
@@ -63,8 +75,8 @@ HWY_INLINE void StoreTile(const DotTask& task, size_t column, Floats (&sums)[kRo
   }
 }
 
-template <size_t kRows>
-void DotTile(const DotTask& task) {
+template <typename Weight, size_t kRows>
+void DotTile(const DotTask<Weight>& task) {
   const FloatTag d;
   const size_t lanes = hn::Lanes(d);
   for (size_t column = 0; column < kPanel; column += 2 * lanes) {
@@ -74,7 +86,7 @@ void DotTile(const DotTask& task) {
       sums[r][0] = hn::LoadU(d, task.start + r * task.start_stride + column);
       sums[r][1] = hn::LoadU(d, task.start + r * task.start_stride + column + lanes);
     }
-    const float* b = task.b + column;
+    const Weight* b = task.b + column;
     for (size_t segment = 0; segment < task.segments; ++segment) {
       const float* rows[kRows];
       HWY_UNROLL(8)
@@ -82,8 +94,8 @@ void DotTile(const DotTask& task) {
         rows[r] = task.a + segment * task.segment_stride + r * task.a_stride;
       }
       for (size_t k = 0; k < task.segment_size; ++k, b += kPanel) {
-        const Floats b0 = hn::LoadU(d, b);
-        const Floats b1 = hn::LoadU(d, b + lanes);
+        const Floats b0 = LoadWeights(b);
+        const Floats b1 = LoadWeights(b + lanes);
         HWY_UNROLL(8)
         for (size_t r = 0; r < kRows; ++r) {
           const Floats x = hn::Set(d, rows[r][k]);
@@ -147,8 +159,10 @@ void OuterTile(const OuterTask& task) {
 }
 
 // By rows, from 1.
-constexpr void (*kDotTiles[])(const DotTask&) = {DotTile<1>, DotTile<2>, DotTile<3>, DotTile<4>,
-                                                 DotTile<5>, DotTile<6>, DotTile<7>, DotTile<8>};
+template <typename Weight>
+constexpr void (*kDotTiles[])(const DotTask<Weight>&) = {
+    DotTile<Weight, 1>, DotTile<Weight, 2>, DotTile<Weight, 3>, DotTile<Weight, 4>,
+    DotTile<Weight, 5>, DotTile<Weight, 6>, DotTile<Weight, 7>, DotTile<Weight, 8>};
 constexpr void (*kOuterTiles[])(const OuterTask&) = {OuterTile<1>, OuterTile<2>, OuterTile<3>,
                                                      OuterTile<4>, OuterTile<5>, OuterTile<6>,
                                                      OuterTile<7>, OuterTile<8>};

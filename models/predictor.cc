@@ -20,50 +20,67 @@ namespace {
 // How far probabilities may be from what the TorchScript module answers.
 constexpr double kTolerance = 1e-4;
 
+constexpr int64_t kTrialImages = 32;
+
 // Images to try a network on: every pixel value comes up.
-std::vector<float> TrialPixels(const ImageShape& shape, int64_t count) {
-  std::vector<float> pixels(static_cast<size_t>(count * shape.size()));
+std::vector<float> TrialPixels(const ImageShape& shape) {
+  std::vector<float> pixels(static_cast<size_t>(kTrialImages * shape.size()));
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(37 * i % 256) / 255.0F;
   return pixels;
 }
 
-// Checks that the program answers as the module it was made from. This is its warm-up, too: the
-// largest batch it has memory for runs once.
-absl::Status Compare(torch::jit::Module& module, const InferenceProgram& program,
-                     const Architecture& architecture) {
+// What a program makes of the trial pixels. This is its warm-up, too: the largest batch it has
+// memory for runs once.
+std::vector<float> Try(const InferenceProgram& program, const Architecture& architecture,
+                       const std::vector<float>& pixels) {
+  std::vector<float> answers(static_cast<size_t>(kTrialImages * architecture.classes));
+  const PixelSpan part = absl::MakeConstSpan(pixels);
+  program.Run(absl::MakeConstSpan(&part, 1), answers.data());
+  return answers;
+}
+
+// Makes the network that the module holds ready to classify, having checked that it then answers as
+// the module does.
+absl::StatusOr<std::unique_ptr<const InferenceProgram>> Compile(const TrainedModel& model,
+                                                                torch::jit::Module& module,
+                                                                Precision precision) {
   UseOneTorchThread();
   const at::InferenceMode inference;
-  constexpr int64_t kImages = 32;
+  const Architecture& architecture = model.architecture;
   const ImageShape& shape = architecture.input;
-  std::vector<float> pixels = TrialPixels(shape, kImages);
-  std::vector<float> ours(static_cast<size_t>(kImages * architecture.classes));
-  const PixelSpan part = absl::MakeConstSpan(pixels);
-  program.Run(absl::MakeConstSpan(&part, 1), ours.data());
+  std::vector<float> pixels = TrialPixels(shape);
+  auto program = std::make_unique<const InferenceProgram>(model);
+  std::vector<float> ours = Try(*program, architecture, pixels);
   // A few are enough for the module, whose first calls are slow.
   const at::Tensor images =
       at::from_blob(pixels.data(), {2, shape.channels, shape.height, shape.width}, at::kFloat);
   const at::Tensor answer = module.forward({images}).toTensor();
   const at::Tensor expected = at::from_blob(ours.data(), {2, architecture.classes}, at::kFloat);
-  if (answer.sizes() == expected.sizes() && at::allclose(answer, expected, 0, kTolerance)) {
-    return absl::OkStatus();
+  if (answer.sizes() != expected.sizes() || !at::allclose(answer, expected, 0, kTolerance)) {
+    return absl::InternalError("model.pt does not answer as the network in metadata.json does");
   }
-  return absl::InternalError("model.pt does not answer as the network in metadata.json does");
+  if (precision == Precision::kFloat32) return program;
+  program = std::make_unique<const InferenceProgram>(model, precision);
+  Try(*program, architecture, pixels);
+  return program;
 }
 
 }  // namespace
 
 class Predictor::Impl {
  public:
-  Impl(const TrainedModel& model, std::vector<std::string> names, std::string metadata)
-      : architecture(model.architecture),
-        class_names(std::move(names)),
-        metadata_json(std::move(metadata)),
-        program(model) {}
+  Impl(ModelArchive archive, std::unique_ptr<const InferenceProgram> compiled)
+      : architecture(std::move(archive.architecture)),
+        class_names(std::move(archive.class_names)),
+        metadata_json(std::move(archive.metadata_json)),
+        precision(archive.serving_precision),
+        program(std::move(compiled)) {}
 
   const Architecture architecture;
   const std::vector<std::string> class_names;
   const std::string metadata_json;
-  const InferenceProgram program;
+  const Precision precision;
+  const std::unique_ptr<const InferenceProgram> program;
   // Computes in place of the program; null on the processor.
   std::unique_ptr<const TorchProgram> on_gpu;
 };
@@ -82,11 +99,10 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
     module.eval();
     absl::StatusOr<TrainedModel> model = TensorsIn(module, archive->architecture);
     if (!model.ok()) return model.status();
-    auto impl = std::make_unique<Impl>(*model, std::move(archive->class_names),
-                                       std::move(archive->metadata_json));
-    if (absl::Status status = Compare(module, impl->program, impl->architecture); !status.ok()) {
-      return status;
-    }
+    if (device == Device::kCuda) archive->serving_precision = Precision::kFloat32;
+    auto program = Compile(*model, module, archive->serving_precision);
+    if (!program.ok()) return program.status();
+    auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(program));
     if (device == Device::kCuda) {
       impl->on_gpu = std::make_unique<const TorchProgram>(*model, device);
     }
@@ -108,7 +124,9 @@ const Architecture& Predictor::architecture() const { return impl_->architecture
 
 const std::string& Predictor::metadata_json() const { return impl_->metadata_json; }
 
-int64_t Predictor::memory_bytes() const { return impl_->program.memory_bytes(); }
+Precision Predictor::precision() const { return impl_->precision; }
+
+int64_t Predictor::memory_bytes() const { return impl_->program->memory_bytes(); }
 
 absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const float> images) const {
   for (const float value : images) {
@@ -141,7 +159,7 @@ absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const PixelSpa
     if (impl_->on_gpu != nullptr) {
       impl_->on_gpu->Run(parts, probabilities.data());
     } else {
-      impl_->program.Run(parts, probabilities.data());
+      impl_->program->Run(parts, probabilities.data());
     }
     return probabilities;
   });

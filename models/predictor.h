@@ -20,8 +20,9 @@ class Predictor {
  public:
   // Reads the archive, compiles its network and warms it up. Errors as ReadModelArchive, and
   // kInternal if model.pt is damaged or is not the network that metadata.json describes: it must
-  // hold its tensors and answer trial images as the compiled network does.
-  // On a GPU LibTorch computes; kInternal if there is none.
+  // hold its tensors and answer trial images as the compiled network does, in float32. On the
+  // processor the dense layers' weights are then kept as the archive says they are served.
+  // On a GPU LibTorch computes, in float32; kInternal if there is none.
   static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path,
                                                                Device device = Device::kCpu);
   ~Predictor();
@@ -31,6 +32,8 @@ class Predictor {
   const Architecture& architecture() const;
   // As it stands in the archive.
   const std::string& metadata_json() const;
+  // Of the dense layers' compiled weights.
+  Precision precision() const;
   // Bytes of the compiled weights.
   int64_t memory_bytes() const;
 

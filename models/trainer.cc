@@ -120,6 +120,7 @@ class Trainer::Impl {
   absl::Status Prepare();
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
+  absl::StatusOr<double> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
   TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
   StepProfile Profile() const { return engine_->profile(); }
 
@@ -140,6 +141,8 @@ class Trainer::Impl {
   absl::StatusOr<bool> RunEpoch();
   absl::Status TrainStep(absl::Span<const int32_t> order);
   void ReportStep(int64_t images, double seconds);
+  // Fraction that is right, of scores of the validation images.
+  double ValidationAccuracy(const std::vector<ImageScore>& scores) const;
   absl::Status FinishEpoch(const std::vector<ImageScore>& scores, double validation_seconds);
   // Begins to write a checkpoint of now beside the training, once the one before is on disk.
   absl::Status BeginCheckpoint();
@@ -273,23 +276,26 @@ void Trainer::Impl::ReportStep(int64_t images, double seconds) {
   observer_->OnStep(progress);
 }
 
+double Trainer::Impl::ValidationAccuracy(const std::vector<ImageScore>& scores) const {
+  int64_t correct = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    correct += scores[i].predicted_class == dataset_->training().labels[split_.validation[i]];
+  }
+  return static_cast<double>(correct) / static_cast<double>(scores.size());
+}
+
 absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
                                         double validation_seconds) {
   double loss_sum = 0;
-  int64_t correct = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    loss_sum += scores[i].loss;
-    correct += scores[i].predicted_class == dataset_->training().labels[split_.validation[i]];
-  }
+  for (const ImageScore& score : scores) loss_sum += score.loss;
   const EpochProgress done = std::exchange(state_.epoch, {});
   const auto images = static_cast<double>(done.images);
-  const auto validated = static_cast<double>(scores.size());
   EpochMetrics metrics;
   metrics.epoch = FinishedEpochs() + 1;
   metrics.training_loss = done.loss_sum / images;
   metrics.training_accuracy = static_cast<double>(done.correct) / images;
-  metrics.validation_loss = loss_sum / validated;
-  metrics.validation_accuracy = static_cast<double>(correct) / validated;
+  metrics.validation_loss = loss_sum / static_cast<double>(scores.size());
+  metrics.validation_accuracy = ValidationAccuracy(scores);
   metrics.learning_rate = LearningRate(state_.global_step - 1);
   metrics.seconds = done.training_seconds + validation_seconds;
   metrics.images_per_second = images / done.training_seconds;
@@ -362,6 +368,20 @@ absl::StatusOr<TrainedModel> Trainer::Impl::BestModel() const {
   return TrainedModel{options_.architecture, state_.best_weights};
 }
 
+absl::StatusOr<double> Trainer::Impl::Bfloat16ValidationAccuracy(const StopSignal* stop) const {
+  const absl::StatusOr<TrainedModel> model = BestModel();
+  if (!model.ok()) return model.status();
+  const InferenceProgram program(*model, Precision::kBfloat16);
+  const auto run = [&program](absl::Span<const PixelSpan> parts, float* probabilities) {
+    program.Run(parts, probabilities);
+  };
+  const absl::StatusOr<std::vector<ImageScore>> scores =
+      ScoreImagesBy(run, options_.architecture, dataset_->training(), split_.validation,
+                    kValidationBatch, engine_->team(), stop);
+  if (!scores.ok()) return scores.status();
+  return ValidationAccuracy(*scores);
+}
+
 Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Trainer::~Trainer() = default;
@@ -387,6 +407,11 @@ absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const S
 }
 
 absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }
+
+absl::StatusOr<double> Trainer::Bfloat16ValidationAccuracy(const StopSignal* stop) const {
+  return GuardExceptions("validating in bfloat16",
+                         [&] { return impl_->Bfloat16ValidationAccuracy(stop); });
+}
 
 TrainedModel Trainer::CurrentModel() const { return impl_->CurrentModel(); }
 

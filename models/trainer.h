@@ -114,6 +114,8 @@ struct TrainingOutcome {
   double training_seconds = 0;
   // Training images a second over the whole training, validation excluded.
   double images_per_second = 0;
+  // As Trainer::Bfloat16ValidationAccuracy; empty if nobody asked for it.
+  std::optional<double> bfloat16_validation_accuracy;
 };
 
 class Trainer {
@@ -137,6 +139,9 @@ class Trainer {
 
   // The network with the best epoch's weights. kFailedPrecondition if no epoch is finished.
   absl::StatusOr<TrainedModel> BestModel() const;
+  // Fraction of the validation images that BestModel classifies rightly if it is served with its
+  // weights in bfloat16. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
+  absl::StatusOr<double> Bfloat16ValidationAccuracy(const StopSignal* stop = nullptr) const;
   // The network as validation would see it after the last step.
   TrainedModel CurrentModel() const;
   // Where the steps' time went so far.

@@ -126,6 +126,14 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
       absl::StrCat("precision is '", name, "'; it must be float32 or bfloat16"));
 }
 
+Precision ServingPrecision(double float32_accuracy, std::optional<double> bfloat16_accuracy) {
+  // An image more or less must not depend on how a fraction is rounded.
+  constexpr double kMayCost = 0.001 + 1e-9;
+  return bfloat16_accuracy.has_value() && *bfloat16_accuracy >= float32_accuracy - kMayCost
+             ? Precision::kBfloat16
+             : Precision::kFloat32;
+}
+
 absl::string_view DeviceName(Device device) { return device == Device::kCpu ? "cpu" : "cuda"; }
 
 absl::string_view ScheduleName(Schedule schedule) {

@@ -4,6 +4,7 @@
 #define ATELIER_MODELS_TRAINING_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,17 @@
 
 namespace atelier::models {
 
-// Number format of the arithmetic in training; weights, statistics and the loss are always float32.
+// Number format: in training that of the arithmetic, where weights, statistics and the loss are
+// always float32; in serving that of the dense layers' weights, where sums are always float32.
 enum class Precision { kFloat32, kBfloat16 };
 
 // `float32` or `bfloat16`.
 absl::string_view PrecisionName(Precision precision);
 absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
+// In which format a network's weights are served, given the fraction of the validation images it
+// classifies rightly in each; nothing if bfloat16 was not tried. bfloat16 may cost up to 0.1
+// points.
+Precision ServingPrecision(double float32_accuracy, std::optional<double> bfloat16_accuracy);
 // True if this machine's processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).
 bool Bfloat16Supported();
 // What computes: this machine's processor, or its first GPU.

@@ -187,7 +187,7 @@ void WinogradConvolve(const ConvolutionShape& shape, const float* padded_input,
   const float zeros[kPanel] = {};
   for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
     for (int64_t place = 0; place < kWinogradPlaces; ++place) {
-      DotTask task = {};
+      DotTask<float> task = {};
       task.a = scratch + place * matrix;
       task.a_stride = static_cast<size_t>(shape.inputs);
       task.segments = 1;
@@ -196,7 +196,7 @@ void WinogradConvolve(const ConvolutionShape& shape, const float* padded_input,
       task.start = zeros;
       task.c = products + place * WinogradMatrix(tiles, kPanel);
       task.c_stride = kPanel;
-      RunTiles(kDotTiles, static_cast<size_t>(tiles), task.a_stride, task.c_stride, task);
+      RunTiles(kDotTiles<float>, static_cast<size_t>(tiles), task.a_stride, task.c_stride, task);
     }
     StoreOutput(shape, products, bias != nullptr ? bias + panel : nullptr, activation,
                 output + panel);

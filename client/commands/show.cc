@@ -44,7 +44,8 @@ Table SpecTable(const v1::TrainingSpec& spec) {
       absl::StrCat(spec.shards()));
   add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));
   add("priority", absl::StrCat(spec.priority()), "model", spec.model_name());
-  add("device", EnumWord(v1::Device_descriptor(), spec.device()), "", "");
+  add("device", EnumWord(v1::Device_descriptor(), spec.device()), "serving precision",
+      EnumWord(v1::Precision_descriptor(), spec.serving_precision()));
   return table;
 }
 

@@ -89,7 +89,7 @@ void AddScheduleOptions(CLI::App* command, const Options& options) {
                               "Epochs without a better one until it stops [5; best 40]",
                               [options](auto value) { options->spec()->set_patience(value); });
   AddSpecOption<double>(command, "--validation-fraction", "X",
-                        "Share of images held back for validation [0.1]",
+                        "Share of images held back for validation [0.1; best 0.05]",
                         [options](auto value) { options->spec()->set_validation_fraction(value); });
   AddSpecOption<std::int64_t>(command, "--seed", "N", "Seed of every random choice [drawn]",
                               [options](auto value) { options->spec()->set_seed(value); });
@@ -123,6 +123,11 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
   AddEnumOption(
       command, "--precision", v1::Precision_descriptor(), "Number format",
       [options](int value) { options->spec()->set_precision(static_cast<v1::Precision>(value)); });
+  AddEnumOption(command, "--serving-precision", v1::Precision_descriptor(),
+                "The served weights' format; bfloat16 if it costs at most 0.1 points [float32]",
+                [options](int value) {
+                  options->spec()->set_serving_precision(static_cast<v1::Precision>(value));
+                });
   AddEnumOption(
       command, "--device", v1::Device_descriptor(), "What computes",
       [options](int value) { options->spec()->set_device(static_cast<v1::Device>(value)); });

@@ -30,7 +30,7 @@ _atelier_values() {
     --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled cnn-3-attention resnet ;;
     --conv-depth) echo 0 1 2 3 ;;
     --recipe) echo study fast best ;;
-    --precision) echo auto float32 bfloat16 ;;
+    --precision | --serving-precision) echo auto float32 bfloat16 ;;
     --device) echo auto cpu cuda ;;
     --output) echo text json csv ;;
     --format) echo archive torchscript onnx ;;

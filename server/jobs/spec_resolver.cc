@@ -34,6 +34,7 @@ bool IsRequestId(absl::string_view text) {
 struct RecipeDefaults {
   int epochs = 20;
   int patience = 5;
+  double validation_fraction = 0.1;
   double learning_rate = 0.001;
   v1::Schedule schedule = v1::SCHEDULE_CONSTANT;
   bool horizontal_flip = false;
@@ -54,6 +55,7 @@ RecipeDefaults DefaultsOf(v1::Recipe recipe) {
   if (recipe == v1::RECIPE_BEST) {
     defaults.epochs = 40;
     defaults.patience = 40;
+    defaults.validation_fraction = 0.05;
     defaults.horizontal_flip = true;
     defaults.shift = 2;
     defaults.erasing = 0.25;
@@ -203,7 +205,9 @@ void Resolution::ApplyRecipe() {
   if (spec().schedule() == v1::SCHEDULE_UNSPECIFIED) spec().set_schedule(defaults.schedule);
   if (!spec().has_warmup_fraction()) spec().set_warmup_fraction(0.25);
   if (!spec().has_dropout()) spec().set_dropout(0.3);
-  if (!spec().has_validation_fraction()) spec().set_validation_fraction(0.1);
+  if (!spec().has_validation_fraction()) {
+    spec().set_validation_fraction(defaults.validation_fraction);
+  }
   if (!spec().has_horizontal_flip()) spec().set_horizontal_flip(defaults.horizontal_flip);
   if (!spec().has_shift()) spec().set_shift(defaults.shift);
   if (!spec().has_erasing()) spec().set_erasing(defaults.erasing);
@@ -285,6 +289,21 @@ void Resolution::ResolveArithmetic() {
     default:
       Wrong("spec.precision",
             absl::StrCat("There is no precision ", static_cast<int>(spec().precision()),
+                         "; choose auto, float32 or bfloat16."));
+  }
+  switch (spec().serving_precision()) {
+    case v1::PRECISION_UNSPECIFIED:
+      spec().set_serving_precision(v1::PRECISION_FLOAT32);
+      break;
+    case v1::PRECISION_AUTO:
+      spec().set_serving_precision(v1::PRECISION_BFLOAT16);
+      break;
+    case v1::PRECISION_FLOAT32:
+    case v1::PRECISION_BFLOAT16:
+      break;
+    default:
+      Wrong("spec.serving_precision",
+            absl::StrCat("There is no precision ", static_cast<int>(spec().serving_precision()),
                          "; choose auto, float32 or bfloat16."));
   }
 }

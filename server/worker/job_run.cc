@@ -207,6 +207,14 @@ void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation
   result->set_stopped_early(outcome.end == models::TrainingOutcome::End::kStopped);
   result->set_validation_loss(best.validation_loss);
   result->set_validation_accuracy(best.validation_accuracy);
+  if (outcome.bfloat16_validation_accuracy.has_value()) {
+    result->set_bfloat16_validation_accuracy(*outcome.bfloat16_validation_accuracy);
+  }
+  const models::Precision serving =
+      models::ServingPrecision(best.validation_accuracy, outcome.bfloat16_validation_accuracy);
+  result->set_serving_precision(serving == models::Precision::kBfloat16
+                                    ? atelier::v1::PRECISION_BFLOAT16
+                                    : atelier::v1::PRECISION_FLOAT32);
 }
 
 void FillConfusionMatrix(const models::Evaluation& evaluation,
@@ -350,6 +358,11 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   auto model = (*trainer)->BestModel();
   if (!model.ok()) return model.status();
   training.model = *std::move(model);
+  if (assignment.spec().serving_precision() != atelier::v1::PRECISION_BFLOAT16) return training;
+  const auto accuracy = (*trainer)->Bfloat16ValidationAccuracy(&suspend_);
+  if (!accuracy.ok()) return accuracy.status();
+  spdlog::info("validation accuracy with weights in bfloat16 {:.4f}", *accuracy);
+  training.outcome.bfloat16_validation_accuracy = *accuracy;
   return training;
 }
 

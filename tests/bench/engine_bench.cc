@@ -92,6 +92,7 @@ int Main() {
   }
   const nlohmann::ordered_json result = {
       {"model", predictor.architecture().name},
+      {"weights", std::string(models::PrecisionName(predictor.precision()))},
       {"threads", threads},
       {"images_per_second", Throughput(predictor, threads, 2 * seconds)},
       {"microseconds_per_image", by_batch}};
@@ -99,7 +100,8 @@ int Main() {
     std::printf("%s\n", result.dump().c_str());
     return 0;
   }
-  std::printf("%s, one thread:\n", predictor.architecture().name.c_str());
+  std::printf("%s, weights in %s, one thread:\n", predictor.architecture().name.c_str(),
+              result["weights"].get<std::string>().c_str());
   for (const auto& [batch, time] : by_batch.items()) {
     std::printf("  batch %3s: %8.1f µs an image\n", batch.c_str(), time.get<double>());
   }

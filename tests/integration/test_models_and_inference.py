@@ -55,6 +55,20 @@ def test_raw_float_and_encoded_images_get_the_same_answer(trained, images):
         assert {c.name for c in answers[0].classes} == set(harness.CLASS_NAMES)
 
 
+def test_weights_are_served_in_bfloat16_where_that_was_measured_to_be_as_good(trained, images):
+    job = trained.wait_job(trained.start_job(
+        "net", model_name="half", epochs=3, serving_precision=harness.job_pb.PRECISION_BFLOAT16))
+    result = trained.models.GetModel(
+        harness.model_pb.GetModelRequest(name="models/half")).versions[0].result
+    assert result == job.result
+    lost = result.validation_accuracy - result.bfloat16_validation_accuracy
+    assert abs(lost) < 0.05
+    assert (result.serving_precision == harness.job_pb.PRECISION_BFLOAT16) == (lost <= 0.001 + 1e-9)
+    assert len(classify(trained, images[:40], "models/half").classifications) == 40
+    shown = trained.run("show", job.name.removeprefix("jobs/"), check=harness.DONE).stdout
+    assert "served in" in shown
+
+
 def test_versions_and_aliases_choose_what_answers(trained, images):
     def version(model):
         return classify(trained, images[:1], model).model_version.rsplit("/", 1)[1]

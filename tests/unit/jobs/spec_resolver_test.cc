@@ -91,6 +91,7 @@ TEST_F(SpecResolverTest, BestRegularizesUnlessTheUserSaysOtherwise) {
   EXPECT_FALSE(Resolve()->spec.horizontal_flip());
   EXPECT_EQ(Resolve()->spec.average_decay(), 0);
   EXPECT_TRUE(Resolve()->spec.has_average_decay());
+  EXPECT_EQ(Resolve()->spec.validation_fraction(), 0.1);
   spec().set_recipe(v1::RECIPE_BEST);
   const auto resolved = Resolve();
   ASSERT_TRUE(resolved.ok()) << resolved.status();
@@ -102,6 +103,7 @@ TEST_F(SpecResolverTest, BestRegularizesUnlessTheUserSaysOtherwise) {
   EXPECT_GT(resolved->spec.label_smoothing(), 0);
   EXPECT_GT(resolved->spec.weight_decay(), 0);
   EXPECT_GT(resolved->spec.average_decay(), 0);
+  EXPECT_EQ(resolved->spec.validation_fraction(), 0.05);
   spec().set_horizontal_flip(false);
   spec().set_erasing(0);
   EXPECT_FALSE(Resolve()->spec.horizontal_flip());
@@ -224,7 +226,8 @@ TEST_F(SpecResolverTest, RefusesNamesThatCouldNotBeNames) {
 TEST_F(SpecResolverTest, UnknownEnumNumbersAreWrong) {
   spec().set_recipe(static_cast<v1::Recipe>(50));
   spec().set_precision(static_cast<v1::Precision>(50));
-  EXPECT_EQ(Wrong(), "spec.recipe spec.precision");
+  spec().set_serving_precision(static_cast<v1::Precision>(50));
+  EXPECT_EQ(Wrong(), "spec.recipe spec.precision spec.serving_precision");
 }
 
 TEST_F(SpecResolverTest, Bfloat16NeedsTheProcessor) {
@@ -235,6 +238,14 @@ TEST_F(SpecResolverTest, Bfloat16NeedsTheProcessor) {
   options_.automatic_precision = v1::PRECISION_BFLOAT16;
   spec().set_precision(v1::PRECISION_AUTO);
   EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_BFLOAT16);
+}
+
+TEST_F(SpecResolverTest, WeightsAreServedInFloat32UnlessAskedFor) {
+  EXPECT_EQ(Resolve()->spec.serving_precision(), v1::PRECISION_FLOAT32);
+  for (const v1::Precision asked : {v1::PRECISION_AUTO, v1::PRECISION_BFLOAT16}) {
+    spec().set_serving_precision(asked);
+    EXPECT_EQ(Resolve()->spec.serving_precision(), v1::PRECISION_BFLOAT16);
+  }
 }
 
 TEST_F(SpecResolverTest, CudaNeedsAGpu) {

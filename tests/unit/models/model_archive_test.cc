@@ -259,6 +259,32 @@ TEST_F(PredictorTest, AnswersAsTheNetworkDid) {
   }
 }
 
+TEST_F(PredictorTest, KeepsWeightsInBfloat16IfThatCostsNextToNothing) {
+  const auto full = Predictor::Load(Path());
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ((*full)->precision(), Precision::kFloat32);
+  ArchiveContents contents = Trained::Get().Contents();
+  TrainingOutcome outcome = contents.outcome;
+  const double accuracy =
+      outcome.history[static_cast<size_t>(outcome.best_epoch - 1)].validation_accuracy;
+  const auto load_with = [&](double bfloat16_accuracy) {
+    outcome.bfloat16_validation_accuracy = bfloat16_accuracy;
+    const Trained& t = Trained::Get();
+    EXPECT_TRUE(WriteModelArchive(Path(), {t.model, contents.class_names, t.options, outcome,
+                                           t.evaluation, "", "", "", ""})
+                    .ok());
+    return Predictor::Load(Path()).value();
+  };
+  const auto half = load_with(accuracy - 0.001);
+  EXPECT_EQ(half->precision(), Precision::kBfloat16);
+  EXPECT_LT(half->memory_bytes(), (*full)->memory_bytes());
+  const std::vector<float> expected = (*full)->Classify(TestPixels(100)).value();
+  const std::vector<float> answers = half->Classify(TestPixels(100)).value();
+  EXPECT_NE(answers, expected);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(answers[i], expected[i], 0.02);
+  EXPECT_EQ(load_with(accuracy - 0.0011)->precision(), Precision::kFloat32);
+}
+
 TEST_F(PredictorTest, SaysThatThereIsNoGpu) {
   if (CudaAvailable()) GTEST_SKIP() << "there is one";
   const auto predictor = Predictor::Load(Path(), Device::kCuda);

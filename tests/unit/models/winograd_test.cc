@@ -2,8 +2,11 @@
 #include "models/winograd.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <tuple>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "models/float_buffer.h"
@@ -11,6 +14,30 @@
 
 namespace atelier::models {
 namespace {
+
+TEST(Bfloat16Test, RoundsToTheNearestTiesToEven) {
+  EXPECT_EQ(RoundToBfloat16(1.0F).bits, 0x3F80);
+  EXPECT_EQ(RoundToBfloat16(-2.0F).bits, 0xC000);
+  EXPECT_EQ(RoundToBfloat16(std::bit_cast<float>(0x3F808000)).bits, 0x3F80);
+  EXPECT_EQ(RoundToBfloat16(std::bit_cast<float>(0x3F808001)).bits, 0x3F81);
+  EXPECT_EQ(RoundToBfloat16(std::bit_cast<float>(0x3F818000)).bits, 0x3F82);
+  EXPECT_EQ(RoundToBfloat16(std::numeric_limits<float>::max()).bits, 0x7F80);
+  EXPECT_EQ(RoundToBfloat16(std::bit_cast<float>(0x7FFFFFFF)).bits, 0x7FC0);
+}
+
+// Rounded weights, in float32 and in bfloat16.
+struct Rounded {
+  explicit Rounded(const FloatBuffer& values)
+      : wide(values.size()), narrow(static_cast<size_t>(values.size())) {
+    for (int64_t i = 0; i < values.size(); ++i) {
+      const Bfloat16 rounded = RoundToBfloat16(values.data()[i]);
+      narrow[static_cast<size_t>(i)] = rounded;
+      wide.data()[i] = std::bit_cast<float>(uint32_t{rounded.bits} << 16);
+    }
+  }
+  FloatBuffer wide;
+  std::vector<Bfloat16> narrow;
+};
 
 // Numbers in [-0.5, 0.5).
 FloatBuffer Noise(int64_t size, uint64_t seed) {
@@ -38,6 +65,22 @@ void ExpectNear(const FloatBuffer& actual, const FloatBuffer& expected, double t
     worst = std::max(worst, std::abs(static_cast<double>(actual.data()[i]) - expected.data()[i]));
   }
   EXPECT_LT(worst, tolerance);
+}
+
+TEST(MultiplyTest, ReadsWeightsInBfloat16) {
+  constexpr int64_t kInner = 600;
+  const FloatBuffer bias = Noise(2 * kPanel, 3);
+  const Rounded weights(Noise(kInner * 2 * kPanel, 2));
+  for (const int64_t rows : {1, 3, 32}) {
+    const FloatBuffer a = Noise(rows * kInner, 1);
+    FloatBuffer actual(rows * 2 * kPanel);
+    FloatBuffer expected(rows * 2 * kPanel);
+    Multiply(rows, kInner, 2 * kPanel, a.data(), weights.wide.data(), bias.data(),
+             Activation::kRelu, expected.data());
+    Multiply(rows, kInner, 2 * kPanel, a.data(), weights.narrow.data(), bias.data(),
+             Activation::kRelu, actual.data());
+    ExpectNear(actual, expected, 1e-7);
+  }
 }
 
 // Height, width, inputs, outputs.
