@@ -122,6 +122,12 @@ std::string Ending(const v1::TrainingJob& job, const Style& style) {
   }
 }
 
+std::string ServingText(const v1::TrainingResult& result) {
+  return absl::StrCat(EnumWord(v1::Precision_descriptor(), result.serving_precision()),
+                      "; validation with bfloat16 ", Percent(result.bfloat16_validation_accuracy()),
+                      ", with float32 ", Percent(result.validation_accuracy()));
+}
+
 Table ResultTable(const v1::TrainingJob& job) {
   const v1::TrainingResult& result = job.result();
   const std::string trainable =
@@ -145,10 +151,7 @@ Table ResultTable(const v1::TrainingJob& job) {
                 absl::StrCat(Duration(absl::Seconds(result.training_seconds())), ", ",
                              Count(std::llround(result.images_per_second())), " images/s")});
   if (result.has_bfloat16_validation_accuracy()) {
-    table.AddRow({{"  served in", Ink::kDim},
-                  absl::StrCat(EnumWord(v1::Precision_descriptor(), result.serving_precision()),
-                               "; with bfloat16 validation is ",
-                               Percent(result.bfloat16_validation_accuracy()))});
+    table.AddRow({{"  served in", Ink::kDim}, ServingText(result)});
   }
   if (!result.dataset_checksum().empty()) {
     table.AddRow(

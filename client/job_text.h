@@ -31,6 +31,10 @@ std::string Ending(const v1::TrainingJob& job, const Style& style);
 // What came out, a row per figure.
 Table ResultTable(const v1::TrainingJob& job);
 
+// The number format that a model's dense weights are served in, and why; requires that bfloat16 was
+// measured.
+std::string ServingText(const v1::TrainingResult& result);
+
 }  // namespace atelier::client
 
 #endif  // ATELIER_CLIENT_JOB_TEXT_H_

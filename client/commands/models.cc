@@ -9,6 +9,7 @@
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
+#include "client/job_text.h"
 #include "client/model_versions.h"
 #include "client/table.h"
 #include "google/protobuf/util/time_util.h"
@@ -119,6 +120,9 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   add("test accuracy", Percent(version.result().test_accuracy()));
   add("test loss", Loss(version.result().test_loss()));
   add("parameters", Count(version.result().parameter_count()));
+  if (version.result().has_bfloat16_validation_accuracy()) {
+    add("served in", ServingText(version.result()));
+  }
   add("images",
       absl::StrCat(shape.height(), "×", shape.width(), ", ", Count(shape.channels(), "channel")));
   add("classes", absl::StrJoin(version.class_names(), ", "));

@@ -124,8 +124,7 @@ void AddResourceOptions(CLI::App* command, const Options& options) {
       command, "--precision", v1::Precision_descriptor(), "Number format",
       [options](int value) { options->spec()->set_precision(static_cast<v1::Precision>(value)); });
   AddEnumOption(command, "--serving-precision", v1::Precision_descriptor(),
-                "The served weights' format; bfloat16 if it costs at most 0.1 points [float32]",
-                [options](int value) {
+                "Format of the served weights, where as good [float32]", [options](int value) {
                   options->spec()->set_serving_precision(static_cast<v1::Precision>(value));
                 });
   AddEnumOption(

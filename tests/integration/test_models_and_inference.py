@@ -65,8 +65,8 @@ def test_weights_are_served_in_bfloat16_where_that_was_measured_to_be_as_good(tr
     assert abs(lost) < 0.05
     assert (result.serving_precision == harness.job_pb.PRECISION_BFLOAT16) == (lost <= 0.001 + 1e-9)
     assert len(classify(trained, images[:40], "models/half").classifications) == 40
-    shown = trained.run("show", job.name.removeprefix("jobs/"), check=harness.DONE).stdout
-    assert "served in" in shown
+    for command in (("show", job.name.removeprefix("jobs/")), ("models", "half@1")):
+        assert "validation with bfloat16" in trained.run(*command, check=harness.DONE).stdout
 
 
 def test_versions_and_aliases_choose_what_answers(trained, images):
