@@ -1,12 +1,15 @@
 #include "server/rpc/grpc_server.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -61,6 +64,22 @@ TEST_F(GrpcServerTest, TellsThePortItTook) {
   RpcTestServer server(services_);
   EXPECT_THAT(server.server().address(), testing::StartsWith("127.0.0.1:"));
   EXPECT_NE(server.server().address(), "127.0.0.1:0");
+}
+
+TEST_F(GrpcServerTest, ItsThreadsGiveWayToThoseThatCompute) {
+  const auto server = StartAt("127.0.0.1:0");
+  ASSERT_TRUE(server.ok()) << server.status();
+  const int own = getpriority(PRIO_PROCESS, 0);
+  int found = 0;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(thread.path() / "comm") >> std::ws, name);
+    if (name != "nexting_thread") continue;
+    const auto id = static_cast<id_t>(std::stoi(thread.path().filename()));
+    EXPECT_EQ(getpriority(PRIO_PROCESS, id), std::min(own + 5, 19));
+    ++found;
+  }
+  EXPECT_GE(found, 1);
 }
 
 TEST_F(GrpcServerTest, RefusesAPortThatIsTakenAndNamesIt) {
