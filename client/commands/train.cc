@@ -70,7 +70,7 @@ void AddNetworkOptions(CLI::App* command, const Options& options) {
 }
 
 void AddScheduleOptions(CLI::App* command, const Options& options) {
-  AddSpecOption<std::int32_t>(command, "--epochs", "N", "Epochs at most [20; fast 3, best 40]",
+  AddSpecOption<std::int32_t>(command, "--epochs", "N", "Epochs at most [20; fast 3, best 60]",
                               [options](auto value) { options->spec()->set_epochs(value); });
   AddSpecOption<std::int32_t>(command, "--batch-size", "N", "Images a step [128]",
                               [options](auto value) { options->spec()->set_batch_size(value); });
@@ -86,7 +86,7 @@ void AddScheduleOptions(CLI::App* command, const Options& options) {
   AddSpecOption<double>(command, "--dropout", "X", "Share of units dropped in dense layers [0.3]",
                         [options](auto value) { options->spec()->set_dropout(value); });
   AddSpecOption<std::int32_t>(command, "--patience", "N",
-                              "Epochs without a better one until it stops [5; best 40]",
+                              "Epochs without a better one until it stops [5; best 60]",
                               [options](auto value) { options->spec()->set_patience(value); });
   AddSpecOption<double>(command, "--validation-fraction", "X",
                         "Share of images held back for validation [0.1; best 0.05]",

@@ -53,8 +53,8 @@ RecipeDefaults DefaultsOf(v1::Recipe recipe) {
     defaults.epochs = 3;
   }
   if (recipe == v1::RECIPE_BEST) {
-    defaults.epochs = 40;
-    defaults.patience = 40;
+    defaults.epochs = 60;
+    defaults.patience = 60;
     defaults.validation_fraction = 0.05;
     defaults.horizontal_flip = true;
     defaults.shift = 2;
