@@ -36,9 +36,8 @@ const std::vector<Preset>& Presets() {
       {"cnn-3-attention", {{32, 2, 4}, {64, 2, 4}, {128, 0, 4}}, {128}},
       // In pairs of convolutions around which the image goes on unchanged.
       {"resnet",
-       {{32, 2},
-        {32},
-        {32, 0, 0, 2},
+       {{32},
+        {32, 2},
         {32},
         {32, 0, 0, 2},
         {64, 2},

@@ -256,7 +256,7 @@ def test_attention_and_skips_are_the_same_in_every_format(shared_server, preset)
         assert_same_classes(script(torch.tensor(pixels)).numpy(), ours)
     onnx.checker.check_model(model, full_check=True)
     assert_same_classes(run_onnx(model, pixels), ours)
-    assert job.result.parameter_count == {"cnn-3-attention": 908834, "resnet": 280458}[preset]
+    assert job.result.parameter_count == {"cnn-3-attention": 908834, "resnet": 271082}[preset]
 
 
 def test_the_data_sets_can_be_looked_at(trained, images):
