@@ -97,6 +97,7 @@ absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
 
 // In the order in which they are made; they go in the opposite one.
 struct Server::Parts {
+  rpc::GrpcThreads grpc_threads;
   ServerOptions options;
 
   std::unique_ptr<store::DataDirectory> data_directory;
@@ -286,6 +287,7 @@ absl::Status Server::Parts::ServeWorkers() {
 absl::Status Server::Parts::ServeClients() {
   serving::Classifier::Options classifying;
   classifying.batching.threads = options.serving_threads;
+  classifying.batching.lingers = UsableCores() > 1;
   classifying.batching.queue.max_delay = options.batch_delay;
   classifying.decoders = options.serving_threads;
   classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);

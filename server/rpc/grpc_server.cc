@@ -121,19 +121,22 @@ void ObserveCalls(const GrpcServer::Options& options, const std::vector<NamedSer
   builder->experimental().SetInterceptorCreators(std::move(interceptors));
 }
 
-// gRPC's threads give way to those that compute (decision 093). They inherit the niceness of the
-// thread that starts them, which on Linux is a thread's own.
-std::unique_ptr<grpc::Server> BuildGivingWay(grpc::ServerBuilder& builder) {
+// Calls it on a thread that gives way to those that compute (decision 093), as do the threads it
+// starts: they inherit its niceness, which on Linux is a thread's own.
+template <typename Function>
+void GivingWay(Function function) {
   constexpr int kGivesWay = 5;
-  std::unique_ptr<grpc::Server> server;
   std::thread([&] {
     setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kGivesWay);
-    server = builder.BuildAndStart();
+    function();
   }).join();
-  return server;
 }
 
 }  // namespace
+
+GrpcThreads::GrpcThreads() { GivingWay(grpc_init); }
+
+GrpcThreads::~GrpcThreads() { grpc_shutdown(); }
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const Options& options, const std::vector<NamedService>& services) {
@@ -151,7 +154,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   builder.AddListeningPort(options.address, options.credentials, &port);
   for (const NamedService& named : services) builder.RegisterService(named.service);
   if (options.calls != nullptr) ObserveCalls(options, services, &builder);
-  std::unique_ptr<grpc::Server> server = BuildGivingWay(builder);
+  std::unique_ptr<grpc::Server> server;
+  GivingWay([&] { server = builder.BuildAndStart(); });
   if (server == nullptr || port == 0) {
     const std::string why =
         is_unix ? "the folder is missing or not writable" : WhyNot(options.address);

@@ -15,6 +15,16 @@
 
 namespace atelier::rpc {
 
+// The threads that gRPC has for itself, giving way to those that compute as a server's do. To be
+// made before anything else of gRPC's, which would start them as they come.
+class GrpcThreads {
+ public:
+  GrpcThreads();
+  ~GrpcThreads();
+  GrpcThreads(const GrpcThreads&) = delete;
+  GrpcThreads& operator=(const GrpcThreads&) = delete;
+};
+
 // A service and the name by which clients ask for its health.
 struct NamedService {
   std::string name;

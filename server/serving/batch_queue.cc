@@ -119,7 +119,7 @@ absl::Status BatchQueue::GivenUp(const BatchItem& item, SteadyTime now) const {
   SteadyTime::duration travel(0);
   // With what is begun already there is no time to spare, or what was computed would be lost.
   if (item.taken == 0) {
-    if (item.images > options_.max_batch) ++rounds;
+    if (engines_ > 1 && item.images > options_.max_batch) ++rounds;
     travel = std::min<SteadyTime::duration>(kTravel, (item.deadline - item.arrival) / 4);
   }
   const auto compute = rounds * item.version->last_batch.load(std::memory_order_relaxed);

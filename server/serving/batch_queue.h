@@ -7,7 +7,7 @@
 // one request after the other: if all advanced together, all would be late under overload. They
 // stand in a line of their own that takes turns with the others', so they do not hold those up.
 // Requests that were cancelled, or whose deadline is too near to be met, are given up when their
-// turn comes, before anything is computed for them.
+// turn comes, or that of what is left of them: nothing more is computed for them.
 #ifndef ATELIER_SERVER_SERVING_BATCH_QUEUE_H_
 #define ATELIER_SERVER_SERVING_BATCH_QUEUE_H_
 

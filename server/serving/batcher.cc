@@ -30,7 +30,7 @@ void Tell(const BatchItem& item) {
 }  // namespace
 
 Batcher::Batcher(Options options)
-    : queue_(options.queue, static_cast<std::size_t>(options.threads)) {
+    : lingers_(options.lingers), queue_(options.queue, static_cast<std::size_t>(options.threads)) {
   for (int i = 0; i < options.threads; ++i) {
     threads_.emplace_back([this] { Run(); });
     pthread_setname_np(threads_.back().native_handle(), absl::StrCat("classify-", i).c_str());
@@ -58,7 +58,7 @@ absl::Status Batcher::Submit(const std::shared_ptr<BatchItem>& item) {
     absl::MutexLock lock(&mutex_);
     if (!ending_) status = queue_.Add(item);
     if (status.ok()) {
-      asked_again_ = item->arrival - computed_ < kLinger;
+      asked_again_ = Clock::now() - computed_ < kLinger;
       if (!lingering_.exchange(false, std::memory_order_relaxed)) changed_.Signal();
     }
   }
@@ -79,7 +79,7 @@ void Batcher::Run() {
 void Batcher::Linger() {
   {
     absl::MutexLock lock(&mutex_);
-    if (!asked_again_ || ending_ || queue_.NextDue().has_value()) return;
+    if (!lingers_ || !asked_again_ || ending_ || queue_.NextDue().has_value()) return;
     if (lingering_.exchange(true, std::memory_order_relaxed)) return;
   }
   const SteadyTime until = Clock::now() + kLinger;
@@ -96,8 +96,12 @@ bool Batcher::Await(BatchQueue::Work* work) {
   while (!ending_) {
     const SteadyTime now = Clock::now();
     *work = queue_.Take(now);
-    if (work->batch.has_value() || !work->given_up.empty()) return true;
     const auto due = queue_.NextDue();
+    if (work->batch.has_value() || !work->given_up.empty()) {
+      // What is left is for another thread, if one sleeps.
+      if (due.has_value() && *due <= now) changed_.Signal();
+      return true;
+    }
     if (due.has_value()) {
       changed_.WaitWithTimeout(&mutex_, absl::FromChrono(*due - now));
     } else {

@@ -19,6 +19,9 @@ class Batcher {
  public:
   struct Options {
     int threads = 1;  // Each keeps one core busy.
+    // Whether a thread may stay awake for the next request. It would keep those who bring that from
+    // a machine's only core.
+    bool lingers = true;
     BatchQueue::Options queue = {};
   };
 
@@ -41,6 +44,7 @@ class Batcher {
   bool Await(BatchQueue::Work* work);
   void Compute(const BatchQueue::Batch& batch);
 
+  const bool lingers_;
   absl::Mutex mutex_;
   absl::CondVar changed_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);

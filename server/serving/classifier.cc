@@ -167,7 +167,7 @@ void Classifier::Prepare(const WorkPtr& work) {
   item->probabilities.resize(item->images * engine.class_names().size());
   item->done = [this, work] { OnComputed(work); };
   work->item = item;
-  if (absl::Status status = batcher_->Submit(std::move(item)); !status.ok()) {
+  if (absl::Status status = batcher_->Submit(item); !status.ok()) {
     Answer(work, std::move(status));
   }
 }

@@ -1,6 +1,8 @@
 """Serving under change: switches under load, restarts, deadlines, what a full server says."""
 
 import json
+import os
+import pathlib
 import threading
 
 import grpc
@@ -37,6 +39,17 @@ def test_answers_say_how_long_what_took_and_in_what_company(trained, images):
     answer = trained.inference.Classify(request(images[:100]))
     assert answer.compute_time.nanos > 0 and 1 <= answer.largest_batch <= 32
     assert len(answer.classifications) == 100
+
+
+def test_grpcs_threads_give_way_to_those_that_compute(trained):
+    niceness = {}
+    for task in pathlib.Path(f"/proc/{trained.process.pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        niceness.setdefault(name, set()).add(os.getpriority(os.PRIO_PROCESS, int(task.name)))
+    own = os.getpriority(os.PRIO_PROCESS, trained.process.pid)
+    assert niceness["classify-0"] == {own}
+    for name in ("nexting_thread", "default-executo", "grpc_global_tim"):
+        assert niceness[name] == {min(own + 5, 19)}, niceness
 
 
 def test_an_alias_is_changed_under_load_without_a_failure_or_a_wrong_version(trained, images):

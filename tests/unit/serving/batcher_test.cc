@@ -1,5 +1,8 @@
 #include "server/serving/batcher.h"
 
+#include <chrono>
+#include <thread>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/serving/fakes.h"
@@ -63,6 +66,20 @@ TEST_F(BatcherTest, JoinsWhatWasSplitInItsOrder) {
   }
   EXPECT_EQ(observer_->batches, 15);
   EXPECT_EQ(observer_->queued, 0);
+}
+
+TEST_F(BatcherTest, SleepingThreadsHelpWithALargeRequest) {
+  absl::Notification gate;
+  engine_->gate = &gate;
+  Batcher batcher({.threads = 3, .queue = {.max_batch = 7}});
+  const Asked asked = Ask(&batcher, 28);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (engine_->runs < 3 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(engine_->runs, 3);
+  gate.Notify();
+  EXPECT_TRUE(asked.answer.Wait().ok());
 }
 
 TEST_F(BatcherTest, WhatCameWhileTheEngineWasBusyIsOneBatch) {
