@@ -96,8 +96,8 @@ InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precisio
       layout_(model.architecture) {
   const auto kept = [precision](FloatBuffer weights) -> PackedWeights {
     if (precision == Precision::kFloat32) return weights;
-    std::vector<Bfloat16> rounded(static_cast<size_t>(weights.size()));
-    std::transform(weights.data(), weights.data() + weights.size(), rounded.begin(),
+    NumberBuffer<Bfloat16> rounded(weights.size());
+    std::transform(weights.data(), weights.data() + weights.size(), rounded.data(),
                    RoundToBfloat16);
     return rounded;
   };

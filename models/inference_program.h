@@ -43,7 +43,7 @@ class InferenceProgram {
   int64_t memory_bytes() const;
 
  private:
-  using PackedWeights = std::variant<FloatBuffer, std::vector<Bfloat16>>;
+  using PackedWeights = std::variant<FloatBuffer, NumberBuffer<Bfloat16>>;
   struct DenseLayer {
     PackedWeights weights;
     FloatBuffer bias;

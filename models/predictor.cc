@@ -60,6 +60,7 @@ absl::StatusOr<std::unique_ptr<const InferenceProgram>> Compile(const TrainedMod
     return absl::InternalError("model.pt does not answer as the network in metadata.json does");
   }
   if (precision == Precision::kFloat32) return program;
+  program.reset();
   program = std::make_unique<const InferenceProgram>(model, precision);
   Try(*program, architecture, pixels);
   return program;
