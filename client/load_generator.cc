@@ -58,6 +58,15 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
     {
       absl::MutexLock lock(&mutex_);
       if (stopped_) return true;
+      if (load_.options_.rate > 0 && Clock::now() - intended >= Chrono(load_.options_.deadline)) {
+        // Nobody waits for it any more.
+        if (Counts(intended)) {
+          ++result_.sent;
+          Fail(grpc::StatusCode::DEADLINE_EXCEEDED,
+               "The deadline came before the request could be sent.");
+        }
+        return true;
+      }
       if (free_.empty() && calls_.size() < static_cast<std::size_t>(load_.options_.concurrency)) {
         free_.push_back(calls_.emplace_back(std::make_unique<Call>()).get());
       }
@@ -166,6 +175,12 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
     if (again) Start(call);
   }
 
+  void Fail(grpc::StatusCode code, const std::string& message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    LoadResult::Failures& failures = result_.failures[code];
+    if (failures.count++ == 0) failures.message = message;
+  }
+
   void Record(const Call& call, const grpc::Status& status, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (status.ok() && Counts(now)) ++result_.answered_in_time;
@@ -175,9 +190,7 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
         ++result_.given_up;
         return;
       }
-      LoadResult::Failures& failures = result_.failures[status.error_code()];
-      if (failures.count++ == 0) failures.message = status.error_message();
-      return;
+      return Fail(status.error_code(), status.error_message());
     }
     ++result_.answered;
     const absl::Duration latency = absl::FromChrono(now - call.intended);

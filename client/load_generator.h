@@ -30,7 +30,8 @@ struct LoadOptions {
   absl::Duration duration = absl::Seconds(10);
   // Before it; what begins then is not counted.
   absl::Duration warmup = absl::Seconds(2);
-  // Of one request, from the moment at which it should be sent.
+  // Of one request, from the moment at which it should be sent. One that cannot be sent before has
+  // failed without a call.
   absl::Duration deadline = absl::Seconds(10);
 };
 

@@ -44,8 +44,11 @@ Table SpecTable(const v1::TrainingSpec& spec) {
       absl::StrCat(spec.shards()));
   add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));
   add("priority", absl::StrCat(spec.priority()), "model", spec.model_name());
+  // Jobs that an earlier server stored name none.
+  const bool named = spec.serving_precision() != v1::PRECISION_UNSPECIFIED;
   add("device", EnumWord(v1::Device_descriptor(), spec.device()), "serving precision",
-      EnumWord(v1::Precision_descriptor(), spec.serving_precision()));
+      EnumWord(v1::Precision_descriptor(),
+               named ? spec.serving_precision() : v1::PRECISION_FLOAT32));
   return table;
 }
 

@@ -1,9 +1,10 @@
-// What a bare gRPC call costs on this machine: health checks of a running server on one connection,
-// one after the other or many at once. What Classify takes with one request in flight is compared
-// with the one, what it reaches with many with the other.
+// What a bare gRPC call costs on this machine: health checks of a running server, one after the
+// other or many at once. What Classify takes with one request in flight is compared with the one,
+// what it reaches with many, on as many connections, with the other.
 #include <algorithm>
 #include <cstdio>
 #include <deque>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 ABSL_FLAG(std::string, server, "127.0.0.1:50051", "Address of the server.");
 ABSL_FLAG(double, seconds, 2, "How long to call.");
 ABSL_FLAG(int, concurrency, 1, "Calls in flight.");
+ABSL_FLAG(int, connections, 1, "Connections on which the callers take turns.");
 ABSL_FLAG(bool, json, false, "Print one JSON object.");
 
 namespace atelier {
@@ -62,12 +64,29 @@ class Caller {
   std::vector<double> microseconds_;
 };
 
+using Stubs = std::vector<std::unique_ptr<Health::Stub>>;
+
+// One for each connection.
+Stubs Connect(const std::string& address, int connections) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  Stubs stubs;
+  for (int i = 0; i < connections; ++i) {
+    stubs.push_back(Health::NewStub(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments)));
+  }
+  return stubs;
+}
+
 // How long each call took; an error ends the measurement.
-absl::StatusOr<std::vector<double>> CallAtOnce(Health::Stub* stub, int concurrency,
+absl::StatusOr<std::vector<double>> CallAtOnce(const Stubs& stubs, int concurrency,
                                                absl::Time end) {
   absl::BlockingCounter running(concurrency);
   std::deque<Caller> callers;
-  for (int i = 0; i < concurrency; ++i) callers.emplace_back(stub, end, &running).Call();
+  for (int i = 0; i < concurrency; ++i) {
+    const auto turn = static_cast<std::size_t>(i) % stubs.size();
+    callers.emplace_back(stubs[turn].get(), end, &running).Call();
+  }
   running.Wait();
   std::vector<double> microseconds;
   for (const Caller& caller : callers) {
@@ -80,26 +99,25 @@ absl::StatusOr<std::vector<double>> CallAtOnce(Health::Stub* stub, int concurren
 
 absl::StatusOr<std::vector<double>> CallInTurn(Health::Stub* stub, absl::Time end) {
   std::vector<double> microseconds;
-  while (absl::Now() < end) {
+  do {
     grpc::ClientContext context;
     grpc::health::v1::HealthCheckResponse response;
     const absl::Time begin = absl::Now();
     const grpc::Status status = stub->Check(&context, {}, &response);
     if (!status.ok()) return absl::UnavailableError(status.error_message());
     microseconds.push_back(absl::ToDoubleMicroseconds(absl::Now() - begin));
-  }
+  } while (absl::Now() < end);
   return microseconds;
 }
 
 int Main() {
   const std::string address = absl::GetFlag(FLAGS_server);
-  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
-  const auto stub = Health::NewStub(channel);
+  const Stubs stubs = Connect(address, absl::GetFlag(FLAGS_connections));
   const double seconds = absl::GetFlag(FLAGS_seconds);
   const int concurrency = absl::GetFlag(FLAGS_concurrency);
   const absl::Time end = absl::Now() + absl::Seconds(seconds);
   auto measured =
-      concurrency == 1 ? CallInTurn(stub.get(), end) : CallAtOnce(stub.get(), concurrency, end);
+      concurrency == 1 ? CallInTurn(stubs[0].get(), end) : CallAtOnce(stubs, concurrency, end);
   if (!measured.ok()) {
     std::fprintf(stderr, "call_bench: %s: %s\n", address.c_str(),
                  std::string(measured.status().message()).c_str());
@@ -128,8 +146,9 @@ int Main() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("measures bare calls of a running server: --server=HOST:PORT");
   absl::ParseCommandLine(argc, argv);
-  if (absl::GetFlag(FLAGS_seconds) <= 0 || absl::GetFlag(FLAGS_concurrency) < 1) {
-    std::fprintf(stderr, "call_bench: --seconds must be above 0, --concurrency at least 1\n");
+  if (absl::GetFlag(FLAGS_seconds) <= 0 || absl::GetFlag(FLAGS_concurrency) < 1 ||
+      absl::GetFlag(FLAGS_connections) < 1) {
+    std::fprintf(stderr, "call_bench: --seconds must be above 0, the other numbers at least 1\n");
     return 1;
   }
   return atelier::Main();

@@ -79,7 +79,7 @@ class Figures:
         reached = self.served_capacity()
         self.note("engine without gRPC", ceiling, "images/s")
         self.note("Classify, 64 in flight", reached, "requests/s")
-        calls = self.bare_calls("--concurrency=64")["calls_per_second"]
+        calls = self.bare_calls("--concurrency=64", "--connections=4")["calls_per_second"]
         self.note("bare calls, 64 in flight", calls, "calls/s")
         self.note("of what bare calls and the engine leave", reached * (1 / calls + 1 / ceiling), "")
         self.report("of what the engine reaches", reached / ceiling, "", "at least 0.60",

@@ -229,6 +229,18 @@ TEST_F(LoadTest, DeadlinesEndRequestsAndTheRun) {
   EXPECT_EQ(result.answered, 0);
 }
 
+// Ten times what any machine sends: the run still ends, and every arrival is in the account.
+TEST_F(LoadTest, WhatItIsTooLateToSendHasFailedWithoutACall) {
+  server_.Start();
+  const int exit_code = Run({"cnn", "--rate=1000000", "--duration=0.3", "--warmup=0",
+                             "--deadline=0.001", "--max-in-flight=100000"});
+  EXPECT_TRUE(exit_code == 0 || exit_code == 1) << err_.str();
+  const nlohmann::json report = Json();
+  EXPECT_GT(report["errors"].value("DEADLINE_EXCEEDED", 0), 0);
+  EXPECT_LT(calls_, report["sent"].get<int>());
+  EXPECT_NEAR(report["sent"].get<double>() + report["not_sent"].get<double>(), 300'000, 5'000);
+}
+
 TEST_F(LoadTest, CtrlCPrintsWhatWasMeasuredSoFar) {
   server_.Start();
   std::thread interrupter([this] {
