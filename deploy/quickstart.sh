@@ -79,7 +79,7 @@ else
   echo "  atelierd --data_dir=$data &   # the server again, with what it learned"
 fi
 cat <<NEXT
-  atelier train --preset cnn-3                   # the study's best network; some minutes
+  atelier train --preset cnn-3                   # the study's deepest network; some minutes
   atelier jobs                                   # what ran
   atelier show $job
   atelier classify --model=$preset picture.png   # a picture of your own, or a folder

@@ -180,7 +180,7 @@ void AddTrain(CommandSet* commands) {
        "Train a network and watch it",
        "What is not given takes the default in [brackets]. Ctrl-C detaches; the job goes on.\n"
        "Exit codes: 0 completed, 100 failed, 103 stopped, 130 detached, 1 any error.",
-       {{"atelier train --preset cnn-3", "the study's best network"},
+       {{"atelier train --preset cnn-3", "the study's deepest network"},
         {"atelier train --preset dense --epochs 3 --seed 1", "a quick one, repeatable"},
         {"atelier train --conv-depth 2 --name night --detach", "in the background"},
         {"atelier --output=csv train --preset cnn-1", "a row per epoch"}}},

@@ -30,6 +30,8 @@ _atelier_values() {
     --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled cnn-3-attention resnet ;;
     --conv-depth) echo 0 1 2 3 ;;
     --recipe) echo study fast best ;;
+    --schedule) echo constant one_cycle ;;
+    --horizontal-flip) echo true false ;;
     --precision | --serving-precision) echo auto float32 bfloat16 ;;
     --device) echo auto cpu cuda ;;
     --output) echo text json csv ;;
