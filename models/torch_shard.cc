@@ -1,5 +1,7 @@
 #include "models/torch_shard.h"
 
+#include <c10/core/GradMode.h>
+
 #include <vector>
 
 #include "models/float_buffer.h"
@@ -74,7 +76,7 @@ class TorchShard : public ShardNetwork {
  private:
   // The engine's weights and our statistics as they are now; gradients of zero.
   void CopyToDevice() {
-    const at::NoGradGuard guard;
+    const c10::NoGradGuard guard;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       tensors_[i].copy_(host_[i]);
       if (tensors_[i].requires_grad()) tensors_[i].mutable_grad().zero_();
@@ -83,7 +85,7 @@ class TorchShard : public ShardNetwork {
 
   // What the pass made of them.
   void CopyToHost() {
-    const at::NoGradGuard guard;
+    const c10::NoGradGuard guard;
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (tensors_[i].requires_grad()) {
         host_gradients_[i].copy_(tensors_[i].grad());
