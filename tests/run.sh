@@ -3,7 +3,7 @@
 #
 #   tests/run.sh          release build with every test, Clang's checked build with sanitizers, lint
 #   tests/run.sh --all    also the long campaigns: thread sanitizer, clang-tidy, repeated faults,
-#                         packages and container in plain Debian systems
+#                         packages and container in plain Debian systems, the other Debian release
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -75,6 +75,8 @@ if $all; then
   ATELIER_SLOW_TESTS=1 /usr/bin/python3 -m pytest -q tests/deploy
   step "Faults, many times over"
   ATELIER_FAULT_ROUNDS=20 /usr/bin/python3 -m pytest -q tests/faults
+  step "The other Debian release"
+  /usr/bin/python3 tests/other_release.py --all
 fi
 
 step "All passed"

@@ -13,6 +13,7 @@ import deployment
 import dockerfile
 
 PATH = deployment.DEPLOY / "Dockerfile"
+IMAGE = f"debian:{debian_root.NEWEST}-slim"
 STAGES = dockerfile.read_stages(PATH)
 FINAL = STAGES[-1][2]
 
@@ -38,7 +39,7 @@ def ignored(path):
 
 
 def test_it_builds_in_one_stage_and_runs_in_another():
-    assert [base for base, _, _ in STAGES] == ["debian:12-slim", "debian:12-slim"]
+    assert [base for base, _, _ in STAGES] == [IMAGE, IMAGE]
     assert STAGES[0][1] == "build"
     assert not any("install-deps.sh" in i.text or i.name == "COPY" for i in FINAL)
 
@@ -96,7 +97,7 @@ class Engine:
     def build(self, stages):
         """Runs every stage; returns the last one's root and its settings."""
         for number, (base, name, instructions) in enumerate(stages):
-            assert base == "debian:12-slim"
+            assert base == IMAGE
             root = debian_root.DebianRoot(self.folder / (name or str(number)))
             self.roots[name] = root
             settings = {"WORKDIR": "/", "USER": "0:0"}

@@ -91,7 +91,7 @@ def install(root, *debs, extra=""):
 def machine(packages, tmp_path_factory):
     """A Debian system with both packages installed."""
     debian_root.require()
-    root = debian_root.DebianRoot(tmp_path_factory.mktemp("machine") / "root")
+    root = debian_root.DebianRoot(tmp_path_factory.mktemp("machine") / "root", debian_root.HOST)
     install(root, packages["atelier-server"], packages["atelier-client"],
             extra="systemd-standalone-sysusers dataset-fashion-mnist")
     return root
@@ -119,7 +119,7 @@ def test_a_changed_configuration_and_the_data_survive_upgrade_and_removal(machin
 @pytest.mark.slow
 def test_the_client_alone_installs_and_runs_without_libtorch(packages, tmp_path):
     debian_root.require()
-    root = debian_root.DebianRoot(tmp_path / "root")
+    root = debian_root.DebianRoot(tmp_path / "root", debian_root.HOST)
     install(root, packages["atelier-client"])
     assert "atelier" in root.shell("atelier --help")
     listed = root.shell("dpkg-query -W -f '${Package}\\n'")
