@@ -52,9 +52,10 @@ Atelier is built and tested on Debian 13 and on Debian 12. Either run it there (
 machine of debian:13 will do), or install your system's packages of (the versions of Debian 13, and the
 older ones of Debian 12, which do as well):
   a C++20 compiler, CMake 3.31 (3.25), Ninja, gRPC 1.51 with its C++ plugin, Protobuf 3.21,
-  LibTorch 2.6 (1.13), Abseil 20240722 (20220623), prometheus-cpp 1.0, GoogleTest with GoogleMock, Google Benchmark, SQLite with SQLiteCpp, CLI11,
-  spdlog, fmt, nlohmann-json, libarchive, libpng, libjpeg-turbo, OpenSSL, zlib, Highway, ONNX, and the
-  Fashion-MNIST files in /usr/share/datasets/fashion-mnist.
+  LibTorch 2.6 (1.13), Abseil 20240722 (20220623), prometheus-cpp 1.0, GoogleTest with GoogleMock,
+  Google Benchmark, SQLite with SQLiteCpp, CLI11, spdlog, fmt, nlohmann-json, libarchive, libpng,
+  libjpeg-turbo, OpenSSL, zlib, Highway, ONNX, and the Fashion-MNIST files in
+  /usr/share/datasets/fashion-mnist.
 gRPC, Protobuf and Abseil must be built against each other.
 MESSAGE
   exit 1

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -17,6 +18,7 @@
 #include "server/rpc/inference_service.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"
+#include "tests/unit/wait.h"
 
 namespace atelier::rpc {
 namespace {
@@ -49,6 +51,17 @@ std::string CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::st
   return bytes;
 }
 
+// This process's threads of a name.
+std::vector<id_t> ThreadsNamed(const std::string& wanted) {
+  std::vector<id_t> threads;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(thread.path() / "comm") >> std::ws, name);
+    if (name == wanted) threads.push_back(std::stoi(thread.path().filename()));
+  }
+  return threads;
+}
+
 class GrpcServerTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<GrpcServer>> StartAt(const std::string& address) {
@@ -70,20 +83,12 @@ TEST_F(GrpcServerTest, ItsThreadsGiveWayToThoseThatCompute) {
   const auto server = StartAt("127.0.0.1:0");
   ASSERT_TRUE(server.ok()) << server.status();
   const int own = getpriority(PRIO_PROCESS, 0);
-  int found = 0;
   // A thread names itself, some time after it was started.
-  for (int attempt = 0; found == 0 && attempt < 1000; ++attempt) {
-    absl::SleepFor(absl::Milliseconds(10));
-    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
-      std::string name;
-      std::getline(std::ifstream(thread.path() / "comm") >> std::ws, name);
-      if (name != "nexting_thread") continue;
-      const auto id = static_cast<id_t>(std::stoi(thread.path().filename()));
-      EXPECT_EQ(getpriority(PRIO_PROCESS, id), std::min(own + 5, 19));
-      ++found;
-    }
+  std::vector<id_t> threads;
+  ASSERT_TRUE(WaitFor([&] { return !(threads = ThreadsNamed("nexting_thread")).empty(); }));
+  for (const id_t id : threads) {
+    EXPECT_EQ(getpriority(PRIO_PROCESS, id), std::min(own + 5, 19));
   }
-  EXPECT_GE(found, 1);
 }
 
 TEST_F(GrpcServerTest, RefusesAPortThatIsTakenAndNamesIt) {

@@ -11,6 +11,7 @@
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 #include "tests/unit/serving/fakes.h"
+#include "tests/unit/wait.h"
 
 namespace atelier::rpc {
 namespace {
@@ -221,7 +222,7 @@ TEST_F(OpenInferenceServiceTest, ExpiresInTheQueueByItsTimeout) {
   const auto served = classifier_.versions().Loaded().front();
   const auto used = served->last_use.load();
   std::thread late([&] { status_ = Infer(request); });
-  while (served->last_use.load() == used) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return served->last_use.load() != used; }));
   gate_.Notify();
   late.join();
   busy.join();

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -16,6 +15,7 @@
 #include "server/store/sqlite_store.h"
 #include "tests/unit/store/records.h"
 #include "tests/unit/store/temporary_folder.h"
+#include "tests/unit/wait.h"
 
 namespace atelier::tensorboard {
 namespace {
@@ -47,12 +47,6 @@ std::vector<std::int64_t> StepsOf(const std::vector<Event>& events, const std::s
     }
   }
   return steps;
-}
-
-// Until the files' own thread has done something.
-template <typename Condition>
-void Await(Condition condition) {
-  while (!condition()) std::this_thread::yield();
 }
 
 class EventFilesTest : public testing::Test {
@@ -242,7 +236,7 @@ TEST_F(EventFilesTest, WritesWhatItIsToldOf) {
   StoreEpoch(1);
   files_->Stored(record_, {});
   const std::string path = folder_ / "jobs/job/tensorboard/events.out.tfevents.1700000000.atelier";
-  Await([&] { return std::filesystem::exists(path); });
+  ASSERT_TRUE(WaitFor([&] { return std::filesystem::exists(path); }));
   EXPECT_THAT(StepsOf(ReadEvents(path), "epoch/training_loss"), ElementsAre(1));
 }
 
@@ -251,7 +245,7 @@ TEST_F(EventFilesTest, LeavesNothingOfADeletedJob) {
   Written();
   ASSERT_TRUE(store_->Delete("job").ok());
   files_->Deleted(record_);
-  Await([&] { return !std::filesystem::exists(folder_ / "jobs/job"); });
+  EXPECT_TRUE(WaitFor([&] { return !std::filesystem::exists(folder_ / "jobs/job"); }));
   EXPECT_FALSE(files_->Update("job").ok());
   EXPECT_FALSE(std::filesystem::exists(folder_ / "jobs/job"));
 }

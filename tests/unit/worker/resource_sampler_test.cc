@@ -3,18 +3,19 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "server/worker/proc_file.h"
+#include "server/worker/steady_now.h"
+#include "tests/unit/wait.h"
 
 namespace atelier::worker {
 namespace {
@@ -23,8 +24,7 @@ TEST(ProcessAgeTest, Grows) {
   const absl::Duration before = ProcessAge();
   EXPECT_GE(before, absl::ZeroDuration());
   EXPECT_LT(before, absl::Hours(1));
-  while (ProcessAge() == before) std::this_thread::yield();
-  EXPECT_GT(ProcessAge(), before);
+  EXPECT_TRUE(WaitFor([&] { return ProcessAge() > before; }));
 }
 
 TEST(ProcNumberTest, FindsTheNumberOfALine) {
@@ -38,14 +38,22 @@ TEST(ProcNumberTest, FindsTheNumberOfALine) {
 
 TEST(ResourceSamplerTest, CountsProcessorTime) {
   ResourceSampler sampler;
+  const absl::Duration around = SteadyNow();
   const double before = sampler.Sample().cpu_seconds();
+  const absl::Duration between = SteadyNow();
+  // The processor time of this process, not the time of day: the loop ends however busy the machine
+  // is.
   const clock_t busy_until = std::clock() + CLOCKS_PER_SEC / 10;
   while (std::clock() < busy_until) {
   }
+  const double inner = absl::ToDoubleSeconds(SteadyNow() - between);
   const atelier::v1::ResourceSample sample = sampler.Sample();
-  EXPECT_GE(sample.cpu_seconds(), before + 0.09);
-  EXPECT_GT(sample.cpu_utilization(), 0);
-  EXPECT_LT(sample.cpu_utilization(), 1.5);
+  const double outer = absl::ToDoubleSeconds(SteadyNow() - around);
+  const double used = sample.cpu_seconds() - before;
+  EXPECT_GE(used, 0.09);
+  // The time between the samples was no shorter than the inner and no longer than the outer one.
+  EXPECT_GE(sample.cpu_utilization(), used / outer);
+  EXPECT_LE(sample.cpu_utilization(), used / inner);
 }
 
 TEST(ResourceSamplerTest, CountsMemory) {
