@@ -4,52 +4,14 @@ is the one that an undisturbed run has."""
 import os
 import random
 import signal
-import tarfile
-import time
 
 import pytest
 
 import harness
-from harness import kinds, state_names, without_withdrawn
+from harness import state_names
+from recovery import LONG_SPEC, SPEC, check_same, end_reasons, wait_epoch
 
 ROUNDS = int(os.environ.get("ATELIER_FAULT_ROUNDS", "1"))
-SPEC = dict(preset="cnn-1", epochs=6, patience=6, seed=11)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(shared_server):
-    """What SPEC comes to when nobody interferes."""
-    name = shared_server.start_job("calm", model_name="calm", **SPEC)
-    job = shared_server.wait_job(name)
-    return job.result, epochs_of(shared_server.events(name)), weights_of(shared_server, job)
-
-
-def weights_of(server, job):
-    path = server.data_dir / job.result.model_version.replace("/versions", "") / "model.tar.gz"
-    with tarfile.open(path) as archive:
-        return archive.extractfile("model.pt").read()
-
-
-def epochs_of(events):
-    return [(e.epoch, e.training_loss, e.validation_loss)
-            for e in kinds(without_withdrawn(events), "epoch")]
-
-
-def check_same(server, name, seen, undisturbed):
-    """The job ended as the undisturbed one did, and a watcher saw a seamless history."""
-    result, epochs, weights = undisturbed
-    job = server.wait_job(name)
-    assert job.state == harness.job_pb.JOB_STATE_COMPLETED, job.transitions
-    assert job.result.test_loss == result.test_loss
-    assert job.result.test_accuracy == result.test_accuracy
-    assert weights_of(server, job) == weights
-    numbers = [e.number for e in seen]
-    assert numbers == sorted(set(numbers))
-    assert epochs_of(seen) == epochs
-    replay = server.events(name)
-    assert epochs_of(replay) == epochs
-    assert {e.number for e in replay} == {e.number for e in without_withdrawn(seen)}
-    return job
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -105,25 +67,33 @@ def test_server_and_worker_killed_together_lose_nothing_acknowledged(server, und
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     server.start()
-    check_same(server, name, watcher.finish(), undisturbed)
+    job = check_same(server, name, watcher.finish(), undisturbed)
+    assert end_reasons(job)[0] == "WORKER_LOST" and len(job.attempts) == 2
+    assert job.attempts[1].resumed_epoch >= 1
+    assert watcher.breaks >= 1
 
 
 @pytest.mark.parametrize("round_", range(3 * ROUNDS))
-def test_kills_at_random_moments(server, undisturbed, round_):
-    """Server or worker, three times, at moments drawn from a seed."""
+def test_kills_at_random_moments(server, long_undisturbed, round_):
+    """Server and worker, three kills, at epochs and steps drawn from a seed."""
     chance = random.Random(round_)
-    name = server.start_job("random", **SPEC)
+    victims = ["server", "worker", chance.choice(["server", "worker"])]
+    chance.shuffle(victims)
+    name = server.start_job("random", **LONG_SPEC)
     watcher = harness.Watcher(server, name)
-    for _ in range(3):
-        deadline = time.monotonic() + chance.uniform(0.1, 1.5)
-        harness.wait_for(lambda: time.monotonic() > deadline, 5)
-        if chance.random() < 0.5:
+    for epoch, victim in zip(sorted(chance.sample(range(1, 45), 3)), victims):
+        wait_epoch(server, name, epoch, steps=chance.randrange(4))
+        workers = server.worker_pids()
+        assert len(workers) == 1, "the kill has somebody to hit"
+        if victim == "server":
             server.kill()
             server.start()
         else:
-            for pid in server.worker_pids():
-                os.kill(pid, signal.SIGKILL)
-    check_same(server, name, watcher.finish(), undisturbed)
+            os.kill(workers[0], signal.SIGKILL)
+            harness.wait_for(lambda: server.worker_pids() not in ([], workers), 60, "the next attempt")
+    job = check_same(server, name, watcher.finish(), long_undisturbed)
+    assert end_reasons(job)[:-1] == ["WORKER_LOST"] * victims.count("worker")
+    assert watcher.breaks >= victims.count("server")
 
 
 def test_a_worker_lost_four_times_fails_the_job(server):
@@ -179,11 +149,19 @@ def test_a_worker_whose_server_never_returns_ends_by_itself(data_dir, small_data
         assert len(server.job(name).attempts) == 2
 
 
-def test_a_second_sigterm_does_not_wait(server):
-    name = server.start_job("slow", preset="cnn-3", dataset="fashion-mnist", epochs=5, cores=2)
-    server.wait_job(name, "TRAINING")
-    server.process.send_signal(signal.SIGTERM)
-    server.process.send_signal(signal.SIGTERM)
-    server._ended(10)
-    server.start()
-    server.wait_job(name, "TRAINING")
+def test_a_second_sigterm_does_not_wait(data_dir, small_dataset):
+    """The first one would wait for an hour, since the worker is frozen."""
+    with harness.Server(data_dir, {"small": small_dataset}, ["--shutdown_grace=1h"]) as server:
+        name = server.start_job("slow", **LONG_SPEC)
+        wait_epoch(server, name, 1)
+        for pid in server.worker_pids():
+            os.kill(pid, signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
+        harness.wait_for(lambda: "Stopping: received signal" in server.log.read_text(), 60,
+                         "the server to begin its end")
+        assert server.process.poll() is None, "it waits for the worker"
+        server.process.send_signal(signal.SIGTERM)
+        assert server._ended(60) == -signal.SIGTERM
+        server.kill_workers()
+        server.start()
+        assert server.wait_job(name).state == harness.job_pb.JOB_STATE_COMPLETED

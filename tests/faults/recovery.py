@@ -1,0 +1,68 @@
+"""What the fault tests compare with: a training that nobody disturbed, and what came of one that was."""
+
+import tarfile
+
+import harness
+from harness import kinds, without_withdrawn
+
+SPEC = dict(preset="cnn-1", epochs=6, patience=6, seed=11)
+# Some ten seconds, so that a fault at any of its epochs hits it.
+LONG_SPEC = dict(SPEC, epochs=60, patience=60)
+
+
+def calm_run(folder, dataset, spec):
+    """Result, epochs and weights of the specification when nobody interferes."""
+    with harness.Server(folder / "data", {"small": dataset}) as server:
+        name = server.start_job("calm", model_name="calm", **spec)
+        job = server.wait_job(name)
+        return job.result, epochs_of(server.events(name)), weights_of(server, job)
+
+
+def weights_of(server, job):
+    path = server.data_dir / job.result.model_version.replace("/versions", "") / "model.tar.gz"
+    with tarfile.open(path) as archive:
+        return archive.extractfile("model.pt").read()
+
+
+def epochs_of(events):
+    return [(e.epoch, e.training_loss, e.validation_loss)
+            for e in kinds(without_withdrawn(events), "epoch")]
+
+
+def check_same(server, name, seen, undisturbed):
+    """The job ended as the undisturbed one did, and a watcher saw a seamless history."""
+    result, epochs, weights = undisturbed
+    job = server.wait_job(name)
+    assert job.state == harness.job_pb.JOB_STATE_COMPLETED, job.transitions
+    assert job.result.test_loss == result.test_loss
+    assert job.result.test_accuracy == result.test_accuracy
+    assert weights_of(server, job) == weights
+    numbers = [e.number for e in seen]
+    assert numbers == sorted(set(numbers))
+    assert epochs_of(seen) == epochs
+    replay = server.events(name)
+    assert epochs_of(replay) == epochs
+    assert {e.number for e in replay} == {e.number for e in without_withdrawn(seen)}
+    return job
+
+
+def wait_epoch(server, name, epoch, steps=0):
+    """Waits until the job has finished an epoch, and as many steps of the following ones."""
+    left = steps
+
+    def reached(event):
+        nonlocal left
+        kind = event.WhichOneof("event")
+        if kind == "epoch" and event.epoch.epoch >= epoch:
+            reached.found = True
+        elif kind == "step" and reached.found:
+            left -= 1
+        return reached.found and left <= 0
+
+    reached.found = False
+    events = server.events(name, until=reached)
+    assert reached.found, f"{name} ended before epoch {epoch}: {events[-1]}"
+
+
+def end_reasons(job):
+    return [attempt.end_reason for attempt in job.attempts]

@@ -1,0 +1,30 @@
+"""A server that stands still while its worker goes on: SIGSTOP, as a stalled disk or hypervisor does it."""
+
+import os
+import signal
+import time
+
+import harness
+from recovery import LONG_SPEC, check_same, wait_epoch
+
+LEASE = 4
+
+
+def freeze(pids, duration):
+    """Stops processes for a while. The pause is the fault itself, nothing is waited for."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(duration)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_server_frozen_again_and_again_gives_no_worker_up(data_dir, small_dataset, long_undisturbed):
+    with harness.Server(data_dir, {"small": small_dataset}, [f"--lease={LEASE}s"]) as server:
+        name = server.start_job("frozen", **LONG_SPEC)
+        watcher = harness.Watcher(server, name)
+        for epoch in (2, 10, 20):
+            wait_epoch(server, name, epoch)
+            freeze([server.process.pid], 0.9 * LEASE)
+        job = check_same(server, name, watcher.finish(), long_undisturbed)
+        assert len(job.attempts) == 1, job.attempts
