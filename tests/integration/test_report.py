@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -60,13 +59,8 @@ def study(shared_server):
 @pytest.fixture(scope="module")
 def page(study, shared_server, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    times = []
-    for _ in range(2):
-        begin = time.monotonic()
-        said = shared_server.run("report", study, "-o", path, "--force", check=harness.DONE)
-        times.append(time.monotonic() - begin)
+    said = shared_server.run("report", study, "-o", path, check=harness.DONE)
     assert "20 runs" in said.stdout
-    assert min(times) < 5, times
     assert path.stat().st_size < 5 << 20
     return path
 
