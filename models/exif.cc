@@ -11,7 +11,12 @@ namespace {
 constexpr int kUpright = 1;
 constexpr std::size_t kEntryBytes = 12;
 constexpr std::uint32_t kOrientationTag = 0x0112;
-constexpr std::uint32_t kShortType = 3;
+
+// Bytes of a whole number of a TIFF type: BYTE, SHORT, which the standard demands, or LONG; 0 for
+// others.
+std::size_t BytesOfType(std::uint32_t type) {
+  return type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
+}
 
 // Reads numbers of one byte order; whoever reads has checked the size.
 class TiffReader {
@@ -46,8 +51,8 @@ int ExifOrientation(absl::string_view tiff) {
     const std::size_t entry = directory + 2 + i * kEntryBytes;
     if (tiff.size() < entry + kEntryBytes) return kUpright;
     if (reader.Read(entry, 2) != kOrientationTag) continue;
-    const std::uint32_t value = reader.Read(entry + 8, 2);
-    const bool valid = reader.Read(entry + 2, 2) == kShortType && value >= 1 && value <= 8;
+    const std::uint32_t value = reader.Read(entry + 8, BytesOfType(reader.Read(entry + 2, 2)));
+    const bool valid = value >= 1 && value <= 8;
     return valid ? static_cast<int>(value) : kUpright;
   }
   return kUpright;

@@ -5,9 +5,11 @@
 #define ATELIER_MODELS_IMAGE_CODEC_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -33,12 +35,19 @@ struct DecodeLimits {
   int64_t max_side = 65'535;
 };
 
+// Asked again and again while a file is decoded, each time after a bounded amount of work; an error
+// ends the decoding and is its answer. May be empty; must not wait.
+using StillWanted = std::function<absl::Status()>;
+
 // Decodes a PNG or JPEG file, told apart by its first bytes, and turns it upright as its EXIF
 // orientation says. Grey files give one channel, all others three: palettes are looked up, 16 bits
-// become 8, CMYK becomes red, green and blue, what is transparent is laid over white, a PNG's gamma
-// is made sRGB's; other colour profiles are ignored. kInvalidArgument, with a sentence, for
-// anything else: empty, too large, of another format, truncated, damaged, or made to take for ever.
-absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits = {});
+// become 8 (by a PNG's sBIT where its samples are stored unscaled), CMYK becomes red, green and
+// blue, a PNG's gamma is made sRGB's; other colour profiles are ignored. What is transparent is
+// laid over white, or over black if nothing would be seen on white. kInvalidArgument, with a
+// sentence, for anything else: empty, too large, of another format, truncated, damaged, wholly
+// transparent, or made to take for ever.
+absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits = {},
+                                  const StillWanted& still_wanted = {});
 
 // The image with that many channels: grey by Rec. 601 luma (0.299 R + 0.587 G + 0.114 B, rounded),
 // colour by repeating the grey. kInvalidArgument if `channels` is neither 1 nor 3.

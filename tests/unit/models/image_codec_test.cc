@@ -1,64 +1,14 @@
 #include "models/image_codec.h"
 
 #include <sys/resource.h>
-#include <zlib.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-
-// Needs <cstdio> before it.
-#include <jpeglib.h>
-
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 #include "models/exif.h"
+#include "tests/unit/models/encoded_pictures.h"
 
 namespace atelier::models {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-
-Image Gradient(int64_t height, int64_t width, int64_t channels) {
-  Image image{height, width, channels, {}};
-  for (int64_t i = 0; i < height * width * channels; ++i) {
-    image.pixels.push_back(static_cast<uint8_t>(i * 255 / (height * width * channels)));
-  }
-  return image;
-}
-
-// Of one, three or four channels: grey, colours or inks, which are inverted; in those scans, if
-// any.
-std::string EncodeJpeg(const Image& image, const std::vector<jpeg_scan_info>& scans = {}) {
-  constexpr J_COLOR_SPACE kSpaces[] = {JCS_GRAYSCALE, JCS_UNKNOWN, JCS_RGB, JCS_CMYK};
-  jpeg_compress_struct jpeg;
-  jpeg_error_mgr errors;
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;  // NOLINT: libjpeg's type.
-  jpeg_mem_dest(&jpeg, &bytes, &size);
-  jpeg.image_width = static_cast<JDIMENSION>(image.width);
-  jpeg.image_height = static_cast<JDIMENSION>(image.height);
-  jpeg.input_components = static_cast<int>(image.channels);
-  jpeg.in_color_space = kSpaces[image.channels - 1];
-  jpeg_set_defaults(&jpeg);
-  jpeg_set_quality(&jpeg, 100, TRUE);
-  if (!scans.empty()) jpeg.scan_info = scans.data();
-  jpeg.num_scans = static_cast<int>(scans.size());
-  jpeg_start_compress(&jpeg, TRUE);
-  while (jpeg.next_scanline < jpeg.image_height) {
-    auto* row = const_cast<uint8_t*>(
-        &image.pixels[static_cast<size_t>(jpeg.next_scanline * image.width * image.channels)]);
-    jpeg_write_scanlines(&jpeg, &row, 1);
-  }
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
-  std::string file(reinterpret_cast<char*>(bytes), size);
-  std::free(bytes);
-  return file;
-}
 
 // A PNG file whose header claims another size, with a checksum that agrees.
 std::string WithHeaderSize(std::string png, uint32_t width, uint32_t height) {
@@ -69,13 +19,6 @@ std::string WithHeaderSize(std::string png, uint32_t width, uint32_t height) {
   store(20, height);
   store(29, static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(&png[12]), 17)));
   return png;
-}
-
-void ExpectRefused(const std::string& file, const std::string& message,
-                   const DecodeLimits& limits = {}) {
-  const auto image = DecodeImage(file, limits);
-  EXPECT_TRUE(absl::IsInvalidArgument(image.status())) << image.status();
-  EXPECT_THAT(std::string(image.status().message()), HasSubstr(message));
 }
 
 TEST(ImageCodecTest, PngKeepsEveryPixel) {
@@ -165,51 +108,6 @@ TEST(ImageCodecTest, PlanarIsThereAndBack) {
   EXPECT_EQ(FromPlanar({3, 3, 2}, planar).pixels, image.pixels);
 }
 
-// A chunk with its length and checksum.
-std::string PngChunk(const std::string& type, const std::string& data) {
-  const auto number = [](uint32_t value) {
-    std::string bytes;
-    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
-    return bytes;
-  };
-  const std::string body = type + data;
-  return number(static_cast<uint32_t>(data.size())) + body +
-         number(static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()),
-                                            static_cast<uInt>(body.size()))));
-}
-
-std::string Deflate(const std::string& data) {
-  std::string packed(compressBound(data.size()), '\0');
-  uLongf size = packed.size();
-  compress2(reinterpret_cast<Bytef*>(packed.data()), &size,
-            reinterpret_cast<const Bytef*>(data.data()), data.size(), 9);
-  packed.resize(size);
-  return packed;
-}
-
-// A PNG file of any kind: `rows` as they are stored, each with its filter byte; `before` are chunks
-// before the pixels.
-std::string RawPng(char width, char height, char depth, char colour_type, const std::string& rows,
-                   const std::string& before = "") {
-  const std::string header = {0, 0, 0, width, 0, 0, 0, height, depth, colour_type, 0, 0, 0};
-  return std::string("\x89PNG\r\n\x1a\n", 8) + PngChunk("IHDR", header) + before +
-         PngChunk("IDAT", Deflate(rows)) + PngChunk("IEND", "");
-}
-
-// EXIF data that holds an orientation alone.
-std::string Exif(char orientation, bool little = true) {
-  return little ? std::string({'I', 'I', '*', 0, 8, 0,           0, 0, 1, 0, 0x12, 0x01, 3,
-                               0,   1,   0,   0, 0, orientation, 0, 0, 0, 0, 0,    0,    0})
-                : std::string({'M', 'M', 0, '*', 0, 0, 0,           8, 0, 1, 0x01, 0x12, 0,
-                               3,   0,   0, 0,   1, 0, orientation, 0, 0, 0, 0,    0,    0});
-}
-
-std::vector<uint8_t> PixelsOf(const std::string& file) {
-  const auto image = DecodeImage(file);
-  EXPECT_TRUE(image.ok()) << image.status();
-  return image.ok() ? image->pixels : std::vector<uint8_t>();
-}
-
 TEST(ImageCodecTest, SixteenBitsBecomeTheUpperEight) {
   EXPECT_THAT(PixelsOf(RawPng(3, 1, 16, 0, {0, 0, 0, '\x80', 0, '\xff', '\xff'})),
               ElementsAre(0, 128, 255));
@@ -294,6 +192,24 @@ TEST(ImageCodecTest, DamagedExifMeansUpright) {
     EXPECT_GE(orientation, 1);
     EXPECT_LE(orientation, 8);
   }
+}
+
+TEST(ImageCodecTest, OrientationMayBeAnyWholeNumber) {
+  // Type and value of the only entry, in both byte orders: BYTE, SHORT, LONG, and RATIONAL.
+  for (const auto& [type, orientation] : {std::pair('\1', 6), {'\3', 6}, {'\4', 6}, {'\5', 1}}) {
+    std::string little = Exif(6);
+    little[12] = type;
+    EXPECT_EQ(ExifOrientation(little), orientation) << +type;
+    std::string big = Exif(0, /*little=*/false);
+    big[13] = type;
+    big[type == '\1' ? 18 : type == '\3' ? 19 : 21] = 6;
+    EXPECT_EQ(ExifOrientation(big), orientation) << +type;
+  }
+  // Half of a LONG is not an orientation.
+  std::string beyond = Exif(6);
+  beyond[12] = 4;
+  beyond[20] = 1;
+  EXPECT_EQ(ExifOrientation(beyond), 1);
 }
 
 TEST(ImageCodecTest, InksBecomeColours) {
