@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "models/durable_file.h"
 #include "models/failure.h"
@@ -213,6 +214,34 @@ std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>
     if (state.ok()) return *std::move(state);
   }
   return std::nullopt;
+}
+
+absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
+                            const Architecture& architecture, bool averages) {
+  if (state.fingerprint != fingerprint) {
+    const auto differences = FingerprintDifferences(state.fingerprint, fingerprint);
+    if (std::find(differences.begin(), differences.end(), kMethodField) != differences.end()) {
+      return Failure(FailureReason::kInvalidSpec,
+                     "the checkpoint is of another version of Atelier, which splits and trains "
+                     "otherwise; begin a new training");
+    }
+    if (differences == std::vector<std::string>{"dataset"}) {
+      return Failure(FailureReason::kBadData,
+                     "the data set's files are not those that this training began with; bring "
+                     "them back, or begin a new training");
+    }
+    return Failure(FailureReason::kInvalidSpec,
+                   absl::StrCat("the checkpoint was made with other options or data (",
+                                absl::StrJoin(differences, ", "),
+                                "); continue it with those, or begin in another folder"));
+  }
+  absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
+  if (averages) weights.Update(TrainedModel{architecture, state.average}.Validate());
+  const bool moments =
+      static_cast<int64_t>(state.first_moment.size()) == architecture.TrainableParameterCount();
+  if (weights.ok() && moments) return absl::OkStatus();
+  return Failure(FailureReason::kInternal,
+                 absl::StrCat("the checkpoint does not hold this network: ", weights.message()));
 }
 
 }  // namespace atelier::models

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/trained_model.h"
 #include "models/trainer.h"
@@ -57,6 +58,12 @@ absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir, const Tr
 
 // FailureReason kInternal if the file cannot be read or is damaged in any way.
 absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
+
+// Checks that a checkpoint is one of a training with that fingerprint and network, and with moving
+// averages if `averages`. kBadData if only the data differ, kInvalidSpec if options do or the
+// checkpoint is of another version's way to train, kInternal if tensors are missing.
+absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
+                            const Architecture& architecture, bool averages);
 
 // The readable checkpoint with the most steps in any of the folders; empty if there is none.
 std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs);

@@ -33,6 +33,8 @@ absl::string_view EndName(TrainingOutcome::End end) {
       return "early_stop";
     case TrainingOutcome::End::kStopped:
       return "stopped";
+    case TrainingOutcome::End::kDiverged:
+      return "diverged";
     case TrainingOutcome::End::kSuspended:
       return "suspended";
   }

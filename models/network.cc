@@ -82,13 +82,15 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
 }
 
-at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* tensors, bool training, double momentum,
+// In training the running statistics become the batch's.
+at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* tensors, bool training,
                      double epsilon) {
   at::Tensor mean = tensors[2];
   at::Tensor variance = tensors[3];
-  // A single number has no variance to learn from; the update would be 0/0.
+  // A single number has no variance to learn from; it would be 0/0.
   if (training && x.numel() == x.size(1)) mean = variance = at::Tensor();
-  return at::batch_norm(x, tensors[0], tensors[1], mean, variance, training, momentum, epsilon,
+  return at::batch_norm(x, tensors[0], tensors[1], mean, variance, training,
+                        /*momentum=*/1, epsilon,
                         /*cudnn_enabled=*/false);
 }
 
@@ -109,8 +111,7 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
   std::vector<at::Tensor> outputs;
   for (const ConvBlock& block : architecture.conv_blocks) {
     x = Convolve(x, next[0], next[1], training);
-    x = BatchNorm(at::relu(x), next + 2, training, training ? pass->batch_norm_momentum : 0,
-                  architecture.batch_norm_epsilon);
+    x = BatchNorm(at::relu(x), next + 2, training, architecture.batch_norm_epsilon);
     if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
     next += 6;
     if (block.squeeze > 0) {

@@ -33,11 +33,10 @@ at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> i
 struct TrainingPass {
   RandomStream& dropout;
   Precision precision = Precision::kFloat32;
-  double batch_norm_momentum = 0.01;
 };
 
 // Logits (N×classes, float32) with batch norm on the batch's statistics and dropout. `tensors` are
-// in the order of TensorSpecsOf; running statistics are updated in place.
+// in the order of TensorSpecsOf; the batch's statistics take the place of the running ones.
 at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass);
 // Logits (N×classes, float32) with batch norm on the running statistics.

@@ -60,7 +60,6 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       images_(images),
       parameters_(parameters),
       derived_(derived),
-      momentum_(options.batch_norm_momentum),
       epsilon_(options.architecture.batch_norm_epsilon),
       augmentation_(options.augmentation),
       input_shape_(options.architecture.input),
@@ -272,7 +271,7 @@ void PackedShard::FinishStatistics(size_t i) {
   const PackedConvLayer& layer = layout_.conv_layers()[i];
   ConvState& state = conv_[i];
   const auto pixels = static_cast<double>(count_ * layer.pixels());
-  float* const running = statistics_.data() + layer.statistics;
+  float* const statistics = statistics_.data() + layer.statistics;
   for (int64_t c = 0; c < layer.shape.outputs; ++c) {
     const auto at = static_cast<size_t>(c);
     const double mean = state.sums[at] / pixels;
@@ -284,13 +283,10 @@ void PackedShard::FinishStatistics(size_t i) {
     state.scale.data()[c] = static_cast<float>(scale);
     state.shift.data()[c] =
         static_cast<float>(static_cast<double>(parameters_[layer.shift + c]) - mean * scale);
-    // A single number has no variance to learn from; the update would be 0/0.
+    // A single number has no variance to learn from; it would be 0/0.
     if (c >= layer.filters || pixels < 2) continue;
-    const auto move = [&](float& value, double now) {
-      value = static_cast<float>((1 - momentum_) * static_cast<double>(value) + momentum_ * now);
-    };
-    move(running[c], mean);
-    move(running[layer.filters + c], variance * pixels / (pixels - 1));
+    statistics[c] = static_cast<float>(mean);
+    statistics[layer.filters + c] = static_cast<float>(variance * pixels / (pixels - 1));
   }
 }
 

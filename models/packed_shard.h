@@ -92,7 +92,7 @@ class PackedShard : public ShardNetwork {
   // From the last block's output to its channels' means, and the way back.
   void AverageFeatures();
   void SpreadFeatureGradients();
-  // From sums to scale and shift, and the running statistics.
+  // From sums to scale and shift, and the pass' statistics.
   void FinishStatistics(size_t i);
   // Adds an image's share to the sums that block i's normalisation needs before its backward.
   void AddGradientSums(size_t i, int64_t image);
@@ -106,7 +106,6 @@ class PackedShard : public ShardNetwork {
   const LabeledImages& images_;
   const float* const parameters_;
   const float* const derived_;
-  const double momentum_;
   const double epsilon_;
   const Augmentation augmentation_;
   const ImageShape input_shape_;

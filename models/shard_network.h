@@ -1,5 +1,5 @@
 // One shard's forward and backward pass: what the training engine needs of a network, whoever
-// computes it. A ShardNetwork has its own gradients and running statistics and reads weights that
+// computes it. A ShardNetwork has its own gradients and batch statistics and reads weights that
 // its maker shares among all shards and changes only between passes. Private to models/. Belongs to
 // one thread at a time.
 #ifndef ATELIER_MODELS_SHARD_NETWORK_H_
@@ -24,14 +24,15 @@ class ShardNetwork {
   virtual ~ShardNetwork() = default;
 
   // Forward and backward on the training images at `indices`. Afterwards gradients() are those of
-  // the loss' sum divided by `batch`, and statistics() the running statistics moved on from what
-  // they were before. Throws std::bad_alloc and what LibTorch throws.
+  // the loss' sum divided by `batch`, and statistics() those of the pass; where a channel had a
+  // single number, and so no variance, they stay what they were before. Throws std::bad_alloc and
+  // what LibTorch throws.
   virtual PassResult Run(absl::Span<const int32_t> indices, int64_t batch,
                          RandomStream& random) = 0;
 
   // In the layout of the shared weights and as many: whole panels, zeros behind the last one.
   virtual const float* gradients() const = 0;
-  // Running means and variances in the order of TensorSpecsOf.
+  // Means and variances (of n numbers, by n - 1) in the order of TensorSpecsOf.
   virtual absl::Span<float> statistics() = 0;
 
   const StepProfile& profile() const { return profile_; }

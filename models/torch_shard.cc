@@ -51,8 +51,7 @@ class TorchShard : public ShardNetwork {
     const at::Tensor images = LoadImages(indices, random).to(device_);
     profile_.Lap(StepPart::kImages);
     const at::Tensor logits =
-        TrainingLogits(options_.architecture, tensors_, images,
-                       {random, options_.precision, options_.batch_norm_momentum});
+        TrainingLogits(options_.architecture, tensors_, images, {random, options_.precision});
     const at::Tensor scores = at::log_softmax(logits, 1);
     const at::Tensor loss = at::nll_loss(scores, labels, {}, at::Reduction::Sum);
     const double smoothing = options_.label_smoothing;

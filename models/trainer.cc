@@ -7,18 +7,18 @@
 #include <cmath>
 #include <filesystem>
 #include <future>
-#include <numeric>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "models/checkpoint.h"
 #include "models/exception_guard.h"
 #include "models/failure.h"
 #include "models/random.h"
 #include "models/scoring.h"
 #include "models/training_engine.h"
+#include "models/training_warnings.h"
+#include "models/validation_split.h"
 
 namespace atelier::models {
 namespace {
@@ -55,21 +55,6 @@ class RateMeter {
   double rate_ = 0;
 };
 
-// The training images' indices, shuffled by the seed and cut in two.
-struct Split {
-  std::vector<int32_t> training;
-  std::vector<int32_t> validation;
-
-  Split(const TrainingOptions& options, int64_t images) : training(static_cast<size_t>(images)) {
-    std::iota(training.begin(), training.end(), 0);
-    RandomStream random(options.seed, RandomPurpose::kSplit);
-    Shuffle(training, random);
-    const auto held_back = training.begin() + options.ValidationImages(images);
-    validation.assign(training.begin(), held_back);
-    training.erase(training.begin(), held_back);
-  }
-};
-
 absl::Status PrepareFolder(const std::string& dir) {
   if (dir.empty()) return absl::OkStatus();
   std::error_code error;
@@ -80,28 +65,13 @@ absl::Status PrepareFolder(const std::string& dir) {
                               error ? error.message() : "permission denied"));
 }
 
-// Checks that a checkpoint is one of this training.
-absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
-                            const Architecture& architecture, bool averages) {
-  if (state.fingerprint != fingerprint) {
-    const auto differences = FingerprintDifferences(state.fingerprint, fingerprint);
-    if (differences == std::vector<std::string>{"dataset"}) {
-      return Failure(FailureReason::kBadData,
-                     "the data set's files are not those that this training began with; bring "
-                     "them back, or begin a new training");
-    }
-    return Failure(FailureReason::kInvalidSpec,
-                   absl::StrCat("the checkpoint was made with other options or data (",
-                                absl::StrJoin(differences, ", "),
-                                "); continue it with those, or begin in another folder"));
-  }
-  absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
-  if (averages) weights.Update(TrainedModel{architecture, state.average}.Validate());
-  const bool moments =
-      static_cast<int64_t>(state.first_moment.size()) == architecture.TrainableParameterCount();
-  if (weights.ok() && moments) return absl::OkStatus();
-  return Failure(FailureReason::kInternal,
-                 absl::StrCat("the checkpoint does not hold this network: ", weights.message()));
+// What ends a training whose `loss` is no number any more.
+absl::Status Diverged(absl::string_view loss, double value, int64_t epoch, int64_t step,
+                      double learning_rate) {
+  return Failure(
+      FailureReason::kDiverged,
+      absl::StrCat("the ", loss, " loss became ", value, " in epoch ", epoch, ", step ", step,
+                   " (learning rate ", learning_rate, "); use a lower learning rate"));
 }
 
 }  // namespace
@@ -113,7 +83,8 @@ class Trainer::Impl {
       : options_(options),
         dataset_(std::move(dataset)),
         checkpoints_(checkpoints),
-        split_(options, dataset_->training().size()),
+        split_(SplitByClass(dataset_->training(), dataset_->classes(),
+                            options.ValidationImages(dataset_->training().size()), options.seed)),
         steps_per_epoch_((static_cast<int64_t>(split_.training.size()) + options.batch_size - 1) /
                          options.batch_size) {}
 
@@ -151,12 +122,14 @@ class Trainer::Impl {
   // Waits for it first.
   absl::Status FinishCheckpoint();
   absl::StatusOr<TrainingOutcome> EndWith(TrainingOutcome::End end);
+  // A training that diverges after a finished epoch ends with what it had.
+  absl::StatusOr<TrainingOutcome> EndByError(const absl::Status& error);
 
   // Constant after construction.
   const TrainingOptions options_;
   const std::shared_ptr<const Dataset> dataset_;
   const CheckpointOptions checkpoints_;
-  const Split split_;
+  const ValidationSplit split_;
   const int64_t steps_per_epoch_;
 
   // Without weights and moments: the engine has them.
@@ -209,7 +182,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
       return EndWith(TrainingOutcome::End::kEarlyStop);
     }
     absl::StatusOr<bool> finished = RunEpoch();
-    if (!finished.ok()) return finished.status();
+    if (!finished.ok()) return EndByError(finished.status());
     if (*finished) continue;
     if (Requested() == StopRequest::kStop) return EndWith(TrainingOutcome::End::kStopped);
     if (absl::Status status = BeginCheckpoint(); !status.ok()) return status;
@@ -245,11 +218,8 @@ absl::Status Trainer::Impl::TrainStep(absl::Span<const int32_t> order) {
   const PassResult result =
       engine_->Step(batch, state_.global_step, LearningRate(state_.global_step));
   if (!std::isfinite(result.loss_sum)) {
-    return Failure(
-        FailureReason::kDiverged,
-        absl::StrCat("the training loss became ", result.loss_sum, " in epoch ",
-                     FinishedEpochs() + 1, ", step ", state_.epoch.step + 1, " (learning rate ",
-                     LearningRate(state_.global_step), "); use a lower learning rate"));
+    return Diverged("training", result.loss_sum, FinishedEpochs() + 1, state_.epoch.step + 1,
+                    LearningRate(state_.global_step));
   }
   ++state_.epoch.step;
   ++state_.global_step;
@@ -300,11 +270,8 @@ absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
   metrics.seconds = done.training_seconds + validation_seconds;
   metrics.images_per_second = images / done.training_seconds;
   if (!std::isfinite(metrics.validation_loss)) {
-    return Failure(
-        FailureReason::kDiverged,
-        absl::StrCat("the validation loss became ", metrics.validation_loss, " in epoch ",
-                     metrics.epoch, ", step ", done.step, " (learning rate ",
-                     options_.learning_rate, "); use a lower learning rate"));
+    return Diverged("validation", metrics.validation_loss, metrics.epoch, done.step,
+                    metrics.learning_rate);
   }
   metrics.best = state_.best_epoch == 0 ||
                  metrics.validation_loss < state_.history[state_.best_epoch - 1].validation_loss;
@@ -358,6 +325,14 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::EndWith(TrainingOutcome::End end)
   if (state_.training_seconds > 0) {
     outcome.images_per_second = static_cast<double>(state_.images) / state_.training_seconds;
   }
+  outcome.warnings = TrainingWarnings(*dataset_, split_, outcome);
+  return outcome;
+}
+
+absl::StatusOr<TrainingOutcome> Trainer::Impl::EndByError(const absl::Status& error) {
+  if (ReasonOf(error) != FailureReason::kDiverged || state_.best_epoch == 0) return error;
+  absl::StatusOr<TrainingOutcome> outcome = EndWith(TrainingOutcome::End::kDiverged);
+  if (outcome.ok()) outcome->failure = error;
   return outcome;
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/dataset.h"
 #include "models/step_profile.h"
@@ -103,6 +104,7 @@ struct TrainingOutcome {
     kFinished,   // All epochs trained.
     kEarlyStop,  // The validation loss no longer fell.
     kStopped,    // StopRequest::kStop.
+    kDiverged,   // The loss became NaN or infinite after the best epoch.
     kSuspended,  // StopRequest::kSuspend; the checkpoint is on disk if there is a folder for it.
   };
   End end = End::kFinished;
@@ -116,6 +118,10 @@ struct TrainingOutcome {
   double images_per_second = 0;
   // As Trainer::Bfloat16ValidationAccuracy; empty if nobody asked for it.
   std::optional<double> bfloat16_validation_accuracy;
+  // Of kDiverged: which loss became what, where.
+  absl::Status failure;
+  // What makes the figures doubtful, a sentence each, see TrainingWarnings.
+  std::vector<std::string> warnings;
 };
 
 class Trainer {
@@ -132,7 +138,8 @@ class Trainer {
   const std::optional<ResumePoint>& resumed() const;
 
   // Trains until done or told to end; `observer` and `stop` may be null. A stop request is honoured
-  // before the next step. kDiverged, with epoch and step, once the loss is NaN or infinite;
+  // before the next step. kDiverged, with epoch and step, if the loss is NaN or infinite before an
+  // epoch is finished;
   // kOutOfMemory; kInternal if a checkpoint cannot be written. Call once.
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer = nullptr,
                                       const StopSignal* stop = nullptr);

@@ -98,7 +98,7 @@ class TrainingEngine::Impl {
       sum.loss_sum += results_[static_cast<size_t>(i)].loss_sum;
       sum.correct += results_[static_cast<size_t>(i)].correct;
     }
-    CombineStatistics(shards);
+    MoveStatistics(shards, images, step + 1);
     const auto time = static_cast<double>(step + 1);
     const auto move =
         static_cast<float>(1 - std::min(options_.average_decay, time / (time + kAverageWarmup)));
@@ -167,14 +167,18 @@ class TrainingEngine::Impl {
     return weights;
   }
 
-  // Running statistics become the mean of what the shards made of them.
-  void CombineStatistics(int64_t shards) {
+  // Running statistics move towards the batch's, the shards' by their numbers of images.
+  void MoveStatistics(int64_t shards, int64_t images, int64_t time) {
+    const double share = options_.StatisticsShareAt(time, images);
     for (size_t i = 0; i < statistics_.size(); ++i) {
-      float sum = 0;
+      double sum = 0;
       for (int64_t shard = 0; shard < shards; ++shard) {
-        sum += shards_[static_cast<size_t>(shard)]->statistics()[i];
+        const int64_t part = images * (shard + 1) / shards - images * shard / shards;
+        sum += static_cast<double>(part) *
+               static_cast<double>(shards_[static_cast<size_t>(shard)]->statistics()[i]);
       }
-      statistics_[i] = sum / static_cast<float>(shards);
+      const auto now = static_cast<double>(statistics_[i]);
+      statistics_[i] = static_cast<float>(now + share * (sum / static_cast<double>(images) - now));
     }
   }
 

@@ -15,6 +15,14 @@
 namespace atelier::models {
 namespace {
 
+// How much more the latest of the first steps count in the running statistics, while the weights
+// change fast: at time t the share is (this + 1) / (t + this), so 1 in the first step, until it has
+// fallen to the momentum.
+constexpr double kStatisticsWarmup = 9;
+
+// 2: validation images by class, running statistics without what they begin with.
+constexpr int kMethod = 2;
+
 // What one-cycle begins and ends near, as a share of the highest learning rate.
 constexpr double kLowestRate = 0.01;
 
@@ -171,6 +179,13 @@ double TrainingOptions::LearningRateAt(int64_t step, int64_t steps) const {
   return learning_rate * (kLowestRate + (1 - kLowestRate) * share);
 }
 
+double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images) const {
+  const double full =
+      std::max(batch_norm_momentum,
+               (kStatisticsWarmup + 1) / (static_cast<double>(time) + kStatisticsWarmup));
+  return full * static_cast<double>(images) / static_cast<double>(batch_size);
+}
+
 int64_t TrainingOptions::ValidationImages(int64_t training_images) const {
   const auto images =
       static_cast<int64_t>(static_cast<double>(training_images) * validation_fraction + 0.5);
@@ -214,6 +229,7 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
                                 {"batch_norm_momentum", batch_norm_momentum},
                                 {"precision", std::string(PrecisionName(precision))},
                                 {"shards", shards},
+                                {kMethodField, kMethod},
                                 {"dataset", dataset.checksum()}};
   // Weights made on another device are others, in the last digits.
   if (device != Device::kCpu) all["device"] = std::string(DeviceName(device));

@@ -78,7 +78,8 @@ struct TrainingOptions {
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-7;
-  // Share of a batch's statistics in the running ones (LibTorch's meaning: Keras' 0.99 is 0.01).
+  // Share of a batch's statistics in the running ones, above 0 and at most 1 (LibTorch's meaning:
+  // Keras' 0.99 is 0.01). The first steps' share is larger, see StatisticsShareAt.
   double batch_norm_momentum = 0.01;
 
   // Changes to the training images, none by default.
@@ -107,6 +108,10 @@ struct TrainingOptions {
   // The learning rate of a step, counted from 0, when `steps` are all steps of all epochs.
   double LearningRateAt(int64_t step, int64_t steps) const;
 
+  // The share that the statistics of a step with so many images have in the running ones, at a time
+  // that counts steps from 1.
+  double StatisticsShareAt(int64_t time, int64_t images) const;
+
   // How many of so many training images are held back for validation; at least 1.
   int64_t ValidationImages(int64_t training_images) const;
 
@@ -118,6 +123,10 @@ struct TrainingOptions {
   // under the same.
   std::string Fingerprint(const Dataset& dataset) const;
 };
+
+// The fingerprint's field that names how this version splits data and trains, where that is no
+// option. It changes whenever the same options would give other weights.
+inline constexpr char kMethodField[] = "method";
 
 // The names of what differs between two fingerprints, as Fingerprint calls them; `dataset` is the
 // data set's checksum. Empty if one of them is no fingerprint.

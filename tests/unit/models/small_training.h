@@ -41,8 +41,6 @@ inline TrainingOptions SmallOptions() {
   options.architecture.conv_blocks = {{4, 4, 2}, {8}, {8, 0, 0, 1}};
   options.architecture.dense_layers = {16};
   options.architecture.dropout = 0.3;
-  // The study's 0.01 needs more steps than there are here.
-  options.batch_norm_momentum = 0.1;
   options.learning_rate = 0.003;
   options.epochs = 3;
   options.batch_size = 64;

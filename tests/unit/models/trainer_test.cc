@@ -95,6 +95,18 @@ TEST(TrainerTest, LearnsAndTellsOfIt) {
   EXPECT_GT(done.outcome.training_seconds, 0);
 }
 
+// With so few steps an epoch, means over the last hundred steps are of weights long gone.
+TEST(TrainerTest, ValidatesASmallDatasetWithStatisticsOfNow) {
+  TrainingOptions options = SmallOptions();
+  options.architecture = *Architecture::FromPreset("cnn-2", {1, 28, 28}, 10, 0.3);
+  options.learning_rate = 0.001;
+  options.batch_size = 128;
+  const Finished done = Train(options);
+  for (const EpochMetrics& metrics : done.outcome.history) {
+    EXPECT_GT(metrics.validation_accuracy, metrics.training_accuracy - 0.1) << metrics.epoch;
+  }
+}
+
 TEST(TrainerTest, GivesTheSameWeightsForTheSameSeed) {
   EXPECT_EQ(Train(SmallOptions()).model, Train(SmallOptions()).model);
 }
@@ -259,6 +271,21 @@ TEST(TrainerTest, RefusesACheckpointOfOtherOptions) {
               HasSubstr("other options or data (learning_rate);"));
 }
 
+TEST(TrainerTest, RefusesACheckpointOfAnotherWayToTrain) {
+  const TemporaryFolder folder;
+  Recorder recorder(20, StopRequest::kSuspend);
+  Train(SmallOptions(), In(folder), &recorder);
+  TrainingState state = *ReadCheckpoint(folder.File("checkpoint-20.ckpt"));
+  const std::string::size_type method = state.fingerprint.find("\"method\":2,");
+  ASSERT_NE(method, std::string::npos) << state.fingerprint;
+  state.fingerprint.erase(method, 11);  // As before there was one.
+  ASSERT_TRUE(WriteCheckpoint(folder.path(), state).ok());
+  const auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), In(folder));
+  EXPECT_EQ(ReasonOf(trainer.status()), FailureReason::kInvalidSpec);
+  EXPECT_THAT(std::string(trainer.status().message()),
+              HasSubstr("another version of Atelier, which splits and trains otherwise"));
+}
+
 TEST(TrainerTest, RefusesACheckpointOfOtherData) {
   const TemporaryFolder folder;
   Train(SmallOptions(), In(folder));
@@ -356,6 +383,38 @@ TEST(TrainerTest, ReportsADivergedLossWithEpochAndStep) {
   const auto outcome = (*trainer)->Run();
   EXPECT_EQ(ReasonOf(outcome.status()), FailureReason::kDiverged);
   EXPECT_THAT(std::string(outcome.status().message()), HasSubstr("epoch 1, step 2"));
+}
+
+// Weights that grow with every step until they are no numbers any more: `keep` is 1 - 2.5.
+TrainingOptions Diverging() {
+  TrainingOptions options = SmallOptions();
+  options.architecture.conv_blocks.clear();
+  options.learning_rate = 2.5;
+  options.weight_decay = 1;
+  options.epochs = options.patience = 1000;
+  return options;
+}
+
+TEST(TrainerTest, ADivergedTrainingKeepsItsBestEpoch) {
+  const TemporaryFolder folder;
+  auto trainer = Trainer::Create(Diverging(), SmallDataset(), In(folder));
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  const auto outcome = (*trainer)->Run();
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->end, End::kDiverged);
+  EXPECT_EQ(ReasonOf(outcome->failure), FailureReason::kDiverged);
+  EXPECT_THAT(std::string(outcome->failure.message()), HasSubstr("loss became"));
+  ASSERT_GT(outcome->best_epoch, 0);
+  TrainingOptions up_to_best = Diverging();
+  up_to_best.epochs = outcome->best_epoch;
+  EXPECT_EQ(*(*trainer)->BestModel(), Train(up_to_best).model);
+  // Taken up again it comes to the same.
+  auto again = Trainer::Create(Diverging(), SmallDataset(), In(folder));
+  ASSERT_TRUE(again.ok()) << again.status();
+  const auto repeated = (*again)->Run();
+  ASSERT_TRUE(repeated.ok()) << repeated.status();
+  EXPECT_EQ(repeated->failure, outcome->failure);
+  EXPECT_EQ(repeated->best_epoch, outcome->best_epoch);
 }
 
 TEST(TrainerTest, TrainsWithFewerImagesThanShardsInTheLastBatch) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
 #include "models/network.h"
@@ -288,25 +289,77 @@ TEST(TrainingEngineTest, StepsAsKerasAdamDoes) {
   }
 }
 
-TEST(TrainingEngineTest, KeepsTheMeanOfTheShardsStatistics) {
-  TrainingOptions options = SmallOptions();
+// Running statistics of all blocks after one step of an engine that begins with `model`.
+std::vector<float> StatisticsAfter(TrainingOptions options, const TrainedModel& model,
+                                   absl::Span<const int32_t> indices, int64_t step,
+                                   TrainingEngine::Backend backend) {
   options.architecture.dropout = 0;
+  TrainingEngine engine(options, SmallDataset()->training(), model, backend);
+  engine.Step(indices, step, options.learning_rate);
+  std::vector<float> statistics;
+  for (const NamedTensor& tensor : engine.Weights()) {
+    if (!absl::StrContains(tensor.name, "running_")) continue;
+    statistics.insert(statistics.end(), tensor.values.begin(), tensor.values.end());
+  }
+  return statistics;
+}
+
+constexpr TrainingEngine::Backend kBackends[] = {TrainingEngine::Backend::kAutomatic,
+                                                 TrainingEngine::Backend::kLibTorch};
+// A step that is long past the first ones.
+constexpr int64_t kLate = 100'000;
+
+TEST(TrainingEngineTest, StatisticsForgetWhatTheyBeganWith) {
+  const TrainingOptions options = SmallOptions();
+  TrainedModel zeros_and_ones = TrainedModel::Initial(options.architecture, 5);
+  TrainedModel others = zeros_and_ones;
+  for (NamedTensor& tensor : others.tensors) {
+    if (absl::StrContains(tensor.name, "running_"))
+      std::fill(tensor.values.begin(), tensor.values.end(), 50.0F);
+  }
+  for (const auto backend : kBackends) {
+    const auto after = [&](const TrainedModel& model, int64_t step) {
+      return StatisticsAfter(options, model, FirstIndices(64), step, backend);
+    };
+    EXPECT_EQ(after(zeros_and_ones, 0), after(others, 0));
+    EXPECT_NE(after(zeros_and_ones, 1), after(others, 1)) << "the steps before count";
+  }
+}
+
+TEST(TrainingEngineTest, StatisticsMoveByTheMomentumAndTheNumberOfImages) {
+  TrainingOptions options = SmallOptions();
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
-  const auto statistics = [&](int64_t shards, int32_t from, int32_t count) {
-    options.shards = shards;
-    TrainingEngine engine(options, SmallDataset()->training(), model);
-    std::vector<int32_t> indices(static_cast<size_t>(count));
-    std::iota(indices.begin(), indices.end(), from);
-    engine.Step(indices, 0, options.learning_rate);
-    const TrainedModel after{options.architecture, engine.Weights()};
-    return after.Find("norm1.running_var")->values;
-  };
-  const std::vector<float> both = statistics(2, 0, 64);
-  const std::vector<float> first = statistics(1, 0, 32);
-  const std::vector<float> second = statistics(1, 32, 32);
-  for (size_t i = 0; i < both.size(); ++i) {
-    EXPECT_NEAR(both[i], (first[i] + second[i]) / 2, 1e-6);
-    EXPECT_NE(first[i], 1.0F);
+  for (const auto backend : kBackends) {
+    const auto indices = FirstIndices(16);
+    options.batch_size = 16;
+    const std::vector<float> target = StatisticsAfter(options, model, indices, 0, backend);
+    // An epoch's last batch: a quarter of a full one counts a quarter.
+    options.batch_size = 64;
+    const std::vector<float> moved = StatisticsAfter(options, model, indices, kLate, backend);
+    // The first block's means and variances, which begin as zeros and ones.
+    for (size_t i = 0; i < 8; ++i) {
+      const float start = i < 4 ? 0 : 1;
+      EXPECT_NEAR(moved[i], start + 0.01F / 4 * (target[i] - start), 1e-6) << i;
+    }
+  }
+}
+
+TEST(TrainingEngineTest, ShardsCountByTheirImages) {
+  TrainingOptions options = SmallOptions();
+  const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
+  for (const auto backend : kBackends) {
+    const auto statistics = [&](int64_t shards, size_t from, size_t count) {
+      options.shards = shards;
+      options.batch_size = static_cast<int64_t>(count);
+      return StatisticsAfter(options, model,
+                             absl::MakeConstSpan(FirstIndices(5)).subspan(from, count), 0, backend);
+    };
+    const std::vector<float> both = statistics(2, 0, 5);
+    const std::vector<float> first = statistics(1, 0, 2);
+    const std::vector<float> second = statistics(1, 2, 3);
+    for (size_t i = 0; i < both.size(); ++i) {
+      EXPECT_NEAR(both[i], (2 * first[i] + 3 * second[i]) / 5, 1e-5);
+    }
   }
 }
 
