@@ -163,4 +163,17 @@ Table ResultTable(const v1::TrainingJob& job) {
   return table;
 }
 
+std::string WarningsText(const v1::TrainingResult& result, const Style& style) {
+  std::string text;
+  for (const std::string& warning : result.warnings()) {
+    absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", warning, "\n");
+  }
+  return text.empty() ? text : absl::StrCat("\n", text);
+}
+
+std::string EndMark(const v1::TrainingResult& result) {
+  if (result.diverged()) return " (diverged)";
+  return result.stopped_early() ? " (stopped early)" : "";
+}
+
 }  // namespace atelier::client

@@ -30,6 +30,11 @@ std::string Ending(const v1::TrainingJob& job, const Style& style);
 
 // What came out, a row per figure.
 Table ResultTable(const v1::TrainingJob& job);
+// What makes a result doubtful, a line each after an empty one; empty if nothing does.
+std::string WarningsText(const v1::TrainingResult& result, const Style& style);
+// ` (diverged)` or ` (stopped early)`, behind the name of what a training that did not complete
+// left.
+std::string EndMark(const v1::TrainingResult& result);
 
 // The number format that a model's dense weights are served in, and why; requires that bfloat16 was
 // measured.

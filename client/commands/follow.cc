@@ -105,7 +105,8 @@ void PrintNextSteps(Session& session, const v1::TrainingJob& job) {
 void PrintEnd(Session& session, const v1::TrainingJob& job) {
   session.Print(absl::StrCat("\n", Ending(job, session.style()), "\n"));
   if (job.has_result()) {
-    session.Print("\n" + ResultTable(job).Render(session.style(), session.terminal().width()));
+    session.Print("\n" + ResultTable(job).Render(session.style(), session.terminal().width()) +
+                  WarningsText(job.result(), session.style()));
   }
   PrintNextSteps(session, job);
 }

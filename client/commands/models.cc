@@ -101,7 +101,7 @@ void PrintVersions(Session& session, const v1::Model& model) {
                   Loss(version.result().test_loss()),
                   absl::StrCat(version.result().epochs_trained()),
                   Bytes(version.size_bytes()),
-                  std::string(Leaf(version.job())),
+                  absl::StrCat(Leaf(version.job()), EndMark(version.result())),
                   {Age(ToTime(version.create_time()), absl::Now()), Ink::kDim}});
   }
   session.Print(table.Render(session.style(), session.terminal().width()));
@@ -126,7 +126,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   add("images",
       absl::StrCat(shape.height(), "×", shape.width(), ", ", Count(shape.channels(), "channel")));
   add("classes", absl::StrJoin(version.class_names(), ", "));
-  add("made by", std::string(Leaf(version.job())));
+  add("made by", absl::StrCat(Leaf(version.job()), EndMark(version.result())));
   add("stored", DateTime(ToTime(version.create_time())));
   add("archive", absl::StrCat(Bytes(version.size_bytes()), ", SHA-256 ", version.sha256()));
   session.Print(session.style().Paint(Ink::kBold, ShortModel(version.name())) + "\n" +

@@ -40,15 +40,20 @@ Table SpecTable(const v1::TrainingSpec& spec) {
   add("erasing", absl::StrCat(Percent(spec.erasing(), 0), " of the images"), "label smoothing",
       Number(spec.label_smoothing()));
   add("weight decay", Number(spec.weight_decay()), "average decay", Number(spec.average_decay()));
-  add("precision", EnumWord(v1::Precision_descriptor(), spec.precision()), "shards",
-      absl::StrCat(spec.shards()));
+  // Jobs that an earlier server stored name none; it was the same.
+  add("batch norm",
+      absl::StrCat("momentum ",
+                   Number(spec.has_batch_norm_momentum() ? spec.batch_norm_momentum() : 0.01)),
+      "shards", absl::StrCat(spec.shards()));
+  add("precision", EnumWord(v1::Precision_descriptor(), spec.precision()), "model",
+      spec.model_name());
   add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));
-  add("priority", absl::StrCat(spec.priority()), "model", spec.model_name());
   // Jobs that an earlier server stored name none.
   const bool named = spec.serving_precision() != v1::PRECISION_UNSPECIFIED;
   add("device", EnumWord(v1::Device_descriptor(), spec.device()), "serving precision",
       EnumWord(v1::Precision_descriptor(),
                named ? spec.serving_precision() : v1::PRECISION_FLOAT32));
+  add("priority", absl::StrCat(spec.priority()), "", "");
   return table;
 }
 
@@ -113,7 +118,10 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   if (job.has_progress() && !HasEnded(job.state())) {
     section("How far it is", ProgressText(job.progress()));
   }
-  if (job.has_result()) section("What came out", ResultTable(job).Render(style, width));
+  if (job.has_result()) {
+    section("What came out", ResultTable(job).Render(style, width));
+    session.Print(WarningsText(job.result(), style));
+  }
 }
 
 absl::StatusOr<int> Show(Session& session, const std::string& text) {

@@ -117,6 +117,9 @@ void AddRegularizationOptions(CLI::App* command, const Options& options) {
   AddSpecOption<double>(command, "--average-decay", "X",
                         "Decay of the weights' moving average, 0 for none [0; best 0.998]",
                         [options](auto value) { options->spec()->set_average_decay(value); });
+  AddSpecOption<double>(command, "--batch-norm-momentum", "X",
+                        "A step's share in the statistics of batch norm [0.01]",
+                        [options](auto value) { options->spec()->set_batch_norm_momentum(value); });
 }
 
 void AddResourceOptions(CLI::App* command, const Options& options) {

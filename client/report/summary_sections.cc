@@ -165,6 +165,25 @@ std::string CurveChart(const ReportData& data, const std::string& title, const s
   return RenderChart(chart);
 }
 
+// What makes results doubtful, with the runs that say so.
+std::string ResultWarnings(const Comparison& comparison) {
+  std::map<std::string, std::vector<std::string>> jobs;
+  for (const Configuration& configuration : comparison.configurations) {
+    for (const Trial& trial : configuration.trials) {
+      if (!trial.result.has_value()) continue;
+      for (const std::string& warning : trial.result->warnings()) {
+        jobs[warning].emplace_back(Leaf(trial.job));
+      }
+    }
+  }
+  std::string html;
+  for (const auto& [warning, names] : jobs) {
+    absl::StrAppend(&html, "<p class=\"warning\">", Escape(warning), " (",
+                    Escape(absl::StrJoin(names, ", ")), ")</p>\n");
+  }
+  return html;
+}
+
 }  // namespace
 
 std::string SummarySection(const ReportData& data) {
@@ -174,7 +193,7 @@ std::string SummarySection(const ReportData& data) {
   if (!warning.empty()) {
     absl::StrAppend(&html, "<p class=\"warning\">", Escape(warning), "</p>\n");
   }
-  absl::StrAppend(&html, Tiles(data.comparison));
+  absl::StrAppend(&html, ResultWarnings(data.comparison), Tiles(data.comparison));
   const std::string advice = RecommendationText(data.comparison);
   if (!advice.empty()) {
     absl::StrAppend(&html, "<p class=\"advice\"><b>Recommendation.</b> ", Escape(advice), "</p>\n");

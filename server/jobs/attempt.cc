@@ -176,11 +176,18 @@ absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change
   v1::JobEvent event;
   *event.mutable_result() = *result;
   change->Append(std::move(event));
-  if (record.stop_requested) {
+  if (record.stop_requested && !outcome.has_failure()) {
     EndAttempt("STOP_REQUESTED", change);
     return EnterStopped(absl::StrCat("Stopped by request; what was trained is stored as ",
                                      result->model_version(), "."),
                         change);
+  }
+  if (outcome.has_failure()) {
+    return FailAttempt(outcome.failure().reason(),
+                       absl::StrCat(Bounded(outcome.failure().message()), " The weights of epoch ",
+                                    result->best_epoch(), ", the best, are stored as ",
+                                    result->model_version(), "."),
+                       change);
   }
   EndAttempt("COMPLETED", change);
   return change->Enter(v1::JOB_STATE_COMPLETED, "COMPLETED",

@@ -214,6 +214,7 @@ void Resolution::ApplyRecipe() {
   if (!spec().has_label_smoothing()) spec().set_label_smoothing(defaults.label_smoothing);
   if (!spec().has_weight_decay()) spec().set_weight_decay(defaults.weight_decay);
   if (!spec().has_average_decay()) spec().set_average_decay(defaults.average_decay);
+  if (!spec().has_batch_norm_momentum()) spec().set_batch_norm_momentum(0.01);
   if (!spec().has_seed()) spec().set_seed(options_.draw_seed());
 }
 
@@ -250,6 +251,11 @@ void Resolution::CheckRegularization() {
   CheckBelowOne("spec.average_decay", "The average's decay", spec().average_decay());
   CheckShare("spec.erasing", "The share of images to erase in", spec().erasing());
   CheckShare("spec.weight_decay", "The weight decay", spec().weight_decay());
+  if (!(spec().batch_norm_momentum() > 0 && spec().batch_norm_momentum() <= 1)) {
+    Wrong("spec.batch_norm_momentum",
+          absl::StrCat("The momentum of batch norm is ", spec().batch_norm_momentum(),
+                       "; it must be above 0 and at most 1."));
+  }
 }
 
 void Resolution::ResolveDevice() {

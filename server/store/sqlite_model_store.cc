@@ -148,7 +148,8 @@ void RegisterVersion(Database& database, const v1::ModelVersion& version) {
                    "VALUES (?, ?, ?, ?)");
   BindText(&insert, 1, name->model);
   insert.bind(2, version.version());
-  insert.bind(3, version.result().stopped_early() ? 1 : 0);
+  // `latest` moves to what ended well alone.
+  insert.bind(3, version.result().stopped_early() || version.result().diverged() ? 1 : 0);
   BindMessage(&insert, 4, version);
   insert.exec();
 }

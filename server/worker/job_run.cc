@@ -46,16 +46,21 @@ std::string Sentence(absl::string_view message) {
   return text;
 }
 
+v1::Failure FailureOf(const absl::Status& status) {
+  v1::Failure failure;
+  failure.set_reason(std::string(models::FailureReasonName(models::ReasonOf(status))));
+  failure.set_message(Sentence(status.message()));
+  return failure;
+}
+
 v1::WorkerEvent FailureEvent(const absl::Status& status, std::int64_t memory_limit) {
-  const models::FailureReason reason = models::ReasonOf(status);
-  if (reason == models::FailureReason::kOutOfMemory) {
+  if (models::ReasonOf(status) == models::FailureReason::kOutOfMemory) {
     // What follows the semicolon is general advice; the event has better.
     const absl::string_view what = status.message();
     return OutOfMemoryEvent(memory_limit, std::string(what.substr(0, what.find(';'))));
   }
   v1::WorkerEvent event;
-  event.mutable_failure()->set_reason(std::string(models::FailureReasonName(reason)));
-  event.mutable_failure()->set_message(Sentence(status.message()));
+  *event.mutable_failure() = FailureOf(status);
   return event;
 }
 
@@ -88,6 +93,8 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   options.label_smoothing = spec.label_smoothing();
   options.weight_decay = spec.weight_decay();
   options.average_decay = spec.average_decay();
+  // Jobs that an earlier server stored name none.
+  if (spec.has_batch_norm_momentum()) options.batch_norm_momentum = spec.batch_norm_momentum();
   options.shards = spec.shards();
   options.threads = spec.cores();
   if (spec.device() == atelier::v1::DEVICE_CUDA) options.device = models::Device::kCuda;
@@ -205,6 +212,7 @@ void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation
   result->set_images_per_second(outcome.images_per_second);
   result->set_epochs_trained(static_cast<std::int32_t>(outcome.history.size()));
   result->set_stopped_early(outcome.end == models::TrainingOutcome::End::kStopped);
+  result->set_diverged(outcome.end == models::TrainingOutcome::End::kDiverged);
   result->set_validation_loss(best.validation_loss);
   result->set_validation_accuracy(best.validation_accuracy);
   if (outcome.bfloat16_validation_accuracy.has_value()) {
@@ -254,6 +262,12 @@ v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
   FillResult(contents.outcome, contents.evaluation, contents.model.architecture,
              outcome->mutable_result());
   outcome->mutable_result()->set_dataset_checksum(contents.dataset_checksum);
+  for (const std::string& warning : contents.outcome.warnings) {
+    outcome->mutable_result()->add_warnings(warning);
+  }
+  if (!contents.outcome.failure.ok()) {
+    *outcome->mutable_failure() = FailureOf(contents.outcome.failure);
+  }
   FillConfusionMatrix(contents.evaluation, contents.class_names,
                       outcome->mutable_confusion_matrix());
   FillPredictions(contents.evaluation, outcome);
@@ -358,6 +372,11 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   auto model = (*trainer)->BestModel();
   if (!model.ok()) return model.status();
   training.model = *std::move(model);
+  for (const std::string& warning : training.outcome.warnings) spdlog::warn("{}", warning);
+  if (!training.outcome.failure.ok()) {
+    spdlog::error("{} What was best, epoch {}, is scored and stored.",
+                  Sentence(training.outcome.failure.message()), training.outcome.best_epoch);
+  }
   if (assignment.spec().serving_precision() != atelier::v1::PRECISION_BFLOAT16) return training;
   const auto accuracy = (*trainer)->Bfloat16ValidationAccuracy(&suspend_);
   if (!accuracy.ok()) return accuracy.status();

@@ -180,6 +180,13 @@ TEST(PageTest, NothingBreaksOutOfIt) {
   EXPECT_THAT(page, HasSubstr("&lt;script&gt;"));
 }
 
+TEST(PageTest, SaysWhatMakesResultsDoubtful) {
+  ReportData data = Data();
+  data.comparison.configurations[0].trials[0].result->add_warnings("One class <none> is missing.");
+  const std::string page = RenderPage(data);
+  EXPECT_THAT(page, HasSubstr("<p class=\"warning\">One class &lt;none&gt; is missing. ("));
+}
+
 TEST(PageTest, FetchesNothing) {
   const std::string page = RenderPage(Data());
   for (const char* words : {"http://", "https://", "url(", "@import", "<link", "src=\"/"}) {

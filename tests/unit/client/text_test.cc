@@ -6,6 +6,7 @@
 #include "client/display_text.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
+#include "client/job_text.h"
 #include "client/output.h"
 #include "client/picture.h"
 #include "client/table.h"
@@ -174,6 +175,19 @@ TEST(OutputTest, JsonIsOneLineWithTheProtosNames) {
 
 TEST(OutputTest, CsvQuotesWhatItMust) {
   EXPECT_EQ(CsvLine({"a", "b,c", "d\"e", "f\ng", ""}), "a,\"b,c\",\"d\"\"e\",\"f\ng\",\n");
+}
+
+TEST(JobTextTest, SaysWhatMakesAResultDoubtful) {
+  v1::TrainingResult result;
+  const Style plain(/*color=*/false);
+  EXPECT_EQ(WarningsText(result, plain), "");
+  EXPECT_EQ(EndMark(result), "");
+  result.add_warnings("One class is missing.");
+  EXPECT_EQ(WarningsText(result, plain), "\n  note  One class is missing.\n");
+  result.set_stopped_early(true);
+  EXPECT_EQ(EndMark(result), " (stopped early)");
+  result.set_diverged(true);
+  EXPECT_EQ(EndMark(result), " (diverged)");
 }
 
 TEST(ExitCodesTest, FollowTheStateAndTheStatus) {

@@ -203,6 +203,25 @@ TEST_F(ControllerWorkersTest, FailureIsFinalAndKeepsItsReason) {
   EXPECT_EQ(controller_->Load().free_cores, 2);
 }
 
+TEST_F(ControllerWorkersTest, ADivergedJobFailsWithItsBestEpochsModel) {
+  const std::string id = Train();
+  worker::v1::WorkerEvent outcome = Outcome();
+  outcome.mutable_outcome()->mutable_result()->set_best_epoch(3);
+  outcome.mutable_outcome()->mutable_result()->set_diverged(true);
+  outcome.mutable_outcome()->mutable_failure()->set_reason("DIVERGED");
+  outcome.mutable_outcome()->mutable_failure()->set_message("The loss is NaN in epoch 4, step 17.");
+  ASSERT_TRUE(Report(id, {outcome}).ok());
+  EXPECT_EQ(State(id), "FAILED");
+  EXPECT_EQ(Reason(id), "DIVERGED");
+  EXPECT_EQ(Message(id),
+            "The loss is NaN in epoch 4, step 17. The weights of epoch 3, the best, are stored as "
+            "models/cnn-3/versions/1.");
+  const v1::TrainingJob job = Get(id);
+  EXPECT_TRUE(job.result().diverged());
+  EXPECT_EQ(job.result().model_version(), "models/cnn-3/versions/1");
+  EXPECT_EQ(job.attempts(0).end_reason(), "DIVERGED");
+}
+
 TEST_F(ControllerWorkersTest, OutOfMemoryTheWorkerSpokeOfIsNotRetried) {
   const std::string id = Train();
   ASSERT_TRUE(Report(id, {Failure("OUT_OF_MEMORY", "More than 2 GiB.")}).ok());

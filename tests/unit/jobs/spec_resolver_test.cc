@@ -123,6 +123,16 @@ TEST_F(SpecResolverTest, RefusesRegularizationOutOfRange) {
   }
 }
 
+TEST_F(SpecResolverTest, TheMomentumOfBatchNormIsAnOption) {
+  EXPECT_EQ(Resolve()->spec.batch_norm_momentum(), 0.01);
+  spec().set_batch_norm_momentum(1);
+  EXPECT_EQ(Resolve()->spec.batch_norm_momentum(), 1);
+  for (const double bad : {0.0, -0.1, 1.1, std::nan("")}) {
+    spec().set_batch_norm_momentum(bad);
+    EXPECT_EQ(Wrong(), "spec.batch_norm_momentum") << bad;
+  }
+}
+
 TEST_F(SpecResolverTest, RefusesASchedulesMistakes) {
   spec().set_schedule(static_cast<v1::Schedule>(50));
   for (const double bad : {0.0, 1.0, -0.5, std::nan("")}) {

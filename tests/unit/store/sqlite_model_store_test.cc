@@ -99,6 +99,18 @@ TEST_F(SqliteModelStoreTest, LatestSkipsVersionsStoppedEarlyAndMovesBack) {
   EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 2);
 }
 
+TEST_F(SqliteModelStoreTest, LatestSkipsVersionsOfDivergedTrainings) {
+  Add("a");
+  const auto version = store_->ReserveVersion("a");
+  ASSERT_TRUE(version.ok()) << version.status();
+  jobs::JobUpdate update;
+  update.record = record_;
+  update.model_version = MakeVersion("a", *version);
+  update.model_version->mutable_result()->set_diverged(true);
+  ASSERT_TRUE(store_->Commit(update).ok());
+  EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 1);
+}
+
 TEST_F(SqliteModelStoreTest, AliasMovesAndGoes) {
   Add("a");
   Add("a");

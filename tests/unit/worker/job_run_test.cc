@@ -159,6 +159,56 @@ TEST(JobRunTest, FailsOnASpecificationThatDoesNotFitTheData) {
   EXPECT_EQ(RunJob(assignment).Last().failure().reason(), "INVALID_SPEC");
 }
 
+TEST(JobRunTest, ADivergedTrainingHandsOverItsBestEpoch) {
+  const SmallJob job;
+  v1::Assignment assignment = job.Assignment();
+  // Every step multiplies the weights by 1 - 2.5.
+  assignment.mutable_spec()->set_learning_rate(2.5);
+  assignment.mutable_spec()->set_weight_decay(1);
+  assignment.mutable_spec()->set_epochs(1000);
+  assignment.mutable_spec()->set_patience(1000);
+  const Told told = RunJob(assignment);
+  EXPECT_THAT(told.Phases(), ElementsAre(v1::PHASE_PREPARING, v1::PHASE_TRAINING,
+                                         v1::PHASE_EVALUATING, v1::PHASE_STORING));
+  ASSERT_TRUE(told.Last().has_outcome()) << told.Last().ShortDebugString();
+  const v1::Outcome& outcome = told.Last().outcome();
+  EXPECT_EQ(outcome.failure().reason(), "DIVERGED");
+  EXPECT_THAT(outcome.failure().message(), HasSubstr("loss became"));
+  EXPECT_TRUE(outcome.result().diverged());
+  EXPECT_EQ(outcome.result().epochs_trained(), static_cast<int>(told.Epochs().size()));
+  EXPECT_GT(outcome.result().best_epoch(), 0);
+  const auto archive = models::ReadModelArchive(job.attempt_dir(1) + "/" + outcome.archive());
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  EXPECT_THAT(archive->metadata_json, HasSubstr("diverged"));
+}
+
+TEST(JobRunTest, TellsWhatMakesItsFiguresDoubtful) {
+  const SmallJob job;
+  std::ofstream(job.dataset_dir() + "/class_names.json")
+      << R"(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "Hat"])";
+  const Told told = RunJob(job.Assignment());
+  ASSERT_TRUE(told.Last().has_outcome()) << told.Last().ShortDebugString();
+  EXPECT_THAT(told.Last().outcome().result().warnings(),
+              ElementsAre("One class has no images to train on: Hat.",
+                          "One class has no images to validate with: Hat."));
+}
+
+TEST(JobRunTest, UsesTheMomentumOfBatchNormThatWasAskedFor) {
+  const SmallJob job;
+  const auto loss = [&](int attempt, double momentum) {
+    v1::Assignment assignment = job.Assignment(attempt);
+    assignment.clear_earlier_attempt_dirs();
+    assignment.mutable_spec()->set_preset("cnn-1");
+    assignment.mutable_spec()->set_epochs(1);
+    if (momentum > 0) assignment.mutable_spec()->set_batch_norm_momentum(momentum);
+    return RunJob(assignment).Last().outcome().result().validation_loss();
+  };
+  const double without = loss(1, 0);
+  EXPECT_GT(without, 0);
+  EXPECT_EQ(loss(2, 0.01), without);
+  EXPECT_NE(loss(3, 1), without);
+}
+
 TEST(JobRunTest, FailsWhereItCannotWrite) {
   const SmallJob job;
   v1::Assignment assignment = job.Assignment();
