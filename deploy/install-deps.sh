@@ -18,7 +18,7 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  chromium-headless-shell clang clang-format clang-tidy libclang-rt-dev prometheus
+  chromium-headless-shell clang clang-format clang-tidy fonts-dejavu-core libclang-rt-dev prometheus
   prometheus-node-exporter python3-grpcio python3-numpy python3-onnx python3-pil python3-protobuf
   python3-pytest python3-torch python3-yaml
 )

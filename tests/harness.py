@@ -1,13 +1,11 @@
 """Starts the real programs and talks to them: what the integration and fault tests share."""
 
-import gzip
 import importlib
 import json
 import os
 import pathlib
 import re
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -15,7 +13,8 @@ import threading
 import time
 
 import grpc
-import numpy
+
+from idx import read_idx, write_idx  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("ATELIER_BIN", ROOT / "build" / "release" / "bin"))
@@ -68,20 +67,6 @@ def wait_for(condition, timeout=60, what="the condition"):
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {timeout} s in vain for {what}")
-
-
-def read_idx(path):
-    """An IDX file of bytes as an array."""
-    with gzip.open(path) as file:
-        data = file.read()
-    dimensions = struct.unpack(f">{data[3]}I", data[4:4 + 4 * data[3]])
-    return numpy.frombuffer(data, numpy.uint8, offset=4 + 4 * data[3]).reshape(dimensions)
-
-
-def write_idx(path, array):
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    with gzip.GzipFile(path, "wb", mtime=0) as file:
-        file.write(header + array.tobytes())
 
 
 def make_subset(folder, training, test):
