@@ -158,6 +158,9 @@ int Main(int argc, char** argv) {
   const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
   if (!options.ok()) return Fail(options.status());
   RaiseFileLimit();
+  if (const std::string warning = options->MetricsWarning(); !warning.empty()) {
+    spdlog::warn("{}", warning);
+  }
 
   auto server = Server::Start(*options);
   if (!server.ok()) return Fail(server.status());

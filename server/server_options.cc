@@ -201,6 +201,13 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
 
 }  // namespace
 
+std::string ServerOptions::MetricsWarning() const {
+  if (metrics_listen.IsLocal()) return "";
+  return absl::StrCat("--metrics_listen: ", metrics_listen.ToString(),
+                      " can be read from other machines, without TLS and by everybody who reaches "
+                      "it; the page names jobs, models and data sets.");
+}
+
 absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   ServerOptions options;
   auto data_dir = DataDirectoryOf(flags);

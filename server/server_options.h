@@ -68,6 +68,10 @@ struct ServerOptions {
   // Workers that report by TCP do so by TLS where there are certificates.
   bool WorkersUseTls() const { return tls.has_value() && worker_listen.socket.empty(); }
 
+  // A sentence if other machines can read the metrics page, which has neither TLS nor access
+  // control; otherwise empty.
+  std::string MetricsWarning() const;
+
   // Checks the flags and fills in what was left out. INVALID_ARGUMENT with one sentence that names
   // the first wrong flag. Debian's Fashion-MNIST is added where it is installed.
   static absl::StatusOr<ServerOptions> Create(const ServerFlags& flags);

@@ -1,5 +1,6 @@
 """The metrics page of a working server: what docs/metrics.md promises, and nothing else."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -125,6 +126,7 @@ def test_many_scrapes_at_once_and_slow_ones_are_harmless(working):
     for thread in threads:
         thread.join(30)
     assert len(pages) == 16 and all("atelier_build_info{" in page for page in pages)
+    assert re.search(r'atelier_build_info\{[^}]*libtorch="\d+\.\d+', pages[0]), pages[0][:2000]
     for connection in slow:
         connection.close()
 

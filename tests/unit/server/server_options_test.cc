@@ -142,8 +142,20 @@ TEST(ServerOptionsTest, ListensBeyondLoopbackOnlyWhenToldSo) {
     EXPECT_TRUE(ServerOptions::Create(flags).ok());
   }
   ServerFlags flags = Flags();
-  flags.metrics_listen = "0.0.0.0:9464";
-  EXPECT_TRUE(ServerOptions::Create(flags).ok());
+}
+
+TEST(ServerOptionsTest, WarnsOfAMetricsPageThatOtherMachinesCanRead) {
+  ServerFlags flags = Flags();
+  for (const char* local : {"127.0.0.1:9464", "localhost:0", "127.8.0.1:9464"}) {
+    flags.metrics_listen = local;
+    EXPECT_EQ(ServerOptions::Create(flags)->MetricsWarning(), "") << local;
+  }
+  for (const char* open : {"0.0.0.0:9464", "10.0.0.5:9464", "metrics.example.org:9464"}) {
+    flags.metrics_listen = open;
+    const auto options = ServerOptions::Create(flags);
+    ASSERT_TRUE(options.ok()) << options.status();
+    EXPECT_THAT(options->MetricsWarning(), StartsWith(absl::StrCat("--metrics_listen: ", open)));
+  }
 }
 
 }  // namespace
