@@ -130,8 +130,11 @@ int Configuration::CountOf(v1::RunState state) const {
 std::vector<const v1::TrainingResult*> Configuration::Results() const {
   std::vector<const v1::TrainingResult*> results;
   for (const v1::RunState state : {v1::RUN_STATE_COMPLETED, v1::RUN_STATE_STOPPED}) {
+    // The same seed gives the same weights, so training it again measures nothing new.
+    std::set<std::int64_t> seeds;
     for (const Trial& trial : trials) {
-      if (trial.state == state && trial.result.has_value()) results.push_back(&*trial.result);
+      if (trial.state != state || !trial.result.has_value()) continue;
+      if (seeds.insert(trial.spec.seed()).second) results.push_back(&*trial.result);
     }
     if (!results.empty()) break;
   }

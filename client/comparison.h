@@ -46,7 +46,8 @@ struct Configuration {
   v1::TrainingSpec spec;  // Without a seed.
   std::vector<Trial> trials;
 
-  // The results that count: of the completed trials, or where none is, of those stopped early.
+  // The results that count, one for each seed: of the completed trials, or where none is, of those
+  // stopped early.
   std::vector<const v1::TrainingResult*> Results() const;
   Sample Of(double (v1::TrainingResult::*figure)() const) const;
   int CountOf(v1::RunState state) const;

@@ -3,18 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/arguments.h"
 #include "client/display_text.h"
 #include "client/figures.h"
 #include "client/output.h"
-#include "google/protobuf/struct.pb.h"
 
 namespace atelier::client {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMaxDifferingColumns = 8;
 
@@ -71,6 +75,19 @@ void AddRow(const Configuration& configuration, const std::vector<SpecField>& fi
   table->AddRow(std::move(cells));
 }
 
+// Seeds that several of the trials with a result have, in a sentence; empty if there is none.
+std::string RepeatedSeeds(const Comparison& comparison, const Configuration& configuration) {
+  std::set<std::int64_t> known;
+  std::set<std::int64_t> repeated;
+  for (const Trial& trial : configuration.trials) {
+    const bool counts = trial.result.has_value() && !known.insert(trial.spec.seed()).second;
+    if (counts) repeated.insert(trial.spec.seed());
+  }
+  if (repeated.empty()) return "";
+  return absl::StrCat(LabelOf(comparison, configuration), ": seed ", absl::StrJoin(repeated, ", "),
+                      " was trained more than once and counts once.");
+}
+
 // What a reader of the table should know.
 std::vector<std::string> Notes(const Comparison& comparison) {
   std::vector<std::string> notes;
@@ -87,6 +104,9 @@ std::vector<std::string> Notes(const Comparison& comparison) {
     if (configuration.HasOnlyStopped()) {
       notes.push_back(absl::StrCat(LabelOf(comparison, configuration),
                                    " was stopped early; its figures are those it came to."));
+    }
+    if (std::string words = RepeatedSeeds(comparison, configuration); !words.empty()) {
+      notes.push_back(std::move(words));
     }
     for (const Trial& trial : configuration.trials) {
       if (trial.message.empty() || trial.state == v1::RUN_STATE_COMPLETED ||
@@ -121,47 +141,51 @@ constexpr Figure kFigures[] = {
     {"images_per_second", &v1::TrainingResult::images_per_second},
 };
 
-void SetNumber(google::protobuf::Struct* object, const std::string& name, double value) {
-  (*object->mutable_fields())[name].set_number_value(value);
+// A field as JSON: a number where it is one, null where it is absent.
+Json ValueJson(const v1::TrainingSpec& spec, SpecField field) {
+  using google::protobuf::FieldDescriptor;
+  const std::string text = PlainValueText(spec, field);
+  const bool words = field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ||
+                     field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM;
+  if (text.empty()) return nullptr;
+  return words ? Json(text) : Json::parse(text);
 }
 
-google::protobuf::Struct ObjectOf(const Comparison& comparison,
-                                  const Configuration& configuration) {
-  google::protobuf::Struct object;
-  auto& fields = *object.mutable_fields();
-  fields["configuration"].set_string_value(LabelOf(comparison, configuration));
-  auto* const differing = fields["differing"].mutable_struct_value();
+Json TrialJson(const Trial& trial) {
+  Json json;
+  json["job"] = trial.job;
+  json["seed"] = trial.spec.seed();
+  json["state"] = RunText(trial.state);
+  if (trial.result.has_value()) {
+    json["test_accuracy"] = trial.result->test_accuracy();
+    json["dataset_checksum"] = trial.result->dataset_checksum();
+  }
+  return json;
+}
+
+Json ConfigurationJson(const Comparison& comparison, const Configuration& configuration) {
+  Json json;
+  json["configuration"] = LabelOf(comparison, configuration);
+  json["differing"] = Json::object();
   for (const SpecField field : comparison.differing) {
-    (*differing->mutable_fields())[field->name()].set_string_value(
-        ValueText(configuration.spec, field));
+    json["differing"][field->name()] = ValueJson(configuration.spec, field);
   }
   for (const SpecField field : SpecFields()) {
-    (*fields["spec"].mutable_struct_value()->mutable_fields())[field->name()].set_string_value(
-        ValueText(configuration.spec, field));
+    json["spec"][field->name()] = ValueJson(configuration.spec, field);
   }
-  auto* const trials = fields["trials"].mutable_list_value();
-  for (const Trial& trial : configuration.trials) {
-    auto& entry = *trials->add_values()->mutable_struct_value()->mutable_fields();
-    entry["job"].set_string_value(trial.job);
-    entry["seed"].set_string_value(absl::StrCat(trial.spec.seed()));
-    entry["state"].set_string_value(RunText(trial.state));
-    if (trial.result.has_value()) {
-      entry["test_accuracy"].set_number_value(trial.result->test_accuracy());
-      entry["dataset_checksum"].set_string_value(trial.result->dataset_checksum());
-    }
-  }
+  for (const Trial& trial : configuration.trials) json["trials"].push_back(TrialJson(trial));
+  json["runs"] = configuration.trials.size();
+  json["completed"] = configuration.CountOf(v1::RUN_STATE_COMPLETED);
   const auto results = configuration.Results();
-  SetNumber(&object, "runs", static_cast<double>(configuration.trials.size()));
-  SetNumber(&object, "completed", configuration.CountOf(v1::RUN_STATE_COMPLETED));
-  if (results.empty()) return object;
-  SetNumber(&object, "parameter_count", static_cast<double>(results.front()->parameter_count()));
-  SetNumber(&object, "best_epoch", BestEpoch(configuration).mean);
+  if (results.empty()) return json;
+  json["parameter_count"] = results.front()->parameter_count();
+  json["best_epoch"] = BestEpoch(configuration).mean;
   for (const Figure& figure : kFigures) {
     const Sample sample = configuration.Of(figure.value);
-    SetNumber(&object, figure.name, sample.mean);
-    if (sample.count > 1) SetNumber(&object, absl::StrCat(figure.name, "_sd"), sample.deviation);
+    json[figure.name] = sample.mean;
+    if (sample.count > 1) json[absl::StrCat(figure.name, "_sd")] = sample.deviation;
   }
-  return object;
+  return json;
 }
 
 }  // namespace
@@ -253,7 +277,7 @@ std::string ComparisonCsv(const Comparison& comparison) {
     const auto results = configuration.Results();
     std::vector<std::string> values = {LabelOf(comparison, configuration)};
     for (const SpecField field : SpecFields()) {
-      values.push_back(ValueText(configuration.spec, field));
+      values.push_back(PlainValueText(configuration.spec, field));
     }
     values.push_back(absl::StrCat(configuration.trials.size()));
     values.push_back(absl::StrCat(configuration.CountOf(v1::RUN_STATE_COMPLETED)));
@@ -272,7 +296,9 @@ std::string ComparisonCsv(const Comparison& comparison) {
 std::string ComparisonJson(const Comparison& comparison) {
   std::string lines;
   for (const Configuration& configuration : comparison.configurations) {
-    absl::StrAppend(&lines, JsonLine(ObjectOf(comparison, configuration)));
+    // What is no UTF-8 is replaced rather than thrown about.
+    const Json json = ConfigurationJson(comparison, configuration);
+    absl::StrAppend(&lines, json.dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
   }
   return lines;
 }

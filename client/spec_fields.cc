@@ -54,17 +54,22 @@ std::string TitleOf(SpecField field) {
 }
 
 std::string ValueText(const v1::TrainingSpec& spec, SpecField field) {
+  constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+  const bool size = IsMemory(field) && spec.GetReflection()->HasField(spec, field);
+  if (size && spec.memory_bytes() % kMiB == 0) {
+    return absl::StrCat(spec.memory_bytes() / kMiB, "MiB");
+  }
+  return PlainValueText(spec, field);
+}
+
+std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field) {
   const Reflection& reflection = *spec.GetReflection();
   if (!reflection.HasField(spec, field)) return "";
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
       return absl::StrCat(reflection.GetInt32(spec, field));
-    case FieldDescriptor::CPPTYPE_INT64: {
-      const std::int64_t value = reflection.GetInt64(spec, field);
-      constexpr std::int64_t kMiB = std::int64_t{1} << 20;
-      const bool whole = IsMemory(field) && value % kMiB == 0;
-      return whole ? absl::StrCat(value / kMiB, "MiB") : absl::StrCat(value);
-    }
+    case FieldDescriptor::CPPTYPE_INT64:
+      return absl::StrCat(reflection.GetInt64(spec, field));
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return Exact(reflection.GetDouble(spec, field));
     case FieldDescriptor::CPPTYPE_BOOL:

@@ -28,6 +28,9 @@ std::string TitleOf(SpecField field);
 // cannot be told from it.
 std::string ValueText(const v1::TrainingSpec& spec, SpecField field);
 
+// The same for programs: sizes are numbers of bytes.
+std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field);
+
 // Sets the field to what the command line says. INVALID_ARGUMENT naming the flag.
 absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec* spec);
 

@@ -35,12 +35,14 @@ constexpr std::array<Words, 12> kFlags = {{
 }};
 
 // What to do about an error, by its reason.
-constexpr std::array<Words, 9> kAdvice = {{
+constexpr std::array<Words, 10> kAdvice = {{
     {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs there are."},
     {"MODEL_NOT_FOUND", "`atelier models` lists the models there are."},
     {"VERSION_NOT_FOUND", "`atelier models NAME` lists a model's versions."},
     {"ALIAS_NOT_FOUND", "`atelier models NAME` lists a model's versions and aliases."},
-    {"VERSION_IN_USE", "`atelier alias NAME ALIAS --remove` removes one."},
+    {"VERSION_IN_USE",
+     "`atelier alias NAME ALIAS --remove` removes one; --force deletes it with its aliases."},
+    {"OTHER_CLASSES", "--force moves the alias nevertheless."},
     {"JOB_NOT_ENDED", "`atelier stop JOB` ends it first."},
     {"EXPERIMENT_NOT_FOUND", "`atelier experiments` lists those there are."},
     {"EXPERIMENT_NOT_ENDED", "`atelier stop EXPERIMENT` ends it first."},

@@ -1,5 +1,6 @@
 #include "client/targets.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -45,24 +46,31 @@ absl::StatusOr<Target> GetTarget(Session& session, const std::string& text) {
 absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts) {
   Named named;
   absl::Status missing;
+  bool found = false;
+  std::set<std::string> known;  // Names of what is in `named` already.
   for (const std::string& text : texts) {
     auto target = GetTarget(session, text);
     if (absl::IsNotFound(target.status())) {
       missing.Update(target.status());
-      named.trials.push_back(MissingTrial(text));
+      if (known.insert(std::string(Leaf(text))).second) named.trials.push_back(MissingTrial(text));
       continue;
     }
     if (!target.ok()) return target.status();
-    if (auto* job = std::get_if<v1::TrainingJob>(&*target)) {
-      named.trials.push_back(TrialOf(*job));
-      named.jobs.push_back(std::move(*job));
-    } else {
-      auto& experiment = std::get<v1::Experiment>(*target);
-      for (Trial& trial : TrialsOf(experiment)) named.trials.push_back(std::move(trial));
-      named.experiments.push_back(std::move(experiment));
+    found = true;
+    if (const auto* job = std::get_if<v1::TrainingJob>(&*target)) {
+      if (known.insert(job->name()).second) named.trials.push_back(TrialOf(*job));
+      continue;
     }
+    auto& experiment = std::get<v1::Experiment>(*target);
+    if (!known.insert(experiment.name()).second) continue;
+    for (Trial& trial : TrialsOf(experiment)) {
+      // Runs that wait for their turn have no job yet.
+      const bool fresh = trial.job.empty() || known.insert(trial.job).second;
+      if (fresh) named.trials.push_back(std::move(trial));
+    }
+    named.experiments.push_back(std::move(experiment));
   }
-  if (named.jobs.empty() && named.experiments.empty() && !missing.ok()) return missing;
+  if (!found && !missing.ok()) return missing;
   return named;
 }
 
@@ -78,12 +86,26 @@ absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text
   return ParseModel(job->result().model_version());
 }
 
+absl::StatusOr<v1::Model> GetModel(Session& session, const ModelReference& reference) {
+  v1::GetModelRequest request;
+  request.set_name(reference.ModelName());
+  auto model = session.Call(&ModelService::GetModel, request);
+  while (model.ok() && !model->next_page_token().empty()) {
+    request.set_page_token(model->next_page_token());
+    auto page = session.Call(&ModelService::GetModel, request);
+    if (!page.ok()) return page.status();
+    for (v1::ModelVersion& version : *page->mutable_versions()) {
+      *model->add_versions() = std::move(version);
+    }
+    model->set_next_page_token(page->next_page_token());
+  }
+  return model;
+}
+
 absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,
                                       const ModelReference& model) {
   if (!name.empty()) return DatasetName(name);
-  v1::GetModelRequest request;
-  request.set_name(model.ModelName());
-  const auto found = session.Call(&ModelService::GetModel, request);
+  const auto found = GetModel(session, model);
   if (!found.ok()) return found.status();
   if (found->versions().empty()) {
     return absl::NotFoundError(absl::StrCat("The model ", model.model, " has no versions."));

@@ -27,11 +27,11 @@ absl::StatusOr<Target> GetTarget(Session& session, const std::string& text);
 absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
                                                     const absl::Status& no_job);
 
-// The trainings that arguments name; where several are named, one that is not there becomes a
-// missing trial. NOT_FOUND if none is there.
+// The trainings that arguments name, each once, whether it was named twice or lies in an experiment
+// that was named, too; where several are named, one that is not there becomes a missing trial.
+// NOT_FOUND if none is there.
 struct Named {
   std::vector<Trial> trials;
-  std::vector<v1::TrainingJob> jobs;  // Those that were named themselves.
   std::vector<v1::Experiment> experiments;
 };
 absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts);
@@ -39,6 +39,9 @@ absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>&
 // What ParseModel reads, and `jobs/x` for the model version that the job made; FAILED_PRECONDITION
 // if it made none.
 absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text);
+
+// The model with all of its versions, however many pages they fill.
+absl::StatusOr<v1::Model> GetModel(Session& session, const ModelReference& reference);
 
 // `datasets/x`: the data set of that name, or if it is empty the one that the model was trained on.
 absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,

@@ -6,6 +6,7 @@
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
 #include "client/model_versions.h"
+#include "client/targets.h"
 
 namespace atelier::client {
 namespace {
@@ -14,12 +15,11 @@ struct AliasOptions {
   std::string model;
   std::string alias;
   bool remove = false;
+  bool force = false;
 };
 
 absl::StatusOr<std::int64_t> ResolveVersion(Session& session, const ModelReference& reference) {
-  v1::GetModelRequest request;
-  request.set_name(reference.ModelName());
-  const auto model = session.Call(&ModelService::GetModel, request);
+  const auto model = GetModel(session, reference);
   if (!model.ok()) return model.status();
   const auto version = FindVersion(*model, reference.version);
   if (!version.ok()) return version.status();
@@ -38,6 +38,7 @@ absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
   v1::SetAliasRequest request;
   request.set_name(reference->ModelName());
   request.set_alias(options.alias);
+  request.set_force(options.force);
   if (!options.remove) {
     const auto version = ResolveVersion(session, *reference);
     if (!version.ok()) return version.status();
@@ -62,7 +63,9 @@ void AddAlias(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"alias",
        "Let a word like `production` stand for a version",
-       "Whoever asks for the alias gets that version from then on; `latest` moves by itself.",
+       "Whoever asks for the alias gets that version from then on; `latest` moves by itself.\n"
+       "An alias that names a version with other classes or another image size stays where it\n"
+       "is unless --force is given: its clients would get answers to another question.",
        {{"atelier alias cnn-3@4 production", ""},
         {"atelier alias cnn-3@latest production", ""},
         {"atelier alias cnn-3 production --remove", ""}}},
@@ -71,7 +74,12 @@ void AddAlias(CommandSet* commands) {
       ->required()
       ->type_name("");
   command->add_option("ALIAS", options->alias, "The alias")->required()->type_name("");
-  command->add_flag("--remove", options->remove, "Remove the alias instead");
+  CLI::Option* const remove =
+      command->add_flag("--remove", options->remove, "Remove the alias instead");
+  command
+      ->add_flag("--force", options->force,
+                 "Move it also to a version with other classes or another image size")
+      ->excludes(remove);
 }
 
 }  // namespace atelier::client

@@ -14,6 +14,7 @@
 #include "client/load_report.h"
 #include "client/model_versions.h"
 #include "client/progress_bar.h"
+#include "client/targets.h"
 
 namespace atelier::client {
 namespace {
@@ -61,9 +62,7 @@ absl::StatusOr<LoadOptions> ToLoadOptions(const BenchOptions& options) {
 }
 
 absl::StatusOr<v1::ImageShape> ShapeOf(Session& session, const ModelReference& reference) {
-  v1::GetModelRequest request;
-  request.set_name(reference.ModelName());
-  const auto model = session.Call(&ModelService::GetModel, request);
+  const auto model = GetModel(session, reference);
   if (!model.ok()) return model.status();
   const auto version = FindVersion(*model, reference.version);
   if (!version.ok()) return version.status();

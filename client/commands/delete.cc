@@ -1,15 +1,22 @@
-// `atelier delete`: removes an ended job or experiment, or a model's version.
+// `atelier delete`: removes an ended job or experiment, a model, or one of its versions.
 #include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
+#include "client/figures.h"
 #include "client/targets.h"
 
 namespace atelier::client {
 namespace {
+
+struct DeleteOptions {
+  std::string name;
+  bool force = false;
+};
 
 int SayDeleted(Session& session, const google::protobuf::Empty& answer, const std::string& what) {
   if (session.format() == OutputFormat::kJson) session.PrintJson(answer);
@@ -33,51 +40,102 @@ absl::StatusOr<google::protobuf::Empty> DeleteJob(Session& session, const std::s
   return session.Call(&TrainingService::DeleteJob, request);
 }
 
-// One version of a model, by its number: what an alias names may change before one looks.
-absl::StatusOr<int> DeleteVersion(Session& session, const std::string& text) {
-  const auto reference = ParseModel(text);
-  if (!reference.ok()) return reference.status();
-  const std::string& version = reference->version;
-  if (version.empty() || version.find_first_not_of("0123456789") != std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", EscapeControls(text),
-                     "' is no version's number; a version is deleted as NAME@NUMBER."));
-  }
+absl::StatusOr<int> DeleteFromModel(Session& session, const std::string& name, bool force,
+                                    const std::string& what) {
   v1::DeleteModelRequest request;
-  request.set_name(reference->ResourceName());
+  request.set_name(name);
+  request.set_force(force);
   const auto done = session.Call(&ModelService::DeleteModel, request);
   if (!done.ok()) return done.status();
-  return SayDeleted(session, *done, ShortModel(request.name()));
+  return SayDeleted(session, *done, what);
 }
 
-absl::StatusOr<int> Delete(Session& session, const std::string& text) {
+// FAILED_PRECONDITION for a model of which more would be lost than a name tells: several versions,
+// or one that an alias names.
+absl::Status NeedsForce(const v1::Model& model) {
+  std::vector<std::string> aliases;
+  for (const v1::ModelAlias& alias : model.aliases()) {
+    if (alias.alias() != "latest") aliases.push_back(alias.alias());
+  }
+  if (model.version_count() <= 1 && aliases.empty()) return absl::OkStatus();
+  const std::string id(Leaf(model.name()));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "The model ", id, " has ", Count(model.version_count(), "version"),
+      aliases.empty() ? ""
+                      : absl::StrCat(aliases.size() == 1 ? " and the alias " : " and the aliases ",
+                                     absl::StrJoin(aliases, ", ")),
+      ". --force deletes all of it; `atelier delete ", id, "@NUMBER` deletes one version."));
+}
+
+absl::StatusOr<int> DeleteWholeModel(Session& session, const v1::Model& model, bool force) {
+  if (!force) {
+    if (const absl::Status refused = NeedsForce(model); !refused.ok()) return refused;
+  }
+  return DeleteFromModel(
+      session, model.name(), force,
+      absl::StrCat(Leaf(model.name()), " with ", Count(model.version_count(), "version")));
+}
+
+// A model, or one of its versions by its number: what an alias names may change before one looks.
+absl::StatusOr<int> DeleteModel(Session& session, const DeleteOptions& options) {
+  const auto reference = ParseModel(options.name);
+  if (!reference.ok()) return reference.status();
+  const std::string& version = reference->version;
+  if (version.empty()) {
+    const auto model = GetModel(session, *reference);
+    if (!model.ok()) return model.status();
+    return DeleteWholeModel(session, *model, options.force);
+  }
+  if (version.find_first_not_of("0123456789") != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", EscapeControls(options.name),
+                     "' is no version's number; a version is deleted as NAME@NUMBER."));
+  }
+  const std::string name = reference->ResourceName();
+  return DeleteFromModel(session, name, options.force, ShortModel(name));
+}
+
+// What is neither a job nor an experiment may be a model.
+absl::StatusOr<int> DeleteModelInstead(Session& session, const DeleteOptions& options,
+                                       const absl::Status& no_job) {
+  const auto reference = ParseModel(options.name);
+  if (!absl::IsNotFound(no_job) || !reference.ok()) return no_job;
+  const auto model = GetModel(session, *reference);
+  return model.ok() ? DeleteWholeModel(session, *model, options.force) : no_job;
+}
+
+absl::StatusOr<int> Delete(Session& session, const DeleteOptions& options) {
+  const std::string& text = options.name;
   if (absl::StrContains(text, '@') || absl::StartsWith(text, "models/")) {
-    return DeleteVersion(session, text);
+    return DeleteModel(session, options);
   }
   const auto done = DeleteJob(session, text);
-  if (!done.ok()) {
-    const auto experiment = GetExperimentInstead(session, text, done.status());
-    if (!experiment.ok()) return experiment.status();
-    return DeleteExperiment(session, *experiment);
-  }
-  return SayDeleted(session, *done, absl::StrCat(Leaf(text), "; its model stays"));
+  if (done.ok()) return SayDeleted(session, *done, absl::StrCat(Leaf(text), "; its model stays"));
+  const auto experiment = GetExperimentInstead(session, text, done.status());
+  if (experiment.ok()) return DeleteExperiment(session, *experiment);
+  if (absl::StrContains(text, '/')) return experiment.status();
+  return DeleteModelInstead(session, options, experiment.status());
 }
 
 }  // namespace
 
 void AddDelete(CommandSet* commands) {
-  const auto job = std::make_shared<std::string>();
+  const auto options = std::make_shared<DeleteOptions>();
   CLI::App* const command = commands->Add(
       {"delete",
-       "Delete an ended job or experiment, or a version of a model",
-       "A deleted job's model stays, and so do a deleted experiment's jobs. A version\n"
-       "that an alias names is kept, `latest` aside, which moves.",
+       "Delete an ended job or experiment, a model or one of its versions",
+       "A deleted job's model stays, and so do a deleted experiment's jobs. A name is a job's\n"
+       "before it is an experiment's, and that before it is a model's. A model of several\n"
+       "versions, and what an alias names (`latest` aside, which moves), want --force.",
        {{"atelier delete cnn-3-20260101-120000", "the job, not its model"},
-        {"atelier delete cnn-3@2", "the model's second version"}}},
-      [job](Session& session) { return Delete(session, *job); });
-  command->add_option("NAME", *job, "The job or experiment, or MODEL@VERSION")
+        {"atelier delete cnn-3@2", "the model's second version"},
+        {"atelier delete cnn-3 --force", "the model, with every version and alias"}}},
+      [options](Session& session) { return Delete(session, *options); });
+  command->add_option("NAME", options->name, "The job, experiment, MODEL or MODEL@VERSION")
       ->required()
       ->type_name("");
+  command->add_flag("--force", options->force,
+                    "Delete also what an alias names, and several versions at once");
 }
 
 }  // namespace atelier::client

@@ -32,7 +32,7 @@ void PrintDone(Session& session, const Downloaded& done) {
       // The first chunk's figures, without the data.
       v1::DownloadChunk summary;
       summary.set_model_version(done.model_version);
-      if (done.model_version.empty()) summary.set_file_name(done.path);
+      summary.set_file_name(done.path);
       summary.set_total_bytes(done.bytes);
       summary.set_sha256(done.sha256);
       session.PrintJson(summary);

@@ -116,9 +116,9 @@ void PrintEnd(Session& session, const v1::Experiment& ended) {
       session.Print(
           absl::StrCat("\n", StandingText(ended), "\n\n",
                        ComparisonText(comparison, session.style(), session.terminal().width())));
-      session.Print(absl::StrCat(
-          "\n  ", session.Suggest(absl::StrCat("report ", Leaf(ended.name()), " -o report.html")),
-          "   puts it on a page\n"));
+      session.Print(absl::StrCat("\n  ",
+                                 session.Suggest(absl::StrCat("report ", Leaf(ended.name()))),
+                                 "   puts it on a page\n"));
       break;
   }
 }

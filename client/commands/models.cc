@@ -12,6 +12,7 @@
 #include "client/job_text.h"
 #include "client/model_versions.h"
 #include "client/table.h"
+#include "client/targets.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace atelier::client {
@@ -136,9 +137,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
 absl::StatusOr<int> ShowModel(Session& session, const std::string& text) {
   const auto reference = ParseModel(text);
   if (!reference.ok()) return reference.status();
-  v1::GetModelRequest request;
-  request.set_name(reference->ModelName());
-  auto model = session.Call(&ModelService::GetModel, request);
+  const auto model = GetModel(session, *reference);
   if (!model.ok()) return model.status();
   const bool one = !reference->version.empty();
   const auto version = FindVersion(*model, reference->version);

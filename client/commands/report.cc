@@ -1,15 +1,18 @@
 // `atelier report`: experiments and jobs on one page.
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/arguments.h"
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
 #include "client/interrupt.h"
 #include "client/new_file.h"
+#include "client/picture_files.h"
 #include "client/report/page.h"
 #include "client/report/report_data.h"
 
@@ -18,21 +21,41 @@ namespace {
 
 struct ReportOptions {
   std::vector<std::string> names;
-  std::string path;
+  std::string target;
   bool force = false;
 };
 
+// `night.html` for one name, `report.html` for several.
+std::string DefaultName(const std::vector<std::string>& names) {
+  return names.size() == 1 ? absl::StrCat(Leaf(names.front()), ".html") : "report.html";
+}
+
+void PrintDone(Session& session, const std::string& path, std::size_t runs, std::size_t bytes) {
+  switch (session.format()) {
+    case OutputFormat::kText:
+      session.Print(absl::StrCat("Wrote ", EscapeControls(path), ": ",
+                                 Count(static_cast<std::int64_t>(runs), "run"), ", ",
+                                 Bytes(static_cast<std::int64_t>(bytes)), ".\n"));
+      break;
+    case OutputFormat::kJson:
+      session.Print(
+          absl::StrCat(nlohmann::ordered_json({{"path", path}, {"runs", runs}, {"bytes", bytes}})
+                           .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
+                       "\n"));
+      break;
+    case OutputFormat::kCsv:
+      session.Print(CsvLine({"path", "runs", "bytes"}) +
+                    CsvLine({path, absl::StrCat(runs), absl::StrCat(bytes)}));
+      break;
+  }
+}
+
 absl::StatusOr<int> Report(Session& session, const ReportOptions& options) {
+  const std::string path = PicturePath(options.target, DefaultName(options.names));
   // Before anything is gathered: it would be for nothing.
   std::error_code error;
-  if (std::filesystem::is_directory(options.path, error)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("-o: ", EscapeControls(options.path), " is a folder; name a file in it."));
-  }
-  if (!options.force && std::filesystem::exists(options.path, error)) {
-    return FileExists(options.path);
-  }
-  auto file = NewFile::Create(options.path);
+  if (!options.force && std::filesystem::exists(path, error)) return FileExists(path);
+  auto file = NewFile::Create(path);
   if (!file.ok()) return file.status();
   const Interrupt interrupt;
   const auto data = report::GatherReport(session, options.names);
@@ -40,11 +63,7 @@ absl::StatusOr<int> Report(Session& session, const ReportOptions& options) {
   const std::string page = report::RenderPage(*data);
   if (const auto status = file->Write(page); !status.ok()) return status;
   if (const auto status = file->Commit(options.force); !status.ok()) return status;
-  if (session.text()) {
-    session.Print(absl::StrCat("Wrote ", EscapeControls(options.path), ": ",
-                               Count(static_cast<std::int64_t>(data->comparison.trials()), "run"),
-                               ", ", Bytes(static_cast<std::int64_t>(page.size())), ".\n"));
-  }
+  PrintDone(session, path, data->comparison.trials(), page.size());
   return kDone;
 }
 
@@ -55,14 +74,16 @@ void AddReport(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"report",
        "Write experiments and jobs as one HTML page",
-       "The page needs nothing besides itself: it opens from disk, prints, and can be mailed.",
-       {{"atelier report depth-study-20260101-120000 -o study.html", "an experiment"},
+       "The page needs nothing besides itself: it opens from disk, prints, and can be mailed.\n"
+       "Unless -o says otherwise it is named after the one experiment or job, or report.html.",
+       {{"atelier report depth-study-20260101-120000", "an experiment"},
         {"atelier report cnn-2-20260101-120000 cnn-3-20260101-130000 -o two.html", "jobs"}}},
       [options](Session& session) { return Report(session, *options); });
   command->add_option("NAME", options->names, "Experiments and jobs")->required()->type_name("");
-  command->add_option("-o,--output-file", options->path, "File to write")
-      ->required()
-      ->type_name("FILE");
+  command
+      ->add_option("-o,--output-file", options->target,
+                   "File or folder to write to [NAME.html in the present folder]")
+      ->type_name("PATH");
   command->add_flag("--force", options->force, "Replace a file that exists");
 }
 

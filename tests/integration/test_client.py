@@ -201,16 +201,41 @@ def test_on_a_terminal_one_line_is_updated_in_place(shared_server):
     assert b"\r" in seen and b"\x1b[" in seen
 
 
+def test_a_whole_model_is_deleted(shared_server):
+    for _ in range(2):
+        train(shared_server, "--model-name=doomed", check=harness.DONE)
+    refused = shared_server.run("delete", "doomed", check=harness.ERROR)
+    assert "2 versions" in refused.stderr and "--force" in refused.stderr
+    shared_server.run("alias", "doomed@1", "production", check=harness.DONE)
+    assert "production" in shared_server.run("delete", "doomed", check=harness.ERROR).stderr
+    assert "--force" in shared_server.run("delete", "doomed@1", check=harness.ERROR).stderr
+    said = shared_server.run("delete", "doomed", "--force", check=harness.DONE)
+    assert said.stdout == "Deleted doomed with 2 versions.\n"
+    assert shared_server.run("models", "doomed").returncode == harness.NOT_FOUND
+    assert not (shared_server.data_dir / "models" / "doomed" / "1").exists()
+
+
+def test_compare_is_numbers_for_programs(shared_server):
+    train(shared_server, "--memory=1GiB", check=harness.DONE)
+    name = job_of(shared_server)
+    compared = shared_server.json("compare", name, name)[0]
+    assert compared["runs"] == 1 and compared["spec"]["memory_bytes"] == 1 << 30
+    assert compared["spec"]["epochs"] == 2 and compared["trials"][0]["seed"] == 1
+    assert "MiB" not in shared_server.run("--output=csv", "compare", name).stdout
+
+
 def test_help_and_version(shared_server):
     for command in ([], ["train"], ["watch"], ["jobs"], ["show"], ["stop"], ["delete"], ["logs"],
-                    ["confusion"], ["classify"], ["models"], ["alias"], ["download"], ["datasets"]):
+                    ["confusion"], ["classify"], ["models"], ["alias"], ["download"], ["datasets"],
+                    ["report"]):
         ended = shared_server.run(*command, "--help", check=harness.DONE)
         assert ended.stdout.strip() and not ended.stderr
     assert shared_server.run("--version", check=harness.DONE).stdout.strip()
 
 
 @pytest.mark.parametrize("words, expected", [
-    (["atelier", "tr"], "train"), (["atelier", "train", "--pre"], "--preset"),
+    (["atelier", "tr"], "train"), (["atelier", "alias", "x@1", "y", "--f"], "--force"),
+    (["atelier", "delete", "x", "--f"], "--force"), (["atelier", "train", "--pre"], "--preset"),
     (["atelier", "train", "--preset", "cnn"], "cnn-3-pooled")])
 def test_bash_completes(words, expected):
     script = harness.ROOT / "deploy" / "completions" / "atelier.bash"

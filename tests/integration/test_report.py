@@ -75,9 +75,10 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
             "Phases", "Processor", "Memory"} <= set(read.charts)
     for words in (study, "Recommendation", "Every run", "To repeat it", "atelier sweep",
                   "data, SHA-256",
-                  "--dropout=0.1", "Ankle boot", "libtorch", "one standard error",
+                  "--dropout=0.1", "Ankle boot", "one standard error",
                   "Learned filters", "layer 1: 32 filters", "Feature maps of one image per class"):
         assert words in text, words
+    assert re.search(r"server: libtorch</td><td[^>]*>\d+\.\d+", text)
     assert text.count(">block 1: 32 of 7×7<") == len(harness.CLASS_NAMES)
 
 
@@ -162,7 +163,19 @@ def test_a_file_that_exists_or_cannot_be_written_is_left_alone(study, shared_ser
     assert "--force" in refused.stderr and path.read_text() == "mine"
     shared_server.run("report", study, "-o", path, "--force", check=harness.DONE)
     assert path.read_text().startswith("<!DOCTYPE html>")
-    for wrong in (tmp_path, tmp_path / "no" / "folder.html"):
-        refused = shared_server.run("report", study, "-o", wrong, check=harness.ERROR)
-        assert str(wrong) in refused.stderr
+    wrong = tmp_path / "no" / "folder.html"
+    assert str(wrong) in shared_server.run("report", study, "-o", wrong, check=harness.ERROR).stderr
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.html"]
+
+
+def test_a_page_that_is_not_named_is_named_after_what_it_shows(study, shared_server, tmp_path):
+    done = shared_server.start_job("unnamed", epochs=1)
+    shared_server.wait_job(done)
+    name = done.removeprefix("jobs/")
+    said = shared_server.run("report", done, cwd=tmp_path, check=harness.DONE)
+    assert f"Wrote {name}.html" in said.stdout
+    assert "--force" in shared_server.run("report", name, cwd=tmp_path, check=harness.ERROR).stderr
+    shared_server.run("report", name, done, "-o", tmp_path, check=harness.DONE)
+    said = shared_server.json("report", study, done, "-o", tmp_path / "two.html")
+    assert said[0]["path"] == str(tmp_path / "two.html") and said[0]["runs"] == 21
+    assert {entry.name for entry in tmp_path.iterdir()} == {f"{name}.html", "report.html", "two.html"}

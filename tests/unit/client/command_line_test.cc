@@ -12,9 +12,11 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/unit/client/fake_server.h"
@@ -85,7 +87,11 @@ class CommandLineTest : public testing::Test {
       return grpc::Status::OK;
     };
     server_.handlers.classify = [this](const v1::ClassifyRequest& request, auto* response) {
-      classified_ = request;
+      {
+        // Files are classified by several calls at once.
+        absl::MutexLock lock(&mutex_);
+        last_classified_ = request;
+      }
       for (int i = 0; i < request.encoded().files_size(); ++i) {
         if (request.encoded().files(i).size() < 10) {
           return BadRequest({{absl::StrCat("encoded.files[", i, "]"), "The PNG is truncated."}});
@@ -119,9 +125,16 @@ class CommandLineTest : public testing::Test {
   FakeServer server_;
   std::atomic<bool> interrupted_ = false;
   v1::StartTrainingRequest started_;
-  v1::ClassifyRequest classified_;
+
+  // The request that was answered last.
+  v1::ClassifyRequest classified() {
+    absl::MutexLock lock(&mutex_);
+    return last_classified_;
+  }
 
  private:
+  absl::Mutex mutex_;
+  v1::ClassifyRequest last_classified_ ABSL_GUARDED_BY(mutex_);
   std::ostringstream out_;
   std::ostringstream err_;
 };
@@ -376,8 +389,8 @@ TEST_F(CommandLineTest, TestImagesGoInOneRequestAndAreCompared) {
   ServeClassification();
   EXPECT_EQ(
       Run({"classify", "--model=cnn@2", "--dataset=small", "--test-image=3", "--test-image=8"}), 0);
-  EXPECT_EQ(classified_.model(), "models/cnn/versions/2");
-  EXPECT_EQ(classified_.raw().pixels().size(), 8U);
+  EXPECT_EQ(classified().model(), "models/cnn/versions/2");
+  EXPECT_EQ(classified().raw().pixels().size(), 8U);
   EXPECT_TRUE(absl::StrContains(out(), "Test image 8 of small, truly Trouser")) << out();
   EXPECT_TRUE(absl::StrContains(out(), "✔ Trouser   75.00 %  █")) << out();
   EXPECT_TRUE(absl::StrContains(out(), "2 of 2 right"));
@@ -395,12 +408,12 @@ TEST_F(CommandLineTest, FilesThatAreNoImagesAreNamed) {
   const std::string png = "\x89PNG\r\n\x1a\n";
   const std::string good = WriteFile("good.png", png + "more bytes");
   EXPECT_EQ(Run({"classify", "--model=cnn", good}), 0);
-  EXPECT_EQ(classified_.encoded().files_size(), 1);
-  EXPECT_EQ(classified_.encoded().inversion(), v1::INVERSION_AUTO);
+  EXPECT_EQ(classified().encoded().files_size(), 1);
+  EXPECT_EQ(classified().encoded().inversion(), v1::INVERSION_AUTO);
   EXPECT_EQ(Run({"classify", "--model=cnn", "--invert=no", "--resize=none", "--top-k=2", good}), 0);
-  EXPECT_EQ(classified_.encoded().inversion(), v1::INVERSION_NO);
-  EXPECT_EQ(classified_.encoded().resize(), v1::RESIZE_NONE);
-  EXPECT_EQ(classified_.top_k(), 2);
+  EXPECT_EQ(classified().encoded().inversion(), v1::INVERSION_NO);
+  EXPECT_EQ(classified().encoded().resize(), v1::RESIZE_NONE);
+  EXPECT_EQ(classified().top_k(), 2);
   for (const auto& [name, word] : std::vector<std::pair<std::string, std::string>>{
            {WriteFile("text.png", "hello"), "neither"},
            {WriteFile("empty.png", ""), "empty"},
@@ -487,7 +500,7 @@ TEST_F(CommandLineTest, OneImageMayBePipedIn) {
   std::istringstream piped("\x89PNG\r\n\x1a\n and more");
   std::streambuf* const before = std::cin.rdbuf(piped.rdbuf());
   EXPECT_EQ(Run({"classify", "--model=cnn", "--stdin"}), 0);
-  EXPECT_EQ(classified_.encoded().files(0), piped.str());
+  EXPECT_EQ(classified().encoded().files(0), piped.str());
   EXPECT_TRUE(absl::StrContains(out(), "standard input")) << out();
   piped.str("hello");
   piped.clear();
@@ -524,6 +537,40 @@ TEST_F(CommandLineTest, AliasResolvesTheVersionItIsGiven) {
   EXPECT_EQ(sent.version(), 0);
 }
 
+TEST_F(CommandLineTest, AnAliasMovesToOtherClassesOnlyByForce) {
+  server_.handlers.get_model = [](const auto& request, v1::Model* model) {
+    model->set_name(request.name());
+    model->add_versions()->set_version(6);
+    return grpc::Status::OK;
+  };
+  server_.handlers.set_alias = [](const v1::SetAliasRequest& request, v1::Model*) {
+    if (request.force()) return grpc::Status::OK;
+    return ErrorWithReason(grpc::StatusCode::FAILED_PRECONDITION, "OTHER_CLASSES",
+                           "Version 6 has other classes.");
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"alias", "cnn@6", "production"}), 1);
+  EXPECT_EQ(out(), "");
+  EXPECT_EQ(err(), "atelier: Version 6 has other classes. --force moves the alias nevertheless.\n");
+  EXPECT_EQ(Run({"alias", "cnn@6", "production", "--force"}), 0) << err();
+  EXPECT_EQ(out(), "cnn@production is now version 6.\n");
+  EXPECT_EQ(Run({"alias", "cnn", "production", "--remove", "--force"}), 1);
+}
+
+TEST_F(CommandLineTest, AVersionIsFoundOnEveryPage) {
+  server_.handlers.get_model = [](const v1::GetModelRequest& request, v1::Model* model) {
+    model->set_name(request.name());
+    const bool first = request.page_token().empty();
+    model->add_versions()->set_version(first ? 9 : 2);
+    if (first) model->set_next_page_token("older");
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"models", "cnn"}, "csv"), 0);
+  EXPECT_EQ(lines().size(), 3U);
+  EXPECT_EQ(Run({"models", "cnn@2"}, "json"), 0) << err();
+}
+
 TEST_F(CommandLineTest, DeleteTakesAVersionByItsNumberAlone) {
   std::vector<std::string> deleted;
   server_.handlers.delete_model = [&deleted](const v1::DeleteModelRequest& request, auto*) {
@@ -535,11 +582,106 @@ TEST_F(CommandLineTest, DeleteTakesAVersionByItsNumberAlone) {
   EXPECT_EQ(Run({"delete", "cnn@2"}), 0);
   EXPECT_EQ(out(), "Deleted cnn@2.\n");
   EXPECT_EQ(Run({"delete", "models/cnn/versions/3"}), 0);
-  for (const char* const name : {"cnn@latest", "cnn@-1", "models/cnn"}) {
+  for (const char* const name : {"cnn@latest", "cnn@-1"}) {
     EXPECT_EQ(Run({"delete", name}), 1);
     EXPECT_TRUE(absl::StrContains(err(), "NAME@NUMBER")) << err();
   }
   EXPECT_EQ(deleted, (std::vector<std::string>{"models/cnn/versions/2", "models/cnn/versions/3"}));
+}
+
+// A server with the models `large` (three versions, one of them production) and `small` (one).
+class DeleteModelTest : public CommandLineTest {
+ protected:
+  DeleteModelTest() {
+    server_.handlers.delete_job = [](const auto&, auto*) {
+      return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "JOB_NOT_FOUND", "There is no job.");
+    };
+    server_.handlers.get_experiment = [](const auto&, auto*) {
+      return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "EXPERIMENT_NOT_FOUND", "None.");
+    };
+    server_.handlers.get_model = [](const v1::GetModelRequest& request, v1::Model* model) {
+      const bool large = request.name() == "models/large";
+      if (!large && request.name() != "models/small") {
+        return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "MODEL_NOT_FOUND", "No model.");
+      }
+      model->set_name(request.name());
+      model->set_version_count(large ? 3 : 1);
+      model->add_aliases()->set_alias("latest");
+      if (large) model->add_aliases()->set_alias("production");
+      return grpc::Status::OK;
+    };
+    server_.handlers.delete_model = [this](const v1::DeleteModelRequest& request, auto*) {
+      deleted_.push_back(absl::StrCat(request.name(), request.force() ? " by force" : ""));
+      return grpc::Status::OK;
+    };
+    server_.Start();
+  }
+
+  std::vector<std::string> deleted_;
+};
+
+TEST_F(DeleteModelTest, SeveralVersionsAndAliasesWantForce) {
+  for (const char* const name : {"large", "models/large"}) {
+    EXPECT_EQ(Run({"delete", name}), 1);
+    EXPECT_TRUE(absl::StrContains(err(), "3 versions and the alias production. --force")) << err();
+  }
+  EXPECT_TRUE(deleted_.empty());
+  EXPECT_EQ(Run({"delete", "large", "--force"}), 0) << err();
+  EXPECT_EQ(out(), "Deleted large with 3 versions.\n");
+  EXPECT_EQ(deleted_, std::vector<std::string>{"models/large by force"});
+}
+
+TEST_F(DeleteModelTest, OneVersionThatNothingNamesGoesAtOnce) {
+  EXPECT_EQ(Run({"delete", "small"}), 0) << err();
+  EXPECT_EQ(out(), "Deleted small with 1 version.\n");
+  EXPECT_EQ(Run({"delete", "small@1", "--force"}), 0) << err();
+  EXPECT_EQ(deleted_,
+            (std::vector<std::string>{"models/small", "models/small/versions/1 by force"}));
+}
+
+TEST_F(DeleteModelTest, ANameThatNothingHasIsNoJob) {
+  EXPECT_EQ(Run({"delete", "none"}), 102);
+  EXPECT_EQ(err(), "atelier: There is no job. `atelier jobs` lists the jobs there are.\n");
+  EXPECT_EQ(Run({"delete", "jobs/large", "--force"}), 102);
+  EXPECT_TRUE(deleted_.empty());
+}
+
+// A job and an experiment of three runs, one of which is that job and one of which waits.
+TEST_F(CommandLineTest, CompareCountsATrainingOnce) {
+  server_.handlers.get_job = [](const v1::GetJobRequest& request, v1::TrainingJob* job) {
+    if (request.name() != "jobs/night-1") {
+      return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "JOB_NOT_FOUND", "There is no job.");
+    }
+    *job = MakeCompletedJob();
+    return grpc::Status::OK;
+  };
+  server_.handlers.get_experiment = [](const v1::GetExperimentRequest& request,
+                                       v1::Experiment* experiment) {
+    if (request.name() != "experiments/study") {
+      return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "EXPERIMENT_NOT_FOUND", "None.");
+    }
+    experiment->set_name(request.name());
+    *experiment->add_configurations() = MakeCompletedJob().spec();
+    for (int seed = 7; seed < 10; ++seed) {
+      auto* const run = experiment->add_runs();
+      run->set_seed(seed);
+      run->set_state(seed == 7 ? v1::RUN_STATE_COMPLETED : v1::RUN_STATE_WAITING);
+      if (seed == 7) run->set_job("jobs/night-1");
+      if (seed == 7) *run->mutable_result() = MakeCompletedJob().result();
+    }
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"compare", "night-1", "jobs/night-1"}, "1 of 1  "},
+      {{"compare", "night-1", "gone", "night-1", "jobs/gone"}, "0 of 1, 1 deleted"},
+      {{"compare", "study", "night-1"}, "1 of 3"},
+      {{"compare", "night-1", "study", "experiments/study"}, "1 of 3"}};
+  for (const auto& [words, done] : cases) {
+    EXPECT_EQ(Run(words), 0) << err();
+    EXPECT_FALSE(absl::StrContains(out(), "±")) << out();
+    EXPECT_TRUE(absl::StrContains(out(), done)) << out();
+  }
 }
 
 TEST_F(CommandLineTest, LogsPassThroughUnchangedToFiles) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/comparison_text.h"
@@ -140,6 +142,42 @@ TEST(ComparisonTextTest, CsvAndJsonHaveARowForEachConfiguration) {
   ASSERT_THAT(objects, SizeIs(4));
   EXPECT_THAT(objects[2], HasSubstr("\"validation_accuracy\":0.902"));
   EXPECT_THAT(objects[2], HasSubstr("\"preset\":\"cnn-2\""));
+}
+
+TEST(ComparisonTextTest, NumbersAreNumbersForPrograms) {
+  Trial trial = Completed("dense", (std::int64_t{1} << 62) + 1, 0.88, 100);
+  trial.spec.set_memory_bytes(std::int64_t{2} << 30);
+  trial.spec.set_learning_rate(0.0001);
+  trial.spec.set_horizontal_flip(false);
+  trial.spec.set_recipe(v1::RECIPE_STUDY);
+  const Comparison comparison = Compare({trial});
+  const auto json = nlohmann::json::parse(ComparisonJson(comparison));
+  const auto& spec = json["spec"];
+  EXPECT_EQ(spec["memory_bytes"], std::int64_t{2} << 30);
+  EXPECT_EQ(spec["learning_rate"], 0.0001);
+  EXPECT_EQ(spec["horizontal_flip"], false);
+  EXPECT_EQ(spec["recipe"], "study");
+  EXPECT_EQ(spec["preset"], "dense");
+  EXPECT_TRUE(spec.contains("epochs") && spec["epochs"].is_null());
+  EXPECT_EQ(json["trials"][0]["seed"], (std::int64_t{1} << 62) + 1);
+  EXPECT_EQ(json["parameter_count"], 100);
+  EXPECT_THAT(ComparisonCsv(comparison), HasSubstr(",2147483648,"));
+  // People read, and type, the unit.
+  EXPECT_THAT(TrainOptions(trial.spec), HasSubstr("--memory=2048MiB"));
+}
+
+TEST(ComparisonTextTest, ASeedThatWasTrainedTwiceIsOneMeasurement) {
+  Trial again = Completed("dense", 1, 0.880, 100);
+  again.job = "jobs/dense-again";
+  const Comparison comparison =
+      Compare({Completed("dense", 1, 0.880, 100), again, Completed("dense", 2, 0.890, 100)});
+  const Sample sample = comparison.configurations[0].Of(&v1::TrainingResult::validation_accuracy);
+  EXPECT_EQ(sample.count, 2);
+  EXPECT_DOUBLE_EQ(sample.mean, 0.885);
+  EXPECT_THAT(ComparisonText(comparison, Style(false), 200),
+              HasSubstr("dense: seed 1 was trained more than once and counts once."));
+  const Comparison same = Compare({Completed("dense", 1, 0.880, 100), again});
+  EXPECT_THAT(ComparisonText(same, Style(false), 200), Not(HasSubstr("±")));
 }
 
 TEST(ComparisonTextTest, ProgressShowsWhatTrainsNow) {

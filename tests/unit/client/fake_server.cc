@@ -78,6 +78,19 @@ class FakeServer::Training : public v1::TrainingService::Service {
   const Handlers* const handlers_;
 };
 
+class FakeServer::Experiments : public v1::ExperimentService::Service {
+ public:
+  explicit Experiments(const Handlers* handlers) : handlers_(handlers) {}
+
+  grpc::Status GetExperiment(grpc::ServerContext*, const v1::GetExperimentRequest* request,
+                             v1::Experiment* response) override {
+    return Answer(handlers_->get_experiment, *request, response);
+  }
+
+ private:
+  const Handlers* const handlers_;
+};
+
 class FakeServer::Models : public v1::ModelService::Service {
  public:
   explicit Models(const Handlers* handlers) : handlers_(handlers) {}
@@ -147,6 +160,7 @@ class FakeServer::Inference : public v1::InferenceService::Service {
 
 FakeServer::FakeServer()
     : training_(std::make_unique<Training>(&handlers)),
+      experiments_(std::make_unique<Experiments>(&handlers)),
       models_(std::make_unique<Models>(&handlers)),
       datasets_(std::make_unique<Datasets>(&handlers)),
       inference_(std::make_unique<Inference>(&handlers)) {
@@ -164,6 +178,7 @@ void FakeServer::Start() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address(), grpc::InsecureServerCredentials());
   builder.RegisterService(training_.get());
+  builder.RegisterService(experiments_.get());
   builder.RegisterService(models_.get());
   builder.RegisterService(datasets_.get());
   builder.RegisterService(inference_.get());

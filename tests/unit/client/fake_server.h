@@ -1,6 +1,7 @@
 // A server whose answers a test writes down: handlers that are left out answer UNIMPLEMENTED.
 // Listens on a socket of its own, so that it can be stopped and started again at the same address.
-// The handlers are called by gRPC's threads and must not be changed while it runs.
+// The handlers are called by gRPC's threads, several at once where a client's calls overlap, so
+// what they write to needs a lock or must be atomic; they must not be changed while it runs.
 #ifndef ATELIER_TESTS_UNIT_CLIENT_FAKE_SERVER_H_
 #define ATELIER_TESTS_UNIT_CLIENT_FAKE_SERVER_H_
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "atelier/v1/dataset_service.grpc.pb.h"
+#include "atelier/v1/experiment_service.grpc.pb.h"
 #include "atelier/v1/inference_service.grpc.pb.h"
 #include "atelier/v1/model_service.grpc.pb.h"
 #include "atelier/v1/training_service.grpc.pb.h"
@@ -35,6 +37,7 @@ class FakeServer {
     Unary<v1::GetConfusionMatrixRequest, v1::ConfusionMatrix> get_confusion_matrix;
     Streaming<v1::StreamMetricsRequest, v1::JobEvent> stream_metrics;
     Streaming<v1::StreamLogsRequest, v1::LogChunk> stream_logs;
+    Unary<v1::GetExperimentRequest, v1::Experiment> get_experiment;
     Unary<v1::ListModelsRequest, v1::ListModelsResponse> list_models;
     Unary<v1::GetModelRequest, v1::Model> get_model;
     Unary<v1::SetAliasRequest, v1::Model> set_alias;
@@ -64,12 +67,14 @@ class FakeServer {
 
  private:
   class Training;
+  class Experiments;
   class Models;
   class Datasets;
   class Inference;
 
   std::string folder_;
   std::unique_ptr<Training> training_;
+  std::unique_ptr<Experiments> experiments_;
   std::unique_ptr<Models> models_;
   std::unique_ptr<Datasets> datasets_;
   std::unique_ptr<Inference> inference_;

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
-#include <thread>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
@@ -82,6 +82,14 @@ TEST(PoissonArrivalsTest, TheSameSeedGivesTheSameArrivals) {
   EXPECT_NE(first, other.Next());
 }
 
+// The arrivals are the same in every run.
+int ArrivalsBefore(absl::Duration end, double rate) {
+  PoissonArrivals arrivals(rate);
+  int count = 0;
+  while (arrivals.Next() < end) ++count;
+  return count;
+}
+
 class LoadTest : public testing::Test {
  protected:
   // A model of 2×2 grey images; every answer says 2 ms of queue and 3 ms of compute.
@@ -99,7 +107,7 @@ class LoadTest : public testing::Test {
       return grpc::Status::OK;
     };
     server_.handlers.classify = [this](const v1::ClassifyRequest& request, auto* response) {
-      ++calls_;
+      if (++calls_ == interrupt_at_) interrupted_ = true;
       pixels_ = request.raw().pixels().size();
       if (fail_after_ > 0 && calls_ > fail_after_) {
         return ErrorWithReason(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_FULL", "Too much.");
@@ -142,6 +150,7 @@ class LoadTest : public testing::Test {
   std::atomic<int> fail_after_ = 0;
   std::atomic<bool> blocked_ = false;
   std::atomic<bool> interrupted_ = false;
+  std::atomic<int> interrupt_at_ = -1;
   absl::Mutex mutex_;
   bool open_ = false;
   std::ostringstream out_;
@@ -150,7 +159,9 @@ class LoadTest : public testing::Test {
 
 TEST_F(LoadTest, AClosedLoopKeepsItsCallersBusyAndTellsTheServersSplit) {
   server_.Start();
-  EXPECT_EQ(Run({"cnn", "--concurrency=4", "--images=3", "--duration=0.3", "--warmup=0.1"}), 0);
+  EXPECT_EQ(Run({"cnn", "--concurrency=4", "--images=3", "--duration=0.3", "--warmup=0",
+                 "--deadline=3600"}),
+            0);
   const nlohmann::json json = Json();
   EXPECT_EQ(pixels_, 12U);
   EXPECT_EQ(json["loop"], "closed");
@@ -169,16 +180,13 @@ TEST_F(LoadTest, AClosedLoopKeepsItsCallersBusyAndTellsTheServersSplit) {
 
 TEST_F(LoadTest, AnOpenLoopSendsAtItsRate) {
   server_.Start();
-  EXPECT_EQ(Run({"--model=cnn@4", "--rate=200", "--duration=1", "--warmup=0.1"}), 0);
+  EXPECT_EQ(Run({"--model=cnn@4", "--rate=200", "--duration=1", "--warmup=0.1", "--deadline=3600"}),
+            0);
   const nlohmann::json json = Json();
   EXPECT_EQ(json["loop"], "open");
   EXPECT_EQ(json["model"], "models/cnn/versions/4");
-  // The arrivals are the same in every run.
-  PoissonArrivals arrivals(200);
-  int expected = 0;
-  for (auto at = arrivals.Next(); at < absl::Seconds(1.1); at = arrivals.Next()) {
-    if (at >= absl::Seconds(0.1)) ++expected;
-  }
+  const int expected =
+      ArrivalsBefore(absl::Seconds(1.1), 200) - ArrivalsBefore(absl::Seconds(0.1), 200);
   EXPECT_EQ(json["sent"], expected);
   EXPECT_EQ(json["answered"], expected);
 }
@@ -186,24 +194,26 @@ TEST_F(LoadTest, AnOpenLoopSendsAtItsRate) {
 TEST_F(LoadTest, AnOpenLoopCountsFromWhenARequestShouldHaveBeenSentAndWhatItCouldNotSend) {
   blocked_ = true;
   server_.Start();
-  // The command's own first request must not hang.
-  std::thread opener([this] {
-    while (calls_ < 3) std::this_thread::yield();
-    absl::SleepFor(absl::Milliseconds(300));
-    Open();
-  });
   auto connection = *Connection::Create(server_.address());
   v1::ClassifyRequest request;
   request.mutable_raw()->set_pixels("1234");
-  LoadOptions options{.rate = 1000, .concurrency = 3, .duration = absl::Seconds(1)};
+  LoadOptions options{.rate = 1000, .concurrency = 3, .duration = absl::Milliseconds(300)};
   options.warmup = absl::ZeroDuration();
+  options.deadline = absl::Hours(1);
   LoadGenerator generator({connection.get()}, {request}, options);
-  const LoadResult result = generator.Run({});
-  opener.join();
-  // While three calls were held up, some hundred arrivals found no room.
-  EXPECT_GT(result.not_sent, 100);
-  EXPECT_GE(result.latency.max(), absl::Milliseconds(300));
-  EXPECT_EQ(result.answered, result.sent);
+  // The calls are held up until no more begin: it no longer tells its progress then.
+  bool going_on = true;
+  const LoadResult result =
+      generator.Run({.interrupted =
+                         [&] {
+                           if (!std::exchange(going_on, false)) Open();
+                           return false;
+                         },
+                     .progress = [&](const LoadProgress&) { going_on = true; }});
+  EXPECT_EQ(result.sent, 3);
+  EXPECT_EQ(result.answered, 3);
+  EXPECT_EQ(result.not_sent, ArrivalsBefore(options.duration, 1000) - 3);
+  EXPECT_GE(result.latency.max(), options.duration - PoissonArrivals(1000).Next());
 }
 
 TEST_F(LoadTest, CountsFailuresByCodeAndKeepsTheFirstMessage) {
@@ -238,17 +248,14 @@ TEST_F(LoadTest, WhatItIsTooLateToSendHasFailedWithoutACall) {
   const nlohmann::json report = Json();
   EXPECT_GT(report["errors"].value("DEADLINE_EXCEEDED", 0), 0);
   EXPECT_LT(calls_, report["sent"].get<int>());
-  EXPECT_NEAR(report["sent"].get<double>() + report["not_sent"].get<double>(), 300'000, 5'000);
+  EXPECT_EQ(report["sent"].get<int>() + report["not_sent"].get<int>(),
+            ArrivalsBefore(absl::Seconds(0.3), 1'000'000));
 }
 
 TEST_F(LoadTest, CtrlCPrintsWhatWasMeasuredSoFar) {
   server_.Start();
-  std::thread interrupter([this] {
-    while (calls_ < 100) std::this_thread::yield();
-    interrupted_ = true;
-  });
+  interrupt_at_ = 100;
   EXPECT_EQ(Run({"cnn", "--duration=3600", "--warmup=0"}), 130);
-  interrupter.join();
   EXPECT_EQ(Json()["complete"], false);
   EXPECT_GT(Json()["answered"], 0);
   EXPECT_LT(Json()["seconds"], 3600);
