@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "client/ascii_stream.h"
 #include "client/commands/commands.h"
 #include "client/exit_codes.h"
 #include "client/session.h"
@@ -172,10 +173,9 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error, const Termina
   return kError;
 }
 
-}  // namespace
-
-int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& terminal,
-                   std::function<bool()> interrupted) {
+// `text` is where people read, `data` where programs do.
+int Run(const std::vector<std::string>& arguments, const Terminal& text, const Terminal& data,
+        std::function<bool()> interrupted) {
   CLI::App app;
   Session::Options options;
   options.interrupted = std::move(interrupted);
@@ -185,17 +185,18 @@ int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& te
   AddAllCommands(&commands);
   ReadNumbersAsDecimals(&app);
   if (const std::string option = OptionWithNothing(arguments); !option.empty()) {
-    PrintError(terminal, absl::StrCat(EscapeControls(option),
-                                      ": There is nothing after its '='; it needs a value."));
+    PrintError(text, absl::StrCat(EscapeControls(option),
+                                  ": There is nothing after its '='; it needs a value."));
     return kError;
   }
   try {
     // The parser takes them last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    return ReportUsage(app, error, terminal);
+    return ReportUsage(app, error, text);
   }
   options.connection_words = ConnectionWords(app);
+  const Terminal& terminal = options.format == OutputFormat::kText ? text : data;
   Session session(terminal, std::move(options));
   const absl::StatusOr<int> code = commands.Selected()(session);
   terminal.out.flush();
@@ -208,6 +209,30 @@ int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& te
     return kError;
   }
   return *code;
+}
+
+// The terminal with other streams in place of its own.
+Terminal With(const Terminal& terminal, std::ostream* out, std::ostream* err) {
+  return {.out = *out,
+          .err = *err,
+          .bytes = terminal.bytes,
+          .utf8 = terminal.utf8,
+          .interactive = terminal.interactive,
+          .style = terminal.style,
+          .width = terminal.width,
+          .height = terminal.height,
+          .pictures = terminal.pictures};
+}
+
+}  // namespace
+
+int RunCommandLine(const std::vector<std::string>& arguments, const Terminal& terminal,
+                   std::function<bool()> interrupted) {
+  if (terminal.utf8) return Run(arguments, terminal, terminal, std::move(interrupted));
+  AsciiStream out(&terminal.out);
+  AsciiStream err(&terminal.err);
+  return Run(arguments, With(terminal, &out, &err), With(terminal, &terminal.out, &err),
+             std::move(interrupted));
 }
 
 }  // namespace atelier::client

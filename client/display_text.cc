@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 
@@ -36,6 +37,19 @@ bool IsIn(const Range (&ranges)[size], char32_t c) {
                      [c](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
+struct LookAlike {
+  char32_t code;
+  char ascii;
+};
+
+constexpr LookAlike kLookAlikes[] = {
+    {U'–', '-'}, {U'−', '-'}, {U'×', 'x'}, {U'·', '.'},  {U'…', '.'}, {U'±', '~'},
+    {U'→', '>'}, {U'↓', 'v'}, {U'✔', '+'}, {U'✘', 'x'},  {U'★', '*'}, {U'■', '#'},
+    {U'━', '#'}, {U'─', '-'}, {U'░', '.'}, {U'▒', ':'},  {U'▓', '*'}, {U'█', '#'},
+    {U'▏', '|'}, {U'▎', '|'}, {U'▍', '|'}, {U'▌', '#'},  {U'▋', '#'}, {U'▊', '#'},
+    {U'▉', '#'}, {U'▀', ' '}, {U'⠋', '|'}, {U'⠙', '/'},  {U'⠹', '-'}, {U'⠸', '\\'},
+    {U'⠼', '|'}, {U'⠴', '/'}, {U'⠦', '-'}, {U'⠧', '\\'}, {U'⠇', '|'}, {U'⠏', '/'}};
+
 struct Character {
   char32_t code = 0;
   std::size_t bytes = 1;
@@ -64,6 +78,15 @@ int WidthOf(const Character& c) {
   if (!c.valid) return 1;
   if (IsIn(kCombining, c.code)) return 0;
   return IsIn(kWide, c.code) ? 2 : 1;
+}
+
+std::string AsciiOf(const Character& c) {
+  if (c.valid && c.code < 0x80) return std::string(1, static_cast<char>(c.code));
+  const auto* const found =
+      std::find_if(std::begin(kLookAlikes), std::end(kLookAlikes),
+                   [&c](const LookAlike& known) { return c.valid && known.code == c.code; });
+  if (found != std::end(kLookAlikes)) return std::string(1, found->ascii);
+  return std::string(static_cast<std::size_t>(WidthOf(c)), '?');
 }
 
 void EscapeField(google::protobuf::Message* message,
@@ -116,6 +139,29 @@ std::string PadRight(absl::string_view text, int width) {
 
 std::string PadLeft(absl::string_view text, int width) {
   return absl::StrCat(std::string(std::max(0, width - DisplayWidth(text)), ' '), text);
+}
+
+std::string ToAscii(absl::string_view text) {
+  const std::string spelled = absl::StrReplaceAll(text, {{" ± ", "+/-"}});
+  std::string ascii;
+  for (absl::string_view left = spelled; !left.empty();) {
+    const Character c = FirstCharacter(left);
+    ascii += AsciiOf(c);
+    left.remove_prefix(c.bytes);
+  }
+  return ascii;
+}
+
+std::size_t WholeCharacters(absl::string_view text) {
+  std::size_t start = text.size();
+  for (std::size_t back = 1; back <= 4 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    if (length > back) start = text.size() - back;
+    break;
+  }
+  return start;
 }
 
 std::string Wrap(absl::string_view text, int width, int indent) {

@@ -4,6 +4,7 @@
 #ifndef ATELIER_CLIENT_DISPLAY_TEXT_H_
 #define ATELIER_CLIENT_DISPLAY_TEXT_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -20,6 +21,13 @@ std::string Clip(absl::string_view text, int width);
 // The text with spaces after or before it, `width` columns in all or more.
 std::string PadRight(absl::string_view text, int width);
 std::string PadLeft(absl::string_view text, int width);
+
+// The text in ASCII, as wide as it was: dashes, bars, ticks and arrows as look-alikes, everything
+// else as question marks. " ± " becomes "+/-".
+std::string ToAscii(absl::string_view text);
+
+// Where the last whole character of the text ends: what comes in pieces may be cut within one.
+std::size_t WholeCharacters(absl::string_view text);
 
 // The text broken between words into lines of at most `width` columns where that is possible; lines
 // after the first begin with `indent` spaces.

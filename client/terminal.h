@@ -15,6 +15,10 @@ struct Terminal {
   std::ostream& out;
   // Errors and notices.
   std::ostream& err;
+  // Where bytes go that are not the client's words: standard output, whatever the charset.
+  std::ostream& bytes = out;
+  // Whether people see UTF-8; if not, text is written in ASCII.
+  bool utf8 = true;
   // Whether `out` is a terminal that understands escape sequences: lines may be updated in place.
   bool interactive = false;
   Style style{false};
@@ -26,7 +30,8 @@ struct Terminal {
   PictureProtocol pictures = PictureProtocol::kNone;
 };
 
-// Standard output and standard error of this process. Colours are left out if NO_COLOR is set.
+// Standard output and standard error of this process, in the charset that the locale names. Colours
+// are left out if NO_COLOR is set.
 Terminal StandardTerminal();
 
 }  // namespace atelier::client

@@ -26,6 +26,10 @@ CLASS_NAMES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", 
 DONE, ERROR, JOB_FAILED, NOT_FINISHED, NOT_FOUND, STOPPED = 0, 1, 100, 101, 102, 103
 
 
+# Whoever runs the tests, the client may print UTF-8.
+os.environ["LC_ALL"] = "C.UTF-8"
+
+
 def _generate_stubs():
     """Generates Python messages and stubs with Debian's protoc and its Python plugin."""
     target = pathlib.Path(tempfile.mkdtemp(prefix="atelier-stubs-"))

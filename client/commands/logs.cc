@@ -14,19 +14,6 @@ struct LogsOptions {
   v1::StreamLogsRequest request;
 };
 
-// Where the last whole UTF-8 character of the text ends: a chunk may end within one.
-std::size_t WholeCharacters(absl::string_view text) {
-  std::size_t start = text.size();
-  for (std::size_t back = 1; back <= 4 && back <= text.size(); ++back) {
-    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
-    if ((byte & 0xC0) == 0x80) continue;
-    const std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
-    if (length > back) start = text.size() - back;
-    break;
-  }
-  return start;
-}
-
 // Prints a log as it comes: to a terminal without control characters, otherwise byte for byte.
 class LogPrinter {
  public:
@@ -36,7 +23,7 @@ class LogPrinter {
     if (session_->format() == OutputFormat::kJson) {
       session_->PrintJson(chunk);
     } else if (!session_->terminal().interactive) {
-      session_->Print(chunk.text());
+      session_->terminal().bytes << chunk.text() << std::flush;
     } else {
       pending_ += chunk.text();
       const std::size_t end = WholeCharacters(pending_);

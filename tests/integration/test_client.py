@@ -201,6 +201,23 @@ def test_on_a_terminal_one_line_is_updated_in_place(shared_server):
     assert b"\r" in seen and b"\x1b[" in seen
 
 
+def test_text_is_ascii_where_the_terminal_has_no_utf8(shared_server):
+    train(shared_server, "--name=ascii", check=harness.DONE)
+    name = job_of(shared_server)
+    for command in (["show", name], ["jobs"], ["confusion", name], ["compare", name],
+                    ["compare", "--help"]):
+        plain = shared_server.run(*command, env={**os.environ, "LC_ALL": "C"})
+        rich = shared_server.run(*command)
+        assert plain.stdout.isascii() and not rich.stdout.isascii(), command
+        # As wide as it was, so what lined up lines up.
+        assert [len(line) for line in plain.stdout.splitlines()] == [
+            len(line) for line in rich.stdout.splitlines()], command
+    # A locale that is not installed, as it comes with ssh, names its charset nevertheless.
+    env = {**os.environ, "LC_ALL": "nn_NN.UTF-8"}
+    assert not shared_server.run("confusion", name, env=env).stdout.isascii()
+    assert "→" not in shared_server.run("confusion", name, env={**env, "LC_ALL": "nn_NN"}).stdout
+
+
 def test_a_whole_model_is_deleted(shared_server):
     for _ in range(2):
         train(shared_server, "--model-name=doomed", check=harness.DONE)

@@ -34,7 +34,7 @@ class CommandLineTest : public testing::Test {
     arguments.push_back("--output=" + format);
     out_.str("");
     err_.str("");
-    const Terminal terminal{.out = out_, .err = err_};
+    const Terminal terminal{.out = out_, .err = err_, .utf8 = utf8_};
     return RunCommandLine(arguments, terminal, [this] { return interrupted_.load(); });
   }
 
@@ -124,6 +124,7 @@ class CommandLineTest : public testing::Test {
 
   FakeServer server_;
   std::atomic<bool> interrupted_ = false;
+  bool utf8_ = true;
   v1::StartTrainingRequest started_;
 
   // The request that was answered last.
@@ -694,6 +695,43 @@ TEST_F(CommandLineTest, LogsPassThroughUnchangedToFiles) {
   server_.Start();
   EXPECT_EQ(Run({"logs", "night-1"}), 0);
   EXPECT_EQ(out(), "epoch 1\n\x1b[31m");
+}
+
+bool HasUtf8(const std::string& text) {
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x80; });
+}
+
+TEST_F(CommandLineTest, WhereUtf8CannotBeShownTextIsAsciiAndDataIsNot) {
+  ServeAJob();
+  server_.handlers.list_jobs = [](const auto&, v1::ListJobsResponse* response) {
+    *response->add_jobs() = MakeCompletedJob();
+    response->mutable_jobs(0)->mutable_spec()->set_dataset("größe");
+    *response->add_jobs() = MakeJob();
+    return grpc::Status::OK;
+  };
+  server_.handlers.stream_logs = [](auto*, const auto&, auto* writer) {
+    v1::LogChunk chunk;
+    chunk.set_text("größe\n");
+    writer->Write(chunk);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"train", "--preset=cnn-3"}), 0);
+  EXPECT_TRUE(HasUtf8(out()));
+  utf8_ = false;
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"train", "--preset=cnn-3"}, {"jobs"}, {"compare", "--help"}, {"nonsensé"}}) {
+    Run(words);
+    EXPECT_NE(out() + err(), "");
+    EXPECT_FALSE(HasUtf8(out() + err())) << out() << err();
+  }
+  EXPECT_EQ(Run({"train", "--preset=cnn-3"}), 0);
+  EXPECT_TRUE(absl::StrContains(out(), "+ completed after 1m 12s")) << out();
+  for (const char* const format : {"json", "csv"}) {
+    EXPECT_EQ(Run({"jobs"}, format), 0);
+    EXPECT_TRUE(absl::StrContains(out(), "größe")) << out();
+  }
+  EXPECT_EQ(Run({"logs", "night-1"}), 0);
+  EXPECT_EQ(out(), "größe\n");
 }
 
 TEST_F(CommandLineTest, HealthAsksTheStandardService) {

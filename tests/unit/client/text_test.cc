@@ -1,8 +1,13 @@
 // Tests of what turns values into text: widths, tables, figures, arguments, JSON and CSV.
+#include <algorithm>
+#include <sstream>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_split.h"
 #include "atelier/v1/job.pb.h"
 #include "client/arguments.h"
+#include "client/ascii_stream.h"
 #include "client/display_text.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
@@ -211,6 +216,51 @@ TEST(PictureTest, DrawsTwoRowsALine) {
   EXPECT_EQ(colored[0], "\x1b[38;5;16;48;5;16m▀\x1b[38;5;231;48;5;231m▀\x1b[0m");
   EXPECT_TRUE(DrawPicture("short", shape, Style(false), 80).empty());
   EXPECT_EQ(DrawPicture(pixels, shape, Style(false), 1).size(), 1U);
+}
+
+bool IsAscii(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
+}
+
+TEST(AsciiTest, LookAlikesAreAsWideAsWhatTheyStandFor) {
+  EXPECT_EQ(ToAscii("━━━── 40 %  ✔ done, 28×28 … Shirt → Bag"),
+            "###-- 40 %  + done, 28x28 . Shirt > Bag");
+  EXPECT_EQ(ToAscii("91.77 % ± 0.12"), "91.77 %+/-0.12");
+  for (const char* text :
+       {"é", "日本", "e\u0301", "👟", "± ±", "a ± b", "\xff\xfe", "⠋⠙⠹⠸", "█▋▏"}) {
+    EXPECT_TRUE(IsAscii(ToAscii(text))) << ToAscii(text);
+    EXPECT_EQ(DisplayWidth(ToAscii(text)), DisplayWidth(text)) << text;
+  }
+}
+
+TEST(AsciiTest, ATableLinesUp) {
+  Table table({{"class"}, {"accuracy", Table::Align::kRight}, {"bar"}});
+  table.AddRow({"Größe", "91.77 % ± 0.12", "██▋"});
+  table.AddRow({"日本", "–", "━─"});
+  table.AddRow({"Shirt → Bag", "9 %", "end"});
+  const std::vector<std::string> lines =
+      absl::StrSplit(ToAscii(table.Render(Style(false), 100)), '\n');
+  const auto end = lines[3].find("end");
+  EXPECT_EQ(lines[0].find("bar"), end);
+  EXPECT_EQ(lines[1].find("###"), end);
+  EXPECT_EQ(lines[2].find("#-"), end);
+}
+
+TEST(AsciiTest, AStreamPutsCharactersTogetherThatCameInPieces) {
+  std::ostringstream sink;
+  {
+    AsciiStream stream(&sink);
+    const std::string text = "→ é\n";
+    for (const char byte : text) stream << byte;
+    stream << std::string("ab\xe2\x86");
+    EXPECT_TRUE(stream.flush());
+    EXPECT_EQ(sink.str(), "> ?\nab");
+  }
+  EXPECT_EQ(sink.str(), "> ?\nab??");
+  sink.setstate(std::ios::badbit);
+  AsciiStream stream(&sink);
+  stream << "lost" << std::flush;
+  EXPECT_FALSE(stream);
 }
 
 }  // namespace
