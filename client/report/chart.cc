@@ -11,7 +11,6 @@
 namespace atelier::client::report {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 320;
 constexpr double kLeft = 66, kRight = 14, kTop = 12, kBottom = 48;
 // Values that are told for each series; of longer ones every n-th.
 constexpr std::size_t kMaxTold = 80;
@@ -102,18 +101,20 @@ class Drawing {
  public:
   Drawing(const Chart& chart, const Range& x, const Range& y)
       : chart_(chart),
-        x_(chart.x, x.low, x.high, kLeft, kWidth - kRight),
-        y_(chart.y, y.low, y.high, kHeight - kBottom, kTop) {}
+        width_(chart.compact ? 320 : 560),
+        height_(chart.compact ? 200 : 320),
+        x_(chart.x, x.low, x.high, kLeft, width_ - kRight),
+        y_(chart.y, y.low, y.high, height_ - kBottom, kTop) {}
 
   std::string Render() const {
     std::string svg =
-        absl::StrFormat("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">\n", kWidth,
-                        kHeight, Escape(chart_.title));
+        absl::StrFormat("<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">\n", width_,
+                        height_, Escape(chart_.title));
     DrawAxes(&svg);
     // A drawing of its own cuts off what lies outside; dots on the border stay whole.
     constexpr double kEdge = 6;
-    const double width = kWidth - kLeft - kRight + 2 * kEdge;
-    const double height = kHeight - kTop - kBottom + 2 * kEdge;
+    const double width = width_ - kLeft - kRight + 2 * kEdge;
+    const double height = height_ - kTop - kBottom + 2 * kEdge;
     absl::StrAppendFormat(
         &svg, "<svg x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" viewBox=\"%g %g %g %g\">\n",
         kLeft - kEdge, kTop - kEdge, width, height, kLeft - kEdge, kTop - kEdge, width, height);
@@ -126,21 +127,21 @@ class Drawing {
 
  private:
   void DrawAxes(std::string* svg) const {
-    for (const double mark : y_.Marks(6)) {
+    for (const double mark : y_.Marks(chart_.compact ? 4 : 6)) {
       const double at = y_.At(mark);
       absl::StrAppendFormat(
           svg,
           "<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>"
           "<text class=\"mark\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-          kLeft, kWidth - kRight, at, at, kLeft - 7, at + 4, Escape(Format(chart_.y, mark)));
+          kLeft, width_ - kRight, at, at, kLeft - 7, at + 4, Escape(Format(chart_.y, mark)));
     }
-    for (const double mark : x_.Marks(7)) {
+    for (const double mark : x_.Marks(chart_.compact ? 4 : 7)) {
       const double at = x_.At(mark);
       absl::StrAppendFormat(
           svg,
           "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%g\" y2=\"%g\"/>"
           "<text class=\"mark\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-          at, at, kHeight - kBottom, kHeight - kBottom + 5, at, kHeight - kBottom + 18,
+          at, at, height_ - kBottom, height_ - kBottom + 5, at, height_ - kBottom + 18,
           Escape(Format(chart_.x, mark)));
     }
     absl::StrAppendFormat(
@@ -149,8 +150,8 @@ class Drawing {
         "<text class=\"name\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>"
         "<text class=\"name\" transform=\"translate(14 %g) rotate(-90)\" text-anchor=\"middle\">%s"
         "</text>\n",
-        kLeft, kWidth - kRight, kHeight - kBottom, kHeight - kBottom, (kLeft + kWidth - kRight) / 2,
-        kHeight - 8, Escape(chart_.x.title), (kTop + kHeight - kBottom) / 2,
+        kLeft, width_ - kRight, height_ - kBottom, height_ - kBottom, (kLeft + width_ - kRight) / 2,
+        height_ - 8, Escape(chart_.x.title), (kTop + height_ - kBottom) / 2,
         Escape(chart_.y.title));
   }
 
@@ -208,23 +209,28 @@ class Drawing {
   }
 
   const Chart& chart_;
+  const double width_;
+  const double height_;
   const Scale x_;
   const Scale y_;
 };
 
-std::string Legend(const Chart& chart) {
+}  // namespace
+
+std::string RenderLegend(const std::vector<Series>& all) {
+  const auto told =
+      std::count_if(all.begin(), all.end(), [](const Series& series) { return !series.faint; });
+  if (told < 2) return "";
   std::string html = "<ul class=\"legend\">";
-  for (const Series& series : chart.series) {
+  for (const Series& series : all) {
     if (series.faint) continue;
     absl::StrAppendFormat(&html,
                           "<li><svg viewBox=\"0 0 26 10\" aria-hidden=\"true\"><line class=\"line "
                           "s%d\"%s x1=\"1\" x2=\"25\" y1=\"5\" y2=\"5\"/></svg>%s</li>",
                           series.color % kColors, Dashes(series), Escape(series.name));
   }
-  return html + "</ul>";
+  return html + "</ul>\n";
 }
-
-}  // namespace
 
 std::vector<double> Ticks(double low, double high, int about) {
   std::vector<double> ticks;
@@ -269,7 +275,8 @@ std::string RenderChart(const Chart& chart) {
   if (x.empty() || y.empty()) {
     return absl::StrCat(html, "<p class=\"none\">Nothing was measured.</p></figure>\n");
   }
-  return absl::StrCat(html, Drawing(drawable, x, y).Render(), Legend(drawable), "</figure>\n");
+  return absl::StrCat(html, Drawing(drawable, x, y).Render(),
+                      chart.legend ? RenderLegend(drawable.series) : "", "</figure>\n");
 }
 
 }  // namespace atelier::client::report

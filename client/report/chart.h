@@ -45,10 +45,16 @@ struct Chart {
   std::vector<Series> series;
   // The y axis spans the points from this x on; what lies outside is cut off.
   double spans_from = -std::numeric_limits<double>::infinity();
+  bool compact = false;  // For half the width: less is drawn and marked, nothing smaller.
+  bool legend = true;    // False where several charts share one, which RenderLegend makes.
 };
 
-// A <figure> with title, drawing and legend; says so where there is nothing to draw.
+// A <figure> with title, drawing and, where there are several series, a legend; says so where there
+// is nothing to draw.
 std::string RenderChart(const Chart& chart);
+
+// Names and colours of the series; nothing for a single one.
+std::string RenderLegend(const std::vector<Series>& series);
 
 // At most about ten round numbers that span the two, for an axis.
 std::vector<double> Ticks(double low, double high, int about);

@@ -31,8 +31,9 @@ std::string ClassTable(const v1::ConfusionMatrix& matrix) {
     rows.push_back({Escape(ClassName(matrix, i)), Bar(metrics.precision()), Bar(metrics.recall()),
                     Bar(metrics.f1()), Count(metrics.support())});
   }
-  return absl::StrCat("<h4>By class</h4>\n",
-                      HtmlTable({"class", "precision", "recall", "F1", "images"}, rows, 1));
+  return absl::StrCat(
+      "<h4>By class</h4>\n",
+      HtmlTable({{"class", false}, {"precision"}, {"recall"}, {"F1"}, {"images"}}, rows));
 }
 
 // Rows are true classes, columns what they were taken for; the darker, the larger the share of the
@@ -103,7 +104,7 @@ std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedP
 
 // A row per state that took time, on one clock.
 std::string PhaseChart(const v1::TrainingJob& job, absl::Time now) {
-  constexpr double kRow = 26, kLabels = 104, kLength = 560, kValue = 70;
+  constexpr double kRow = 26, kLabels = 78, kLength = 320, kValue = 62;
   if (job.transitions_size() == 0) return "";
   const absl::Time begin = ToTime(job.transitions(0).time());
   const absl::Time end = job.has_end_time() ? ToTime(job.end_time()) : now;
@@ -150,12 +151,13 @@ std::string ResourceCharts(const CloseLook& look) {
   constexpr double kMiB = 1 << 20;
   using Sample = v1::ResourceSample;
   const auto plain = [](double x) { return absl::StrFormat("%.4g", x); };
-  const Axis time{.title = "seconds since the job was accepted", .format = plain};
+  const Axis time{.title = "seconds since it was accepted", .format = plain};
   const auto chart = [&](const char* title, const char* unit, std::vector<Series> series) {
     return RenderChart({.title = title,
                         .x = time,
                         .y = {.title = unit, .from_zero = true, .format = plain},
-                        .series = std::move(series)});
+                        .series = std::move(series),
+                        .compact = true});
   };
   return absl::StrCat(
       chart("Processor", "cores busy",
@@ -167,7 +169,7 @@ std::string ResourceCharts(const CloseLook& look) {
                         return static_cast<double>(sample.resident_bytes()) / kMiB;
                       })}),
       chart(
-          "Input and output since the worker began", "MiB",
+          "Input and output", "MiB since the worker began",
           {SeriesOf(look, "read", 0,
                     [](const Sample& s) { return static_cast<double>(s.read_bytes()) / kMiB; }),
            SeriesOf(look, "written", 1,
@@ -200,7 +202,7 @@ std::string CloseLookSection(const ReportData& data, const CloseLook& look) {
                     "</div><div class=\"classes\">", ClassTable(*look.confusion), "</div></div>\n",
                     Pairs(*look.confusion, look.pairs));
   }
-  absl::StrAppend(&html, "<h4>Time and resources</h4>\n<div class=\"charts\">\n",
+  absl::StrAppend(&html, "<h4>Time and resources</h4>\n<div class=\"charts small\">\n",
                   PhaseChart(job, data.made), ResourceCharts(look), "</div>\n</section>\n");
   return html;
 }

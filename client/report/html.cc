@@ -37,12 +37,14 @@ std::string PngAddress(absl::string_view png) {
   return absl::StrCat("data:image/png;base64,", absl::Base64Escape(png));
 }
 
-std::string HtmlTable(const std::vector<std::string>& titles,
-                      const std::vector<std::vector<std::string>>& rows, std::size_t left) {
-  const auto kind = [left](std::size_t column) { return column < left ? "" : " class=\"figure\""; };
+std::string HtmlTable(const std::vector<HtmlColumn>& columns,
+                      const std::vector<std::vector<std::string>>& rows) {
+  const auto kind = [&](std::size_t column) {
+    return columns[column].figure ? " class=\"figure\"" : "";
+  };
   std::string html = "<div class=\"scroll\"><table><thead><tr>";
-  for (std::size_t i = 0; i < titles.size(); ++i) {
-    absl::StrAppend(&html, "<th", kind(i), ">", Escape(titles[i]), "</th>");
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    absl::StrAppend(&html, "<th", kind(i), ">", Escape(columns[i].title), "</th>");
   }
   absl::StrAppend(&html, "</tr></thead><tbody>\n");
   for (const auto& row : rows) {
@@ -54,6 +56,14 @@ std::string HtmlTable(const std::vector<std::string>& titles,
   }
   absl::StrAppend(&html, "</tbody></table></div>\n");
   return html;
+}
+
+std::string HtmlPairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::string html = "<dl class=\"facts\">\n";
+  for (const auto& [name, value] : pairs) {
+    absl::StrAppend(&html, "<div><dt>", name, "</dt><dd>", value, "</dd></div>\n");
+  }
+  return html + "</dl>\n";
 }
 
 }  // namespace atelier::client::report

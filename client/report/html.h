@@ -3,6 +3,7 @@
 #define ATELIER_CLIENT_REPORT_HTML_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -16,9 +17,18 @@ std::string Escape(absl::string_view text);
 // A picture as a `data:` address.
 std::string PngAddress(absl::string_view png);
 
-// A table; cells are HTML already. Columns after the first `left` are figures, set to the right.
-std::string HtmlTable(const std::vector<std::string>& titles,
-                      const std::vector<std::vector<std::string>>& rows, std::size_t left);
+struct HtmlColumn {
+  std::string title;
+  bool figure = true;  // Set to the right and never broken; words are broken where room is short.
+};
+
+// A table; cells are HTML already. Where the screen is narrow the first column stays in sight and
+// the others are scrolled, so what matters most stands in the first ones.
+std::string HtmlTable(const std::vector<HtmlColumn>& columns,
+                      const std::vector<std::vector<std::string>>& rows);
+
+// Names and values side by side, in as many columns as there is room for; both are HTML already.
+std::string HtmlPairs(const std::vector<std::pair<std::string, std::string>>& pairs);
 
 }  // namespace atelier::client::report
 

@@ -12,6 +12,8 @@
 namespace atelier::client::report {
 namespace {
 
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
 std::vector<std::string> RunRow(const ReportData& data, const Configuration& configuration,
                                 const Trial& trial) {
   const auto figure = [&](const std::string& text) {
@@ -22,14 +24,14 @@ std::vector<std::string> RunRow(const ReportData& data, const Configuration& con
   if (!trial.message.empty()) {
     absl::StrAppend(&state, "<div class=\"why\">", Escape(trial.message), "</div>");
   }
-  return {Escape(trial.job.empty() ? "no job" : std::string(Leaf(trial.job))),
-          Escape(LabelOf(data.comparison, configuration)),
-          state,
+  return {Escape(LabelOf(data.comparison, configuration)),
           trial.spec.preset().empty() ? "–" : absl::StrCat(trial.spec.seed()),
           figure(Percent(result.test_accuracy())),
           figure(Percent(result.validation_accuracy())),
           figure(absl::StrCat(result.best_epoch(), " of ", result.epochs_trained())),
           figure(Duration(absl::Seconds(result.training_seconds()))),
+          state,
+          Escape(trial.job.empty() ? "no job" : std::string(Leaf(trial.job))),
           Escape(ShortModel(result.model_version()))};
 }
 
@@ -46,8 +48,8 @@ std::string Commands(const Comparison& comparison) {
 }
 
 // What all configurations share stands once, what differs as a list.
-std::vector<std::vector<std::string>> SpecRows(const Comparison& comparison) {
-  std::vector<std::vector<std::string>> rows;
+Facts SpecFacts(const Comparison& comparison) {
+  Facts facts;
   for (const SpecField field : SpecFields()) {
     std::set<std::string> known;
     std::vector<std::string> values;
@@ -57,10 +59,10 @@ std::vector<std::vector<std::string>> SpecRows(const Comparison& comparison) {
       if (!value.empty() && known.insert(value).second) values.push_back(value);
     }
     if (!values.empty()) {
-      rows.push_back({Escape(TitleOf(field)), Escape(absl::StrJoin(values, ", "))});
+      facts.emplace_back(Escape(TitleOf(field)), Escape(absl::StrJoin(values, ", ")));
     }
   }
-  return rows;
+  return facts;
 }
 
 }  // namespace
@@ -74,14 +76,21 @@ std::string RunsSection(const ReportData& data) {
     }
   }
   return absl::StrCat("<section>\n<h2>Every run</h2>\n",
-                      HtmlTable({"job", "configuration", "state", "seed", "test", "validation",
-                                 "best epoch", "training", "model"},
-                                rows, 3),
+                      HtmlTable({{"configuration", false},
+                                 {"seed"},
+                                 {"test"},
+                                 {"validation"},
+                                 {"best epoch"},
+                                 {"training"},
+                                 {"state", false},
+                                 {"job", false},
+                                 {"model", false}},
+                                rows),
                       "</section>\n");
 }
 
 std::string RepeatSection(const ReportData& data) {
-  std::vector<std::vector<std::string>> rows = SpecRows(data.comparison);
+  Facts facts = SpecFacts(data.comparison);
   std::set<std::int64_t> seeds;
   std::set<std::string> checksums;
   for (const Configuration& configuration : data.comparison.configurations) {
@@ -92,19 +101,18 @@ std::string RepeatSection(const ReportData& data) {
       }
     }
   }
-  rows.push_back({"seeds", absl::StrJoin(seeds, ", ")});
+  facts.emplace_back("seeds", absl::StrJoin(seeds, ", "));
   if (!checksums.empty()) {
-    rows.push_back({"data, SHA-256", Escape(absl::StrJoin(checksums, ", "))});
+    facts.emplace_back("data, SHA-256", Escape(absl::StrJoin(checksums, ", ")));
   }
   for (const auto& [what, version] : data.server_versions) {
-    rows.push_back({Escape(absl::StrCat("server: ", what)), Escape(version)});
+    facts.emplace_back(Escape(absl::StrCat("server: ", what)), Escape(version));
   }
-  rows.push_back({"client", Escape(data.client_version)});
+  facts.emplace_back("client", Escape(data.client_version));
   return absl::StrCat(
       "<section>\n<h2>To repeat it</h2>\n<p>The same specification and seed give the same weights "
       "on the same machine, bit for bit.</p>\n<pre>",
-      Escape(Commands(data.comparison)), "</pre>\n", HtmlTable({"option", "value"}, rows, 2),
-      "</section>\n");
+      Escape(Commands(data.comparison)), "</pre>\n", HtmlPairs(facts), "</section>\n");
 }
 
 }  // namespace atelier::client::report

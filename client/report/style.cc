@@ -39,24 +39,27 @@ p { max-width: 46rem; margin: .5rem 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem;
   margin: 1.2rem 0; padding: 0; list-style: none; }
 .tiles li { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; }
-.tiles b { display: block; font-size: 1.45rem; font-weight: 650; line-height: 1.25;
-  font-variant-numeric: tabular-nums; }
+.tiles b { display: block; font-size: clamp(1.15rem, 4.4vw, 1.45rem); font-weight: 650;
+  line-height: 1.25; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .tiles span { color: var(--soft); font-size: .85rem; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums;
   min-width: 50%; }
 th, td { padding: .35rem .55rem; text-align: left; border-bottom: 1px solid var(--rule);
-  white-space: nowrap; }
-.why { color: var(--soft); font-size: .85rem; max-width: 18rem; white-space: normal; }
-th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal;
-  vertical-align: bottom; line-height: 1.3; }
+  overflow-wrap: break-word; }
+.why { color: var(--soft); font-size: .85rem; max-width: 18rem; }
+th { color: var(--soft); font-weight: 600; font-size: .85rem; vertical-align: bottom;
+  line-height: 1.3; }
 .figure { text-align: right; }
+td.figure { white-space: nowrap; }
+tr > :first-child { position: sticky; left: 0; background: var(--paper); }
 td b { font-weight: 650; }
 .bar { display: inline-block; width: 2.4rem; height: .45rem; margin-left: .4rem; border-radius: .25rem;
   background: var(--rule); overflow: hidden; vertical-align: middle; }
 .bar i { display: block; height: 100%; background: var(--c0); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
   gap: 1.4rem; margin: 1rem 0; }
+.charts.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .3rem; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
@@ -77,6 +80,8 @@ svg text.name { font-size: 12.5px; fill: var(--ink); }
 .f4 { fill: var(--c4); } .f5 { fill: var(--c5); } .f6 { fill: var(--c6); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: .3rem 0 0; padding: 0;
   list-style: none; font-size: .85rem; }
+section > .legend { position: sticky; top: 0; z-index: 1; margin: 0; padding: .5rem 0;
+  max-height: 22vh; overflow-y: auto; background: var(--paper); }
 .legend li { display: flex; align-items: center; gap: .4rem; }
 .legend svg { width: 26px; flex: none; }
 .heat rect { stroke: var(--paper); stroke-width: 1.5; }
@@ -103,16 +108,29 @@ svg text.name { font-size: 12.5px; fill: var(--ink); }
 .tiled img.input { width: 56px; height: 56px; object-fit: contain; background: #000; }
 .tiled figcaption { font-weight: 400; font-size: .8rem; color: var(--soft); margin: .2rem 0 0; }
 .gantt text { fill: var(--ink); }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
+  column-gap: 2rem; margin: .8rem 0; font-size: .9rem; }
+.facts div { display: flex; gap: 1rem; justify-content: space-between; padding: .25rem 0;
+  border-bottom: 1px solid var(--rule); }
+.facts dt { color: var(--soft); flex: none; }
+.facts dd { margin: 0; text-align: right; min-width: 0; overflow-wrap: anywhere; }
 pre { overflow-x: auto; background: var(--card); border-radius: .5rem; padding: .8rem 1rem;
   font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 footer { margin-top: 3rem; border-top: 1px solid var(--rule); padding-top: .8rem; }
 @media (max-width: 600px) {
   main { padding: 1.2rem .9rem 2rem; }
-  th, td { padding: .3rem .5rem; }
+  table { font-size: .85rem; }
+  th, td { padding: .3rem .38rem; }
+  td:not(:first-child) { white-space: nowrap; }
+  td .why { width: 16rem; white-space: normal; }
+  .tiles li { padding: .7rem .8rem; }
   svg text { font-size: 15px; }
   svg text.name { font-size: 15px; }
-  .heat text { font-size: 12px; }
+  .heat text, .small svg text, .small svg text.name { font-size: 12px; }
+  .scroll { margin-right: -.9rem; }
+  tr > :first-child { max-width: 7.5rem; }
+  .bar { display: none; }
 }
 @media print {
   :root { --paper: #fff; --ink: #000; --soft: #444; --rule: #ccc; --card: #f3f3f3;
@@ -120,16 +138,38 @@ footer { margin-top: 3rem; border-top: 1px solid var(--rule); padding-top: .8rem
     --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #cc79a7; --c4: #b07d00; --c5: #56b4e9;
     --c6: #4d4d4d; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  body { font-size: 10.5pt; }
+  @page { size: A4; margin: 13mm; }
+  html, body { font-size: 8.5pt; line-height: 1.4; }
   main { max-width: none; padding: 0; }
-  .charts { grid-template-columns: 1fr 1fr; }
+  h2 { margin-top: 1.4rem; }
+  h3 { margin-top: 1.1rem; }
+  h4 { margin-top: .7rem; }
+  footer { margin-top: 1rem; }
+  .charts { grid-template-columns: 1fr 1fr; gap: .7rem 1.2rem; margin: .5rem 0; }
+  .charts.small { grid-template-columns: repeat(4, 1fr); }
+  .small svg text, .small svg text.name { font-size: 15px; }
+  .heatmap { max-width: 20rem; }
+  .heat text { font-size: 14px; }
+  section > .legend { position: static; max-height: none; padding: .2rem 0; }
   .scroll { overflow: visible; }
-  table { font-size: 8.5pt; }
-  th, td { padding: .2rem .35rem; white-space: normal; }
-  td.figure { white-space: nowrap; }
-  .tiles b { font-size: 1.15rem; }
-  figure, tr, .pairs > div, .map-row, .tiles { break-inside: avoid; }
-  h2, h3, h4, .note { break-after: avoid; }
+  table { font-size: 8pt; width: 100%; }
+  th, td { padding: .15rem .35rem; }
+  tr > :first-child { position: static; }
+  .tiles { grid-template-columns: repeat(4, 1fr); margin: .7rem 0; }
+  .tiles li { padding: .5rem .7rem; }
+  .tiles b { font-size: 1.2rem; }
+  .pairs { grid-template-columns: 1fr 1fr 1fr; gap: .3rem 1rem; }
+  .images { gap: .15rem; }
+  .images figure, .images img { width: 31px; }
+  .images img { height: 31px; }
+  .map-row { flex-wrap: nowrap; gap: .5rem; margin: .2rem 0; padding-bottom: .3rem; zoom: .6; }
+  .facts { grid-template-columns: 1fr 1fr 1fr; font-size: 8pt; }
+  .facts div { padding: .1rem 0; }
+  pre { font-size: 7.5pt; padding: .4rem .6rem; }
+  section > .tiled { zoom: .6; }
+  .bar { width: 1.6rem; }
+  figure, tr, .classes, .pairs > div, .map-row, .tiles, .facts div { break-inside: avoid; }
+  h2, h3, h4, section > p, .note, section > .legend { break-after: avoid; }
 }
 )css";
 

@@ -95,7 +95,8 @@ std::string TradeOffChart(const Comparison& comparison, const std::string& title
   Chart chart{.title = title,
               .x = std::move(axis),
               .y = {.title = "test accuracy", .format = PercentMark},
-              .series = {}};
+              .series = {},
+              .legend = false};
   double low = HUGE_VAL;
   double high = 0;
   int color = 0;
@@ -122,6 +123,16 @@ double FirstShown(const ReportData& data) {
   return longer ? 2 : 1;
 }
 
+// For all charts of a section, since a configuration has the same colour everywhere.
+std::string SharedLegend(const Comparison& comparison) {
+  std::vector<Series> series;
+  for (const Configuration& configuration : comparison.configurations) {
+    const int color = static_cast<int>(series.size());
+    series.push_back({.name = LabelOf(comparison, configuration), .color = color, .points = {}});
+  }
+  return RenderLegend(series);
+}
+
 // One figure of all epochs: a line for each configuration (the mean over its seeds), a band from
 // the lowest to the highest seed, and every run in the background.
 std::string CurveChart(const ReportData& data, const std::string& title, const std::string& unit,
@@ -132,7 +143,8 @@ std::string CurveChart(const ReportData& data, const std::string& title, const s
                     .format = [](double x) { return absl::StrFormat("%g", x); }},
               .y = {.title = unit, .format = format},
               .series = {},
-              .spans_from = FirstShown(data)};
+              .spans_from = FirstShown(data),
+              .legend = false};
   int color = 0;
   for (const Configuration& configuration : data.comparison.configurations) {
     const int own = color++;
@@ -203,11 +215,6 @@ std::string SummarySection(const ReportData& data) {
 
 std::string ComparisonSection(const ReportData& data) {
   const Comparison& comparison = data.comparison;
-  std::vector<std::string> titles = {"configuration", "done"};
-  for (const char* title : {"parameters", "test accuracy", "test loss", "validation accuracy",
-                            "best epoch", "training", "images/s"}) {
-    titles.emplace_back(title);
-  }
   std::vector<std::vector<std::string>> rows;
   for (const Configuration& configuration : comparison.configurations) {
     const auto results = configuration.Results();
@@ -218,18 +225,29 @@ std::string ComparisonSection(const ReportData& data) {
       return results.empty() ? "–" : Escape(text);
     };
     rows.push_back(
-        {Escape(LabelOf(comparison, configuration)), Escape(DoneText(configuration)),
-         results.empty() ? "–" : Count(results.front()->parameter_count()),
+        {Escape(LabelOf(comparison, configuration)),
          absl::StrCat("<b>", Escape(AccuracyText(configuration.Of(&Result::test_accuracy))),
                       "</b>"),
+         Escape(AccuracyText(configuration.Of(&Result::validation_accuracy))),
          figure(loss.count > 1 ? absl::StrFormat("%s ± %.4f", Loss(loss.mean), loss.deviation)
                                : Loss(loss.mean)),
-         Escape(AccuracyText(configuration.Of(&Result::validation_accuracy))),
+         results.empty() ? "–" : Count(results.front()->parameter_count()),
          figure(absl::StrFormat("%.1f", SampleOf(best).mean)),
          figure(Duration(absl::Seconds(configuration.Of(&Result::training_seconds).mean))),
-         figure(Count(std::llround(configuration.Of(&Result::images_per_second).mean)))});
+         figure(Count(std::llround(configuration.Of(&Result::images_per_second).mean))),
+         Escape(DoneText(configuration))});
   }
-  return absl::StrCat("<section>\n<h2>Comparison</h2>\n", HtmlTable(titles, rows, 2),
+  return absl::StrCat("<section>\n<h2>Comparison</h2>\n",
+                      HtmlTable({{"configuration", false},
+                                 {"test accuracy"},
+                                 {"validation accuracy"},
+                                 {"test loss"},
+                                 {"parameters"},
+                                 {"best epoch"},
+                                 {"training"},
+                                 {"images/s"},
+                                 {"done", false}},
+                                rows),
                       "<p class=\"note\">Mean ± standard deviation over the seeds. The test images "
                       "were scored once per run, with the weights that the validation images "
                       "chose.</p>\n</section>\n");
@@ -240,8 +258,8 @@ std::string CurvesSection(const ReportData& data) {
   return absl::StrCat(
       "<section>\n<h2>Curves</h2>\n<p class=\"note\">A line is the mean over the seeds, the band "
       "reaches from the lowest to the highest.",
-      FirstShown(data) > 1 ? " The first epoch may lie outside." : "",
-      "</p>\n<div class=\"charts\">\n",
+      FirstShown(data) > 1 ? " The first epoch may lie outside." : "", "</p>\n",
+      SharedLegend(data.comparison), "<div class=\"charts\">\n",
       CurveChart(data, "Validation accuracy", "validation accuracy", &Epoch::validation_accuracy,
                  PercentMark),
       CurveChart(data, "Validation loss", "cross-entropy", &Epoch::validation_loss, LossMark),
@@ -267,7 +285,8 @@ std::string TradeOffSection(const ReportData& data) {
     return x >= 1e3 ? absl::StrFormat("%g k", x / 1e3) : absl::StrFormat("%g", x);
   };
   return absl::StrCat(
-      "<section>\n<h2>What accuracy costs</h2>\n<div class=\"charts\">\n",
+      "<section>\n<h2>What accuracy costs</h2>\n", SharedLegend(comparison),
+      "<div class=\"charts\">\n",
       TradeOffChart(comparison, "Accuracy against parameters",
                     {.title = "parameters", .format = count_mark}, parameters),
       TradeOffChart(comparison, "Accuracy against training time",

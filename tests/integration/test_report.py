@@ -78,7 +78,7 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
                   "--dropout=0.1", "Ankle boot", "one standard error",
                   "Learned filters", "layer 1: 32 filters", "Feature maps of one image per class"):
         assert words in text, words
-    assert re.search(r"server: libtorch</td><td[^>]*>\d+\.\d+", text)
+    assert re.search(r"<dt>server: libtorch</dt><dd>\d+\.\d+", text)
     assert text.count(">block 1: 32 of 7×7<") == len(harness.CLASS_NAMES)
 
 
@@ -109,7 +109,10 @@ document.body.setAttribute('data-result', JSON.stringify({
   pictures: document.images.length,
   fetched: performance.getEntriesByType('resource').map(entry => entry.name)
     .filter(name => !name.startsWith('data:')),
-  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth}));
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  cut: [...document.querySelectorAll('.scroll')].map(one => one.scrollWidth - one.clientWidth),
+  accuracy: [...document.querySelectorAll('td b')].map(one => one.getBoundingClientRect().right),
+  legends: document.querySelectorAll('.legend').length}));
 </script>
 """
 
@@ -127,7 +130,7 @@ def test_a_browser_draws_every_chart_and_fetches_nothing(page, width):
     result = json.loads(html.unescape(re.search(r'data-result="([^"]*)"', dom)[1]))
     assert len(result["charts"]) >= 12
     # A job that took less than a second was never sampled.
-    resources = {"Processor", "Memory", "Input and output since the worker began"}
+    resources = {"Processor", "Memory", "Input and output"}
     for chart in result["charts"]:
         if chart["empty"] and chart["name"] in resources:
             continue
@@ -136,6 +139,20 @@ def test_a_browser_draws_every_chart_and_fetches_nothing(page, width):
     assert result["fetched"] == []
     assert result["pictures"] > 0 and result["images"]
     assert result["overflow"] <= 0, "the page is wider than the screen"
+    assert result["accuracy"] and max(result["accuracy"]) <= width, "the accuracy is off the screen"
+    if width == 1280:
+        assert max(result["cut"]) <= 0, "a table is cut off"
+    # One for the curves, one for what accuracy costs, one for each close look's input and output.
+    assert result["legends"] <= 2 + text.count("data-chart=\"Input and output")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="SKIPPED: Chromium is not installed")
+def test_it_prints_on_few_pages(page):
+    target = page.with_name("printed.pdf")
+    chromium(page, f"--print-to-pdf={target}", "--no-pdf-header-footer")
+    pages = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
+    # Two of overview, less than one for each of four close looks, one of pictures, one to repeat it.
+    assert 3 <= pages <= 8, pages
 
 
 def test_jobs_appear_as_what_they_are(server, tmp_path):

@@ -70,6 +70,17 @@ TEST(ChartTest, LeavesOutWhatIsNoNumber) {
   EXPECT_THAT(RenderChart(chart), HasSubstr("Nothing was measured."));
 }
 
+TEST(ChartTest, OneSeriesNeedsNoLegend) {
+  Chart chart = Simple();
+  EXPECT_THAT(RenderChart(chart), Not(HasSubstr("legend")));
+  chart.series.push_back({.name = "second", .color = 1, .points = {{1, 0.4, 0.4, 0.4, ""}}});
+  EXPECT_THAT(RenderChart(chart), HasSubstr("</svg>second</li>"));
+  chart.legend = false;
+  EXPECT_THAT(RenderChart(chart), Not(HasSubstr("legend")));
+  chart.series[1].faint = true;
+  EXPECT_EQ(RenderLegend(chart.series), "");
+}
+
 TEST(ChartTest, LongSeriesStaySmall) {
   Chart chart = Simple();
   chart.series[0].points.clear();
@@ -171,6 +182,18 @@ TEST(PageTest, HasEverySectionAndEveryChart) {
   EXPECT_EQ(CountOf(page, "data-chart="), 11);
   EXPECT_EQ(CountOf(page, "<section>"), CountOf(page, "</section>"));
   EXPECT_EQ(CountOf(page, "<div"), CountOf(page, "</div>"));
+}
+
+TEST(PageTest, ChartsOfASectionShareOneLegend) {
+  // The curves, what accuracy costs, and the one chart of resources with several lines.
+  EXPECT_EQ(CountOf(RenderPage(Data()), "<ul class=\"legend\">"), 3);
+}
+
+TEST(PageTest, TablesBeginWithWhatMattersMost) {
+  const std::string page = RenderPage(Data());
+  EXPECT_THAT(page, HasSubstr("<th>configuration</th><th class=\"figure\">test accuracy</th>"));
+  EXPECT_THAT(page, HasSubstr("<th>configuration</th><th class=\"figure\">seed</th>"
+                              "<th class=\"figure\">test</th>"));
 }
 
 TEST(PageTest, NothingBreaksOutOfIt) {
