@@ -173,9 +173,14 @@ grpc::ServerUnaryReactor* ModelService::GetFeatureMaps(grpc::CallbackServerConte
                                                        const v1::GetFeatureMapsRequest* request,
                                                        v1::FeatureMaps* response) {
   return RunUnary(context, with_.picture_tasks, response,
-                  [this, request]() -> absl::StatusOr<v1::FeatureMaps> {
-                    const auto wanted = FromProto(*request);
+                  [this, context, request]() -> absl::StatusOr<v1::FeatureMaps> {
+                    auto wanted = FromProto(*request);
                     if (!wanted.ok()) return wanted.status();
+                    wanted->still_wanted = [context] {
+                      return context->IsCancelled()
+                                 ? absl::CancelledError("The call was cancelled.")
+                                 : absl::OkStatus();
+                    };
                     auto maps = with_.viewer->FeatureMaps(*wanted);
                     if (!maps.ok()) return WithPictureDetail(maps.status());
                     return ToProto(*std::move(maps), request->values());

@@ -35,6 +35,17 @@ bool NeedsDecoder(const ImageInput& input) {
   return std::holds_alternative<FloatImages>(input) && SizeInBytes(input) > kQuickBytes;
 }
 
+// Whether its images are worth decoding.
+absl::Status StillWanted(const ClassifyRequest& request) {
+  if (request.cancelled && request.cancelled()) {
+    return absl::CancelledError("The call was cancelled.");
+  }
+  if (Clock::now() >= request.deadline) {
+    return absl::DeadlineExceededError("The deadline came before the images were decoded.");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<RankedClass> ClassifyResult::Rank(std::size_t image, int classes) const {
@@ -138,14 +149,11 @@ void Classifier::Decode() {
       work = std::move(undecoded_.front());
       undecoded_.pop_front();
     }
-    const auto& request = work->request;
-    if (request.cancelled && request.cancelled()) {
-      Answer(work, absl::CancelledError("The call was cancelled."));
-    } else if (Clock::now() >= request.deadline) {
-      Answer(work,
-             absl::DeadlineExceededError("The deadline came before the images were decoded."));
-    } else {
+    absl::Status wanted = StillWanted(work->request);
+    if (wanted.ok()) {
       Prepare(work);
+    } else {
+      Answer(work, std::move(wanted));
     }
   }
 }
@@ -153,7 +161,8 @@ void Classifier::Decode() {
 void Classifier::Prepare(const WorkPtr& work) {
   const SteadyTime begin = Clock::now();
   const Engine& engine = *work->version->engine;
-  auto images = CheckImages(work->request.input, engine.input_shape(), options_.limits);
+  auto images = CheckImages(work->request.input, engine.input_shape(), options_.limits,
+                            [&work] { return StillWanted(work->request); });
   if (!images.ok()) return Answer(work, images.status());
   work->images = *std::move(images);
   work->input_time = absl::FromChrono(Clock::now() - begin);

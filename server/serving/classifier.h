@@ -33,7 +33,7 @@ struct ClassifyRequest {
   ImageInput input;       // What it views must stay until the answer is there.
   int top_k = 0;          // Classes to answer with, 1 to all of them; 0 for 3, or all if fewer.
   SteadyTime deadline = SteadyTime::max();
-  // Asked before anything is computed. May be empty; never waits.
+  // Asked before anything is computed, and while files are decoded. May be empty; never waits.
   std::function<bool()> cancelled;
   // What else must be right, once it is known what answers. May be empty; never waits.
   std::function<absl::Status(const Engine&)> check;

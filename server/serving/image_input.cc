@@ -33,7 +33,8 @@ absl::StatusOr<std::size_t> CountImages(absl::string_view field, std::size_t siz
 }
 
 absl::StatusOr<CheckedImages> Check(const EncodedImages& input, const models::ImageShape& shape,
-                                    const InputLimits& limits) {
+                                    const InputLimits& limits,
+                                    const models::StillWanted& still_wanted) {
   if (input.files.empty() || input.files.size() > limits.max_files) {
     return InputError("encoded.files", absl::StrCat("There are ", input.files.size(),
                                                     " image files; a request must have 1 to ",
@@ -45,10 +46,11 @@ absl::StatusOr<CheckedImages> Check(const EncodedImages& input, const models::Im
   std::int64_t decoded = 0;
   for (std::size_t i = 0; i < input.files.size(); ++i) {
     const auto wrong = [i](const absl::Status& status) {
+      if (!absl::IsInvalidArgument(status)) return status;
       return InputError(absl::StrCat("encoded.files[", i, "]"), status.message());
     };
     const absl::string_view file(input.files[i].data(), input.files[i].size());
-    auto image = models::DecodeImage(file, limits.decode);
+    auto image = models::DecodeImage(file, limits.decode, still_wanted);
     if (!image.ok()) return wrong(image.status());
     decoded += image->height * image->width;
     if (decoded > limits.max_file_pixels) {
@@ -65,14 +67,16 @@ absl::StatusOr<CheckedImages> Check(const EncodedImages& input, const models::Im
 }
 
 absl::StatusOr<CheckedImages> Check(const RawImages& input, const models::ImageShape& shape,
-                                    const InputLimits& limits) {
+                                    const InputLimits& limits,
+                                    const models::StillWanted& /*still_wanted*/) {
   const auto count = CountImages("raw.pixels", input.pixels.size(), shape, limits.max_images);
   if (!count.ok()) return count.status();
   return CheckedImages{input.pixels, *count, {}};
 }
 
 absl::StatusOr<CheckedImages> Check(const FloatImages& input, const models::ImageShape& shape,
-                                    const InputLimits& limits) {
+                                    const InputLimits& limits,
+                                    const models::StillWanted& /*still_wanted*/) {
   const auto count = CountImages("floats.pixels", input.pixels.size(), shape, limits.max_images);
   if (!count.ok()) return count.status();
   const auto wrong = std::find_if_not(input.pixels.begin(), input.pixels.end(),
@@ -102,8 +106,10 @@ std::size_t SizeInBytes(const ImageInput& input) {
 }
 
 absl::StatusOr<CheckedImages> CheckImages(const ImageInput& input, const models::ImageShape& shape,
-                                          const InputLimits& limits) {
-  return std::visit([&](const auto& images) { return Check(images, shape, limits); }, input);
+                                          const InputLimits& limits,
+                                          const models::StillWanted& still_wanted) {
+  return std::visit([&](const auto& images) { return Check(images, shape, limits, still_wanted); },
+                    input);
 }
 
 }  // namespace atelier::serving

@@ -56,9 +56,11 @@ std::size_t SizeInBytes(const ImageInput& input);
 // Decodes, converts and checks. InputError naming `encoded.files`, `encoded.files[i]`, `raw.pixels`
 // or `floats.pixels` for: no image or too many, a size that is no multiple of an image's, a file
 // that is too large, damaged, of another format or, with Resize::kNone, of another size, files that
-// are too large together, a number that is not from 0 to 1.
+// are too large together, a number that is not from 0 to 1. The status of `still_wanted`, which is
+// asked while files are decoded, if that is an error.
 absl::StatusOr<CheckedImages> CheckImages(const ImageInput& input, const models::ImageShape& shape,
-                                          const InputLimits& limits);
+                                          const InputLimits& limits,
+                                          const models::StillWanted& still_wanted = {});
 
 }  // namespace atelier::serving
 

@@ -125,7 +125,8 @@ absl::StatusOr<FeatureMapsResult> ModelViewer::FeatureMaps(const FeatureMapsRequ
   if (absl::Status status = CheckNumber("block", request.block, *blocks); !status.ok()) {
     return status;
   }
-  const auto image = CheckImages(request.image, opened->network->architecture.input, kOneImage);
+  const auto image = CheckImages(request.image, opened->network->architecture.input, kOneImage,
+                                 request.still_wanted);
   if (!image.ok()) return image.status();
   auto maps = models::FeatureMapsOf(*opened->network, image->pixels);
   if (!maps.ok()) return maps.status();

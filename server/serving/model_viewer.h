@@ -46,6 +46,7 @@ struct FeatureMapsRequest {
   std::int64_t block = 0;  // From 1; 0 for all.
   std::int64_t zoom = 0;
   bool values = false;  // Whether they must be few enough to be sent.
+  models::StillWanted still_wanted = {};  // While the image is decoded.
 };
 
 struct FeatureMapsResult {

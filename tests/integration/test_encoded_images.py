@@ -113,6 +113,15 @@ def test_transparent_ground_is_white(trained, pixels):
     assert same(answer, raw(trained, pixels[0])[0])
 
 
+def test_white_strokes_on_nothing_are_seen(trained, pixels):
+    strokes = Image.merge("LA", [Image.new("L", (28, 28), 255), Image.fromarray(pixels[0])])
+    answer, = classify(trained, [encode(strokes)], inversion=i.INVERSION_AUTO)
+    assert same(answer, raw(trained, pixels[0])[0])
+    with pytest.raises(grpc.RpcError) as raised:
+        classify(trained, [encode(Image.new("LA", (28, 28), (255, 0)))])
+    assert "transparent" in raised.value.details()
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_exif_orientation_is_followed(trained, pixels, kind):
     turns = {1: None, 2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,

@@ -1,5 +1,7 @@
 #include "server/serving/classifier.h"
 
+#include <atomic>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/serving/input_error.h"
@@ -182,6 +184,21 @@ TEST_F(ClassifierTest, DecodesFilesElsewhereAndComputesThem) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->images, 3);
   EXPECT_FLOAT_EQ(result->Rank(2)[0].probability, 7.3f);
+}
+
+TEST_F(ClassifierTest, DecodingEndsWithTheCall) {
+  Classifier classifier({}, &source_, Loader());
+  const std::string good = *models::EncodePng({1, 2, 1, {7, 0}});
+  // Its last byte is reached by nobody who stops in time.
+  const std::string damaged = good.substr(0, good.size() - 1);
+  std::atomic<int> asked = 0;
+  ClassifyRequest request = Request();
+  request.input = EncodedImages{{good, good, good, damaged}};
+  request.cancelled = [&asked] { return ++asked > 3; };
+  EXPECT_EQ(Ask(&classifier, std::move(request)).Wait().status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(asked, 4);
+  EXPECT_EQ(engine_->runs, 0);
 }
 
 TEST_F(ClassifierTest, CountsWhatItAnswered) {

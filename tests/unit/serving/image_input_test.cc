@@ -166,6 +166,16 @@ TEST(ImageInputTest, RefusesFilesThatAreNoWholePictures) {
   }
 }
 
+TEST(ImageInputTest, EndsWithTheCallersReasonWhenItIsNoLongerWanted) {
+  const std::string file = Png(2, 3);
+  int asked = 0;
+  const auto images = CheckImages(EncodedImages{{file, file, file}}, kShape, InputLimits(), [&] {
+    return ++asked < 2 ? absl::OkStatus() : absl::CancelledError("gone");
+  });
+  EXPECT_EQ(images.status(), absl::CancelledError("gone"));
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(ImageInputTest, RefusesTwentyThousandPixelsSquaredByTheHeaderAlone) {
   EXPECT_THAT(std::string(CheckFiles({HugePng()}).status().message()), HasSubstr("20000"));
 }
