@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "client/arguments.h"
 #include "client/commands/commands.h"
+#include "client/dataset_images.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
 #include "client/interrupt.h"
@@ -95,7 +96,7 @@ absl::StatusOr<std::vector<std::string>> FetchImages(Session& session, const std
   for (std::int64_t i = 0; i < std::min(available, static_cast<std::int64_t>(count)); ++i) {
     request.add_indices(i);
   }
-  auto answer = session.Call(&DatasetService::GetImages, request);
+  auto answer = GetImages(session, request);
   if (!answer.ok()) return answer.status();
   std::vector<std::string> images;
   for (v1::LabeledImage& image : *answer->mutable_images()) {

@@ -12,6 +12,7 @@
 #include "client/bulk_classifier.h"
 #include "client/classification_printer.h"
 #include "client/commands/commands.h"
+#include "client/dataset_images.h"
 #include "client/exit_codes.h"
 #include "client/figures.h"
 #include "client/image_files.h"
@@ -97,7 +98,7 @@ absl::Status ClassifyFrom(Session& session, const v1::GetImagesRequest& request,
   const auto name_field = [](absl::string_view field) {
     return field == "indices" ? std::string("--test-image") : FlagOf(field);
   };
-  const auto answer = session.Call(&DatasetService::GetImages, request, {.name_field = name_field});
+  const auto answer = GetImages(session, request, {.name_field = name_field});
   if (!answer.ok()) return answer.status();
   WholeRequest whole(&session, std::move(classify));
   std::vector<ClassifiedImage> images;

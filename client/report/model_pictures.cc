@@ -9,9 +9,10 @@
 namespace atelier::client::report {
 namespace {
 
-// Test images that are searched for one of each class, and what their pixels may take.
+// Test images that are searched for one of each class, and what their pixels may take: an answer
+// has 4 MiB at most.
 constexpr std::int64_t kMaxSearched = 1000;
-constexpr std::int64_t kMaxSearchedBytes = 4 << 20;
+constexpr std::int64_t kMaxSearchedBytes = 3 << 20;
 
 // True if the page can do without the answer and tells so: the model or the data set was deleted,
 // cannot be read, or has no such thing; or the server is older than the call.

@@ -14,6 +14,8 @@ namespace atelier::rpc {
 namespace {
 
 constexpr int kMaxImages = 1000;
+// What gRPC's clients accept unless told otherwise.
+constexpr std::size_t kMaxAnswerBytes = std::size_t{4} << 20;
 
 // The name in `datasets/{dataset}` if there is such a data set.
 absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const std::string& name) {
@@ -81,6 +83,15 @@ absl::StatusOr<v1::LabeledImage> MakeImage(const models::Dataset& dataset,
   return image;
 }
 
+// `response` is what there was room for.
+absl::Status TooLarge(const v1::GetImagesRequest& request, const v1::GetImagesResponse& response) {
+  return jobs::InvalidField(
+      "indices",
+      absl::StrCat("There are ", request.indices_size(), " indices, but an answer has ",
+                   kMaxAnswerBytes, " bytes at most, which the first ", response.images_size(),
+                   " of these images fill; ask for fewer at a time."));
+}
+
 absl::StatusOr<v1::GetImagesResponse> GetImagesOf(serving::DatasetCatalog* catalog,
                                                   const v1::GetImagesRequest& request) {
   const auto name = Find(*catalog, request.name());
@@ -94,14 +105,18 @@ absl::StatusOr<v1::GetImagesResponse> GetImagesOf(serving::DatasetCatalog* catal
   const bool training = request.split() == v1::DATASET_SPLIT_TRAINING;
   const models::LabeledImages& split = training ? (*dataset)->training() : (*dataset)->test();
   v1::GetImagesResponse response;
-  for (const std::int64_t index : request.indices()) {
-    auto image = MakeImage(**dataset, split, index, request.png());
-    if (!image.ok()) return image.status();
-    *response.add_images() = *std::move(image);
-  }
   *response.mutable_image_shape() = ToProto((*dataset)->shape());
   const auto& classes = (*dataset)->class_names();
   response.mutable_class_names()->Add(classes.begin(), classes.end());
+  std::size_t bytes = response.ByteSizeLong();
+  for (const std::int64_t index : request.indices()) {
+    auto image = MakeImage(**dataset, split, index, request.png());
+    if (!image.ok()) return image.status();
+    // With the field's number and its length.
+    bytes += image->ByteSizeLong() + 6;
+    if (bytes > kMaxAnswerBytes && response.images_size() > 0) return TooLarge(request, response);
+    *response.add_images() = *std::move(image);
+  }
   return response;
 }
 

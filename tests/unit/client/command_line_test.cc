@@ -404,6 +404,28 @@ TEST_F(CommandLineTest, TestImagesGoInOneRequestAndAreCompared) {
   EXPECT_TRUE(absl::StrContains(err(), "--test-image: There are 500 images.")) << err();
 }
 
+TEST_F(CommandLineTest, LargeTestImagesAreFetchedInAnswersOfBoundedSize) {
+  ServeClassification();
+  std::vector<int> asked;
+  server_.handlers.get_images = [&](const v1::GetImagesRequest& request, auto* response) {
+    asked.push_back(request.indices_size());
+    for (const auto index : request.indices()) response->add_images()->set_index(index);
+    for (auto& image : *response->mutable_images()) image.set_data(std::string(4, 'x'));
+    // As if each had 1.2 MB.
+    response->mutable_image_shape()->set_channels(3);
+    response->mutable_image_shape()->set_height(632);
+    response->mutable_image_shape()->set_width(632);
+    return grpc::Status::OK;
+  };
+  const std::vector<std::string> arguments = {"classify",       "--model=cnn@2",  "--dataset=small",
+                                              "--test-image=3", "--test-image=4", "--test-image=5",
+                                              "--test-image=6"};
+  EXPECT_EQ(Run(arguments, "json"), 0) << err();
+  EXPECT_EQ(asked, std::vector<int>({1, 2, 1}));
+  EXPECT_EQ(lines().size(), 4U);
+  EXPECT_EQ(classified_.raw().pixels().size(), 16U);
+}
+
 TEST_F(CommandLineTest, FilesThatAreNoImagesAreNamed) {
   ServeClassification();
   const std::string png = "\x89PNG\r\n\x1a\n";

@@ -13,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Key;
+using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 class DatasetServiceTest : public testing::Test {
@@ -105,6 +106,30 @@ TEST_F(DatasetServiceTest, NamesEveryWrongField) {
   }
   for (int i = 0; i < 1001; ++i) request.add_indices(0);
   EXPECT_THAT(DetailsOf(Images(request)).violations, ElementsAre(Key("indices")));
+}
+
+TEST_F(DatasetServiceTest, AnswersNeverOutgrowWhatClientsAccept) {
+  models::TemporaryFolder folder;
+  serving::WriteDataset(folder, 5, /*side=*/100);
+  serving::DatasetCatalog catalog({{"large", folder.path()}});
+  DatasetService service(&catalog, &tasks_);
+  // Its channel has gRPC's own limit.
+  RpcTestServer server({{"service", &service}});
+  const auto stub = v1::DatasetService::NewStub(server.channel());
+  v1::GetImagesRequest request;
+  request.set_name("datasets/large");
+  request.set_split(v1::DATASET_SPLIT_TRAINING);
+  const auto ask = [&] {
+    grpc::ClientContext context;
+    images_.Clear();
+    return stub->GetImages(&context, request, &images_);
+  };
+  for (int i = 0; i < 1000; ++i) request.add_indices(i % 5);
+  EXPECT_THAT(DetailsOf(ask()).violations, ElementsAre(Pair("indices", HasSubstr("first 418"))));
+  request.mutable_indices()->Truncate(418);
+  const grpc::Status status = ask();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(images_.images_size(), 418);
 }
 
 TEST_F(DatasetServiceTest, AFolderThatCannotBeReadIsSaidSo) {

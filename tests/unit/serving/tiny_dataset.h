@@ -16,14 +16,18 @@ inline std::string Idx(const std::vector<char>& dimensions, const std::string& b
   return file + bytes;
 }
 
-// `count` training images and one test image ("abcd") of 2×2 pixels; two classes.
-inline void WriteDataset(const models::TemporaryFolder& folder, char count) {
+// `count` training images and one test image (it begins with "abcd") of side×side pixels; two
+// classes.
+inline void WriteDataset(const models::TemporaryFolder& folder, char count, char side = 2) {
   const auto images = static_cast<std::size_t>(count);
-  folder.Write("train-images-idx3-ubyte", Idx({count, 2, 2}, std::string(images * 4, '\7')));
+  const auto pixels = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+  folder.Write("train-images-idx3-ubyte",
+               Idx({count, side, side}, std::string(images * pixels, '\7')));
   std::string labels(images, '\0');
   labels.back() = 1;
   folder.Write("train-labels-idx1-ubyte", Idx({count}, labels));
-  folder.Write("t10k-images-idx3-ubyte", Idx({1, 2, 2}, "abcd"));
+  folder.Write("t10k-images-idx3-ubyte",
+               Idx({1, side, side}, "abcd" + std::string(pixels - 4, '\0')));
   folder.Write("t10k-labels-idx1-ubyte", Idx({1}, "\1"));
 }
 
