@@ -31,13 +31,16 @@ struct NamedService {
   grpc::Service* service;
 };
 
+// The largest message that a client may send, unless a server is told otherwise.
+inline constexpr int kMaxRequestBytes = 16 << 20;
+
 // Thread-safe, SetServing and Shutdown from one thread.
 class GrpcServer {
  public:
   struct Options {
     std::string address;  // `HOST:PORT`, where port 0 takes a free one, or `unix:PATH`.
     std::shared_ptr<grpc::ServerCredentials> credentials;
-    int max_receive_bytes = 16 << 20;
+    int max_receive_bytes = kMaxRequestBytes;
     // Adds grpc.health.v1.Health, which tells of every service and of the server as a whole, and
     // server reflection.
     bool for_strangers = false;

@@ -1,10 +1,12 @@
 #include "server/rpc/infer_messages.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/rpc/grpc_server.h"
 
 namespace atelier::rpc {
 namespace {
@@ -148,6 +150,13 @@ std::string Classification(const serving::ClassifyResult& result, int classes) {
 
 }  // namespace
 
+std::int64_t InferBatchOf(const models::ImageShape& shape) {
+  // Names and parameters take some of the message.
+  constexpr std::int64_t kPixelBytes = kMaxRequestBytes - (64 << 10);
+  const auto image = shape.size() * static_cast<std::int64_t>(sizeof(float));
+  return std::clamp<std::int64_t>(kPixelBytes / image, 1, kMaxInferBatch);
+}
+
 absl::StatusOr<InferCall> ParseInfer(const ModelInferRequest& request) {
   InferCall call;
   call.model = request.model_name();
@@ -164,7 +173,7 @@ absl::StatusOr<InferCall> ParseInfer(const ModelInferRequest& request) {
   }
   if (call.shape[0] > kMaxInferBatch) {
     return Wrong(absl::StrCat("there are ", call.shape[0], " images; a request may have ",
-                              kMaxInferBatch, " at most (max_batch_size)"));
+                              kMaxInferBatch, " at most"));
   }
   return call;
 }
@@ -248,7 +257,7 @@ inference::ModelConfig InferConfig(const serving::ServedVersion& served,
   config.set_platform(kInferPlatform);
   config.set_backend(kInferPlatform);
   config.mutable_version_policy()->mutable_all();
-  config.set_max_batch_size(static_cast<std::int32_t>(kMaxInferBatch));
+  config.set_max_batch_size(static_cast<std::int32_t>(InferBatchOf(served.engine->input_shape())));
   const models::ImageShape& shape = served.engine->input_shape();
   auto* input = config.add_input();
   input->set_name(kInferInput);

@@ -18,8 +18,12 @@ namespace atelier::rpc {
 inline constexpr char kInferInput[] = "images";
 inline constexpr char kInferOutput[] = "probabilities";
 inline constexpr char kInferPlatform[] = "atelier";
-// Images of one request.
+// Images of one request, whatever their size.
 inline constexpr std::int64_t kMaxInferBatch = 256;
+
+// Images of that size which fit into one request as FP32, at most kMaxInferBatch: what the
+// configuration of a model tells clients.
+std::int64_t InferBatchOf(const models::ImageShape& shape);
 
 // What a ModelInferRequest asks for. Views the request.
 struct InferCall {

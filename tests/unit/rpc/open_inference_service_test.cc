@@ -270,6 +270,22 @@ TEST_F(OpenInferenceServiceTest, TellsAboutAModel) {
   EXPECT_EQ(status_.error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(OpenInferenceServiceTest, MaxBatchSizeFitsIntoAMessage) {
+  EXPECT_EQ(InferBatchOf({1, 28, 28}), 256);
+  EXPECT_GE(InferBatchOf({3, 200, 200}), 32);
+  EXPECT_EQ(InferBatchOf({3, 4000, 4000}), 1);
+  for (const models::ImageShape& shape :
+       {models::ImageShape{3, 96, 96}, models::ImageShape{3, 224, 224}}) {
+    const auto images = static_cast<std::size_t>(InferBatchOf(shape));
+    const auto image = static_cast<std::size_t>(shape.size()) * sizeof(float);
+    ModelInferRequest request = Request();
+    request.set_raw_input_contents(0, std::string(images * image, '\0'));
+    EXPECT_LE(request.ByteSizeLong(), kMaxRequestBytes);
+    request.set_raw_input_contents(0, std::string((images + 1) * image, '\0'));
+    EXPECT_GT(request.ByteSizeLong(), kMaxRequestBytes - (64 << 10));
+  }
+}
+
 TEST_F(OpenInferenceServiceTest, CountsTruly) {
   ASSERT_TRUE(Infer(Request()).ok());
   ASSERT_TRUE(Infer(Request()).ok());
