@@ -1,6 +1,7 @@
 """The Debian packages: built from the release build, looked into, and installed into a plain Debian
 system, where the main job runs."""
 
+import platform
 import shutil
 
 import pytest
@@ -53,6 +54,17 @@ def test_there_are_two_and_the_client_needs_no_libtorch(packages):
     assert "libtorch" in field(packages["atelier-server"], "Depends")
     depends = field(packages["atelier-client"], "Depends")
     assert "libgrpc++" in depends and "torch" not in depends
+
+
+@pytest.mark.slow
+def test_the_server_demands_the_mended_libpng(packages):
+    """What it decodes comes from strangers, and libpng's holes were in what it uses."""
+    mended = {"bookworm": "libpng16-16 (>= 1.6.39-2+deb12u6)",
+              "trixie": "libpng16-16t64 (>= 1.6.48-1+deb13u6)"}
+    release = platform.freedesktop_os_release().get("VERSION_CODENAME")
+    if release not in mended:
+        pytest.skip(f"nothing is known of libpng in {release}")
+    assert mended[release] in field(packages["atelier-server"], "Depends").split(", ")
 
 
 @pytest.mark.slow
