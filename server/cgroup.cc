@@ -103,6 +103,7 @@ ControlGroup ControlGroup::OfThisProcess(const std::string& root) {
   }
   const std::string mount = root + "/sys/fs/cgroup";
   ControlGroup found;
+  found.root_ = root;
   if (Exists(mount + "/cgroup.controllers")) {
     found.cpu_ = FindChain(mount, version2);
     // Only the top of the whole hierarchy has no type.
@@ -198,6 +199,16 @@ std::optional<DiskBytes> ControlGroup::disk_bytes() const {
     if (words[1] == "Write") sum.written += Number(words[2]).value_or(0);
   }
   return sum;
+}
+
+std::optional<std::int64_t> ControlGroup::oom_kills() const {
+  if (!memory_.folders.empty()) {
+    const std::string& folder = memory_.folders.front();
+    for (const char* name : {"/memory.events", "/memory.oom_control"}) {
+      if (const auto count = ReadField(folder + name, "oom_kill")) return count;
+    }
+  }
+  return ReadField(root_ + "/proc/vmstat", "oom_kill");
 }
 
 }  // namespace atelier::server

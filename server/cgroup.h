@@ -33,6 +33,9 @@ class ControlGroup {
   // Memory in use, without the pages of files that were not used lately.
   std::optional<std::int64_t> memory_used_bytes() const;
   std::optional<DiskBytes> disk_bytes() const;
+  // How many processes the kernel has ended since memory ran out: of this process's group, or of
+  // the machine where the group does not count them.
+  std::optional<std::int64_t> oom_kills() const;
 
  private:
   // One controller's folders, from the process's own group up to the top of what is mounted.
@@ -45,6 +48,7 @@ class ControlGroup {
   // The folder in which usage is counted; empty if the process is not confined.
   static std::string CountingFolder(const Chain& chain);
 
+  std::string root_;
   // In version 2 all of them are the same.
   Chain cpu_;
   Chain cpu_usage_;

@@ -45,6 +45,11 @@ void JobLog::Stored(const jobs::JobRecord& record, const std::vector<v1::JobEven
   }
 }
 
+void JobLog::NotStarted(const jobs::JobRecord& record, const std::string& why) {
+  if (next_ != nullptr) next_->NotStarted(record, why);
+  LogEvent(spdlog::level::warn, why, {{"job", record.id}});
+}
+
 void JobLog::Deleted(const jobs::JobRecord& record) {
   if (next_ != nullptr) next_->Deleted(record);
   LogEvent(spdlog::level::info, "Deleted on a client's request.", {{"job", record.id}});

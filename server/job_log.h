@@ -2,6 +2,7 @@
 #ifndef ATELIER_SERVER_JOB_LOG_H_
 #define ATELIER_SERVER_JOB_LOG_H_
 
+#include <string>
 #include <vector>
 
 #include "server/jobs/job_observer.h"
@@ -17,6 +18,7 @@ class JobLog final : public jobs::JobObserver {
 
   void Began(const jobs::JobCounts& stored) override;
   void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override;
+  void NotStarted(const jobs::JobRecord& record, const std::string& why) override;
   void Deleted(const jobs::JobRecord& record) override;
 
  private:

@@ -28,6 +28,12 @@ std::int64_t UsableMemory() {
   return std::min(total, ControlGroup::OfThisProcess().memory_limit_bytes().value_or(total));
 }
 
+std::int64_t MemoryForJobs(std::int64_t usable) {
+  constexpr std::int64_t kLeast = std::int64_t{256} << 20;
+  constexpr std::int64_t kMost = std::int64_t{1} << 30;
+  return std::max(usable - std::clamp(usable / 8, kLeast, kMost), std::min(usable, kLeast));
+}
+
 void RaiseFileLimit() {
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;

@@ -41,6 +41,10 @@ class ModelSignal final : public jobs::JobObserver {
     if (name.ok() && follow_) follow_(name->model);
   }
 
+  void NotStarted(const jobs::JobRecord& record, const std::string& why) override {
+    if (next_ != nullptr) next_->NotStarted(record, why);
+  }
+
   void Deleted(const jobs::JobRecord& record) override {
     if (next_ != nullptr) next_->Deleted(record);
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/architecture.h"
 #include "models/training_options.h"
+#include "server/cgroup.h"
 #include "server/credentials.h"
 #include "server/job_log.h"
 #include "server/jobs/event_log.h"
@@ -40,6 +41,7 @@
 #include "server/serving/classifier.h"
 #include "server/serving/dataset_catalog.h"
 #include "server/serving/model_viewer.h"
+#include "server/short_address.h"
 #include "server/store/data_directory.h"
 #include "server/store/folder_artifact_store.h"
 #include "server/store/sqlite_store.h"
@@ -63,7 +65,7 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
   resolver.presets = models::PresetNames();
   resolver.max_cores = options.workers * options.threads_per_worker;
   resolver.default_cores = options.threads_per_worker;
-  resolver.machine_memory_bytes = UsableMemory();
+  resolver.memory_bytes = MemoryForJobs(UsableMemory());
   resolver.bfloat16 = models::Bfloat16Supported();
   resolver.cuda = models::CudaAvailable();
   resolver.automatic_precision = models::AutoPrecision() == models::Precision::kBfloat16
@@ -125,6 +127,7 @@ struct Server::Parts {
   std::unique_ptr<launch::ControllerSessionHost> session_host;
   std::unique_ptr<launch::WorkerService> worker_service;
   std::unique_ptr<jobs::TaskQueue> session_tasks;
+  std::unique_ptr<ShortAddress> worker_address;
   std::unique_ptr<rpc::GrpcServer> worker_server;
 
   // Clients.
@@ -217,6 +220,7 @@ absl::Status Server::Parts::StartJobs() {
   StartEventFiles();
   launch::ProcessExecutor::Options launching;
   launching.worker_binary = options.worker_binary;
+  launching.oom_kills = [] { return ControlGroup::OfThisProcess().oom_kills(); };
   if (options.WorkersUseTls()) launching.server_certificate = options.tls->certificate;
   auto processes = launch::ProcessExecutor::Create(launching);
   if (!processes.ok()) return processes.status();
@@ -224,6 +228,7 @@ absl::Status Server::Parts::StartJobs() {
   executor->SetServerAddress(options.worker_listen.ToString());
   jobs::JobController::Options controlling;
   controlling.total_cores = options.workers * options.threads_per_worker;
+  controlling.total_memory_bytes = MemoryForJobs(UsableMemory());
   controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
   controlling.lease = options.lease;
   controlling.log = &Warn;
@@ -270,8 +275,11 @@ absl::Status Server::Parts::ServeWorkers() {
   session_tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "session", .threads = 2, .capacity = 10'000});
   worker_service = std::make_unique<launch::WorkerService>(session_host.get(), session_tasks.get());
+  auto address = ShortAddress::Of(options.worker_listen.ToString());
+  if (!address.ok()) return address.status();
+  worker_address = std::make_unique<ShortAddress>(*std::move(address));
   auto server = rpc::GrpcServer::Start(
-      {.address = options.worker_listen.ToString(),
+      {.address = worker_address->text(),
        .credentials = WorkerCredentials(options),
        .max_receive_bytes = launch::kMaxWorkerMessageBytes,
        .for_strangers = false,

@@ -79,17 +79,19 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
         "the page is served over IPv4 alone; it must be HOST:PORT, such as 127.0.0.1:9464");
   }
   options->metrics_listen = *std::move(metrics);
-  const std::string worker_listen = flags.worker_listen.empty()
-                                        ? absl::StrCat("unix:", options->data_dir, "/worker.sock")
-                                        : flags.worker_listen;
-  auto worker = ParseFlag("worker_listen", worker_listen);
-  if (!worker.ok()) return worker.status();
-  if (worker->socket.empty() && worker->port == 0) {
-    return Wrong("worker_listen",
-                 "port 0 would be another one after a restart, and workers dial the old one; name "
-                 "a port");
+  if (flags.worker_listen.empty()) {
+    // However long: server and workers name it in a shorter way (short_address.h).
+    options->worker_listen.socket = options->data_dir + "/worker.sock";
+  } else {
+    auto worker = ParseFlag("worker_listen", flags.worker_listen);
+    if (!worker.ok()) return worker.status();
+    if (worker->socket.empty() && worker->port == 0) {
+      return Wrong("worker_listen",
+                   "port 0 would be another one after a restart, and workers dial the old one; "
+                   "name a port");
+    }
+    options->worker_listen = *std::move(worker);
   }
-  options->worker_listen = *std::move(worker);
   absl::Status status = CheckExposure("listen", options->listen, flags);
   status.Update(CheckExposure("worker_listen", options->worker_listen, flags));
   return status;

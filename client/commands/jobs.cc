@@ -39,6 +39,7 @@ void AddJobRow(const v1::TrainingJob& job, Table* table) {
   const int epoch = job.has_result() ? job.result().epochs_trained() : job.progress().epoch();
   std::string state = StateText(job.state());
   if (job.has_queue_position()) absl::StrAppend(&state, " #", job.queue_position() + 1);
+  if (!job.waiting_reason().empty()) state += " !";
   const auto figure = [&](double fraction) {
     return job.has_result() ? Table::Cell(Percent(fraction)) : Table::Cell("–", Ink::kDim);
   };
@@ -52,22 +53,27 @@ void AddJobRow(const v1::TrainingJob& job, Table* table) {
                  {Age(ToTime(job.create_time()), absl::Now()), Ink::kDim}});
 }
 
-// Prints one page; for text, adds it to the table.
-void TakePage(Session& session, const v1::ListJobsResponse& page, Table* table) {
+// Prints one page; for text, adds it to the table, and why jobs could not be started to `reasons`.
+void TakePage(Session& session, const v1::ListJobsResponse& page, Table* table,
+              std::string* reasons) {
   for (const v1::TrainingJob& job : page.jobs()) {
     if (session.format() == OutputFormat::kJson) session.PrintJson(job);
     if (session.format() == OutputFormat::kCsv) session.Print(CsvLine(JobCsvValues(job)));
     if (session.text()) AddJobRow(job, table);
+    if (job.waiting_reason().empty()) continue;
+    absl::StrAppend(reasons, "! ", Leaf(job.name()), ": ", job.waiting_reason(), "\n");
   }
 }
 
-void PrintTable(Session& session, const Table& table, bool more, int limit) {
+void PrintTable(Session& session, const Table& table, const std::string& reasons, bool more,
+                int limit) {
   if (table.empty()) {
     session.Print(absl::StrCat("There are no jobs. `", session.Suggest("train --preset cnn-1"),
                                "` starts one.\n"));
     return;
   }
   session.Print(table.Render(session.style(), session.terminal().width()));
+  session.Print(reasons);
   if (more) {
     session.Print(absl::StrCat("The newest ", limit, "; `", session.Suggest("jobs --all"),
                                "` lists every one.\n"));
@@ -83,6 +89,7 @@ absl::StatusOr<int> Jobs(Session& session, const JobsOptions& options) {
   }
   int left = options.all ? std::numeric_limits<int>::max() : options.limit;
   Table table = JobTable();
+  std::string reasons;
   bool begun = false;
   do {
     request.set_page_size(std::min(left, kLargestPage));
@@ -90,11 +97,13 @@ absl::StatusOr<int> Jobs(Session& session, const JobsOptions& options) {
     if (!page.ok()) return page.status();
     if (!begun && session.format() == OutputFormat::kCsv) session.Print(CsvLine(JobCsvNames()));
     begun = true;
-    TakePage(session, *page, &table);
+    TakePage(session, *page, &table, &reasons);
     left -= page->jobs_size();
     request.set_page_token(page->next_page_token());
   } while (left > 0 && !request.page_token().empty());
-  if (session.text()) PrintTable(session, table, !request.page_token().empty(), options.limit);
+  if (session.text()) {
+    PrintTable(session, table, reasons, !request.page_token().empty(), options.limit);
+  }
   return kDone;
 }
 

@@ -112,6 +112,9 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   if (job.has_queue_position()) {
     session.Print(absl::StrCat("  ", Count(job.queue_position(), "job"), " before it\n"));
   }
+  if (!job.waiting_reason().empty()) {
+    session.Print(absl::StrCat("  ", style.Paint(Ink::kYellow, job.waiting_reason()), "\n"));
+  }
   section("What was asked for", SpecTable(job.spec()).Render(style, width));
   section("What happened", Timeline(job).Render(style, width));
   if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));

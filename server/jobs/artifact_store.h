@@ -29,6 +29,14 @@ class ArtifactStore {
   // The only folder an attempt writes to. Not made by this call.
   virtual std::string AttemptDir(absl::string_view job_id, int attempt) const = 0;
 
+  // Makes that folder; it and the folders above it are durable when this answers, so that what the
+  // worker makes durable within it can be found again.
+  virtual absl::Status MakeAttemptDir(absl::string_view job_id, int attempt) = 0;
+
+  // Frees what attempts before this one left but their logs: its own checkpoint is durable. Nothing
+  // to free is no error.
+  virtual absl::Status FreeAttemptsBefore(absl::string_view job_id, int attempt) = 0;
+
   // The folder in which workers keep data sets unpacked, for each other; empty if there is none.
   // Not made by this call.
   virtual std::string DatasetCacheDir() const { return ""; }

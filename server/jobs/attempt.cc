@@ -31,6 +31,12 @@ absl::string_view Sentence(v1::JobState state) {
   }
 }
 
+// What becomes of a job that is tried again; a sentence's end.
+absl::string_view GoesOn(const JobRecord& record) {
+  return record.checkpointed ? "the job goes on from its last checkpoint"
+                             : "the job begins anew, since it had no checkpoint yet";
+}
+
 void EndAttempt(absl::string_view reason, JobChange* change) {
   v1::TrainingJob& job = change->record().job;
   v1::Attempt* attempt = job.mutable_attempts(job.attempts_size() - 1);
@@ -87,14 +93,13 @@ absl::Status RequestStop(JobChange* change) {
                        "A stop was asked for; what was trained is evaluated and stored.");
 }
 
-absl::Status BeginAttempt(std::string token, int cores, JobChange* change) {
+absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
   JobRecord& record = change->record();
   v1::Attempt* attempt = record.job.add_attempts();
   attempt->set_number(record.attempt());
   *attempt->mutable_start_time() = ToTimestamp(change->now());
   attempt->set_cores(cores);
-  record.token = std::move(token);
-  record.handle.clear();
+  record.handle = std::move(handle);
   record.acknowledged = 0;
   record.positioned = false;
   if (change->state() == v1::JOB_STATE_STOPPING) return absl::OkStatus();
@@ -131,19 +136,19 @@ absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change)
                         change);
   }
   if (lost <= max_lost) {
-    return change->Enter(v1::JOB_STATE_QUEUED, "WORKER_LOST",
-                         absl::StrCat(what, "; the job goes on from its last checkpoint (", lost,
-                                      " of ", max_lost, ")."));
+    return change->Enter(
+        v1::JOB_STATE_QUEUED, "WORKER_LOST",
+        absl::StrCat(what, "; ", GoesOn(record), " (", lost, " of ", max_lost, ")."));
   }
   return change->Enter(v1::JOB_STATE_FAILED, "WORKER_LOST",
                        absl::StrCat(what, "; that was the last of ", lost, " tries."));
 }
 
-absl::Status SuspendAttempt(absl::string_view reason, absl::string_view message,
-                            JobChange* change) {
+absl::Status SuspendAttempt(absl::string_view reason, absl::string_view what, JobChange* change) {
   EndAttempt(reason, change);
   if (!change->record().stop_requested) {
-    return change->Enter(v1::JOB_STATE_QUEUED, reason, message);
+    return change->Enter(v1::JOB_STATE_QUEUED, reason,
+                         absl::StrCat(what, "; ", GoesOn(change->record()), "."));
   }
   if (change->record().recorded_epoch > 0) return absl::OkStatus();
   return EnterStopped("Stopped by request before the first epoch was finished.", change);

@@ -18,9 +18,9 @@ namespace atelier::jobs {
 // A client asks the job to stop. Ends it at once if nothing runs and no epoch was finished.
 absl::Status RequestStop(JobChange* change);
 
-// A new attempt is about to be launched. A job that is stopping stays so: the attempt has only to
-// evaluate and store what there is.
-absl::Status BeginAttempt(std::string token, int cores, JobChange* change);
+// A new attempt's process, `handle`, has been started with the record's token. A job that is
+// stopping stays so: the attempt has only to evaluate and store what there is.
+absl::Status BeginAttempt(std::string handle, int cores, JobChange* change);
 
 // Moves on to `state`, through the states between, in the order of a job's life; does nothing if
 // the job is there, further or stopping.
@@ -31,8 +31,9 @@ absl::Status Advance(v1::JobState state, JobChange* change);
 // has nothing to keep.
 absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change);
 
-// The worker wrote a checkpoint and ended; the job waits to go on.
-absl::Status SuspendAttempt(absl::string_view reason, absl::string_view message, JobChange* change);
+// The worker ended in good order; the job waits to go on. `what` begins the sentence that says why
+// ("The server stops").
+absl::Status SuspendAttempt(absl::string_view reason, absl::string_view what, JobChange* change);
 
 // The attempt failed, and the job with it.
 absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change);

@@ -20,6 +20,17 @@ struct ResourceRequest {
   int gpus = 0;
 };
 
+// How a worker process ended.
+struct ProcessEnd {
+  enum class Cause {
+    kUnknown,            // Of itself, or somebody ended it.
+    kServerUnreachable,  // It found no server for its lease, wrote a checkpoint and ended.
+    kOutOfMemory,        // Over its limit, or ended by the kernel since memory ran out.
+  };
+  std::string how;  // A sentence's end: "exited with code 3", "killed by signal 9 (SIGKILL)".
+  Cause cause = Cause::kUnknown;
+};
+
 // One worker process to start.
 struct LaunchRequest {
   std::string job_id;
@@ -32,10 +43,10 @@ struct LaunchRequest {
 // Thread-safe.
 class Executor {
  public:
-  // Called once for every process that was launched or adopted, when it has ended, with a sentence
-  // that says how ("exited with code 3", "killed by signal 9"). `handle` is the one Launch gave.
-  // Called from the executor's own thread, never from within Launch, Adopt or Kill.
-  using ExitCallback = std::function<void(const std::string& handle, const std::string& how)>;
+  // Called once for every process that was launched or adopted, when it has ended. `handle` is the
+  // one Launch gave. Called from the executor's own thread, never from within Launch, Adopt or
+  // Kill.
+  using ExitCallback = std::function<void(const std::string& handle, const ProcessEnd& end)>;
 
   virtual ~Executor() = default;
 
@@ -45,6 +56,11 @@ class Executor {
   // Starts a process and answers with its handle: opaque, stored by the controller, valid across
   // restarts of the server. UNAVAILABLE or INTERNAL when it cannot be started.
   virtual absl::StatusOr<std::string> Launch(const LaunchRequest& request) = 0;
+
+  // The handle of a process that an earlier server launched for this attempt, with this token, and
+  // ended before it could store the handle. NOT_FOUND when there is none.
+  virtual absl::StatusOr<std::string> Find(const std::string& job_id, int attempt,
+                                           const std::string& token) = 0;
 
   // Watches a process that an earlier server started. NOT_FOUND when it is no longer there.
   virtual absl::Status Adopt(const std::string& handle) = 0;

@@ -67,11 +67,15 @@ absl::StatusOr<std::unique_ptr<ExperimentController>> ExperimentController::Crea
 
 absl::StatusOr<v1::Experiment> ExperimentController::Start(
     const v1::StartExperimentRequest& request) {
-  auto resolved = ResolveExperiment(request, *with_.resolver);
-  if (!resolved.ok()) return resolved.status();
   ExperimentRecord record;
   record.request_id = request.request_id();
   record.request = Canonical(request);
+  // Before anything is looked at that may have changed since: a data set may be gone.
+  auto before = FindRepeat(request, record.request);
+  if (!before.ok()) return before.status();
+  if (before->has_value()) return **std::move(before);
+  auto resolved = ResolveExperiment(request, *with_.resolver);
+  if (!resolved.ok()) return resolved.status();
   v1::Experiment* const experiment = &record.experiment;
   experiment->set_state(v1::EXPERIMENT_STATE_RUNNING);
   experiment->mutable_seeds()->Assign(resolved->seeds.begin(), resolved->seeds.end());
@@ -104,7 +108,16 @@ absl::StatusOr<std::optional<v1::Experiment>> ExperimentController::FindRepeat(
   if (request.request_id().empty()) return std::optional<v1::Experiment>();
   auto before = with_.experiments->FindExperimentByRequestId(request.request_id());
   if (!before.ok()) return before.status();
-  if (!before->has_value()) return std::optional<v1::Experiment>();
+  if (!before->has_value()) {
+    auto deleted = with_.experiments->FindDeletedExperimentByRequestId(request.request_id(),
+                                                                       with_.clock->Now());
+    if (!deleted.ok()) return deleted.status();
+    if (!deleted->has_value()) return std::optional<v1::Experiment>();
+    return Error(
+        absl::StatusCode::kAlreadyExists, "EXPERIMENT_DELETED",
+        absl::StrCat("The request id ", request.request_id(), " made ", ExperimentName(**deleted),
+                     ", which was deleted; use a new id for a new experiment."));
+  }
   if ((*before)->request != canonical) {
     return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
                  absl::StrCat("The request id ", request.request_id(), " already made ",
@@ -186,7 +199,7 @@ absl::Status ExperimentController::Delete(absl::string_view id) {
     return Error(absl::StatusCode::kFailedPrecondition, "EXPERIMENT_NOT_ENDED",
                  absl::StrCat("Experiment ", id, " is under way; stop it before deleting it."));
   }
-  return with_.experiments->DeleteExperiment(id);
+  return with_.experiments->DeleteExperiment(id, with_.clock->Now());
 }
 
 absl::StatusOr<ExperimentView> ExperimentController::Look(absl::string_view id) {

@@ -4,6 +4,7 @@
 #define ATELIER_SERVER_JOBS_EXPERIMENT_SIGNAL_H_
 
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,10 @@ class ExperimentSignal final : public JobObserver {
     for (const v1::JobEvent& event : events) {
       if (event.has_transition() || event.has_epoch()) return Kick();
     }
+  }
+
+  void NotStarted(const JobRecord& record, const std::string& why) override {
+    if (next_ != nullptr) next_->NotStarted(record, why);
   }
 
   void Deleted(const JobRecord& record) override {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "atelier/v1/experiment_service.pb.h"
 
 namespace atelier::jobs {
@@ -54,6 +55,11 @@ class ExperimentStore {
   virtual absl::StatusOr<std::optional<ExperimentRecord>> FindExperimentByRequestId(
       absl::string_view request_id) = 0;
 
+  // The id of the experiment that a request made, if it was deleted within the last day; nothing
+  // otherwise.
+  virtual absl::StatusOr<std::optional<std::string>> FindDeletedExperimentByRequestId(
+      absl::string_view request_id, absl::Time now) = 0;
+
   // Ids of all experiments that have not ended, oldest first.
   virtual absl::StatusOr<std::vector<std::string>> ListUnendedExperiments() = 0;
 
@@ -73,7 +79,7 @@ class ExperimentStore {
   virtual absl::Status RefuseRun(absl::string_view id, int index, absl::string_view reason) = 0;
 
   // NOT_FOUND (EXPERIMENT_NOT_FOUND). The id stays taken, the jobs stay.
-  virtual absl::Status DeleteExperiment(absl::string_view id) = 0;
+  virtual absl::Status DeleteExperiment(absl::string_view id, absl::Time now) = 0;
 };
 
 }  // namespace atelier::jobs

@@ -30,7 +30,9 @@ JobController::JobController(Options options, Dependencies dependencies)
     : options_(std::move(options)),
       with_(dependencies),
       relay_(std::make_shared<ExitRelay>()),
-      scheduler_(std::max(1, options_.total_cores), options_.queue_capacity) {}
+      scheduler_(
+          {.cores = std::max(1, options_.total_cores), .memory_bytes = options_.total_memory_bytes},
+          options_.queue_capacity) {}
 
 absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options options,
                                                                      Dependencies dependencies) {
@@ -40,9 +42,9 @@ absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options opt
     controller->relay_->controller = controller.get();
   }
   controller->with_.executor->SetExitCallback(
-      [relay = controller->relay_](const std::string& handle, const std::string& how) {
+      [relay = controller->relay_](const std::string& handle, const ProcessEnd& end) {
         MutexLock lock(&relay->mutex);
-        if (relay->controller != nullptr) relay->controller->OnProcessExit(handle, how);
+        if (relay->controller != nullptr) relay->controller->OnProcessExit(handle, end);
       });
   if (auto status = controller->Recover(); !status.ok()) return status;
   return controller;
@@ -58,11 +60,13 @@ absl::Status JobController::Recover() {
   if (!records.ok()) return records.status();
   auto counts = with_.jobs->CountJobs();
   if (!counts.ok()) return counts.status();
-  std::vector<std::pair<std::string, std::string>> running;  // Job and handle.
+  std::vector<std::string> running;
+  std::vector<JobRecord> idle;  // Without an attempt.
   {
     MutexLock lock(&mutex_);
     if (with_.observer != nullptr) with_.observer->Began(*counts);
     for (JobRecord& record : *records) {
+      if (!record.attempt_active()) idle.push_back(record);
       if (IsTerminal(record.job.state())) {
         to_clean_.push_back(std::move(record));
         continue;
@@ -72,8 +76,8 @@ absl::Status JobController::Recover() {
       if (WaitsForCores(record)) {
         Enqueue(record);
       } else {
-        running.emplace_back(record.id, record.handle);
-        scheduler_.Hold(record.id, record.job.attempts(record.attempt() - 1).cores());
+        running.push_back(record.id);
+        scheduler_.Hold(record.id, HeldBy(record));
       }
       auto live = std::make_unique<LiveJob>();
       live->record = std::move(record);
@@ -81,21 +85,47 @@ absl::Status JobController::Recover() {
       live_[id] = std::move(live);
     }
   }
-  for (const auto& [id, handle] : running) RecoverAttempt(id, handle);
+  for (const std::string& id : running) RecoverAttempt(id);
+  for (const JobRecord& record : idle) EndStrayWorkers(record);
   return absl::OkStatus();
 }
 
-void JobController::RecoverAttempt(const std::string& id, const std::string& handle) {
+void JobController::EndStrayWorkers(const JobRecord& record) {
+  if (record.token.empty()) return;  // Nothing was ever launched for it.
+  // That of an attempt which has ended, and that of one which was never stored.
+  const auto unstored = with_.executor->Find(record.id, record.attempt() + 1, record.token);
+  for (const std::string& handle : {record.handle, unstored.value_or("")}) {
+    if (handle.empty() || !with_.executor->Adopt(handle).ok()) continue;
+    with_.executor->Kill(handle);
+    Log(absl::StrCat("A worker of job ", record.id, " that the last server left is ended."));
+    MutexLock lock(&mutex_);
+    AwaitExit(handle, {.cores = record.job.spec().cores(),
+                       .memory_bytes = record.job.spec().memory_bytes()});
+  }
+}
+
+void JobController::RecoverAttempt(const std::string& id) {
+  JobRecord record;
   {
     MutexLock lock(&mutex_);
     LiveJob* live = Find(id);
     const absl::Duration now = with_.clock->Elapsed();
     live->lease_end = now + options_.lease;
     if (live->record.stop_requested) live->stop_deadline = now + options_.stop_timeout;
+    record = live->record;
   }
-  // Without a handle the last server ended between launching and storing it: the worker, if there
-  // is one, attaches by its token.
-  const absl::Status adopted = handle.empty() ? absl::OkStatus() : with_.executor->Adopt(handle);
+  absl::Status adopted;
+  if (record.handle.empty()) {
+    // A server of 0.1 ended between launching the process and storing its handle.
+    auto handle = with_.executor->Find(id, record.attempt(), record.token);
+    adopted = handle.status();
+    if (handle.ok()) {
+      record.handle = *handle;
+      MutexLock lock(&mutex_);
+      Find(id)->record.handle = *handle;
+    }
+  }
+  if (adopted.ok()) adopted = with_.executor->Adopt(record.handle);
   if (adopted.ok()) return;
   if (!absl::IsNotFound(adopted)) {
     Log(absl::StrCat("The worker of job ", id, " cannot be watched: ", adopted.message()));
@@ -105,11 +135,15 @@ void JobController::RecoverAttempt(const std::string& id, const std::string& han
   MutexLock lock(&mutex_);
   LiveJob* live = Find(id);
   if (live == nullptr || !live->record.attempt_active()) return;
-  live->exited = "it ended while the server was down";
-  Lose(live, live->exited, &effects);
+  live->exited = ProcessEnd{.how = "it ended while the server was down"};
+  Lose(live, *live->exited, &effects);
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequest& request) {
+  // Before anything is looked at that may have changed since: a data set may be gone.
+  auto repeat = FindRepeat(request);
+  if (!repeat.ok()) return repeat.status();
+  if (repeat->has_value()) return **std::move(repeat);
   auto resolved = with_.resolver->Resolve(request);
   if (!resolved.ok()) return resolved.status();
   Effects effects;
@@ -121,20 +155,10 @@ absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequ
 
 absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingRequest& request,
                                                       ResolvedRequest resolved, Effects* effects) {
-  JobRecord record;
-  record.request_id = resolved.request_id;
-  record.request = Canonical(request);
-  if (!record.request_id.empty()) {
-    auto before = with_.jobs->FindByRequestId(record.request_id);
-    if (!before.ok()) return before.status();
-    if (before->has_value()) {
-      if ((*before)->request == record.request) return Shown((*before)->job);
-      return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
-                   absl::StrCat("The request id ", record.request_id, " already made ",
-                                (*before)->job.name(),
-                                " from another request; use a new id for a new job."));
-    }
-  }
+  // Again, now that no other call can come between.
+  auto repeat = FindRepeat(request);
+  if (!repeat.ok()) return repeat.status();
+  if (repeat->has_value()) return **std::move(repeat);
   if (shutting_down_) {
     return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
                  "The server is stopping and accepts no new jobs; try again once it is back.");
@@ -145,8 +169,35 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
                               " jobs wait. Try again when some have started."));
   }
 
+  JobRecord record;
+  record.request_id = resolved.request_id;
+  record.request = Canonical(request);
   *record.job.mutable_spec() = std::move(resolved.spec);
   return Admit(std::move(record), resolved.base_name, effects);
+}
+
+absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindRepeat(
+    const v1::StartTrainingRequest& request) {
+  const std::string& id = request.request_id();
+  if (id.empty()) return std::optional<v1::TrainingJob>();
+  auto before = with_.jobs->FindByRequestId(id);
+  if (!before.ok()) return before.status();
+  if (before->has_value()) {
+    if ((*before)->request == Canonical(request)) {
+      return std::optional<v1::TrainingJob>(Shown((*before)->job));
+    }
+    return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
+                 absl::StrCat("The request id ", id, " already made ", (*before)->job.name(),
+                              " from another request; use a new id for a new job."));
+  }
+  auto deleted = with_.jobs->FindDeletedByRequestId(id, with_.clock->Now());
+  if (!deleted.ok()) return deleted.status();
+  if (deleted->has_value()) {
+    return Error(absl::StatusCode::kAlreadyExists, "JOB_DELETED",
+                 absl::StrCat("The request id ", id, " made ", JobName(**deleted),
+                              ", which was deleted; use a new id for a new job."));
+  }
+  return std::optional<v1::TrainingJob>();
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std::string& base_name,
@@ -185,7 +236,9 @@ v1::TrainingJob JobController::Shown(v1::TrainingJob job) {
   if (job.state() != v1::JOB_STATE_QUEUED) return job;
   MutexLock lock(&view_mutex_);
   const auto place = places_.find(absl::string_view(job.name()).substr(sizeof("jobs/") - 1));
-  if (place != places_.end()) job.set_queue_position(place->second);
+  if (place == places_.end()) return job;
+  job.set_queue_position(place->second.number);
+  job.set_waiting_reason(place->second.waiting_reason);
   return job;
 }
 
@@ -255,7 +308,7 @@ absl::Status JobController::Delete(absl::string_view id) {
   if (!record.ok()) return record.status();
   // Files first: if the server dies between the two, the job is still there to be deleted again.
   if (auto status = with_.artifacts->RemoveJob(id); !status.ok()) return status;
-  if (auto status = with_.jobs->Delete(id); !status.ok()) return status;
+  if (auto status = with_.jobs->Delete(id, with_.clock->Now()); !status.ok()) return status;
   if (with_.observer != nullptr) with_.observer->Deleted(*record);
   return absl::OkStatus();
 }
@@ -293,8 +346,9 @@ bool JobController::AllSuspended() {
 }
 
 bool JobController::NoneActive() const {
-  return std::none_of(live_.begin(), live_.end(),
-                      [](const auto& live) { return live.second->record.attempt_active(); });
+  return launching_.empty() && std::none_of(live_.begin(), live_.end(), [](const auto& live) {
+           return live.second->record.attempt_active();
+         });
 }
 
 bool JobController::AwaitSuspended(absl::Duration timeout) {
@@ -328,15 +382,15 @@ void JobController::KillRemaining() {
   for (const auto& [id, live] : live_) {
     if (live->record.attempt_active() && !live->publishing) remaining.push_back(live.get());
   }
-  for (LiveJob* live : remaining) Lose(live, "the server stopped", &effects);
+  for (LiveJob* live : remaining) Lose(live, {.how = "the server stopped"}, &effects);
 }
 
 JobLoad JobController::Load() {
   MutexLock lock(&mutex_);
   return {.queued = scheduler_.queue().size(),
           .running = scheduler_.holders() - leaving_.size(),
-          .free_cores = scheduler_.free_cores(),
-          .total_cores = scheduler_.total_cores()};
+          .free_cores = scheduler_.free().cores,
+          .total_cores = scheduler_.total().cores};
 }
 
 void JobController::SetKick(std::function<void()> kick) {

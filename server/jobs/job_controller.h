@@ -61,13 +61,14 @@ struct JobLoad {
 // executor, links and wake-ups are called with no lock held.
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
-// REQUEST_ID_REUSED, NOT_EVALUATED, SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN,
+// REQUEST_ID_REUSED, JOB_DELETED, NOT_EVALUATED, SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN,
 // PROTOCOL_VIOLATION, and those of the stores.
 class JobController {
  public:
   struct Options {
-    int total_cores = 1;                // workers × threads_per_worker.
-    std::size_t queue_capacity = 1000;  // New jobs beyond it are refused.
+    int total_cores = 1;                  // workers × threads_per_worker.
+    std::int64_t total_memory_bytes = 0;  // For all workers together; 0: not counted.
+    std::size_t queue_capacity = 1000;    // New jobs beyond it are refused.
     // Without a word for this long, a worker is lost.
     absl::Duration lease = absl::Seconds(30);
     // A new process must attach within this time.
@@ -76,8 +77,14 @@ class JobController {
     absl::Duration stop_timeout = absl::Seconds(60);
     // A process whose attempt has ended must be gone within this time, or it is killed.
     absl::Duration exit_timeout = absl::Seconds(15);
-    // Pause after a failed launch or commit in the background.
+    // Pause after a failed launch, a worker that ended before it trained, or a commit in the
+    // background that failed. Doubles from one such launch to the next, up to the longest.
     absl::Duration retry_delay = absl::Seconds(1);
+    absl::Duration max_retry_delay = absl::Minutes(1);
+    // While attempts run Tick is due this often. One that comes later than that again, or takes
+    // longer, was held up (the server was stopped, its disk stalled), and with it everything that
+    // workers sent: all deadlines move by as much.
+    absl::Duration watch_interval = absl::Seconds(1);
     int max_lost_attempts = 3;  // A job is tried again after this many; the next ends it.
     // Told one sentence about each failure that no caller is there to hear of. May be empty.
     std::function<void(const std::string&)> log;
@@ -108,7 +115,8 @@ class JobController {
   // --- For TrainingService. Ids are bare (see ParseJobName). ---
 
   // Checks the request and stores a job in QUEUED. A request id seen before answers with the job it
-  // made, whatever has become of it.
+  // made, whatever has become of it and of what the request names; ALREADY_EXISTS (JOB_DELETED) if
+  // that job was deleted within the last day.
   absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request);
   absl::StatusOr<v1::TrainingJob> Get(absl::string_view id);
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
@@ -176,8 +184,10 @@ class JobController {
     absl::Duration stop_deadline = absl::InfiniteDuration();  // By Clock::Elapsed.
     // Its outcome is being stored; what becomes of its process meanwhile does not matter.
     bool publishing = false;
-    // How its process ended; empty while it is not known to have.
-    std::string exited;
+    // How its process ended; nothing while it is not known to have.
+    std::optional<ProcessEnd> exited;
+    std::string waiting_reason;  // As TrainingJob.waiting_reason.
+    bool trimmed = false;        // What earlier attempts left is freed, or about to be.
   };
 
   // What is left to do once the lock is gone. Declared before the lock, so that its destructor runs
@@ -214,10 +224,16 @@ class JobController {
 
   // job_controller.cc: requests, start and end of the server.
   absl::Status Recover();
-  void RecoverAttempt(const std::string& id, const std::string& handle);
+  void RecoverAttempt(const std::string& id);
+  // Ends the workers that the last server left of a job that has no attempt: one whose attempt it
+  // had not stored yet, and one whose attempt had ended.
+  void EndStrayWorkers(const JobRecord& record);
   absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
                                          ResolvedRequest resolved, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The job that this request made before; nothing if it is new.
+  absl::StatusOr<std::optional<v1::TrainingJob>> FindRepeat(
+      const v1::StartTrainingRequest& request);
   // Stores a job under a new id and queues it.
   absl::StatusOr<v1::TrainingJob> Admit(JobRecord record, const std::string& base_name,
                                         Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -232,7 +248,10 @@ class JobController {
   absl::Status Apply(JobChange change, LiveJob* live, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterAttempt(LiveJob* live, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AwaitExit(const std::string& handle, int cores) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AwaitExit(const std::string& handle, Scheduler::Resources resources)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the job's newest attempt holds.
+  static Scheduler::Resources HeldBy(const JobRecord& record);
   void AfterEnd(const std::string& id, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LiveJob* Find(absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job if `attempt` is its active one, else ABORTED.
@@ -241,9 +260,14 @@ class JobController {
   JobChange Change(const LiveJob& live) const { return {live.record, with_.clock->Now()}; }
   void Enqueue(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PublishPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The attempt is lost, or, while the server stops, suspended. Its process is killed.
-  void Lose(LiveJob* live, absl::string_view how, Effects* effects)
+  // The attempt's worker is gone, or has to be: the attempt is lost or suspended, or the job fails,
+  // as the end's cause and a stopping server ask for. Its process is killed.
+  void Lose(LiveJob* live, const ProcessEnd& end, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status EndLost(const ProcessEnd& end, JobChange* change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // No launch for a while, longer each time in a row.
+  void BackOff() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Fails the job and dismisses its worker.
   absl::Status Fail(LiveJob* live, absl::string_view reason, absl::string_view message,
                     Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -271,16 +295,25 @@ class JobController {
                                             const PendingOutcome& pending);
 
   // job_controller_tick.cc: what is due.
+  // Moves all deadlines, if `gap` is more than the watch allows.
+  void Forgive(absl::Duration gap) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLeases(absl::Duration now, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNext();
   std::optional<LaunchRequest> PrepareLaunch(Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts a job back that could not be started, and pauses.
-  void Postpone(const LiveJob& live, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Postpone(LiveJob* live, const absl::Status& why, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::string> Launch(const LaunchRequest& request);
   void FinishLaunch(const LaunchRequest& request, const absl::StatusOr<std::string>& handle);
+  // Stores the attempt whose process has been started.
+  absl::Status Begin(LiveJob* live, const std::string& handle, int cores, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CleanUp();
   absl::Duration NextDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OnProcessExit(const std::string& handle, const std::string& how);
+  void OnProcessExit(const std::string& handle, const ProcessEnd& end);
+  // Why the queue's head waits for memory.
+  std::string MemoryReason() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const Dependencies with_;
@@ -296,16 +329,27 @@ class JobController {
   // handle, until they are gone: the next job must not be placed beside them.
   absl::flat_hash_map<std::string, absl::Duration> leaving_ ABSL_GUARDED_BY(mutex_);
   // Exits of processes whose Launch has not returned yet.
-  absl::flat_hash_map<std::string, std::string> early_exits_ ABSL_GUARDED_BY(mutex_);
-  bool launching_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::flat_hash_map<std::string, ProcessEnd> early_exits_ ABSL_GUARDED_BY(mutex_);
+  // The job whose process is being started: off the queue, holding its cores, without an attempt.
+  std::string launching_ ABSL_GUARDED_BY(mutex_);
   // No launch before; by Clock::Elapsed.
   absl::Duration next_launch_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+  int failed_starts_ ABSL_GUARDED_BY(mutex_) = 0;  // In a row.
+  // When Tick said that it was due again; by Clock::Elapsed.
+  absl::Duration tick_due_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
+  // Jobs and attempts that have a checkpoint, so that earlier attempts' files can go.
+  std::vector<std::pair<std::string, int>> to_trim_ ABSL_GUARDED_BY(mutex_);
   // Ended jobs whose files are still to be freed.
   std::vector<JobRecord> to_clean_ ABSL_GUARDED_BY(mutex_);
 
   Mutex view_mutex_ ABSL_ACQUIRED_AFTER(mutex_);
-  // Places of the queued jobs, so that reading them never waits for a commit.
-  absl::flat_hash_map<std::string, int> places_ ABSL_GUARDED_BY(view_mutex_);
+  // A queued job's place, and why it could not be started when its turn came.
+  struct Place {
+    int number = 0;
+    std::string waiting_reason;
+  };
+  // So that reading them never waits for a commit.
+  absl::flat_hash_map<std::string, Place> places_ ABSL_GUARDED_BY(view_mutex_);
 };
 
 }  // namespace atelier::jobs

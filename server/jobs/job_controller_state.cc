@@ -1,4 +1,5 @@
 // JobController: what every change of a job goes through.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,17 +41,22 @@ void JobController::AfterAttempt(LiveJob* live, Effects* effects) {
   live->lease_end = absl::InfiniteDuration();
   live->stop_deadline = absl::InfiniteDuration();
   scheduler_.Release(live->record.id);
-  if (!live->record.handle.empty() && live->exited.empty()) {
-    AwaitExit(live->record.handle, live->record.job.attempts(live->record.attempt() - 1).cores());
+  if (!live->record.handle.empty() && !live->exited.has_value()) {
+    AwaitExit(live->record.handle, HeldBy(live->record));
   }
   if (WaitsForCores(live->record)) Enqueue(live->record);
   attempts_changed_.NotifyAll();
   if (kick_) effects->Add(kick_);
 }
 
-void JobController::AwaitExit(const std::string& handle, int cores) {
+void JobController::AwaitExit(const std::string& handle, Scheduler::Resources resources) {
   leaving_[handle] = with_.clock->Elapsed() + options_.exit_timeout;
-  scheduler_.Hold(handle, cores);
+  scheduler_.Hold(handle, resources);
+}
+
+Scheduler::Resources JobController::HeldBy(const JobRecord& record) {
+  return {.cores = record.job.attempts(record.attempt() - 1).cores(),
+          .memory_bytes = record.job.spec().memory_bytes()};
 }
 
 void JobController::AfterEnd(const std::string& id, Effects* effects) {
@@ -82,16 +88,30 @@ void JobController::Enqueue(const JobRecord& record) {
   scheduler_.queue().Push({.id = record.id,
                            .priority = record.job.spec().priority(),
                            .sequence = record.sequence,
-                           .cores = record.job.spec().cores()});
+                           .cores = record.job.spec().cores(),
+                           .memory_bytes = record.job.spec().memory_bytes()});
   PublishPlaces();
 }
 
 void JobController::PublishPlaces() {
+  const bool needs_memory = scheduler_.HeadWaitsForMemory();
   MutexLock lock(&view_mutex_);
   places_.clear();
   for (const QueuedJob& job : scheduler_.queue().jobs()) {
-    places_.emplace(job.id, static_cast<int>(places_.size()));
+    const LiveJob* live = Find(job.id);
+    Place place{.number = static_cast<int>(places_.size()),
+                .waiting_reason = live == nullptr ? "" : live->waiting_reason};
+    if (needs_memory && place.number == 0) place.waiting_reason = MemoryReason();
+    places_.emplace(job.id, std::move(place));
   }
+}
+
+std::string JobController::MemoryReason() const {
+  constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
+  const std::int64_t free = std::max<std::int64_t>(0, scheduler_.free().memory_bytes);
+  return absl::StrCat("It needs ", scheduler_.queue().front().memory_bytes / kMebibyte,
+                      " MiB of memory; of the ", scheduler_.total().memory_bytes / kMebibyte,
+                      " MiB for jobs ", free / kMebibyte, " MiB are free.");
 }
 
 WakeList JobController::Dismissal(const LiveJob& live) const {
@@ -102,27 +122,54 @@ WakeList JobController::Dismissal(const LiveJob& live) const {
                         absl::StrCat("The attempt at job ", id, " is no longer wanted.")));
     });
   }
-  if (!live.record.handle.empty() && live.exited.empty()) {
+  if (!live.record.handle.empty() && !live.exited.has_value()) {
     calls.push_back(
         [executor = with_.executor, handle = live.record.handle] { executor->Kill(handle); });
   }
   return calls;
 }
 
-void JobController::Lose(LiveJob* live, absl::string_view how, Effects* effects) {
+absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
+  const JobRecord& record = change->record();
+  if (shutting_down_) return SuspendAttempt("SERVER_SHUTDOWN", "The server stops", change);
+  // One that never reached the server at all has something wrong with it.
+  if (end.cause == ProcessEnd::Cause::kServerUnreachable && record.acknowledged > 0) {
+    return SuspendAttempt("SERVER_UNREACHABLE",
+                          "The worker had no word from the server for its lease and ended", change);
+  }
+  if (end.cause == ProcessEnd::Cause::kOutOfMemory) {
+    return FailAttempt(
+        "OUT_OF_MEMORY",
+        absl::StrCat("The worker was ", end.how, "; the job may use ",
+                     record.job.spec().memory_bytes() >> 20,
+                     " MiB. Try a smaller --batch-size, a --memory that the job keeps to, or a "
+                     "machine or container with more memory."),
+        change);
+  }
+  if (!record.positioned) BackOff();
+  return LoseAttempt(end.how, options_.max_lost_attempts, change);
+}
+
+void JobController::BackOff() {
+  const double factor = static_cast<double>(std::int64_t{1} << std::min(failed_starts_++, 30));
+  next_launch_ =
+      with_.clock->Elapsed() + std::min(options_.retry_delay * factor, options_.max_retry_delay);
+}
+
+void JobController::Lose(LiveJob* live, const ProcessEnd& end, Effects* effects) {
   effects->Add(Dismissal(*live));
+  if (!live->record.positioned) {
+    live->waiting_reason = absl::StrCat("Its last worker ended before it trained (", end.how,
+                                        "); the next is started after a pause.");
+  }
   JobChange change = Change(*live);
-  auto status =
-      shutting_down_
-          ? SuspendAttempt("SERVER_SHUTDOWN",
-                           "The server stops; the job goes on at its next start.", &change)
-          : LoseAttempt(how, options_.max_lost_attempts, &change);
+  auto status = EndLost(end, &change);
   if (status.ok()) status = Apply(std::move(change), live, effects);
   if (status.ok()) return;
   // Tried again by Tick: the attempt counts as running until its end is stored.
   live->lease_end = with_.clock->Elapsed() + options_.retry_delay;
   if (kick_) effects->Add(kick_);
-  Log(absl::StrCat("The end of an attempt at job ", live->record.id, " (", how,
+  Log(absl::StrCat("The end of an attempt at job ", live->record.id, " (", end.how,
                    ") cannot be stored: ", status.message()));
 }
 

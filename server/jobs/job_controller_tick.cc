@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
@@ -23,16 +24,31 @@ std::string DrawToken() {
 }  // namespace
 
 absl::Duration JobController::Tick() {
+  const absl::Duration began = with_.clock->Elapsed();
   {
     Effects effects;
     MutexLock lock(&mutex_);
-    EndLeases(with_.clock->Elapsed(), &effects);
+    Forgive(began - tick_due_);
+    EndLeases(began, &effects);
   }
   while (StartNext()) {
   }
   CleanUp();
   MutexLock lock(&mutex_);
-  return NextDue(with_.clock->Elapsed());
+  const absl::Duration now = with_.clock->Elapsed();
+  Forgive(now - began);
+  const absl::Duration wait = NextDue(now);
+  tick_due_ = now + wait;
+  return wait;
+}
+
+void JobController::Forgive(absl::Duration gap) {
+  if (gap <= options_.watch_interval) return;
+  for (const auto& [id, live] : live_) {
+    live->lease_end += gap;
+    live->stop_deadline += gap;
+  }
+  for (auto& [handle, deadline] : leaving_) deadline += gap;
 }
 
 void JobController::EndLeases(absl::Duration now, Effects* effects) {
@@ -47,12 +63,11 @@ void JobController::EndLeases(absl::Duration now, Effects* effects) {
     }
   }
   for (LiveJob* live : silent) {
-    const std::string how =
-        live->exited.empty() ? std::string("no sign of life within its lease") : live->exited;
-    Lose(live, how, effects);
+    Lose(live, live->exited.value_or(ProcessEnd{.how = "no sign of life within its lease"}),
+         effects);
   }
   for (LiveJob* live : disobedient) {
-    Lose(live, "it was told to stop and did not", effects);
+    Lose(live, {.how = "it was told to stop and did not"}, effects);
   }
   for (auto leaving = leaving_.begin(); leaving != leaving_.end();) {
     if (leaving->second > now) {
@@ -73,11 +88,20 @@ bool JobController::StartNext() {
     MutexLock lock(&mutex_);
     if (shutting_down_ || with_.clock->Elapsed() < next_launch_) return false;
     request = PrepareLaunch(&effects);
-    if (!request.has_value()) return false;
-    launching_ = true;
+    if (!request.has_value()) {
+      PublishPlaces();  // With what the head waits for.
+      return false;
+    }
+    launching_ = request->job_id;
   }
-  FinishLaunch(*request, with_.executor->Launch(*request));
+  FinishLaunch(*request, Launch(*request));
   return true;
+}
+
+absl::StatusOr<std::string> JobController::Launch(const LaunchRequest& request) {
+  auto made = with_.artifacts->MakeAttemptDir(request.job_id, request.attempt);
+  if (!made.ok()) return made;
+  return with_.executor->Launch(request);
 }
 
 std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
@@ -92,71 +116,86 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
           absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."),
           effects);
       if (failed.ok()) continue;
-      Postpone(*live, failed);
+      Postpone(live, failed, effects);
       return std::nullopt;
     }
+    // The token is on record before the process is there, so that the next server can find it if
+    // this one ends before it has stored the attempt.
     JobChange change = Change(*live);
-    auto status = BeginAttempt(DrawToken(), grant->cores, &change);
-    if (status.ok()) status = Apply(std::move(change), live, effects);
-    if (!status.ok()) {
-      Postpone(*live, status);
+    change.record().token = DrawToken();
+    if (auto status = Apply(std::move(change), live, effects); !status.ok()) {
+      Postpone(live, status, effects);
       return std::nullopt;
     }
-    live->exited.clear();
-    live->lease_end = with_.clock->Elapsed() + options_.attach_timeout;
-    return LaunchRequest{
-        .job_id = record.id,
-        .attempt = record.attempt(),
-        .token = record.token,
-        .attempt_dir = with_.artifacts->AttemptDir(record.id, record.attempt()),
-        .resources = {
-            .cores = grant->cores, .memory_bytes = record.job.spec().memory_bytes(), .gpus = 0}};
+    const int attempt = record.attempt() + 1;
+    return LaunchRequest{.job_id = record.id,
+                         .attempt = attempt,
+                         .token = record.token,
+                         .attempt_dir = with_.artifacts->AttemptDir(record.id, attempt),
+                         .resources = {.cores = grant->resources.cores,
+                                       .memory_bytes = record.job.spec().memory_bytes(),
+                                       .gpus = 0}};
   }
   return std::nullopt;
 }
 
-void JobController::Postpone(const LiveJob& live, const absl::Status& why) {
-  scheduler_.Release(live.record.id);
-  Enqueue(live.record);
-  next_launch_ = with_.clock->Elapsed() + options_.retry_delay;
-  Log(absl::StrCat("Job ", live.record.id, " cannot be started yet: ", why.message()));
+void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* effects) {
+  BackOff();
+  live->waiting_reason =
+      absl::StrCat("Its worker could not be started: ", absl::StripSuffix(why.message(), "."),
+                   "; it is tried again (", failed_starts_,
+                   failed_starts_ == 1 ? " try failed so far)." : " tries failed so far).");
+  scheduler_.Release(live->record.id);
+  Enqueue(live->record);
+  if (with_.observer == nullptr) return;
+  effects->Add([observer = with_.observer, record = live->record, reason = live->waiting_reason] {
+    observer->NotStarted(record, reason);
+  });
 }
 
 void JobController::FinishLaunch(const LaunchRequest& request,
                                  const absl::StatusOr<std::string>& handle) {
   Effects effects;
   MutexLock lock(&mutex_);
-  launching_ = false;
+  launching_.clear();
+  attempts_changed_.NotifyAll();
   const auto early_exits = std::exchange(early_exits_, {});
-  auto found = FindAttempt(request.job_id, request.attempt);
-  if (!found.ok()) {
-    // The attempt has ended meanwhile; its process has a moment to end as well.
-    if (handle.ok() && !early_exits.contains(*handle)) {
-      AwaitExit(*handle, request.resources.cores);
+  // Stopped meanwhile, it may be gone.
+  LiveJob* live = Find(request.job_id);
+  absl::Status status = handle.status();
+  if (handle.ok() && live != nullptr && !shutting_down_) {
+    status = Begin(live, *handle, request.resources.cores, &effects);
+    if (const auto exit = early_exits.find(*handle); status.ok() && exit != early_exits.end()) {
+      live->exited = exit->second;
+      Lose(live, *live->exited, &effects);
     }
-    return;
+    if (status.ok()) return;
   }
-  LiveJob* live = *found;
-  if (!handle.ok()) {
-    next_launch_ = with_.clock->Elapsed() + options_.retry_delay;
-    Lose(live, absl::StrCat("it could not be started: ", handle.status().message()), &effects);
-    return;
+  scheduler_.Release(request.job_id);
+  if (handle.ok() && !early_exits.contains(*handle)) {
+    // Nobody wants it, or nobody would know it.
+    effects.Add([executor = with_.executor, handle = *handle] { executor->Kill(handle); });
+    AwaitExit(*handle,
+              {.cores = request.resources.cores, .memory_bytes = request.resources.memory_bytes});
   }
-  JobChange change = Change(*live);
-  change.record().handle = *handle;
-  if (auto status = Apply(std::move(change), live, &effects); !status.ok()) {
-    // This server knows the process all the same; the next one will wait for it to attach.
-    live->record.handle = *handle;
-    Log(absl::StrCat("The process of job ", request.job_id,
-                     " cannot be stored: ", status.message()));
-  }
-  if (const auto exit = early_exits.find(*handle); exit != early_exits.end()) {
-    live->exited = exit->second;
-    if (!live->publishing) Lose(live, live->exited, &effects);
-  }
+  if (live == nullptr) return;
+  if (status.ok()) return Enqueue(live->record);  // The server stops.
+  Postpone(live, status, &effects);
 }
 
-void JobController::OnProcessExit(const std::string& handle, const std::string& how) {
+absl::Status JobController::Begin(LiveJob* live, const std::string& handle, int cores,
+                                  Effects* effects) {
+  JobChange change = Change(*live);
+  if (auto status = BeginAttempt(handle, cores, &change); !status.ok()) return status;
+  if (auto status = Apply(std::move(change), live, effects); !status.ok()) return status;
+  live->exited.reset();
+  live->waiting_reason.clear();
+  live->trimmed = live->record.attempt() == 1;
+  live->lease_end = with_.clock->Elapsed() + options_.attach_timeout;
+  return absl::OkStatus();
+}
+
+void JobController::OnProcessExit(const std::string& handle, const ProcessEnd& end) {
   Effects effects;
   MutexLock lock(&mutex_);
   if (leaving_.erase(handle) > 0) {
@@ -167,18 +206,27 @@ void JobController::OnProcessExit(const std::string& handle, const std::string& 
   }
   for (const auto& [id, live] : live_) {
     if (!live->record.attempt_active() || live->record.handle != handle) continue;
-    live->exited = how;
-    if (!live->publishing) Lose(live.get(), how, &effects);
+    live->exited = end;
+    if (!live->publishing) Lose(live.get(), end, &effects);
     return;
   }
-  if (launching_) early_exits_[handle] = how;
+  if (!launching_.empty()) early_exits_[handle] = end;
 }
 
 void JobController::CleanUp() {
   std::vector<JobRecord> ended;
+  std::vector<std::pair<std::string, int>> resumed;
   {
     MutexLock lock(&mutex_);
     ended.swap(to_clean_);
+    resumed.swap(to_trim_);
+  }
+  for (const auto& [id, attempt] : resumed) {
+    // What is left here goes when the job ends.
+    const absl::Status status = with_.artifacts->FreeAttemptsBefore(id, attempt);
+    if (!status.ok()) {
+      Log(absl::StrCat("Old checkpoints of job ", id, " cannot be freed: ", status.message()));
+    }
   }
   for (JobRecord& record : ended) {
     absl::Status status = with_.artifacts->FreeJob(record.id);
@@ -204,11 +252,13 @@ absl::Duration JobController::NextDue(absl::Duration now) {
   absl::Duration due = absl::InfiniteDuration();
   for (const auto& [id, live] : live_) {
     if (!live->record.attempt_active() || live->publishing) continue;
-    due = std::min({due, live->lease_end, live->stop_deadline});
+    due = std::min({due, live->lease_end, live->stop_deadline, now + options_.watch_interval});
   }
-  for (const auto& [handle, deadline] : leaving_) due = std::min(due, deadline);
+  for (const auto& [handle, deadline] : leaving_) {
+    due = std::min({due, deadline, now + options_.watch_interval});
+  }
   if (!scheduler_.queue().empty() && next_launch_ > now) due = std::min(due, next_launch_);
-  if (!to_clean_.empty()) due = now;
+  if (!to_clean_.empty() || !to_trim_.empty()) due = now;
   return std::max(due - now, absl::ZeroDuration());
 }
 

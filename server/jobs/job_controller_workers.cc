@@ -42,6 +42,9 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   Effects effects;
   MutexLock lock(&mutex_);
   auto live = FindAttempt(hello.job(), hello.attempt());
+  if (!live.ok() && launching_ == hello.job()) {
+    return absl::UnavailableError("The attempt is being stored; dial again.");
+  }
   if (!live.ok()) return live.status();
   if (!SameToken(hello.token(), (*live)->record.token)) {
     return Error(absl::StatusCode::kUnauthenticated, "WRONG_TOKEN",
@@ -119,6 +122,7 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
   absl::Status status;
   bool changed = false;
   bool obeys = false;
+  bool checkpointed = false;
   for (const WorkerEvent& event : events) {
     const std::int64_t expected = change.record().acknowledged + 1;
     if (event.number() < expected) continue;  // Sent again after a reconnect.
@@ -138,6 +142,7 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
     if (!status.ok()) break;
     change.record().acknowledged = event.number();
     obeys = obeys || Obeys(event);
+    checkpointed = checkpointed || event.has_checkpoint();
     if (EndsAttempt(event)) break;
   }
   // A step the state machine does not have is the worker's doing, too.
@@ -146,7 +151,13 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
     return failed.ok() ? ProtocolViolation(status.message()) : failed;
   }
   if (!status.ok() || !changed) return status;
+  const bool worked = change.record().positioned || !change.record().attempt_active();
   if (auto applied = Apply(std::move(change), live, effects); !applied.ok()) return applied;
+  if (worked) failed_starts_ = 0;
+  if (checkpointed && !std::exchange(live->trimmed, true)) {
+    to_trim_.emplace_back(live->record.id, live->record.attempt());
+    if (kick_) effects->Add(kick_);
+  }
   if (obeys) live->stop_deadline = absl::InfiniteDuration();
   return absl::OkStatus();
 }
@@ -157,10 +168,7 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event, JobChange* chan
       return FailAttempt(event.failure().reason().empty() ? "INTERNAL" : event.failure().reason(),
                          event.failure().message(), change);
     case WorkerEvent::kSuspended:
-      return SuspendAttempt("SERVER_SHUTDOWN",
-                            "The worker wrote a checkpoint and ended because the server stops; the "
-                            "job goes on from there.",
-                            change);
+      return SuspendAttempt("SERVER_SHUTDOWN", "The worker ended because the server stops", change);
     case WorkerEvent::kStoppedEmpty:
       return StopEmptyAttempt(change);
     default:
@@ -218,7 +226,7 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
     return failed.ok() ? ProtocolViolation(published.message()) : failed;
   }
   // Nobody is left to deliver it again.
-  if (!live->exited.empty()) Lose(live, live->exited, &effects);
+  if (live->exited.has_value()) Lose(live, *live->exited, &effects);
   return status;
 }
 

@@ -2,6 +2,7 @@
 #ifndef ATELIER_SERVER_JOBS_JOB_OBSERVER_H_
 #define ATELIER_SERVER_JOBS_JOB_OBSERVER_H_
 
+#include <string>
 #include <vector>
 
 #include "server/jobs/job_store.h"
@@ -20,6 +21,10 @@ class JobObserver {
   // A job as it is stored now, and the events that were stored with it; none for a job that an
   // earlier server left.
   virtual void Stored(const JobRecord& record, const std::vector<v1::JobEvent>& events) = 0;
+
+  // The worker of a job whose turn had come could not be started; `why` is a sentence. Nothing was
+  // stored, the job still waits. Without a lock.
+  virtual void NotStarted(const JobRecord& record, const std::string& why) = 0;
 
   // A job that had ended was deleted. On any thread, without a lock.
   virtual void Deleted(const JobRecord& record) = 0;

@@ -18,6 +18,7 @@ struct QueuedJob {
   int priority = 0;           // Higher leaves first.
   std::int64_t sequence = 0;  // Lower leaves first among equals; the order of acceptance.
   int cores = 1;
+  std::int64_t memory_bytes = 0;
 };
 
 // Bounded for new jobs alone: a job that was running and has to wait again always finds room, and

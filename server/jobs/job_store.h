@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "atelier/v1/job.pb.h"
 #include "atelier/v1/model_service.pb.h"
 #include "atelier/v1/training_service.pb.h"
@@ -27,14 +28,15 @@ struct JobRecord {
   std::string request;          // The request's specification as it came, to compare repeats with.
   std::int64_t last_event = 0;  // Number of the newest event.
   std::int32_t recorded_epoch = 0;  // Last epoch event that is not withdrawn; 0 for none.
-  std::string token;                // Secret of the current or last attempt.
-  std::string handle;               // Its process, as the executor named it; empty until launched.
-  std::int64_t acknowledged = 0;    // The attempt's last event that is stored.
+  std::string token;   // Secret of the current or last attempt, or of the one being launched.
+  std::string handle;  // Its process, as the executor named it; empty until launched.
+  std::int64_t acknowledged = 0;  // The attempt's last event that is stored.
   // True once the attempt's starting point is known: it sent Resumed or any progress.
   bool positioned = false;
   std::int32_t lost_attempts = 0;     // Attempts that ended without a word.
   bool stop_requested = false;        // By a client.
   std::int64_t reserved_version = 0;  // Version number taken for the outcome; 0 for none.
+  bool checkpointed = false;          // The next attempt finds a checkpoint.
   bool files_freed = false;           // After the end: what need not outlive the job is gone.
 
   // The newest attempt's number; 0 before the first.
@@ -108,6 +110,11 @@ class JobStore {
   virtual absl::StatusOr<std::optional<JobRecord>> FindByRequestId(
       absl::string_view request_id) = 0;
 
+  // The id of the job that a request made, if that job was deleted within the last day; nothing
+  // otherwise.
+  virtual absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(
+      absl::string_view request_id, absl::Time now) = 0;
+
   // Every job that has not ended or whose files are not freed, oldest first.
   virtual absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() = 0;
 
@@ -133,8 +140,9 @@ class JobStore {
   virtual absl::StatusOr<v1::GetPredictionsResponse> ReadPredictions(
       absl::string_view id, const PredictionQuery& query) = 0;
 
-  // Deletes a job with its events and evaluation; NOT_FOUND (JOB_NOT_FOUND). Its id stays taken.
-  virtual absl::Status Delete(absl::string_view id) = 0;
+  // Deletes a job with its events and evaluation; NOT_FOUND (JOB_NOT_FOUND). Its id stays taken,
+  // its request's id for a day.
+  virtual absl::Status Delete(absl::string_view id, absl::Time now) = 0;
 };
 
 }  // namespace atelier::jobs

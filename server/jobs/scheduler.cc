@@ -4,29 +4,42 @@
 
 namespace atelier::jobs {
 
-Scheduler::Scheduler(int total_cores, std::size_t queue_capacity)
-    : total_cores_(total_cores), free_cores_(total_cores), queue_(queue_capacity) {}
+Scheduler::Scheduler(Resources total, std::size_t queue_capacity)
+    : total_(total), free_(total), queue_(queue_capacity) {}
+
+Scheduler::Resources Scheduler::HeadNeeds() const {
+  return {.cores = std::min(queue_.front().cores, total_.cores),
+          .memory_bytes = std::min(queue_.front().memory_bytes, total_.memory_bytes)};
+}
 
 std::optional<Scheduler::Grant> Scheduler::Next() {
   if (queue_.empty()) return std::nullopt;
-  const int cores = std::min(queue_.front().cores, total_cores_);
-  if (cores > free_cores_) return std::nullopt;
-  Grant grant{queue_.front().id, cores};
+  const Resources needs = HeadNeeds();
+  if (needs.cores > free_.cores || needs.memory_bytes > free_.memory_bytes) return std::nullopt;
+  Grant grant{queue_.front().id, needs};
   queue_.PopFront();
-  Hold(grant.id, grant.cores);
+  Hold(grant.id, grant.resources);
   return grant;
 }
 
-void Scheduler::Hold(absl::string_view holder, int cores) {
+bool Scheduler::HeadWaitsForMemory() const {
+  if (queue_.empty()) return false;
+  const Resources needs = HeadNeeds();
+  return needs.cores <= free_.cores && needs.memory_bytes > free_.memory_bytes;
+}
+
+void Scheduler::Hold(absl::string_view holder, Resources resources) {
   Release(holder);
-  held_[holder] = cores;
-  free_cores_ -= cores;
+  held_[holder] = resources;
+  free_.cores -= resources.cores;
+  free_.memory_bytes -= std::min(resources.memory_bytes, total_.memory_bytes);
 }
 
 void Scheduler::Release(absl::string_view holder) {
   const auto held = held_.find(holder);
   if (held == held_.end()) return;
-  free_cores_ += held->second;
+  free_.cores += held->second.cores;
+  free_.memory_bytes += std::min(held->second.memory_bytes, total_.memory_bytes);
   held_.erase(held);
 }
 

@@ -1,12 +1,15 @@
-// Decides which job starts next, by free cores. Not thread-safe; the controller's lock guards it.
+// Decides which job starts next, by free cores and memory. Not thread-safe; the controller's lock
+// guards it.
 //
 // Order is strict: while the job at the queue's head does not fit, nothing behind it starts, even
 // if it would fit. Cores may idle for a while, but a job that needs many of them cannot be starved
-// by a stream of small ones, and what a user sees in the queue is what happens.
+// by a stream of small ones, and what a user sees in the queue is what happens. A job's memory is
+// the limit that its worker keeps to, so those that run together never need more than there is.
 #ifndef ATELIER_SERVER_JOBS_SCHEDULER_H_
 #define ATELIER_SERVER_JOBS_SCHEDULER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -18,39 +21,51 @@ namespace atelier::jobs {
 
 class Scheduler {
  public:
-  // `total_cores` is at least 1.
-  Scheduler(int total_cores, std::size_t queue_capacity);
+  // What a job holds, or what there is.
+  struct Resources {
+    int cores = 1;
+    std::int64_t memory_bytes = 0;
+  };
 
-  // A job to start and the cores it was given.
+  // `total.cores` is at least 1; memory of 0 is not counted.
+  Scheduler(Resources total, std::size_t queue_capacity);
+
+  // A job to start and what it was given.
   struct Grant {
     std::string id;
-    int cores = 1;
+    Resources resources;
   };
 
   JobQueue& queue() { return queue_; }
   const JobQueue& queue() const { return queue_; }
 
-  // The next job to start, if it fits: it leaves the queue and holds its cores until Release. A job
-  // that asks for more cores than there are at all is given all of them.
+  // The next job to start, if it fits: it leaves the queue and holds what it needs until Release. A
+  // job that asks for more than there is at all is given all of it.
   std::optional<Grant> Next();
 
-  // `holder` holds cores without having come through Next: a job whose worker outlived the last
+  // True if memory is all that the job at the queue's head waits for.
+  bool HeadWaitsForMemory() const;
+
+  // `holder` holds resources without having come through Next: a job whose worker outlived the last
   // server, or a process that has not gone yet. May overdraw.
-  void Hold(absl::string_view holder, int cores);
+  void Hold(absl::string_view holder, Resources resources);
 
   // Gives back what a holder has; nothing if it has none.
   void Release(absl::string_view holder);
 
-  int total_cores() const { return total_cores_; }
-  // Below zero while workers of an earlier server with more cores still run.
-  int free_cores() const { return free_cores_; }
+  const Resources& total() const { return total_; }
+  // Below zero while workers of an earlier server that had more still run.
+  const Resources& free() const { return free_; }
   std::size_t holders() const { return held_.size(); }
 
  private:
-  const int total_cores_;
-  int free_cores_;
+  // What the queue's head is given when its turn comes; the queue must not be empty.
+  Resources HeadNeeds() const;
+
+  const Resources total_;
+  Resources free_;
   JobQueue queue_;
-  absl::flat_hash_map<std::string, int> held_;  // Cores by holder.
+  absl::flat_hash_map<std::string, Resources> held_;  // By holder.
 };
 
 }  // namespace atelier::jobs

@@ -315,18 +315,17 @@ void Resolution::ResolveArithmetic() {
 }
 
 void Resolution::ResolveResources() {
-  const std::int64_t machine = options_.machine_memory_bytes > 0
-                                   ? options_.machine_memory_bytes
-                                   : std::numeric_limits<std::int64_t>::max();
+  const std::int64_t most =
+      options_.memory_bytes > 0 ? options_.memory_bytes : std::numeric_limits<std::int64_t>::max();
   const int max_cores = std::min(options_.max_cores, kMaxCores);
   if (!spec().has_cores()) spec().set_cores(std::min(options_.default_cores, max_cores));
-  if (!spec().has_memory_bytes()) spec().set_memory_bytes(std::min(kDefaultMemory, machine));
+  if (!spec().has_memory_bytes()) spec().set_memory_bytes(std::min(kDefaultMemory, most));
   CheckRange("spec.cores", "The number of cores", spec().cores(), 1, max_cores);
-  if (spec().memory_bytes() < kMinMemory || spec().memory_bytes() > machine) {
+  if (spec().memory_bytes() < kMinMemory || spec().memory_bytes() > most) {
     Wrong("spec.memory_bytes",
           absl::StrCat("The memory is ", spec().memory_bytes(), " bytes; it must be ", kMinMemory,
-                       " (256 MiB) to ", machine,
-                       options_.machine_memory_bytes > 0 ? ", what the machine has." : "."));
+                       " (256 MiB) to ", most,
+                       options_.memory_bytes > 0 ? ", what the server has for jobs." : "."));
   }
   CheckRange("spec.priority", "The priority", spec().priority(), -100, 100);
 

@@ -30,11 +30,11 @@ class SpecResolver {
     // known by conv_depth.
     std::vector<std::string> presets;
     std::string default_dataset = "fashion-mnist";
-    int max_cores = 1;                      // Cores the server gives to all jobs together.
-    int default_cores = 1;                  // Cores of a job that names none.
-    std::int64_t machine_memory_bytes = 0;  // Most that a job may have; 0: not known.
-    bool bfloat16 = false;                  // The processor has it.
-    bool cuda = false;                      // There is a GPU that LibTorch can use.
+    int max_cores = 1;              // Cores the server gives to all jobs together.
+    int default_cores = 1;          // Cores of a job that names none.
+    std::int64_t memory_bytes = 0;  // Memory for all jobs together; 0: not known.
+    bool bfloat16 = false;          // The processor has it.
+    bool cuda = false;              // There is a GPU that LibTorch can use.
     v1::Precision automatic_precision = v1::PRECISION_FLOAT32;  // What AUTO becomes.
     std::function<std::int64_t()> draw_seed;                    // Seed of a job that names none.
   };

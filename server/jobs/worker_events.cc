@@ -19,6 +19,7 @@ absl::Status Position(const worker::v1::Resumed& checkpoint, FirstBeyond first_b
                       JobChange* change) {
   JobRecord& record = change->record();
   record.positioned = true;
+  record.checkpointed = checkpoint.global_step() > 0;
   record.job.mutable_attempts(record.attempt() - 1)->set_resumed_epoch(checkpoint.epoch());
   auto first = first_beyond(checkpoint);
   if (!first.ok()) return first.status();
@@ -121,6 +122,7 @@ absl::Status ApplyWorkerEvent(const WorkerEvent& event, FirstBeyond first_beyond
     record.recorded_epoch = event.epoch().epoch();
     *stored.mutable_epoch() = event.epoch();
   } else if (event.has_checkpoint()) {
+    record.checkpointed = true;
     *stored.mutable_checkpoint() = event.checkpoint();
   } else {
     *stored.mutable_early_stop() = event.early_stop();

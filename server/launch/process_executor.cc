@@ -12,34 +12,35 @@
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/launch/environment.h"
 #include "server/launch/spawn.h"
 
 namespace atelier::launch {
 namespace {
+
+// Exit codes of the worker program that say why it ended (see server/worker/main.cc).
+constexpr int kServerLostCode = 4;
+constexpr int kOutOfMemoryCode = 5;
+
+std::string JobArgument(const std::string& job) { return absl::StrCat("--job=", job); }
+std::string AttemptArgument(int attempt) { return absl::StrCat("--attempt=", attempt); }
+std::string TokenVariable(const std::string& token) {
+  return absl::StrCat("ATELIER_WORKER_TOKEN=", token);
+}
 
 int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
 
 std::string BesideThisProgram(const std::string& name) {
   std::error_code ignored;
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name;
-}
-
-// This process's environment, with `overrides` (NAME=value) put in place.
-std::vector<std::string> EnvironmentWith(const std::vector<std::string>& overrides) {
-  std::vector<std::string> result = overrides;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const absl::string_view variable(*entry);
-    const absl::string_view name = variable.substr(0, variable.find('=') + 1);
-    bool overridden = false;
-    for (const std::string& other : overrides) overridden |= absl::StartsWith(other, name);
-    if (!overridden) result.emplace_back(variable);
-  }
-  return result;
 }
 
 std::string Sentence(const siginfo_t& info) {
@@ -50,17 +51,34 @@ std::string Sentence(const siginfo_t& info) {
 }
 
 // How a process that has ended did so; collects it if it is a child of this one. Only the parent
-// learns the status: of a process that an earlier server started nothing more is known.
-std::string Collect(int pidfd, pid_t pid) {
+// learns the status: of a process that an earlier server started nothing more is known, and
+// `si_signo` is 0.
+siginfo_t Collect(int pidfd, pid_t pid) {
   siginfo_t info = {};
   const auto id = static_cast<id_t>(pidfd);
   if (waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != pid) {
-    return "ended";
+    return {};
   }
   // What it started ends with it. While it is not collected nobody else can have its group's id.
   kill(-pid, SIGKILL);
   waitid(P_PIDFD, id, &info, WEXITED | WNOHANG);
-  return Sentence(info);
+  return info;
+}
+
+// The arguments or the environment of a process, each ending with a zero byte; empty if they cannot
+// be read.
+std::string ReadList(pid_t pid, const char* name) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/", name));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+bool Lists(const std::string& list, const std::string& entry) {
+  for (const absl::string_view one : absl::StrSplit(list, '\0')) {
+    if (one == entry) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -80,7 +98,10 @@ absl::StatusOr<std::unique_ptr<ProcessExecutor>> ProcessExecutor::Create(Options
 }
 
 ProcessExecutor::ProcessExecutor(Options options, int wake_fd)
-    : options_(std::move(options)), wake_fd_(wake_fd), cpus_(AllowedCpus(0)) {
+    : options_(std::move(options)),
+      wake_fd_(wake_fd),
+      cpus_(AllowedCpus(0)),
+      oom_kills_seen_(options_.oom_kills ? options_.oom_kills().value_or(0) : 0) {
   watcher_ = std::thread([this] { Watch(); });
   pthread_setname_np(watcher_.native_handle(), "process-watch");
 }
@@ -108,6 +129,20 @@ void ProcessExecutor::SetExitCallback(ExitCallback callback) {
 }
 
 absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& request) {
+  {
+    jobs::MutexLock lock(&mutex_);
+    // What the kernel ended while no worker was there was none.
+    if (processes_.empty() && options_.oom_kills) {
+      oom_kills_seen_ = options_.oom_kills().value_or(oom_kills_seen_);
+    }
+  }
+  spare_.Free();
+  absl::StatusOr<std::string> handle = Start(request);
+  spare_.Fill();
+  return handle;
+}
+
+absl::StatusOr<std::string> ProcessExecutor::Start(const jobs::LaunchRequest& request) {
   std::error_code error;
   std::filesystem::create_directories(request.attempt_dir, error);
   if (error) {
@@ -118,39 +153,60 @@ absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& r
   {
     jobs::MutexLock lock(&mutex_);
     spawn.arguments = {options_.worker_binary, absl::StrCat("--server=", server_address_),
-                       absl::StrCat("--job=", request.job_id),
-                       absl::StrCat("--attempt=", request.attempt)};
+                       JobArgument(request.job_id), AttemptArgument(request.attempt)};
     if (!options_.server_certificate.empty()) {
       spawn.arguments.push_back(absl::StrCat("--server_certificate=", options_.server_certificate));
     }
     spawn.cpus = cpus_.Take(request.resources.cores);
   }
   spawn.environment =
-      EnvironmentWith({absl::StrCat("ATELIER_WORKER_TOKEN=", request.token), "OMP_NUM_THREADS=1",
-                       "MKL_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"});
+      WorkerEnvironment({TokenVariable(request.token), "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
+                         "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"});
   spawn.output_path = absl::StrCat(request.attempt_dir, "/worker.log");
   spawn.nice = options_.nice;
   spawn.oom_score_adj = options_.oom_score_adj;
 
   const absl::StatusOr<pid_t> pid = Spawn(spawn);
-  if (!pid.ok()) {
-    jobs::MutexLock lock(&mutex_);
-    cpus_.Release(spawn.cpus);
-    return pid.status();
-  }
-  // The process is not collected yet, so even one that has ended still has its id.
-  const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Of(*pid);
-  const int pidfd = PidfdOpen(*pid);
-  if (!handle.ok() || pidfd < 0) {
-    const std::string why = strerror(errno);
+  absl::Status problem = pid.status();
+  if (pid.ok()) {
+    // The process is not collected yet, so even one that has ended still has its id.
+    const int pidfd = PidfdOpen(*pid);
+    if (pidfd < 0) problem = absl::UnavailableError(strerror(errno));
+    const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Of(*pid);
+    problem.Update(handle.status());
+    if (problem.ok()) {
+      StartWatching({*handle, pidfd, std::move(spawn.cpus)});
+      return handle->ToString();
+    }
+    if (pidfd >= 0) close(pidfd);
     kill(-*pid, SIGKILL);
     waitpid(*pid, nullptr, 0);
-    jobs::MutexLock lock(&mutex_);
-    cpus_.Release(spawn.cpus);
-    return absl::UnavailableError(absl::StrCat("cannot watch the process ", *pid, ": ", why));
+    problem = absl::UnavailableError(
+        absl::StrCat("cannot watch the process ", *pid, ": ", problem.message()));
   }
-  StartWatching({*handle, pidfd, std::move(spawn.cpus)});
-  return handle->ToString();
+  jobs::MutexLock lock(&mutex_);
+  cpus_.Release(spawn.cpus);
+  return problem;
+}
+
+absl::StatusOr<std::string> ProcessExecutor::Find(const std::string& job_id, int attempt,
+                                                  const std::string& token) {
+  std::error_code error;
+  std::filesystem::directory_iterator entry("/proc", error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(entry->path().filename().string(), &pid)) continue;
+    // Its handle first: should the id pass to another process meanwhile, the handle is no one's.
+    const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Of(pid);
+    const std::string arguments = ReadList(pid, "cmdline");
+    if (handle.ok() && handle->Runs() && Lists(arguments, JobArgument(job_id)) &&
+        Lists(arguments, AttemptArgument(attempt)) &&
+        Lists(ReadList(pid, "environ"), TokenVariable(token))) {
+      return handle->ToString();
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there is no process of attempt ", attempt, " at job ", job_id));
 }
 
 absl::Status ProcessExecutor::Adopt(const std::string& name) {
@@ -181,8 +237,31 @@ void ProcessExecutor::StartWatching(Process process) {
 
 void ProcessExecutor::Kill(const std::string& name) {
   const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Parse(name);
+  if (!handle.ok()) return;
   // A process that has ended took its group with it (see Collect).
-  if (handle.ok() && handle->Runs()) kill(-handle->pid, SIGKILL);
+  jobs::MutexLock lock(&mutex_);
+  const auto watched = processes_.find(name);
+  // By its descriptor where there is one: to look into /proc would take another.
+  const bool runs = watched == processes_.end()
+                        ? handle->Runs()
+                        : syscall(SYS_pidfd_send_signal, watched->second.pidfd, 0, nullptr, 0) == 0;
+  if (runs) kill(-handle->pid, SIGKILL);
+}
+
+jobs::ProcessEnd ProcessExecutor::Judge(std::string how, int code, bool may_be_memory) {
+  using Cause = jobs::ProcessEnd::Cause;
+  if (code == kServerLostCode) return {std::move(how), Cause::kServerUnreachable};
+  if (code == kOutOfMemoryCode) {
+    return {absl::StrCat("over its memory limit (", how, ")"), Cause::kOutOfMemory};
+  }
+  jobs::MutexLock lock(&mutex_);
+  if (!may_be_memory || !options_.oom_kills ||
+      options_.oom_kills().value_or(0) <= oom_kills_seen_) {
+    return {std::move(how), Cause::kUnknown};
+  }
+  ++oom_kills_seen_;
+  return {"ended by the kernel, since the memory of the machine or its container ran out",
+          Cause::kOutOfMemory};
 }
 
 void ProcessExecutor::Watch() {
@@ -196,9 +275,14 @@ void ProcessExecutor::Watch() {
       callback = exit_callback_;
     }
     for (const Process& process : ended) {
-      const std::string how = Collect(process.pidfd, process.handle.pid);
+      const siginfo_t info = Collect(process.pidfd, process.handle.pid);
       close(process.pidfd);
-      if (callback) callback(process.handle.ToString(), how);
+      const bool known = info.si_signo != 0;
+      const bool exited = known && info.si_code == CLD_EXITED;
+      const jobs::ProcessEnd end =
+          Judge(known ? Sentence(info) : "ended", exited ? info.si_status : 0,
+                !known || (!exited && info.si_status == SIGKILL));
+      if (callback) callback(process.handle.ToString(), end);
     }
   }
 }

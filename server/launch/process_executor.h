@@ -4,7 +4,10 @@
 #ifndef ATELIER_SERVER_LAUNCH_PROCESS_EXECUTOR_H_
 #define ATELIER_SERVER_LAUNCH_PROCESS_EXECUTOR_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,13 +19,15 @@
 #include "server/jobs/mutex.h"
 #include "server/launch/cpu_pool.h"
 #include "server/launch/process_handle.h"
+#include "server/launch/spare_descriptors.h"
 
 namespace atelier::launch {
 
 // Thread-safe. The process is started as
 //   <worker_binary> --server=<address> [--server_certificate=<file>] --job=<job> --attempt=<n>
-// with its token in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, and
-// the arithmetic libraries' own threads turned off. What it prints is appended to
+// with its token in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, the
+// arithmetic libraries' own threads turned off, and of the server's own environment only what
+// LibTorch, gRPC and the loader read (see environment.h). What it prints is appended to
 // <attempt_dir>/worker.log; the worker itself bounds the size of that file.
 //
 // Processes are watched by pidfd in one thread. The memory limit is the worker's to keep: it learns
@@ -33,6 +38,9 @@ class ProcessExecutor final : public jobs::Executor {
     std::string worker_binary;  // Empty: `atelier-worker` beside the running program.
     // The server's certificate, where workers report by TLS: they believe no other. A file.
     std::string server_certificate = {};
+    // How many processes the kernel has ended for want of memory so far, as far as that can be
+    // told; may be empty.
+    std::function<std::optional<std::int64_t>()> oom_kills = {};
     int nice = 10;            // Added to the server's niceness, 0 to 19.
     int oom_score_adj = 500;  // How much sooner than others the kernel ends it, 0 to 1000.
   };
@@ -49,6 +57,10 @@ class ProcessExecutor final : public jobs::Executor {
 
   void SetExitCallback(ExitCallback callback) override;
   absl::StatusOr<std::string> Launch(const jobs::LaunchRequest& request) override;
+  // Looks through the processes of this machine for one with the command line that Launch gives and
+  // with the token.
+  absl::StatusOr<std::string> Find(const std::string& job_id, int attempt,
+                                   const std::string& token) override;
   // A handle must not be adopted while it is watched.
   absl::Status Adopt(const std::string& handle) override;
   void Kill(const std::string& handle) override;
@@ -62,7 +74,10 @@ class ProcessExecutor final : public jobs::Executor {
 
   ProcessExecutor(Options options, int wake_fd);
 
+  absl::StatusOr<std::string> Start(const jobs::LaunchRequest& request);
   void StartWatching(Process process);
+  // What a process's end means.
+  jobs::ProcessEnd Judge(std::string how, int code, bool may_be_memory) ABSL_LOCKS_EXCLUDED(mutex_);
   void Watch();
   // Takes what has ended out of the watch.
   std::vector<Process> AwaitEnded();
@@ -78,6 +93,9 @@ class ProcessExecutor final : public jobs::Executor {
   CpuPool cpus_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Process> processes_ ABSL_GUARDED_BY(mutex_);  // By handle.
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the kernel's kills for want of memory, those that are accounted for.
+  std::int64_t oom_kills_seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  SpareDescriptors spare_;
 
   std::thread watcher_;
 };

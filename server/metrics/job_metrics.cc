@@ -22,7 +22,7 @@ struct StateReasons {
 
 const std::vector<StateReasons>& KnownTransitions() {
   static const auto* const known = new std::vector<StateReasons>{
-      {v1::JOB_STATE_QUEUED, {"ACCEPTED", "WORKER_LOST", "SERVER_SHUTDOWN"}},
+      {v1::JOB_STATE_QUEUED, {"ACCEPTED", "WORKER_LOST", "SERVER_SHUTDOWN", "SERVER_UNREACHABLE"}},
       {v1::JOB_STATE_STARTING, {"SCHEDULED"}},
       {v1::JOB_STATE_PREPARING, {"PREPARING"}},
       {v1::JOB_STATE_TRAINING, {"TRAINING"}},
@@ -66,6 +66,11 @@ JobMetrics::JobMetrics(const Options& options, const jobs::Clock* clock,
                         .Help("Worker processes lost.")
                         .Register(*registry)
                         .Add({})),
+      workers_not_started_(prometheus::BuildCounter()
+                               .Name("atelier_workers_not_started_total")
+                               .Help("Worker processes that could not be started.")
+                               .Register(*registry)
+                               .Add({})),
       queue_wait_(prometheus::BuildHistogram()
                       .Name("atelier_queue_wait_seconds")
                       .Help("From being queued to being started.")
@@ -127,6 +132,10 @@ void JobMetrics::Stored(const jobs::JobRecord& record, const std::vector<v1::Job
   duration_histograms_[live->state]->Observe(SecondsBetween(live->accepted, clock_->Elapsed()));
   ++ended_[live->state];
   live_.erase(record.id);
+}
+
+void JobMetrics::NotStarted(const jobs::JobRecord& /*record*/, const std::string& /*why*/) {
+  workers_not_started_.Increment();
 }
 
 void JobMetrics::Deleted(const jobs::JobRecord& record) {

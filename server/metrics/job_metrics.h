@@ -39,6 +39,7 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
   // jobs::JobObserver
   void Began(const jobs::JobCounts& stored) override;
   void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override;
+  void NotStarted(const jobs::JobRecord& record, const std::string& why) override;
   void Deleted(const jobs::JobRecord& record) override;
 
   // prometheus::Collectable: what is read off the jobs at every scrape.
@@ -70,6 +71,7 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
   const jobs::Clock* const clock_;
   prometheus::Family<prometheus::Counter>& transitions_;
   prometheus::Counter& workers_lost_;
+  prometheus::Counter& workers_not_started_;
   prometheus::Histogram& queue_wait_;
   prometheus::Family<prometheus::Histogram>& durations_;
   // Constant after construction.

@@ -19,6 +19,8 @@ bool IsDamaged(int code) { return code == SQLITE_CORRUPT || code == SQLITE_NOTAD
 std::unique_ptr<SQLite::Database> Connect(const std::string& path, int flags) {
   auto database = std::make_unique<SQLite::Database>(path, flags, kBusyMilliseconds);
   database->exec("PRAGMA foreign_keys = ON");
+  // So that nothing but the files opened here is needed when there are no descriptors left.
+  database->exec("PRAGMA temp_store = MEMORY");
   return database;
 }
 

@@ -6,11 +6,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace atelier::store {
@@ -35,6 +37,16 @@ absl::Status SyncFolder(const std::string& path) {
   if (fd < 0) return FileError("opened", path, errno);
   const auto close_fd = absl::MakeCleanup([fd] { close(fd); });
   if (fsync(fd) != 0) return FileError("written", path, errno);
+  return absl::OkStatus();
+}
+
+// Makes the names of all folders on the way from `root` to `folder` durable: each may be new.
+absl::Status SyncFoldersUpTo(const fs::path& root, const fs::path& folder) {
+  for (fs::path path = folder; path.string().size() >= root.string().size();
+       path = path.parent_path()) {
+    if (auto status = SyncFolder(path); !status.ok()) return status;
+    if (path == root) break;
+  }
   return absl::OkStatus();
 }
 
@@ -122,20 +134,31 @@ absl::Status FolderArtifactStore::Publish(const jobs::Publication& publication) 
     return status;
   }
   if (rename(partial.c_str(), target.c_str()) != 0) return FileError("renamed", partial, errno);
-  // Every folder on the way may be new.
-  for (fs::path path = folder; path.string().size() >= root_.size(); path = path.parent_path()) {
-    if (auto status = SyncFolder(path); !status.ok()) return status;
-    if (path == fs::path(root_)) break;
-  }
-  return absl::OkStatus();
+  return SyncFoldersUpTo(root_, folder);
+}
+
+absl::Status FolderArtifactStore::MakeAttemptDir(absl::string_view job_id, int attempt) {
+  const std::string folder = AttemptDir(job_id, attempt);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return FileError("made", folder, error.value());
+  return SyncFoldersUpTo(root_, folder);
 }
 
 absl::Status FolderArtifactStore::FreeJob(absl::string_view job_id) {
+  return FreeAttemptsBefore(job_id, std::numeric_limits<int>::max());
+}
+
+absl::Status FolderArtifactStore::FreeAttemptsBefore(absl::string_view job_id, int first_kept) {
   std::error_code error;
   const fs::path attempts = absl::StrCat(root_, "/jobs/", job_id, "/attempts");
   std::vector<std::string> doomed;
   for (fs::directory_iterator attempt(attempts, error), end; !error && attempt != end;
        attempt.increment(error)) {
+    int number = 0;
+    if (!absl::SimpleAtoi(attempt->path().filename().string(), &number) || number >= first_kept) {
+      continue;
+    }
     for (fs::directory_iterator file(attempt->path(), error); !error && file != end;
          file.increment(error)) {
       if (file->path().filename() != kLogName) doomed.push_back(file->path());

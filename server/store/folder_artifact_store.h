@@ -21,6 +21,8 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   std::string AttemptDir(absl::string_view job_id, int attempt) const override;
   std::string DatasetCacheDir() const override { return root_ + "/cache/datasets"; }
   // `worker.log` in the attempt's folder.
+  absl::Status MakeAttemptDir(absl::string_view job_id, int attempt) override;
+  absl::Status FreeAttemptsBefore(absl::string_view job_id, int first_kept) override;
   std::string LogPath(absl::string_view job_id, int attempt) const override;
   std::string TensorboardDir(absl::string_view job_id) const override;
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override;

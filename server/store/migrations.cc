@@ -105,7 +105,21 @@ CREATE TABLE runs (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs, kModels, kExperiments};
+// `deleted_requests` remembers the requests of deleted jobs and experiments for a day.
+constexpr const char kRequests[] = R"sql(
+ALTER TABLE jobs ADD COLUMN checkpointed INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET checkpointed = 1 WHERE recorded_epoch > 0;
+
+CREATE TABLE deleted_requests (
+  request_id TEXT NOT NULL,
+  kind INTEGER NOT NULL,                   -- 0: of a job, 1: of an experiment
+  id TEXT NOT NULL,                        -- of what it made
+  deleted INTEGER NOT NULL,                -- seconds since 1970
+  PRIMARY KEY (kind, request_id)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

@@ -9,6 +9,7 @@
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
+#include "server/store/request_rows.h"
 #include "server/store/rows.h"
 #include "server/store/run_rows.h"
 #include "server/store/sqlite_store.h"
@@ -272,13 +273,21 @@ absl::Status SqliteStore::RefuseRun(absl::string_view id, int index, absl::strin
   });
 }
 
-absl::Status SqliteStore::DeleteExperiment(absl::string_view id) {
+absl::StatusOr<std::optional<std::string>> SqliteStore::FindDeletedExperimentByRequestId(
+    absl::string_view request_id, absl::Time now) {
+  return connections_->Read([&](Database& database) {
+    return FindDeletedRequest(database, RequestKind::kExperiment, request_id, now);
+  });
+}
+
+absl::Status SqliteStore::DeleteExperiment(absl::string_view id, absl::Time now) {
   return connections_->Write([&](Database& database) -> absl::Status {
     auto key = FindExperiment(database, id);
     if (!key.ok()) return key.status();
     Statement remember(database, "INSERT INTO deleted_experiments (id) VALUES (?)");
     BindText(&remember, 1, id);
     remember.exec();
+    RememberRequest(database, RequestKind::kExperiment, id, now);
     Statement remove(database, "DELETE FROM experiments WHERE key = ?");
     remove.bind(1, *key);
     remove.exec();

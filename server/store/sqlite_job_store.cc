@@ -10,6 +10,7 @@
 #include "server/jobs/page_token.h"
 #include "server/store/connections.h"
 #include "server/store/model_rows.h"
+#include "server/store/request_rows.h"
 #include "server/store/rows.h"
 #include "server/store/run_rows.h"
 #include "server/store/sqlite_store.h"
@@ -24,8 +25,8 @@ using SQLite::Statement;
 // The columns of a JobRecord, in the order of BindRecord and ReadJob; `key` follows.
 constexpr const char kColumns[] =
     "id, state, job, request_id, request, last_event, recorded_epoch, token, handle, acknowledged, "
-    "positioned, lost_attempts, stop_requested, reserved_version, files_freed";
-constexpr int kKeyColumn = 15;
+    "positioned, lost_attempts, stop_requested, reserved_version, checkpointed, files_freed";
+constexpr int kKeyColumn = 16;
 
 void BindRecord(Statement* statement, const JobRecord& record) {
   int i = 0;
@@ -45,6 +46,7 @@ void BindRecord(Statement* statement, const JobRecord& record) {
   statement->bind(++i, record.lost_attempts);
   statement->bind(++i, record.stop_requested ? 1 : 0);
   statement->bind(++i, record.reserved_version);
+  statement->bind(++i, record.checkpointed ? 1 : 0);
   statement->bind(++i, record.files_freed ? 1 : 0);
 }
 
@@ -66,6 +68,7 @@ JobRecord ReadJob(Statement* row) {
   record.lost_attempts = row->getColumn(i++).getInt();
   record.stop_requested = row->getColumn(i++).getInt() != 0;
   record.reserved_version = row->getColumn(i++).getInt64();
+  record.checkpointed = row->getColumn(i++).getInt() != 0;
   record.files_freed = row->getColumn(i++).getInt() != 0;
   record.sequence = row->getColumn(kKeyColumn).getInt64();
   return record;
@@ -173,7 +176,7 @@ absl::StatusOr<std::int64_t> SqliteStore::Insert(const JobRecord& record,
     }
     Statement insert(database,
                      absl::StrCat("INSERT INTO jobs (", kColumns,
-                                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
     BindRecord(&insert, record);
     insert.exec();
     const std::int64_t key = database.getLastInsertRowid();
@@ -199,6 +202,13 @@ absl::StatusOr<std::optional<JobRecord>> SqliteStore::FindByRequestId(
     BindText(&select, 1, request_id);
     if (!select.executeStep()) return std::optional<JobRecord>();
     return std::optional<JobRecord>(ReadJob(&select));
+  });
+}
+
+absl::StatusOr<std::optional<std::string>> SqliteStore::FindDeletedByRequestId(
+    absl::string_view request_id, absl::Time now) {
+  return connections_->Read([&](Database& database) {
+    return FindDeletedRequest(database, RequestKind::kJob, request_id, now);
   });
 }
 
@@ -253,9 +263,10 @@ absl::Status SqliteStore::Commit(const jobs::JobUpdate& update) {
   return connections_->Write([&](Database& database) -> absl::Status {
     auto key = FindKey(database, update.record.id);
     if (!key.ok()) return key.status();
-    Statement set(database,
-                  absl::StrCat("UPDATE jobs SET (", kColumns,
-                               ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE key = ?"));
+    Statement set(
+        database,
+        absl::StrCat("UPDATE jobs SET (", kColumns,
+                     ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE key = ?"));
     BindRecord(&set, update.record);
     set.bind(kKeyColumn + 1, *key);
     set.exec();
@@ -323,13 +334,14 @@ absl::StatusOr<v1::GetPredictionsResponse> SqliteStore::ReadPredictions(
   return page;
 }
 
-absl::Status SqliteStore::Delete(absl::string_view id) {
+absl::Status SqliteStore::Delete(absl::string_view id, absl::Time now) {
   return connections_->Write([&](Database& database) -> absl::Status {
     auto key = FindKey(database, id);
     if (!key.ok()) return key.status();
     Statement remember(database, "INSERT INTO deleted_jobs (id) VALUES (?)");
     BindText(&remember, 1, id);
     remember.exec();
+    RememberRequest(database, RequestKind::kJob, id, now);
     Statement remove(database, "DELETE FROM jobs WHERE key = ?");
     remove.bind(1, *key);
     remove.exec();

@@ -47,6 +47,8 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<jobs::JobRecord> Load(absl::string_view id) override;
   absl::StatusOr<std::optional<jobs::JobRecord>> FindByRequestId(
       absl::string_view request_id) override;
+  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view request_id,
+                                                                    absl::Time now) override;
   absl::StatusOr<std::vector<jobs::JobRecord>> LoadUnfinished() override;
   absl::StatusOr<jobs::JobCounts> CountJobs() override;
   absl::StatusOr<jobs::JobPage> List(const jobs::JobQuery& query) override;
@@ -56,7 +58,7 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<v1::ConfusionMatrix> ReadConfusionMatrix(absl::string_view id) override;
   absl::StatusOr<v1::GetPredictionsResponse> ReadPredictions(
       absl::string_view id, const jobs::PredictionQuery& query) override;
-  absl::Status Delete(absl::string_view id) override;
+  absl::Status Delete(absl::string_view id, absl::Time now) override;
 
   // jobs::ModelStore
   absl::StatusOr<v1::ListModelsResponse> ListModels(int page_size,
@@ -77,6 +79,8 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<jobs::ExperimentRecord> LoadExperiment(absl::string_view id) override;
   absl::StatusOr<std::optional<jobs::ExperimentRecord>> FindExperimentByRequestId(
       absl::string_view request_id) override;
+  absl::StatusOr<std::optional<std::string>> FindDeletedExperimentByRequestId(
+      absl::string_view request_id, absl::Time now) override;
   absl::StatusOr<std::vector<std::string>> ListUnendedExperiments() override;
   absl::StatusOr<jobs::ExperimentPage> ListExperiments(int page_size,
                                                        absl::string_view page_token) override;
@@ -84,7 +88,7 @@ class SqliteStore final : public jobs::JobStore,
   absl::Status CommitExperiment(const jobs::ExperimentRecord& record,
                                 const std::optional<std::string>& drop_waiting) override;
   absl::Status RefuseRun(absl::string_view id, int index, absl::string_view reason) override;
-  absl::Status DeleteExperiment(absl::string_view id) override;
+  absl::Status DeleteExperiment(absl::string_view id, absl::Time now) override;
 
  private:
   explicit SqliteStore(std::unique_ptr<Connections> connections);

@@ -127,6 +127,10 @@ void EventFiles::Stored(const jobs::JobRecord& record, const std::vector<v1::Job
   thread_.kick()();
 }
 
+void EventFiles::NotStarted(const jobs::JobRecord& record, const std::string& why) {
+  if (with_.next != nullptr) with_.next->NotStarted(record, why);
+}
+
 void EventFiles::Deleted(const jobs::JobRecord& record) {
   if (with_.next != nullptr) with_.next->Deleted(record);
   {

@@ -67,6 +67,7 @@ class EventFiles final : public jobs::JobObserver {
 
   void Began(const jobs::JobCounts& stored) override;
   void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override;
+  void NotStarted(const jobs::JobRecord& record, const std::string& why) override;
   void Deleted(const jobs::JobRecord& record) override;
 
  private:

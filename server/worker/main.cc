@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "models/allocator.h"
+#include "server/short_address.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
 #include "server/worker/memory_limit.h"
@@ -173,9 +174,13 @@ int Main() {
   }
   hello.set_token(token);
   StartLogging();
+  const auto address = server::ShortAddress::Of(absl::GetFlag(FLAGS_server));
+  if (!address.ok()) {
+    spdlog::error("{}", std::string(address.status().message()));
+    return kServerLost;
+  }
   spdlog::info("attempt {} at job {}, process {}", hello.attempt(), hello.job(), hello.pid());
-  return WorkerProgram(hello, absl::GetFlag(FLAGS_server), absl::GetFlag(FLAGS_server_certificate))
-      .Run();
+  return WorkerProgram(hello, address->text(), absl::GetFlag(FLAGS_server_certificate)).Run();
 }
 
 }  // namespace

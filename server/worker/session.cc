@@ -10,7 +10,6 @@
 #include "google/protobuf/util/time_util.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/security/tls_credentials_options.h"
-#include "server/worker/steady_now.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -74,7 +73,7 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& server,
 class Session::Connection final
     : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse> {
  public:
-  explicit Connection(Session* session) : session_(session), dialled_(SteadyNow()) {
+  explicit Connection(Session* session) : session_(session), dialled_(session->time_.Now()) {
     *outgoing_.mutable_hello() = session_->options_.hello;
     {
       absl::MutexLock lock(&session_->mutex_);
@@ -144,7 +143,7 @@ Session::Session(Options options)
     : options_(std::move(options)),
       stub_(v1::WorkerService::NewStub(Dial(options_.server, options_.server_certificate))),
       lease_(options_.first_contact),
-      last_word_(SteadyNow()),
+      last_word_(time_.Now()),
       last_sent_(last_word_),
       outbox_(options_.outbox) {
   thread_ = std::thread([this] { Run(); });
@@ -209,7 +208,7 @@ void Session::Run() {
       backoff = options_.min_backoff;
       told = false;
     }
-    const absl::Duration left = last_word_ + lease_ - SteadyNow();
+    const absl::Duration left = last_word_ + patience() - time_.Now();
     {
       absl::MutexLock lock(&mutex_);
       if (closing_ || outbox_.finished()) return;
@@ -217,7 +216,7 @@ void Session::Run() {
     if (IsRefusal(status)) return End(status, Command::kUnwanted);
     if (left <= absl::ZeroDuration()) {
       return End(absl::DeadlineExceededError(absl::StrCat("no word from the server for ",
-                                                          absl::FormatDuration(lease_), " (",
+                                                          absl::FormatDuration(patience()), " (",
                                                           status.message(), ")")),
                  Command::kLeaseOver);
     }
@@ -226,7 +225,8 @@ void Session::Run() {
                    std::string(status.message()), absl::ToDoubleSeconds(left));
     }
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&closing_), std::min(backoff, left));
+    mutex_.AwaitWithTimeout(absl::Condition(&closing_),
+                            std::min({backoff, left, AwakeTime::kLongestWait}));
     backoff = std::min(2 * backoff, options_.max_backoff);
   }
 }
@@ -239,25 +239,25 @@ Session::Step Session::AwaitStep(Connection* connection) {
   // still time.
   const absl::Duration give_up =
       call_.greeted ? last_word_ + 2 * lease_ / 3
-                    : std::min(connection->dialled_ + lease_ / 3, last_word_ + lease_);
+                    : std::min(connection->dialled_ + lease_ / 3, last_word_ + patience());
   const absl::Duration heartbeat = last_sent_ + lease_ / 4;
   const auto has_work = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return closing_ || call_.ended || call_.received || call_.writing != writing ||
            (may_write && outbox_.HasUnsent());
   };
-  mutex_.AwaitWithTimeout(absl::Condition(&has_work),
-                          (may_write ? std::min(give_up, heartbeat) : give_up) - SteadyNow());
+  const absl::Duration wait = (may_write ? std::min(give_up, heartbeat) : give_up) - time_.Now();
+  mutex_.AwaitWithTimeout(absl::Condition(&has_work), std::min(wait, AwakeTime::kLongestWait));
 
   if (closing_) return Step::kHangUp;
   if (call_.received) return Step::kReceive;
   if (call_.ended) return Step::kEnded;
-  if (SteadyNow() >= give_up) return Step::kHangUp;
+  if (time_.Now() >= give_up) return Step::kHangUp;
   if (!may_write) return Step::kNothing;
   v1::AttachRequest& request = connection->outgoing_;
   request.Clear();
   if (outbox_.HasUnsent()) {
     outbox_.FillReport(request.mutable_report());
-  } else if (SteadyNow() >= heartbeat) {
+  } else if (time_.Now() >= heartbeat) {
     request.mutable_heartbeat();
   } else {
     return Step::kNothing;
@@ -273,11 +273,11 @@ absl::Status Session::Converse(Connection* connection) {
       case Step::kNothing:
         break;
       case Step::kSend:
-        last_sent_ = SteadyNow();
+        last_sent_ = time_.Now();
         connection->Write();
         break;
       case Step::kReceive:
-        last_word_ = SteadyNow();
+        last_word_ = time_.Now();
         if (absl::Status status = Handle(connection->Read()); !status.ok()) {
           connection->Finish(/*cancel=*/true).IgnoreError();
           return status;
@@ -298,6 +298,7 @@ absl::Status Session::Handle(const v1::AttachResponse& response) {
       const v1::Assignment& assignment = response.assignment();
       const auto seconds = TimeUtil::DurationToMilliseconds(assignment.lease());
       lease_ = seconds > 0 ? absl::Milliseconds(seconds) : kDefaultLease;
+      assigned_ = true;
       spdlog::info("attached to the server at {}; it has {} events of this attempt",
                    options_.server, assignment.acknowledged());
       absl::MutexLock lock(&mutex_);

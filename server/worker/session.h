@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "atelier/worker/v1/worker_service.grpc.pb.h"
+#include "server/worker/awake_time.h"
 #include "server/worker/outbox.h"
 
 namespace atelier::worker {
@@ -101,7 +102,13 @@ class Session {
   const Options options_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
 
-  // Used by the session's thread alone. Times of the steady clock, which does not jump.
+  // How long to go on without a word from the server. Longer than the lease: a server that was held
+  // up for that long still waits for this worker, and the last word is some heartbeats old.
+  absl::Duration patience() const { return assigned_ ? 3 * lease_ / 2 : lease_; }
+
+  // Used by the session's thread alone.
+  AwakeTime time_;
+  bool assigned_ = false;  // `lease_` is the server's.
   absl::Duration lease_;
   absl::Duration last_word_;  // When the server was last heard.
   absl::Duration last_sent_;

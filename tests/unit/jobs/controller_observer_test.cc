@@ -18,6 +18,9 @@ class Notes final : public JobObserver {
     for (const v1::JobEvent& event : events) absl::StrAppend(&line, " ", event.number());
     lines.push_back(line);
   }
+  void NotStarted(const JobRecord& record, const std::string& /*why*/) override {
+    lines.push_back(absl::StrCat("not started ", StateWord(record.job.state())));
+  }
   void Deleted(const JobRecord& record) override {
     lines.push_back(absl::StrCat("deleted ", StateWord(record.job.state())));
   }
@@ -70,6 +73,14 @@ TEST_F(ControllerObserverTest, TellsOfDeletedJobs) {
   Told();
   ASSERT_TRUE(controller_->Delete(id).ok());
   EXPECT_EQ(Told(), (Lines{"deleted STOPPED"}));
+}
+
+TEST_F(ControllerObserverTest, IsToldOfStartsThatFail) {
+  Start();
+  Told();
+  executor_.FailNextLaunch(absl::UnavailableError("no more processes"));
+  controller_->Tick();
+  EXPECT_EQ(Told(), (Lines{"QUEUED:", "not started QUEUED"}));
 }
 
 }  // namespace

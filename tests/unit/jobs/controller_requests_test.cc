@@ -69,6 +69,30 @@ TEST_F(ControllerRequestsTest, RepeatedRequestIdAnswersWithTheSameJob) {
   EXPECT_EQ(controller_->List({})->jobs_size(), 1);
 }
 
+TEST_F(ControllerRequestsTest, RepeatIsAnsweredThoughItsDataSetIsGone) {
+  v1::StartTrainingRequest request = Request();
+  request.set_request_id("once");
+  const std::string id = Start(request);
+  datasets_.Remove("fashion-mnist");
+  Boot();
+  EXPECT_EQ(Start(request), id);
+}
+
+TEST_F(ControllerRequestsTest, RepeatOfADeletedJobsRequestStartsNothingForADay) {
+  v1::StartTrainingRequest request = Request();
+  request.set_request_id("once");
+  const std::string id = Start(request);
+  ASSERT_TRUE(controller_->Stop(id).ok());
+  ASSERT_TRUE(controller_->Delete(id).ok());
+  Boot();
+  const absl::Status repeat = controller_->Start(request).status();
+  EXPECT_EQ(repeat.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ReasonOf(repeat), "JOB_DELETED");
+  EXPECT_NE(repeat.message().find("jobs/" + id), std::string::npos) << repeat;
+  clock_.Advance(absl::Hours(25));
+  EXPECT_TRUE(controller_->Start(request).ok());
+}
+
 TEST_F(ControllerRequestsTest, NothingIsAcceptedWhileTheDiskIsFull) {
   disk_->set_full(true);
   EXPECT_EQ(ReasonOf(controller_->Start(Request()).status()), "DISK_FULL");

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -72,6 +73,17 @@ class ControllerTest : public testing::Test {
     v1::StartTrainingRequest request;
     request.mutable_spec()->set_preset("cnn-3");
     return request;
+  }
+
+  // Time goes by, with Tick called whenever it is due.
+  void Pass(absl::Duration duration) {
+    while (duration > absl::ZeroDuration()) {
+      const absl::Duration due = std::max(controller_->Tick(), absl::Milliseconds(1));
+      const absl::Duration step = std::min(duration, due);
+      clock_.Advance(step);
+      duration -= step;
+    }
+    controller_->Tick();
   }
 
   // Starts a job and answers with its id.

@@ -238,7 +238,7 @@ TEST_F(ControllerWorkersTest, LostWorkerIsReplacedThreeTimes) {
     EXPECT_EQ(State(id), "QUEUED");
     EXPECT_EQ(Reason(id), "WORKER_LOST");
     EXPECT_NE(Message(id).find("killed by signal 9"), std::string::npos);
-    controller_->Tick();
+    Pass(options_.max_retry_delay);
     EXPECT_EQ(State(id), "STARTING");
     EXPECT_EQ(AttemptOf(id), lost + 1);
   }
@@ -281,15 +281,13 @@ TEST_F(ControllerWorkersTest, NextAttemptIsToldWhereToLook) {
 
 TEST_F(ControllerWorkersTest, WorkerIsLostWhenItsLeaseIsOver) {
   const std::string id = Train();
-  clock_.Advance(absl::Seconds(29));
-  controller_->Tick();
+  Pass(absl::Seconds(29));
   EXPECT_EQ(State(id), "TRAINING");
   ASSERT_TRUE(controller_->Heartbeat(id, 1).ok());
-  clock_.Advance(absl::Seconds(29));
+  Pass(absl::Seconds(29));
   EXPECT_EQ(controller_->Tick(), absl::Seconds(1));
   EXPECT_EQ(State(id), "TRAINING");
-  clock_.Advance(absl::Seconds(1));
-  controller_->Tick();
+  Pass(absl::Seconds(1));
   EXPECT_TRUE(executor_.killed("process-1"));
   EXPECT_EQ(link_->closed()->code(), absl::StatusCode::kAborted);
   EXPECT_EQ(State(id), "QUEUED");
@@ -302,11 +300,9 @@ TEST_F(ControllerWorkersTest, WorkerIsLostWhenItsLeaseIsOver) {
 TEST_F(ControllerWorkersTest, DetachedWorkerMayComeBackWithinItsLease) {
   const std::string id = Train();
   controller_->Detached(id, 1, link_.get());
-  clock_.Advance(absl::Seconds(20));
-  controller_->Tick();
+  Pass(absl::Seconds(20));
   Attach(id);
-  clock_.Advance(absl::Seconds(20));
-  controller_->Tick();
+  Pass(absl::Seconds(20));
   EXPECT_EQ(State(id), "TRAINING");
   EXPECT_EQ(AttemptOf(id), 1);
 }
@@ -325,8 +321,7 @@ TEST_F(ControllerWorkersTest, NewConnectionTakesThePlaceOfTheOld) {
 TEST_F(ControllerWorkersTest, ProcessThatNeverAttachesIsLost) {
   const std::string id = Start();
   controller_->Tick();
-  clock_.Advance(options_.attach_timeout);
-  controller_->Tick();
+  Pass(options_.attach_timeout);
   EXPECT_TRUE(executor_.killed("process-1"));
   executor_.Exit("process-1", "killed by signal 9");
   controller_->Tick();
@@ -347,7 +342,7 @@ TEST_F(ControllerWorkersTest, FailedLaunchIsTriedAgainAfterAPause) {
 TEST_F(ControllerWorkersTest, ProcessThatEndsBeforeLaunchReturnsIsNoticed) {
   const std::string id = Start();
   executor_.DuringNextLaunch([this] { executor_.Exit("process-1", "exited with code 127"); });
-  controller_->Tick();
+  Pass(options_.retry_delay);
   EXPECT_EQ(AttemptOf(id), 2);
   EXPECT_NE(Get(id).transitions(2).message().find("code 127"), std::string::npos);
 }
@@ -355,11 +350,9 @@ TEST_F(ControllerWorkersTest, ProcessThatEndsBeforeLaunchReturnsIsNoticed) {
 TEST_F(ControllerWorkersTest, ProcessThatStaysAfterItsEndIsKilled) {
   const std::string id = Train();
   ASSERT_TRUE(Report(id, {Outcome()}).ok());
-  clock_.Advance(options_.exit_timeout - absl::Seconds(1));
-  controller_->Tick();
+  Pass(options_.exit_timeout - absl::Seconds(1));
   EXPECT_FALSE(executor_.killed("process-1"));
-  clock_.Advance(absl::Seconds(1));
-  controller_->Tick();
+  Pass(absl::Seconds(1));
   EXPECT_TRUE(executor_.killed("process-1"));
   EXPECT_EQ(controller_->Load().free_cores, 2);
 }

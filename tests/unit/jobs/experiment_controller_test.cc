@@ -260,6 +260,18 @@ TEST_F(ExperimentControllerTest, RepeatedRequestStartsNothingTwice) {
   EXPECT_EQ(ReasonOf(experiments_->Start(request).status()), "REQUEST_ID_REUSED");
 }
 
+TEST_F(ExperimentControllerTest, RepeatOfADeletedExperimentsRequestStartsNothing) {
+  v1::StartExperimentRequest request = Question();
+  request.set_request_id("once");
+  const std::string id = StartExperiment(request);
+  datasets_.Remove("fashion-mnist");
+  EXPECT_EQ(StartExperiment(request), id);  // Whatever has become of what it names.
+  ASSERT_TRUE(experiments_->Stop(id).ok());
+  experiments_->Tick();
+  ASSERT_TRUE(experiments_->Delete(id).ok());
+  EXPECT_EQ(ReasonOf(experiments_->Start(request).status()), "EXPERIMENT_DELETED");
+}
+
 TEST_F(ExperimentControllerTest, ListsNewestFirstWithCounts) {
   const std::string first = StartExperiment();
   experiments_->Tick();

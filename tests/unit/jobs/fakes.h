@@ -76,6 +76,20 @@ class FakeExecutor final : public Executor {
     return handle;
   }
 
+  absl::StatusOr<std::string> Find(const std::string& job_id, int attempt,
+                                   const std::string& token) override {
+    MutexLock lock(&mutex_);
+    for (std::size_t i = 0; i < launches_.size(); ++i) {
+      const LaunchRequest& launch = launches_[i];
+      std::string handle = absl::StrCat("process-", i + 1);
+      if (launch.job_id == job_id && launch.attempt == attempt && launch.token == token &&
+          alive_.contains(handle)) {
+        return handle;
+      }
+    }
+    return absl::NotFoundError("no such process");
+  }
+
   absl::Status Adopt(const std::string& handle) override {
     MutexLock lock(&mutex_);
     if (alive_.contains(handle)) return absl::OkStatus();
@@ -88,20 +102,27 @@ class FakeExecutor final : public Executor {
   }
 
   // The process ends by itself, or because it was killed.
-  void Exit(const std::string& handle, const std::string& how) {
+  void Exit(const std::string& handle, const std::string& how,
+            ProcessEnd::Cause cause = ProcessEnd::Cause::kUnknown) {
     ExitCallback callback;
     {
       MutexLock lock(&mutex_);
       alive_.erase(handle);
       callback = callback_;
     }
-    callback(handle, how);
+    callback(handle, {.how = how, .cause = cause});
   }
 
   // The process ends while nobody watches: the server is down.
   void ExitUnseen(const std::string& handle) {
     MutexLock lock(&mutex_);
     alive_.erase(handle);
+  }
+
+  // As if Kill had never been called for it.
+  void Forget(const std::string& handle) {
+    MutexLock lock(&mutex_);
+    killed_.erase(handle);
   }
 
   void FailNextLaunch(absl::Status error) {
@@ -180,6 +201,12 @@ class FakeArtifacts final : public ArtifactStore {
  public:
   std::string AttemptDir(absl::string_view job_id, int attempt) const override {
     return absl::StrCat("/artifacts/", job_id, "/", attempt);
+  }
+  absl::Status MakeAttemptDir(absl::string_view job_id, int attempt) override {
+    return Note("make ", absl::StrCat(job_id, "/", attempt));
+  }
+  absl::Status FreeAttemptsBefore(absl::string_view job_id, int attempt) override {
+    return Note("free ", absl::StrCat(job_id, " before ", attempt));
   }
   std::string LogPath(absl::string_view job_id, int attempt) const override {
     return AttemptDir(job_id, attempt) + "/worker.log";
@@ -281,6 +308,10 @@ class FullDiskStore final : public JobStore {
   absl::StatusOr<std::optional<JobRecord>> FindByRequestId(absl::string_view id) override {
     return store_->FindByRequestId(id);
   }
+  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view id,
+                                                                    absl::Time now) override {
+    return store_->FindDeletedByRequestId(id, now);
+  }
   absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() override {
     return store_->LoadUnfinished();
   }
@@ -301,7 +332,9 @@ class FullDiskStore final : public JobStore {
       absl::string_view id, const PredictionQuery& query) override {
     return store_->ReadPredictions(id, query);
   }
-  absl::Status Delete(absl::string_view id) override { return store_->Delete(id); }
+  absl::Status Delete(absl::string_view id, absl::Time now) override {
+    return store_->Delete(id, now);
+  }
 
  private:
   bool full() const {

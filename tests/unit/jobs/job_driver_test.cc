@@ -36,20 +36,21 @@ class JobDriverTest : public ControllerTest {
   }
 };
 
+bool IsStarting(const v1::JobEvent& event) {
+  return event.transition().state() == v1::JOB_STATE_STARTING;
+}
+
 TEST_F(JobDriverTest, StartsJobsAsTheyComeAndAsCoresGetFree) {
   JobDriver driver(controller_.get());
-  const auto starting = [](const v1::JobEvent& event) {
-    return event.transition().state() == v1::JOB_STATE_STARTING;
-  };
   const std::string first = Start();
   const std::string second = Start();
-  ASSERT_TRUE(Await(first, starting));
+  ASSERT_TRUE(Await(first, &IsStarting));
   EXPECT_EQ(State(second), "QUEUED");
   executor_.AwaitLaunch(first);
   Attach(first);
   ASSERT_TRUE(Report(first, {Failure("DIVERGED", "NaN.")}).ok());
   executor_.Exit("process-1", "exited with code 1");
-  ASSERT_TRUE(Await(second, starting));
+  ASSERT_TRUE(Await(second, &IsStarting));
 }
 
 TEST_F(JobDriverTest, ManyJobsRunToTheirEndFromManyThreads) {
@@ -68,6 +69,7 @@ TEST_F(JobDriverTest, ManyJobsRunToTheirEndFromManyThreads) {
         if (!job.ok()) continue;
         const std::string id = job->name().substr(5);
         const std::string handle = executor_.AwaitLaunch(id);
+        if (!Await(id, &IsStarting)) continue;
         auto link = std::make_shared<FakeLink>();
         if (!controller_->Attach(Hello(id), link).ok()) continue;
         std::vector<worker::v1::WorkerEvent> events = {Phase(worker::v1::PHASE_PREPARING),

@@ -52,20 +52,20 @@ TEST(JobQueueTest, RemovesFromAnywhere) {
 }
 
 TEST(SchedulerTest, GrantsWhileCoresAreFree) {
-  Scheduler scheduler(4, 10);
+  Scheduler scheduler({.cores = 4}, 10);
   for (int i = 0; i < 3; ++i) scheduler.queue().Push(Job(std::to_string(i), i, 2));
   EXPECT_EQ(scheduler.Next()->id, "0");
   EXPECT_EQ(scheduler.Next()->id, "1");
   EXPECT_FALSE(scheduler.Next().has_value());
-  EXPECT_EQ(scheduler.free_cores(), 0);
+  EXPECT_EQ(scheduler.free().cores, 0);
   EXPECT_EQ(scheduler.holders(), 2u);
   scheduler.Release("0");
   EXPECT_EQ(scheduler.Next()->id, "2");
 }
 
 TEST(SchedulerTest, SmallJobDoesNotOvertakeALargeOne) {
-  Scheduler scheduler(4, 10);
-  scheduler.Hold("running", 1);
+  Scheduler scheduler({.cores = 4}, 10);
+  scheduler.Hold("running", {.cores = 1});
   scheduler.queue().Push(Job("large", 1, 4));
   scheduler.queue().Push(Job("small", 2, 1));
   EXPECT_FALSE(scheduler.Next().has_value());
@@ -75,22 +75,59 @@ TEST(SchedulerTest, SmallJobDoesNotOvertakeALargeOne) {
 }
 
 TEST(SchedulerTest, GivesAtMostAllCores) {
-  Scheduler scheduler(2, 10);
+  Scheduler scheduler({.cores = 2}, 10);
   scheduler.queue().Push(Job("wide", 1, 16));
   const auto grant = scheduler.Next();
   ASSERT_TRUE(grant.has_value());
-  EXPECT_EQ(grant->cores, 2);
+  EXPECT_EQ(grant->resources.cores, 2);
 }
 
 TEST(SchedulerTest, HoldMayOverdrawAndReleaseOfAnUnknownJobDoesNothing) {
-  Scheduler scheduler(2, 10);
-  scheduler.Hold("old", 4);
-  EXPECT_EQ(scheduler.free_cores(), -2);
+  Scheduler scheduler({.cores = 2}, 10);
+  scheduler.Hold("old", {.cores = 4});
+  EXPECT_EQ(scheduler.free().cores, -2);
   scheduler.Release("other");
-  EXPECT_EQ(scheduler.free_cores(), -2);
+  EXPECT_EQ(scheduler.free().cores, -2);
   scheduler.Release("old");
   scheduler.Release("old");
-  EXPECT_EQ(scheduler.free_cores(), 2);
+  EXPECT_EQ(scheduler.free().cores, 2);
+}
+
+// A job of one core.
+QueuedJob Needs(const std::string& id, std::int64_t sequence, std::int64_t memory) {
+  QueuedJob job = Job(id, sequence, 1);
+  job.memory_bytes = memory;
+  return job;
+}
+
+TEST(SchedulerTest, JobsThatRunTogetherFitTheMemory) {
+  Scheduler scheduler({.cores = 4, .memory_bytes = 5000}, 10);
+  for (int i = 0; i < 3; ++i) scheduler.queue().Push(Needs(std::to_string(i), i, 2000));
+  EXPECT_EQ(scheduler.Next()->id, "0");
+  EXPECT_FALSE(scheduler.HeadWaitsForMemory());
+  EXPECT_EQ(scheduler.Next()->id, "1");
+  EXPECT_FALSE(scheduler.Next().has_value());
+  EXPECT_TRUE(scheduler.HeadWaitsForMemory());
+  EXPECT_EQ(scheduler.free().memory_bytes, 1000);
+  scheduler.Release("0");
+  EXPECT_EQ(scheduler.Next()->id, "2");
+}
+
+TEST(SchedulerTest, JobThatNeedsMoreMemoryThanThereIsRunsAlone) {
+  Scheduler scheduler({.cores = 4, .memory_bytes = 5000}, 10);
+  scheduler.queue().Push(Needs("huge", 1, 9000));
+  scheduler.queue().Push(Needs("small", 2, 1));
+  EXPECT_EQ(scheduler.Next()->id, "huge");
+  EXPECT_FALSE(scheduler.Next().has_value());
+  scheduler.Release("huge");
+  EXPECT_EQ(scheduler.Next()->id, "small");
+  EXPECT_EQ(scheduler.free().memory_bytes, 4999);
+}
+
+TEST(SchedulerTest, MemoryDoesNotCountWhereItIsNotKnown) {
+  Scheduler scheduler({.cores = 4}, 10);
+  for (int i = 0; i < 3; ++i) scheduler.queue().Push(Needs(std::to_string(i), i, 2000));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(scheduler.Next().has_value());
 }
 
 }  // namespace

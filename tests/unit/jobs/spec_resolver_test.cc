@@ -33,7 +33,7 @@ class SpecResolverTest : public testing::Test {
       .presets = {"dense", "cnn-1", "cnn-2", "cnn-3", "cnn-3-pooled"},
       .max_cores = 8,
       .default_cores = 4,
-      .machine_memory_bytes = std::int64_t{16} << 30,
+      .memory_bytes = std::int64_t{16} << 30,
       .draw_seed = [] { return std::int64_t{99}; },
   };
   v1::StartTrainingRequest request_;
@@ -306,7 +306,7 @@ TEST_F(SpecResolverTest, DataSetWithAProblemIsLeftToTheJobToReport) {
 }
 
 TEST_F(SpecResolverTest, DefaultMemoryIsNotMoreThanTheMachineHas) {
-  options_.machine_memory_bytes = std::int64_t{1} << 30;
+  options_.memory_bytes = std::int64_t{1} << 30;
   EXPECT_EQ(Resolve()->spec.memory_bytes(), std::int64_t{1} << 30);
   spec().set_memory_bytes((std::int64_t{1} << 30) + 1);
   EXPECT_EQ(Wrong(), "spec.memory_bytes");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -35,14 +37,16 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr char kToken[] = "s3cret-t0ken";
+using Cause = jobs::ProcessEnd::Cause;
 
 // Collects what an executor tells of ended processes.
 class Exits {
  public:
   jobs::Executor::ExitCallback callback() {
-    return [this](const std::string& handle, const std::string& how) {
+    return [this](const std::string& handle, const jobs::ProcessEnd& end) {
       jobs::MutexLock lock(&mutex_);
-      EXPECT_TRUE(how_.emplace(handle, how).second) << "told twice of " << handle;
+      cause_[handle] = end.cause;
+      EXPECT_TRUE(how_.emplace(handle, end.how).second) << "told twice of " << handle;
       changed_.NotifyAll();
     };
   }
@@ -57,10 +61,17 @@ class Exits {
     return how_[handle];
   }
 
+  // After Await.
+  jobs::ProcessEnd::Cause cause(const std::string& handle) {
+    jobs::MutexLock lock(&mutex_);
+    return cause_[handle];
+  }
+
  private:
   jobs::Mutex mutex_;
   jobs::CondVar changed_;
   std::map<std::string, std::string> how_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, jobs::ProcessEnd::Cause> cause_ ABSL_GUARDED_BY(mutex_);
 };
 
 bool Becomes(const std::function<bool()>& condition) {
@@ -105,7 +116,8 @@ class ProcessExecutorTest : public ::testing::Test {
 
   std::unique_ptr<ProcessExecutor> MakeExecutor(const std::string& script) {
     SetWorker(script);
-    auto executor = ProcessExecutor::Create({.worker_binary = dir_ + "/worker"});
+    auto executor = ProcessExecutor::Create(
+        {.worker_binary = dir_ + "/worker", .oom_kills = [this] { return oom_kills_.load(); }});
     EXPECT_TRUE(executor.ok()) << executor.status();
     (*executor)->SetServerAddress("unix:/tmp/server.sock");
     (*executor)->SetExitCallback(exits_.callback());
@@ -155,6 +167,7 @@ class ProcessExecutorTest : public ::testing::Test {
   static pid_t PidOf(const std::string& handle) { return ProcessHandle::Parse(handle)->pid; }
 
   std::string dir_;
+  std::atomic<std::int64_t> oom_kills_ = 7;
   Exits exits_;
   std::unique_ptr<ProcessExecutor> executor_;
   std::vector<std::string> launched_;
@@ -336,6 +349,91 @@ TEST_F(ProcessExecutorTest, SaysWhyAFolderCannotBeMade) {
   const absl::StatusOr<std::string> handle = TryLaunch();
   EXPECT_EQ(handle.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(handle.status().message()), HasSubstr(AttemptDir(1)));
+}
+
+TEST_F(ProcessExecutorTest, FindsWhatAnEarlierServerStartedByNameAndToken) {
+  SetWorker("while :; do sleep 1000; done");  // Its command line stays the one of the launch.
+  const std::string handle = Launch(2);
+  EXPECT_EQ(*executor_->Find("a-job", 2, kToken), handle);
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 1, kToken).status()));
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-jo", 2, kToken).status()));
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 2, "another").status()));
+  executor_->Kill(handle);
+  exits_.Await(handle);
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 2, kToken).status()));
+}
+
+TEST_F(ProcessExecutorTest, HandsOverOnlyWhatAWorkerNeedsOfTheEnvironment) {
+  setenv("AWS_SECRET_ACCESS_KEY", "hidden", 1);
+  setenv("LC_MEASUREMENT", "C.UTF-8", 1);
+  setenv("OMP_NUM_THREADS", "9", 1);
+  SetWorker("env");
+  exits_.Await(Launch());
+  for (const char* name : {"AWS_SECRET_ACCESS_KEY", "LC_MEASUREMENT", "OMP_NUM_THREADS"}) {
+    unsetenv(name);
+  }
+  EXPECT_THAT(Log(), Not(HasSubstr("hidden")));
+  EXPECT_THAT(Log(), HasSubstr("LC_MEASUREMENT=C.UTF-8\n"));
+  EXPECT_THAT(Log(), HasSubstr("PATH="));
+  EXPECT_THAT(Log(), HasSubstr("OMP_NUM_THREADS=1\n"));
+}
+
+TEST_F(ProcessExecutorTest, TellsWhatTheKernelEndedForWantOfMemory) {
+  const std::string killed = Launch(1);
+  const std::string starved = Launch(2);
+  ASSERT_EQ(kill(PidOf(killed), SIGKILL), 0);
+  exits_.Await(killed);
+  EXPECT_EQ(exits_.cause(killed), Cause::kUnknown);
+  oom_kills_ = 8;
+  ASSERT_EQ(kill(PidOf(starved), SIGKILL), 0);
+  EXPECT_THAT(exits_.Await(starved), HasSubstr("memory"));
+  EXPECT_EQ(exits_.cause(starved), Cause::kOutOfMemory);
+  oom_kills_ = 9;  // Of another program, before there is a worker.
+  const std::string later = Launch(3);
+  ASSERT_EQ(kill(PidOf(later), SIGKILL), 0);
+  exits_.Await(later);
+  EXPECT_EQ(exits_.cause(later), Cause::kUnknown);
+}
+
+TEST_F(ProcessExecutorTest, KnowsTheWorkersExitCodes) {
+  for (const auto& [code, cause] : std::map<int, Cause>{
+           {3, Cause::kUnknown}, {4, Cause::kServerUnreachable}, {5, Cause::kOutOfMemory}}) {
+    SetWorker(absl::StrCat("exit ", code));
+    const std::string handle = Launch();
+    exits_.Await(handle);
+    EXPECT_EQ(exits_.cause(handle), cause) << code;
+  }
+}
+
+// Takes every descriptor that is to be had.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = open("/dev/null", O_RDONLY)) {
+      held_.push_back(fd);
+    }
+  }
+  ~NoDescriptors() {
+    for (const int fd : held_) close(fd);
+  }
+
+ private:
+  std::vector<int> held_;
+};
+
+TEST_F(ProcessExecutorTest, StartsAndEndsProcessesWhenThereAreNoDescriptorsLeft) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few = {std::min<rlim_t>(200, before.rlim_cur), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::string handle;
+  {
+    const NoDescriptors none;
+    handle = Launch();
+    executor_->Kill(handle);
+    EXPECT_EQ(exits_.Await(handle), "killed by signal 9 (SIGKILL)");
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(ProcessExecutorCreateTest, RefusesAMissingProgram) {

@@ -19,6 +19,8 @@ class FolderArtifacts final : public jobs::ArtifactStore {
   std::string AttemptDir(absl::string_view job_id, int attempt) const override {
     return absl::StrCat(folder_, "/", job_id, "-", attempt);
   }
+  absl::Status MakeAttemptDir(absl::string_view, int) override { return absl::OkStatus(); }
+  absl::Status FreeAttemptsBefore(absl::string_view, int) override { return absl::OkStatus(); }
   std::string LogPath(absl::string_view job_id, int attempt) const override {
     return AttemptDir(job_id, attempt) + ".log";
   }

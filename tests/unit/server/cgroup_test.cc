@@ -1,6 +1,7 @@
 #include "server/cgroup.h"
 
 #include "gtest/gtest.h"
+#include "server/machine.h"
 #include "tests/unit/metrics/fake_machine.h"
 
 namespace atelier::server {
@@ -22,6 +23,30 @@ TEST_F(ControlGroupTest, KnowsNothingWhereThereIsNone) {
   EXPECT_EQ(group.cpu_seconds(), std::nullopt);
   EXPECT_EQ(group.memory_used_bytes(), std::nullopt);
   EXPECT_FALSE(group.disk_bytes().has_value());
+}
+
+TEST_F(ControlGroupTest, CountsWhatTheKernelEndedForWantOfMemory) {
+  machine_.Write("/proc/vmstat", "pgfault 7\noom_kill 5\n");
+  EXPECT_EQ(Find().oom_kills(), 5);  // Of the machine.
+  machine_.WriteVersion2Container("max 100000", "max");
+  machine_.Write("/sys/fs/cgroup/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 0\n");
+  EXPECT_EQ(Find().oom_kills(), 2);
+}
+
+TEST_F(ControlGroupTest, CountsWhatTheKernelEndedInAVersion1Container) {
+  machine_.WriteVersion1Container("-1", "1000000");
+  machine_.Write("/sys/fs/cgroup/memory/memory.oom_control",
+                 "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+  EXPECT_EQ(Find().oom_kills(), 4);
+}
+
+TEST(MemoryForJobsTest, LeavesSomeToTheServer) {
+  constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
+  EXPECT_EQ(MemoryForJobs(0), 0);
+  EXPECT_EQ(MemoryForJobs(6144 * kMebibyte), 5376 * kMebibyte);
+  EXPECT_EQ(MemoryForJobs(65536 * kMebibyte), 64512 * kMebibyte);
+  EXPECT_EQ(MemoryForJobs(1024 * kMebibyte), 768 * kMebibyte);
+  EXPECT_EQ(MemoryForJobs(300 * kMebibyte), 256 * kMebibyte);
 }
 
 TEST_F(ControlGroupTest, ReadsAVersion2Container) {

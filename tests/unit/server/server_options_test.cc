@@ -64,6 +64,14 @@ TEST(ServerOptionsTest, TheDataDirectoryIsAbsoluteAndFollowsXdg) {
               StartsWith("--data_dir:"));
 }
 
+TEST(ServerOptionsTest, TheWorkersSocketIsInTheDataDirectoryHoweverLongItsName) {
+  ServerFlags flags = Flags();
+  flags.data_dir = "/" + std::string(200, 'x');
+  const auto options = ServerOptions::Create(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->worker_listen.socket, flags.data_dir + "/worker.sock");
+}
+
 TEST(ServerOptionsTest, ReadsDataSets) {
   ServerFlags flags = Flags();
   flags.datasets = {"kmnist=/srv/kmnist", "fashion-mnist=/srv/mine"};
@@ -90,8 +98,9 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
               HasSubstr("IPv4"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.worker_listen = "127.0.0.1:0"; }),
               StartsWith("--worker_listen:"));
-  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.data_dir = "/" + std::string(120, 'x'); }),
-              StartsWith("--worker_listen:"));
+  EXPECT_THAT(
+      Complaint([](ServerFlags& flags) { flags.worker_listen = "unix:/" + std::string(120, 'x'); }),
+      StartsWith("--worker_listen:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.workers = 0; }), StartsWith("--workers:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.threads_per_worker = -1; }),
               StartsWith("--threads_per_worker:"));

@@ -151,6 +151,19 @@ TEST_F(FolderArtifactStoreTest, FreeingLeavesTheLogsAlone) {
   EXPECT_TRUE(artifacts_.FreeJob("none").ok());
 }
 
+TEST_F(FolderArtifactStoreTest, FreesEarlierAttemptsAlone) {
+  ASSERT_TRUE(artifacts_.FreeAttemptsBefore("job", 2).ok());
+  EXPECT_FALSE(fs::exists(artifacts_.AttemptDir("job", 1) + "/checkpoints"));
+  EXPECT_EQ(ReadFile(artifacts_.LogPath("job", 1)), "log");
+  EXPECT_TRUE(fs::exists(artifacts_.AttemptDir("job", 2) + "/model.tar.gz"));
+}
+
+TEST_F(FolderArtifactStoreTest, MakesAnAttemptsFolder) {
+  ASSERT_TRUE(artifacts_.MakeAttemptDir("new-job", 3).ok());
+  EXPECT_TRUE(fs::is_directory(artifacts_.AttemptDir("new-job", 3)));
+  EXPECT_TRUE(artifacts_.MakeAttemptDir("new-job", 3).ok());
+}
+
 TEST_F(FolderArtifactStoreTest, RemovesAJobButNotItsModel) {
   ASSERT_TRUE(artifacts_.Publish(Archive()).ok());
   ASSERT_TRUE(artifacts_.RemoveJob("job").ok());

@@ -103,9 +103,9 @@ TEST_F(SqliteJobStoreTest, IdsAndRequestIdsAreTakenOnce) {
 TEST_F(SqliteJobStoreTest, DeletedJobIsGoneButItsIdStaysTaken) {
   const JobRecord record = Insert("a");
   Append(record, {EpochEvent(1)});
-  ASSERT_TRUE(store_->Delete("a").ok());
+  ASSERT_TRUE(store_->Delete("a", absl::Now()).ok());
   EXPECT_EQ(ReasonOf(store_->Load("a").status()), "JOB_NOT_FOUND");
-  EXPECT_EQ(ReasonOf(store_->Delete("a")), "JOB_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->Delete("a", absl::Now())), "JOB_NOT_FOUND");
   EXPECT_TRUE(store_->ReadEvents("a", 0, 10, false)->empty());
   EXPECT_EQ(store_->Insert(MakeRecord("a"), {}).status().code(), absl::StatusCode::kAlreadyExists);
   JobUpdate update;

@@ -243,7 +243,7 @@ TEST_F(EventFilesTest, WritesWhatItIsToldOf) {
 TEST_F(EventFilesTest, LeavesNothingOfADeletedJob) {
   StoreEpoch(1);
   Written();
-  ASSERT_TRUE(store_->Delete("job").ok());
+  ASSERT_TRUE(store_->Delete("job", absl::Now()).ok());
   files_->Deleted(record_);
   EXPECT_TRUE(WaitFor([&] { return !std::filesystem::exists(folder_ / "jobs/job"); }));
   EXPECT_FALSE(files_->Update("job").ok());

@@ -1,0 +1,23 @@
+#include "server/launch/spare_descriptors.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace atelier::launch {
+
+void SpareDescriptors::Free() {
+  jobs::MutexLock lock(&mutex_);
+  for (const int fd : held_) close(fd);
+  held_.clear();
+}
+
+void SpareDescriptors::Fill() {
+  jobs::MutexLock lock(&mutex_);
+  while (held_.size() < kCount) {
+    const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    held_.push_back(fd);
+  }
+}
+
+}  // namespace atelier::launch

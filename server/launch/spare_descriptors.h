@@ -1,0 +1,35 @@
+// A few file descriptors kept back, so that a worker can still be started when connections have
+// taken all the others. Thread-safe.
+#ifndef ATELIER_SERVER_LAUNCH_SPARE_DESCRIPTORS_H_
+#define ATELIER_SERVER_LAUNCH_SPARE_DESCRIPTORS_H_
+
+#include <vector>
+
+#include "server/jobs/mutex.h"
+
+namespace atelier::launch {
+
+class SpareDescriptors {
+ public:
+  // What starting a process takes at most: its log, the null device, a pipe, a file of /proc, the
+  // descriptor it is watched by.
+  static constexpr int kCount = 8;
+
+  SpareDescriptors() { Fill(); }
+  ~SpareDescriptors() { Free(); }
+  SpareDescriptors(const SpareDescriptors&) = delete;
+  SpareDescriptors& operator=(const SpareDescriptors&) = delete;
+
+  // Gives them to whoever opens something next.
+  void Free();
+  // Takes as many back as there are to be had.
+  void Fill();
+
+ private:
+  jobs::Mutex mutex_;
+  std::vector<int> held_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace atelier::launch
+
+#endif  // ATELIER_SERVER_LAUNCH_SPARE_DESCRIPTORS_H_
