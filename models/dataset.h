@@ -1,18 +1,6 @@
-// Labelled images, split into training and test: what the four IDX files of a folder hold, as
-// MNIST, Fashion-MNIST, KMNIST and EMNIST are distributed. Images are kept as the bytes they are.
-// Immutable once loaded, so a shared Dataset may be read from any thread. DatasetCache keeps what
-// was read once for other processes.
-//
-// The folder holds one file for each of *train*images*idx3-ubyte, *train*labels*idx1-ubyte,
-// *t10k*|*test*images*idx3-ubyte and *t10k*|*test*labels*idx1-ubyte, each plain or gzipped (.gz);
-// `idx3.ubyte`, `.idx3-ubyte` and prefixes such as emnist-letters- are fine, and idx4 files hold
-// images with channels. IDX data has 3 dimensions (images × height × width, one channel) or 4
-// (images × channels × height × width).
-//
-// Class names come from class_names.json beside the files (a JSON array of strings), are known for
-// Fashion-MNIST itself (recognised by the checksum of its labels), or are the labels as numbers.
-// Where no label is 0 and the smallest is 1, as in EMNIST letters, label 1 is class 0: labels are
-// shifted down by one, and class names counted from there.
+// Labelled images, split into training and test. Images are kept as the bytes they are. Immutable
+// once loaded, so a shared Dataset may be read from any thread. DatasetFolder says which files hold
+// one; DatasetCache keeps what was read once for other processes.
 #ifndef ATELIER_MODELS_DATASET_H_
 #define ATELIER_MODELS_DATASET_H_
 
@@ -24,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/architecture.h"
+#include "models/sha256.h"
 #include "models/shared_bytes.h"
 #include "models/stop_signal.h"
 
@@ -47,6 +36,31 @@ struct DatasetInfo {
   std::vector<std::string> class_names;
   int64_t training_images = 0;
   int64_t test_images = 0;
+
+  // Of all pixels and labels.
+  int64_t bytes() const { return (training_images + test_images) * (shape.size() + 1); }
+};
+
+// What only all of its bytes tell.
+struct DatasetSummary {
+  DatasetInfo info;
+  // See Dataset::checksum.
+  std::string checksum;
+  // See Dataset::warnings.
+  std::vector<std::string> warnings;
+};
+
+// Makes Dataset::checksum of bytes that come in pieces: the training images' pixels, their labels,
+// the test images' pixels, their labels. Not thread-safe.
+class DatasetDigest {
+ public:
+  explicit DatasetDigest(const DatasetInfo& info);
+  void Update(absl::Span<const uint8_t> piece) { digest_.Update(piece.data(), piece.size()); }
+  // Call once, last.
+  std::string Finish() { return digest_.Finish(); }
+
+ private:
+  Sha256 digest_;
 };
 
 class Dataset {
@@ -62,8 +76,10 @@ class Dataset {
   // show them.
   static absl::StatusOr<DatasetInfo> ReadInfo(const std::string& dir);
 
-  // The files that Load reads, class_names.json last where there is one. Errors as Load.
-  static absl::StatusOr<std::vector<std::string>> SourceFiles(const std::string& dir);
+  // A data set over its bytes, in the order of DatasetDigest. kBadData if they do not have the
+  // summary's sizes and checksum.
+  static absl::StatusOr<std::shared_ptr<const Dataset>> Create(const DatasetSummary& summary,
+                                                               const SharedBytes& bytes);
 
   // A data set made of bytes that are there. kBadData if the sizes disagree or a label has no class
   // name.
@@ -86,9 +102,15 @@ class Dataset {
   // SHA-256, in lower-case hexadecimal, over shape, counts, pixels and labels as they are in
   // memory: the same whether the files were gzipped or not.
   const std::string& checksum() const { return checksum_; }
+  // What looks wrong in its files without making them unusable, a sentence each (see
+  // DatasetWarnings); nothing of bytes that did not come from files.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   Dataset() = default;
+  static absl::StatusOr<std::shared_ptr<Dataset>> Make(ImageShape shape,
+                                                       std::vector<std::string> class_names,
+                                                       LabeledImages training, LabeledImages test);
 
   // Constant after construction.
   ImageShape shape_;
@@ -96,6 +118,7 @@ class Dataset {
   LabeledImages training_;
   LabeledImages test_;
   std::string checksum_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace atelier::models

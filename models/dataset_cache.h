@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/dataset.h"
+#include "models/dataset_file.h"
 #include "models/stop_signal.h"
 
 namespace atelier::models {
@@ -43,7 +44,18 @@ class DatasetCache {
   absl::StatusOr<Loaded> Load(const std::string& source_dir,
                               const StopSignal* stop = nullptr) const;
 
+  // The path of a DatasetFile of the data set, made if need be, whose bytes have their checksum.
+  // Errors as DatasetFolder where the sources are to blame; UNAVAILABLE and others where the cache
+  // is. Takes little memory, however large the data set is.
+  absl::StatusOr<std::string> Prepare(const std::string& source_dir,
+                                      const StopSignal* stop = nullptr) const;
+
  private:
+  std::string PathOf(const std::string& name) const;
+  absl::StatusOr<DatasetFile> OpenFile(const std::string& name) const;
+  // Makes the file of that name from the sources.
+  absl::Status Build(const std::string& source_dir, const std::string& name,
+                     const StopSignal* stop) const;
   // Removes what `path`, just written, replaces and what is too much.
   void Prune(const std::string& path) const;
 

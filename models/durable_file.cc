@@ -1,7 +1,6 @@
 #include "models/durable_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/failure.h"
+#include "models/regular_file.h"
 
 namespace atelier::models {
 namespace {
@@ -74,28 +74,17 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view bytes) 
 }
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path, int64_t max_bytes) {
-  const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.open()) return SystemFailure("opening", path);
-  struct stat about;
-  if (fstat(file.get(), &about) != 0) return SystemFailure("reading", path);
-  if (!S_ISREG(about.st_mode)) {
-    return Failure(FailureReason::kInternal, absl::StrCat(path, " is not a plain file"));
-  }
-  if (about.st_size > max_bytes) {
+  const absl::StatusOr<RegularFile> file = RegularFile::Open(path);
+  if (!file.ok()) return Failure(FailureReason::kInternal, file.status().message());
+  if (file->size() > max_bytes) {
     return Failure(
         FailureReason::kInternal,
-        absl::StrCat(path, " has ", about.st_size, " bytes; at most ", max_bytes, " are accepted"));
+        absl::StrCat(path, " has ", file->size(), " bytes; at most ", max_bytes, " are accepted"));
   }
-  std::string bytes(static_cast<size_t>(about.st_size), '\0');
-  size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t got = read(file.get(), bytes.data() + have, bytes.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return SystemFailure("reading", path);
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  bytes.resize(have);
+  std::string bytes(static_cast<size_t>(file->size()), '\0');
+  const absl::StatusOr<size_t> got = file->Read(0, bytes.data(), bytes.size());
+  if (!got.ok()) return Failure(FailureReason::kInternal, got.status().message());
+  bytes.resize(*got);
   return bytes;
 }
 

@@ -21,7 +21,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int64_t kMaxArchiveBytes = int64_t{2} << 30;
 constexpr int64_t kMaxModelBytes = int64_t{2} << 30;
 constexpr int64_t kMaxJsonBytes = int64_t{64} << 20;
 

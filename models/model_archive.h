@@ -69,6 +69,9 @@ struct ModelArchive {
   std::string confusion_matrix_json;
 };
 
+// A larger file is no archive.
+inline constexpr int64_t kMaxArchiveBytes = int64_t{2} << 30;
+
 // Reads an archive. FailureReason kInternal with a sentence naming file and entry if it
 // is missing, truncated, not a tar.gz, has an entry that is unknown, twice, too large, not a plain
 // file or with a path, lacks one, or its JSON is damaged. Nothing is written to disk.

@@ -32,6 +32,11 @@ class SharedBytes {
   const_iterator begin() const { return bytes_.data(); }
   const_iterator end() const { return bytes_.data() + bytes_.size(); }
 
+  // `size` bytes from `at` on, which must be there; they keep the whole alive.
+  SharedBytes Part(size_t at, size_t size) const {
+    return SharedBytes(owner_, bytes_.subspan(at, size));
+  }
+
   friend bool operator==(const SharedBytes& a, const SharedBytes& b) {
     return a.bytes_ == b.bytes_;
   }

@@ -60,6 +60,15 @@ constexpr absl::Duration kExperimentPause = absl::Milliseconds(100);
 
 void Warn(const std::string& sentence) { spdlog::warn("{}", sentence); }
 
+// The networks' words for an image that is too small, and the like.
+std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
+  const v1::ImageShape& shape = facts.image_shape;
+  const auto network = models::Architecture::FromPreset(
+      spec.preset(), {shape.channels(), shape.height(), shape.width()}, facts.class_count,
+      spec.dropout());
+  return network.ok() ? "" : std::string(network.status().message());
+}
+
 jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
   jobs::SpecResolver::Options resolver;
   resolver.presets = models::PresetNames();
@@ -72,6 +81,7 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
                                      ? v1::PRECISION_BFLOAT16
                                      : v1::PRECISION_FLOAT32;
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
+  resolver.network_problem = &NetworkProblem;
   return resolver;
 }
 
@@ -134,6 +144,7 @@ struct Server::Parts {
   std::unique_ptr<serving::Classifier> classifier;
   std::unique_ptr<jobs::TaskQueue> tasks;
   std::unique_ptr<jobs::TaskQueue> picture_tasks;
+  std::unique_ptr<jobs::TaskQueue> dataset_tasks;
   std::unique_ptr<rpc::StreamSet> streams;
   std::unique_ptr<rpc::TrainingService> training_service;
   std::unique_ptr<rpc::ExperimentService> experiment_service;
@@ -315,6 +326,8 @@ absl::Status Server::Parts::ServeClients() {
       jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
   picture_tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
+  dataset_tasks = std::make_unique<jobs::TaskQueue>(
+      jobs::TaskQueue::Options{.name = "datasets", .threads = 2, .capacity = 100});
   streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options());
   training_service = std::make_unique<rpc::TrainingService>(
       rpc::TrainingService::Dependencies{.controller = controller.get(),
@@ -328,7 +341,7 @@ absl::Status Server::Parts::ServeClients() {
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
           .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
-  dataset_service = std::make_unique<rpc::DatasetService>(catalog.get(), tasks.get());
+  dataset_service = std::make_unique<rpc::DatasetService>(catalog.get(), dataset_tasks.get());
   model_service = std::make_unique<rpc::ModelService>(rpc::ModelService::Dependencies{
       .models = store.get(),
       .artifacts = artifacts.get(),
@@ -402,6 +415,7 @@ void Server::Stop() {
     parts_->controller->KillRemaining();
     parts_->controller->AwaitSuspended(kExitPatience);
   }
+  parts_->catalog->Stop();
   parts_->streams->EndAll(rpc::ServerStopping());
   parts_->public_server->Shutdown(kCallPatience);
   parts_->controller->AwaitProcessesGone(kExitPatience);

@@ -17,7 +17,8 @@ struct DatasetFacts {
   int class_count = 0;
   v1::ImageShape image_shape;
   std::int64_t training_images = 0;  // Validation images included.
-  // Why it cannot be used, a sentence; the other fields mean nothing then. Empty if it can.
+  // Why it cannot be used, without a full stop; the other fields mean nothing then. Empty if it
+  // can.
   std::string problem;
 };
 

@@ -128,6 +128,7 @@ class Resolution {
   void ResolveResources();
   void ResolveDataset();
   void CheckBatchFits(std::int64_t training_images);
+  void CheckNetworkFits(const DatasetFacts& facts);
 
   const SpecResolver::Options& options_;
   DatasetSource* const datasets_;
@@ -357,9 +358,24 @@ void Resolution::ResolveDataset() {
                            : absl::StrCat("; the server has ", absl::StrJoin(names, ", "), ".")));
     return;
   }
-  // A data set with a problem is accepted: the job then fails with that problem as its reason,
-  // which stays on record, and files that are put right meanwhile are found so.
-  if (facts->problem.empty()) CheckBatchFits(facts->training_images);
+  if (!facts->problem.empty()) {
+    Wrong("spec.dataset", absl::StrCat("The data set ", Quoted(spec().dataset()),
+                                       " cannot be used: ", facts->problem, "."));
+    return;
+  }
+  CheckBatchFits(facts->training_images);
+  CheckNetworkFits(*facts);
+}
+
+void Resolution::CheckNetworkFits(const DatasetFacts& facts) {
+  if (!options_.network_problem || IsWrong("spec.preset") || IsWrong("spec.dropout")) return;
+  const std::string problem = options_.network_problem(spec(), facts);
+  if (problem.empty()) return;
+  const v1::ImageShape& shape = facts.image_shape;
+  Wrong("spec.preset",
+        absl::StrCat("The network ", spec().preset(), " cannot be trained on ", spec().dataset(),
+                     ", whose images are ", shape.channels(), "x", shape.height(), "x",
+                     shape.width(), " (channels x height x width): ", problem, "."));
 }
 
 void Resolution::CheckBatchFits(std::int64_t training_images) {

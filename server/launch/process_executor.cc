@@ -46,8 +46,10 @@ std::string BesideThisProgram(const std::string& name) {
 std::string Sentence(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED) return absl::StrCat("exited with code ", info.si_status);
   const char* name = sigabbrev_np(info.si_status);
-  return absl::StrCat("killed by signal ", info.si_status,
-                      name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"));
+  return absl::StrCat(
+      "killed by signal ", info.si_status, name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"),
+      info.si_status == SIGBUS ? ", as when the file of a data set that it had mapped is cut off"
+                               : "");
 }
 
 // How a process that has ended did so; collects it if it is a child of this one. Only the parent

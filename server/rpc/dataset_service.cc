@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "models/image_codec.h"
 #include "server/jobs/error.h"
 #include "server/rpc/conversions.h"
@@ -16,6 +18,17 @@ namespace {
 constexpr int kMaxImages = 1000;
 // What gRPC's clients accept unless told otherwise.
 constexpr std::size_t kMaxAnswerBytes = std::size_t{4} << 20;
+// How long a call waits for files that are being read for the first time.
+constexpr absl::Duration kPatience = absl::Seconds(30);
+// As long as a list of all waits for all of them together.
+constexpr absl::Duration kPatienceWithAll = absl::Seconds(5);
+
+absl::Status Unreadable(const absl::Status& why) {
+  if (serving::DatasetCatalog::IsOfFiles(why)) {
+    return jobs::Error(absl::StatusCode::kFailedPrecondition, "BAD_DATA", why.message());
+  }
+  return jobs::Error(absl::StatusCode::kUnavailable, "DATASET_UNAVAILABLE", why.message());
+}
 
 // The name in `datasets/{dataset}` if there is such a data set.
 absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const std::string& name) {
@@ -29,16 +42,24 @@ absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const s
   return *std::move(dataset);
 }
 
-v1::Dataset Describe(serving::DatasetCatalog* catalog, const std::string& name) {
+v1::Dataset Describe(serving::DatasetCatalog* catalog, const std::string& name,
+                     absl::Time deadline) {
   const auto info = catalog->Info(name);
   v1::Dataset dataset = info.ok() ? ToProto(*info) : v1::Dataset();
   dataset.set_name(DatasetName(name));
-  // Where the headers are wrong the rest need not be read.
-  auto checksum = info.ok() ? catalog->Checksum(name) : info.status();
-  if (checksum.ok()) {
-    dataset.set_checksum(*std::move(checksum));
+  if (!info.ok()) {
+    // Where the headers are wrong the rest need not be read.
+    dataset.set_problem(std::string(info.status().message()));
+    return dataset;
+  }
+  const auto summary = catalog->Summary(name, deadline - absl::Now());
+  if (!summary.has_value()) {
+    dataset.add_warnings("Its files are still being read; ask again for the checksum.");
+  } else if (!summary->ok()) {
+    dataset.set_problem(std::string(summary->status().message()));
   } else {
-    dataset.set_problem(std::string(checksum.status().message()));
+    dataset.set_checksum((*summary)->checksum);
+    dataset.mutable_warnings()->Add((*summary)->warnings.begin(), (*summary)->warnings.end());
   }
   return dataset;
 }
@@ -57,24 +78,25 @@ absl::Status CheckRequest(const v1::GetImagesRequest& request) {
   return jobs::InvalidFields(wrong);
 }
 
-absl::StatusOr<v1::LabeledImage> MakeImage(const models::Dataset& dataset,
-                                           const models::LabeledImages& split, std::int64_t index,
-                                           bool png) {
-  if (index < 0 || index >= split.size()) {
-    return jobs::InvalidField("indices", absl::StrCat("The index is ", index, "; it must be 0 to ",
-                                                      split.size() - 1, "."));
+absl::StatusOr<v1::LabeledImage> MakeImage(const models::DatasetFile& dataset,
+                                           models::SplitName split, std::int64_t index, bool png) {
+  const models::DatasetInfo& info = dataset.summary().info;
+  const std::int64_t count =
+      split == models::SplitName::kTraining ? info.training_images : info.test_images;
+  if (index < 0 || index >= count) {
+    return jobs::InvalidField(
+        "indices", absl::StrCat("The index is ", index, "; it must be 0 to ", count - 1, "."));
   }
-  const auto size = static_cast<std::size_t>(dataset.shape().size());
-  const auto pixels =
-      absl::MakeConstSpan(split.pixels).subspan(static_cast<std::size_t>(index) * size, size);
+  const auto read = dataset.ReadImage(split, index);
+  if (!read.ok()) return Unreadable(read.status());
   v1::LabeledImage image;
   image.set_index(index);
-  image.set_label(split.labels[static_cast<std::size_t>(index)]);
+  image.set_label(read->label);
   if (!png) {
-    image.set_data(pixels.data(), pixels.size());
+    image.set_data(read->pixels.data(), read->pixels.size());
     return image;
   }
-  auto file = models::EncodePng(models::FromPlanar(dataset.shape(), pixels));
+  auto file = models::EncodePng(models::FromPlanar(info.shape, read->pixels));
   if (!file.ok()) {
     return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_PICTURE",
                        file.status().message());
@@ -97,20 +119,17 @@ absl::StatusOr<v1::GetImagesResponse> GetImagesOf(serving::DatasetCatalog* catal
   const auto name = Find(*catalog, request.name());
   if (!name.ok()) return name.status();
   if (const absl::Status status = CheckRequest(request); !status.ok()) return status;
-  const auto dataset = catalog->Load(*name);
-  if (!dataset.ok()) {
-    return jobs::Error(absl::StatusCode::kFailedPrecondition, "BAD_DATA",
-                       dataset.status().message());
-  }
+  const auto dataset = catalog->Open(*name, kPatience);
+  if (!dataset.ok()) return Unreadable(dataset.status());
   const bool training = request.split() == v1::DATASET_SPLIT_TRAINING;
-  const models::LabeledImages& split = training ? (*dataset)->training() : (*dataset)->test();
+  const auto split = training ? models::SplitName::kTraining : models::SplitName::kTest;
   v1::GetImagesResponse response;
-  *response.mutable_image_shape() = ToProto((*dataset)->shape());
-  const auto& classes = (*dataset)->class_names();
-  response.mutable_class_names()->Add(classes.begin(), classes.end());
+  const models::DatasetInfo& info = dataset->summary().info;
+  *response.mutable_image_shape() = ToProto(info.shape);
+  response.mutable_class_names()->Add(info.class_names.begin(), info.class_names.end());
   std::size_t bytes = response.ByteSizeLong();
   for (const std::int64_t index : request.indices()) {
-    auto image = MakeImage(**dataset, split, index, request.png());
+    auto image = MakeImage(*dataset, split, index, request.png());
     if (!image.ok()) return image.status();
     // With the field's number and its length.
     bytes += image->ByteSizeLong() + 6;
@@ -127,8 +146,9 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
                                                        v1::ListDatasetsResponse* response) {
   return RunUnary(context, tasks_, response, [this]() -> absl::StatusOr<v1::ListDatasetsResponse> {
     v1::ListDatasetsResponse answer;
+    const absl::Time deadline = absl::Now() + kPatienceWithAll;
     for (const std::string& name : catalog_->Names()) {
-      *answer.add_datasets() = Describe(catalog_, name);
+      *answer.add_datasets() = Describe(catalog_, name, deadline);
     }
     return answer;
   });
@@ -140,7 +160,7 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
   return RunUnary(context, tasks_, response, [this, request]() -> absl::StatusOr<v1::Dataset> {
     const auto name = Find(*catalog_, request->name());
     if (!name.ok()) return name.status();
-    return Describe(catalog_, *name);
+    return Describe(catalog_, *name, absl::Now() + kPatience);
   });
 }
 

@@ -21,7 +21,8 @@ class DatasetService final : public v1::DatasetService::CallbackService {
   grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext* context,
                                        const v1::GetDatasetRequest* request,
                                        v1::Dataset* response) override;
-  // FAILED_PRECONDITION (BAD_DATA) if the data set's files cannot be used.
+  // FAILED_PRECONDITION (BAD_DATA) if the data set's files cannot be used; UNAVAILABLE
+  // (DATASET_UNAVAILABLE) if they cannot be read at the moment.
   grpc::ServerUnaryReactor* GetImages(grpc::CallbackServerContext* context,
                                       const v1::GetImagesRequest* request,
                                       v1::GetImagesResponse* response) override;

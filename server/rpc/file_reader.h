@@ -6,20 +6,18 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "models/regular_file.h"
 
 namespace atelier::rpc {
 
 // Not thread-safe. Goes on reading the same file when its name comes to mean another one.
 class FileReader {
  public:
-  // NOT_FOUND if there is no file of that name, INTERNAL if it cannot be read.
+  // NOT_FOUND if there is no file of that name, INTERNAL if it is no plain file or cannot be read.
   static absl::StatusOr<std::unique_ptr<FileReader>> Open(const std::string& path);
-  ~FileReader();
-  FileReader(const FileReader&) = delete;
-  FileReader& operator=(const FileReader&) = delete;
-
   // Bytes from `offset` on, `limit` at most; fewer only at the file's end. INTERNAL.
   absl::StatusOr<std::string> Read(std::int64_t offset, std::size_t limit);
 
@@ -27,10 +25,11 @@ class FileReader {
   absl::StatusOr<std::int64_t> Size();
 
  private:
-  FileReader(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  FileReader(std::string path, models::RegularFile file)
+      : path_(std::move(path)), file_(std::move(file)) {}
 
   const std::string path_;
-  const int fd_;
+  const models::RegularFile file_;
 };
 
 }  // namespace atelier::rpc

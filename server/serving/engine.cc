@@ -1,11 +1,12 @@
 #include "server/serving/engine.h"
 
-#include <fstream>
 #include <utility>
 #include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "models/model_archive.h"
+#include "models/regular_file.h"
 #include "models/sha256.h"
 
 namespace atelier::serving {
@@ -29,15 +30,22 @@ class PredictorEngine final : public Engine {
 };
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::UnavailableError(absl::StrCat(path, " cannot be opened."));
+  const auto file = models::RegularFile::Open(path);
+  if (!file.ok()) return absl::UnavailableError(absl::StrCat(file.status().message(), "."));
+  // What could never be loaded need not be read, however long that would take.
+  if (file->size() > models::kMaxArchiveBytes) {
+    return absl::UnavailableError(absl::StrCat(path, " has ", file->size(), " bytes; at most ",
+                                               models::kMaxArchiveBytes, " are accepted."));
+  }
   models::Sha256 digest;
   std::vector<char> buffer(1 << 20);
-  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) ||
-         file.gcount() > 0) {
-    digest.Update(buffer.data(), static_cast<std::size_t>(file.gcount()));
+  for (std::int64_t at = 0; at < file->size();) {
+    const auto got = file->Read(at, buffer.data(), buffer.size());
+    if (!got.ok()) return absl::UnavailableError(absl::StrCat(got.status().message(), "."));
+    if (*got == 0) break;
+    digest.Update(buffer.data(), *got);
+    at += static_cast<std::int64_t>(*got);
   }
-  if (file.bad()) return absl::UnavailableError(absl::StrCat(path, " cannot be read."));
   return digest.Finish();
 }
 

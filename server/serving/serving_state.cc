@@ -1,7 +1,7 @@
 #include "server/serving/serving_state.h"
 
+#include <cstdint>
 #include <exception>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "models/durable_file.h"
@@ -10,12 +10,18 @@ namespace atelier::serving {
 
 using nlohmann::json;
 
+namespace {
+
+constexpr std::int64_t kMaxBytes = std::int64_t{64} << 20;
+
+}  // namespace
+
 ServingState ReadServingState(const std::string& path) {
   ServingState state;
-  std::ifstream file(path);
-  if (!file) return state;
+  const auto text = models::ReadWholeFile(path, kMaxBytes);
+  if (!text.ok()) return state;
   try {
-    const json whole = json::parse(file);
+    const json whole = json::parse(*text);
     for (const json& entry : whole.at("loaded")) {
       state.loaded.emplace(entry.at("model"), entry.at("reference"));
     }

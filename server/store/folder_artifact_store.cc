@@ -1,6 +1,7 @@
 #include "server/store/folder_artifact_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,9 +53,13 @@ absl::Status SyncFoldersUpTo(const fs::path& root, const fs::path& folder) {
 
 // Copies a file's content and makes it durable.
 absl::Status CopyDurably(const std::string& from, std::int64_t size, const std::string& to) {
-  const int source = open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  // O_NONBLOCK: a FIFO in its place opens at once, and is then refused.
+  const int source = open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (source < 0) return FileError("read", from, errno);
   const auto close_source = absl::MakeCleanup([source] { close(source); });
+  struct stat about;
+  if (fstat(source, &about) != 0) return FileError("read", from, errno);
+  if (!S_ISREG(about.st_mode)) return absl::DataLossError(absl::StrCat(from, " is no file."));
   const int target = open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (target < 0) return absl::InternalError(FileError("made", to, errno).message());
   const auto close_target = absl::MakeCleanup([target] { close(target); });

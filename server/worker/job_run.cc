@@ -132,6 +132,7 @@ void ReportDataset(const models::DatasetCache::Loaded& loaded) {
   }
   spdlog::info("data set of {} training images, {}", loaded.dataset->training().size(),
                loaded.from_cache ? "from the cache" : "read from its files");
+  for (const std::string& warning : loaded.dataset->warnings()) spdlog::warn("{}", warning);
 }
 
 // Tells the trainer's progress as events; steps at most ten times a second.
@@ -262,6 +263,8 @@ v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
   FillResult(contents.outcome, contents.evaluation, contents.model.architecture,
              outcome->mutable_result());
   outcome->mutable_result()->set_dataset_checksum(contents.dataset_checksum);
+  outcome->mutable_result()->mutable_warnings()->Add(dataset.warnings().begin(),
+                                                     dataset.warnings().end());
   for (const std::string& warning : contents.outcome.warnings) {
     outcome->mutable_result()->add_warnings(warning);
   }

@@ -54,6 +54,16 @@ void HandleTermination(int /*signal*/) {
   if (JobRun* run = running.load()) run->Suspend();
 }
 
+// A mapped file was cut off, or its disk failed: says so in the log before the process ends by that
+// signal, upon which its server starts another attempt.
+void HandleBusError(int number) {
+  constexpr std::string_view kWords =
+      "atelier-worker: SIGBUS: the file of the data set, which is mapped into memory, was cut off "
+      "or cannot be read any more\n";
+  [[maybe_unused]] const ssize_t written = write(STDOUT_FILENO, kWords.data(), kWords.size());
+  signal(number, SIG_DFL);
+}
+
 class WorkerProgram {
  public:
   WorkerProgram(const v1::Hello& hello, const std::string& server,
@@ -66,6 +76,7 @@ class WorkerProgram {
     running = &run_;
     for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGBUS, HandleBusError);
     Session::Options options;
     options.server = server;
     options.server_certificate = server_certificate;

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import subprocess
 import zlib
@@ -179,10 +180,10 @@ def test_a_message_over_the_limit_is_refused(model):
 
 def damaged_datasets(tmp_path):
     """Folders that cannot be trained on, each with a word of the sentence that says why."""
-    def make(name):
+    def make(name, count=300):
         folder = tmp_path / name
         folder.mkdir()
-        return harness.make_subset(folder, 300, 100)
+        return harness.make_subset(folder, count, 100)
 
     images, labels = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
     missing = make("missing")
@@ -197,21 +198,55 @@ def damaged_datasets(tmp_path):
     harness.write_idx(mislabelled / labels, values)
     magic = make("magic")
     (magic / images).write_bytes((magic / labels).read_bytes())
+    corrupt = make("corrupt", 1000)  # More than zlib unpacks for the header's sake.
+    packed = bytearray((corrupt / images).read_bytes())
+    packed[-6] ^= 1  # In the checksum, at the very end.
+    (corrupt / images).write_bytes(packed)
     return {"missing": (missing, "train"), "truncated": (truncated, "truncated"),
+            "corrupt": (corrupt, "unpacked"),
             "mismatched": (mismatched, "299"), "mislabelled": (mislabelled, "200"),
             "magic": (magic, "train-images")}
 
 
-def test_a_damaged_data_set_fails_the_job_with_the_reason(data_dir, tmp_path):
+def test_a_damaged_data_set_is_refused_with_the_reason(data_dir, tmp_path):
     cases = damaged_datasets(tmp_path)
     with harness.Server(data_dir, {n: folder for n, (folder, _) in cases.items()}) as server:
         for name, (_, word) in cases.items():
-            job = server.wait_job(server.start_job(dataset=name, epochs=1, batch_size=32))
-            assert job.state == harness.job_pb.JOB_STATE_FAILED, name
-            assert job.transitions[-1].reason == "BAD_DATA"
-            assert word in job.transitions[-1].message, job.transitions[-1].message
-            assert len(job.attempts) == 1
-            assert server.run("show", job.name).returncode == harness.JOB_FAILED
+            if name == "corrupt":  # What the headers do not tell fails the job.
+                job = server.wait_job(server.start_job(dataset=name, epochs=1, batch_size=32))
+                assert job.state == harness.job_pb.JOB_STATE_FAILED, name
+                assert job.transitions[-1].reason == "BAD_DATA"
+                assert word in job.transitions[-1].message, job.transitions[-1].message
+                assert len(job.attempts) == 1
+                assert server.run("show", job.name).returncode == harness.JOB_FAILED
+                assert server.run("datasets", name).returncode == 0  # Reads all of it.
+            refusal = failing(lambda: server.start_job(dataset=name, epochs=1, batch_size=32))
+            assert refusal.code() == CODE.INVALID_ARGUMENT, name
+            assert word in refusal.details(), refusal.details()
+
+
+def test_a_network_that_does_not_fit_the_images_is_refused(data_dir, tmp_path):
+    folder = harness.make_subset(tmp_path, 300, 100)
+    for images in folder.glob("*images*"):
+        harness.write_idx(images, harness.read_idx(images)[:, :3, :3])
+    with harness.Server(data_dir, {"tiny": folder}) as server:
+        refused_job = server.run("train", "--dataset=tiny", "--preset=cnn-3", "--detach")
+        assert refused_job.returncode == 1
+        assert "1x3x3" in refused_job.stderr, refused_job.stderr
+
+
+def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(data_dir, tmp_path):
+    for name in ("fifo", "sound"):
+        (tmp_path / name).mkdir()
+    fifo, sound = (harness.make_subset(tmp_path / name, 300, 100) for name in ("fifo", "sound"))
+    images = next(fifo.glob("*train*images*"))
+    images.unlink()
+    os.mkfifo(images)
+    with harness.Server(data_dir, {"fifo": fifo, "sound": sound}) as server:
+        listed = {d.name: d for d in server.dataset_service.ListDatasets(
+            harness.dataset_pb.ListDatasetsRequest(), timeout=60).datasets}
+        assert "is a FIFO" in listed["datasets/fifo"].problem
+        assert listed["datasets/sound"].checksum
 
 
 def test_too_little_memory_fails_the_job_and_nobody_else(server):

@@ -297,11 +297,29 @@ TEST_F(SpecResolverTest, BatchFitsTheTrainingImagesWithoutValidation) {
   EXPECT_EQ(Wrong(), "spec.batch_size");
 }
 
-TEST_F(SpecResolverTest, DataSetWithAProblemIsLeftToTheJobToReport) {
+TEST_F(SpecResolverTest, DataSetWithAProblemIsRefused) {
   DatasetFacts broken;
-  broken.problem = "train-images is truncated.";
+  broken.problem = "train-images is truncated";
   datasets_.Add("broken", broken);
   spec().set_dataset("broken");
+  EXPECT_EQ(Wrong(), "spec.dataset");
+  EXPECT_NE(Resolve().status().message().find("train-images is truncated."), std::string::npos);
+}
+
+TEST_F(SpecResolverTest, NetworkThatDoesNotFitTheImagesIsRefused) {
+  DatasetFacts tiny;
+  tiny.training_images = 1000;
+  tiny.image_shape.set_channels(1);
+  tiny.image_shape.set_height(2);
+  tiny.image_shape.set_width(3);
+  datasets_.Add("tiny", tiny);
+  options_.network_problem = [](const v1::TrainingSpec& spec, const DatasetFacts& facts) {
+    return spec.preset() != "dense" && facts.image_shape.height() < 4 ? "no pixels are left" : "";
+  };
+  spec().set_dataset("tiny");
+  EXPECT_EQ(Wrong(), "spec.preset");
+  EXPECT_NE(Resolve().status().message().find("images are 1x2x3"), std::string::npos);
+  spec().set_preset("dense");
   EXPECT_TRUE(Resolve().ok());
 }
 

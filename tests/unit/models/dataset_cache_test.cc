@@ -117,10 +117,9 @@ TEST_F(DatasetCacheTest, RebuildsWhateverByteIsDamaged) {
   Load();
   const std::string name = "datasets/" + fs::path(Files().at(0)).filename().string();
   const std::string good = folder_.Read(name);
-  const size_t header = good.find('\0');
-  // The first line, the header, pixels and labels of both splits; the padding means nothing.
-  for (const size_t at : {size_t{0}, size_t{30}, header - 3, good.size() - 18, good.size() - 8,
-                          good.size() - 5, good.size() - 1}) {
+  // Pixels and labels of both splits (18 bytes), the footer, and the last line.
+  for (const size_t at : {size_t{0}, size_t{9}, size_t{13}, size_t{17}, size_t{20},
+                          good.size() - 90, good.size() - 30, good.size() - 3, good.size() - 1}) {
     SCOPED_TRACE(at);
     std::string bad = good;
     bad[at] ^= 1;
@@ -133,7 +132,7 @@ TEST_F(DatasetCacheTest, RebuildsWhatIsTooShortOrTooLong) {
   Load();
   const std::string name = "datasets/" + fs::path(Files().at(0)).filename().string();
   const std::string good = folder_.Read(name);
-  for (const size_t size : {size_t{1}, size_t{40}, size_t{150}, good.size() - 1}) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{40}, size_t{150}, good.size() - 1}) {
     SCOPED_TRACE(size);
     folder_.Write(name, good.substr(0, size));
     ExpectRebuilt();
@@ -181,6 +180,52 @@ TEST_F(DatasetCacheTest, ReadsTheSourcesWhereTheFileCannotBeWritten) {
   ASSERT_NE(loaded.dataset, nullptr);
   EXPECT_EQ(loaded.dataset->training().size(), 4);
   EXPECT_TRUE(Files().empty()) << "half a file was left";
+}
+
+TEST_F(DatasetCacheTest, KeepsTheWarnings) {
+  sources_.Write("t10k-images-idx3-ubyte", Idx({2, 1, 2}, "aaaa"));
+  const std::vector<std::string> warnings = Load().dataset->warnings();
+  EXPECT_FALSE(warnings.empty());
+  const DatasetCache::Loaded cached = Load();
+  EXPECT_TRUE(cached.from_cache);
+  EXPECT_EQ(cached.dataset->warnings(), warnings);
+}
+
+TEST_F(DatasetCacheTest, PreparesAFileThatIsReadByPiece) {
+  const DatasetCache cache({CacheDir()});
+  const auto path = cache.Prepare(sources_.path());
+  ASSERT_TRUE(path.ok()) << path.status();
+  const auto file = DatasetFile::Open(*path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->summary().checksum, Load().dataset->checksum());
+  const auto training = file->ReadImage(SplitName::kTraining, 3);
+  EXPECT_THAT(training->pixels, ElementsAre('a', 'a'));
+  EXPECT_EQ(training->label, 1);
+  const auto test = file->ReadImage(SplitName::kTest, 0);
+  EXPECT_THAT(test->pixels, ElementsAre('w', 'x'));
+  EXPECT_EQ(test->label, 2);
+  EXPECT_EQ(cache.Prepare(sources_.path()).value(), *path);
+}
+
+TEST_F(DatasetCacheTest, AFileThatIsCutOffWhileItIsOpenIsAnErrorAndNoSignal) {
+  const DatasetCache cache({CacheDir()});
+  const std::string path = cache.Prepare(sources_.path()).value();
+  const auto file = DatasetFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  fs::resize_file(path, 3);
+  EXPECT_EQ(file->ReadImage(SplitName::kTest, 0).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(file->Verify(nullptr).code(), absl::StatusCode::kDataLoss);
+  const auto again = DatasetFile::Open(cache.Prepare(sources_.path()).value());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(again->ReadImage(SplitName::kTest, 0)->pixels, ElementsAre('w', 'x'));
+}
+
+TEST_F(DatasetCacheTest, PrepareTellsBadSourcesFromABadCache) {
+  folder_.Write("datasets", "a file is in the way");
+  const DatasetCache cache({CacheDir()});
+  EXPECT_NE(ReasonOf(cache.Prepare(sources_.path()).status()), FailureReason::kBadData);
+  sources_.Write("train-labels-idx1-ubyte", "no labels");
+  EXPECT_EQ(ReasonOf(cache.Prepare(sources_.path()).status()), FailureReason::kBadData);
 }
 
 TEST_F(DatasetCacheTest, ReportsBadSources) {

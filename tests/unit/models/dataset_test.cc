@@ -1,5 +1,6 @@
 #include "models/dataset.h"
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <filesystem>
@@ -90,7 +91,7 @@ TEST_F(DatasetTest, TellsItsInfoWithoutThePixels) {
 TEST_F(DatasetTest, IsTheSameGzippedAndUnderOtherUsualNames) {
   const auto plain = Dataset::Load(folder_.path());
   ASSERT_TRUE(plain.ok());
-  Rename("train-images-idx3-ubyte", "emnist-letters-train-images.idx3-ubyte");
+  Rename("train-images-idx3-ubyte", "kmnist-train-images.idx3-ubyte");
   Rename("t10k-images-idx3-ubyte", "test-images-idx3-ubyte");
   folder_.Write("Train-Labels-idx1-ubyte.gz",
                 Gzip(folder_.Read("train-labels-idx1-ubyte"), folder_));
@@ -222,6 +223,14 @@ INSTANTIATE_TEST_SUITE_P(
         DamagedImages{"AbsurdSize", Idx({0xffffffff, 0xffffffff, 0xffffffff}, 24),
                       "promises more than"},
         DamagedImages{"MoreThanTheFileCanHold", Idx({60000, 28, 28}, 24), "cannot hold"},
+        DamagedImages{"WebPage", "<!DOCTYPE html><html>404</html>", "it is a web page"},
+        DamagedImages{"WebPageAfterBlanks", "\r\n  <html>", "it is a web page"},
+        DamagedImages{"LfsPointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0",
+                      "Git LFS pointer"},
+        DamagedImages{"Zip", "PK\x03\x04 and more", "zip archive"},
+        DamagedImages{"Integers", Idx({4, 3, 2}, 96).replace(2, 1, 1, '\x0c'),
+                      "images are unsigned bytes"},
+        DamagedImages{"ImageTooLarge", Idx({4, 1 << 14, 1 << 14}, 2 << 20), "at most 67108864"},
         DamagedImages{"BrokenGzip", "\x1f\x8b\x08 but nothing else that is gzip at all",
                       "train-images"}),
     [](const auto& test) { return test.param.name; });
@@ -231,16 +240,99 @@ TEST_F(DatasetTest, ReportsTruncatedAndCorruptGzip) {
   Remove("train-images-idx3-ubyte");
   folder_.Write("train-images-idx3-ubyte.gz", packed.substr(0, packed.size() - 6));
   ExpectBad("truncated");
+  folder_.Write("train-images-idx3-ubyte.gz", Gzip("<!DOCTYPE html><html></html>", folder_));
+  ExpectBad("it is a web page");
   std::string corrupt = packed;
   corrupt[packed.size() - 6] ^= 1;  // In the checksum.
   folder_.Write("train-images-idx3-ubyte.gz", corrupt);
-  ExpectBad("cannot be unpacked");
+  ExpectBad("it cannot be unpacked (incorrect data check)");
 }
 
 TEST_F(DatasetTest, ReportsAFolderInPlaceOfAFile) {
   Remove("train-images-idx3-ubyte");
   std::filesystem::create_directory(folder_.File("train-images-idx3-ubyte"));
-  ExpectBad("train-images-idx3-ubyte");
+  ExpectBad("; train-images-idx3-ubyte is a folder");
+}
+
+TEST_F(DatasetTest, PassesOverAFolderThatIsNamedAsTheFileBesideIt) {
+  std::filesystem::create_directory(folder_.File("train-images.idx3-ubyte"));
+  EXPECT_TRUE(Dataset::Load(folder_.path()).ok());
+}
+
+TEST_F(DatasetTest, ReportsAFifoAndDoesNotWaitForAWriter) {
+  Remove("train-labels-idx1-ubyte");
+  ASSERT_EQ(mkfifo(folder_.File("train-labels-idx1-ubyte").c_str(), 0600), 0);
+  ExpectBad("train-labels-idx1-ubyte is a FIFO, not a file");
+  EXPECT_FALSE(Dataset::ReadInfo(folder_.path()).ok());
+}
+
+TEST_F(DatasetTest, ReadsLabelsOfQmnist) {
+  Remove("train-labels-idx1-ubyte");
+  const std::string row_end(28, '\7');
+  std::string labels = {0, 0, 0x0c, 2, 0, 0, 0, 4, 0, 0, 0, 8};
+  for (const char label : {0, 1, 2, 1}) labels += std::string({0, 0, 0, label}) + row_end;
+  folder_.Write("qmnist-train-labels-idx2-int.gz", Gzip(labels, folder_));
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->training().labels, ElementsAre(0, 1, 2, 1));
+  labels[12] = 1;
+  folder_.Write("qmnist-train-labels-idx2-int.gz", Gzip(labels, folder_));
+  ExpectBad("label 16777216 of image 0 is no class; 0 to 255 are possible");
+}
+
+TEST_F(DatasetTest, TurnsTheImagesOfEmnistUpright) {
+  Remove("train-images-idx3-ubyte");
+  Remove("t10k-images-idx3-ubyte");
+  folder_.Write("EMNIST-letters-train-images-idx3-ubyte", Idx({4, 2, 2}, 16));
+  folder_.Write("emnist-letters-test-images-idx3-ubyte", Idx({2, 2, 2}, 8, 100));
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->Image(SplitName::kTraining, 1), ElementsAre(4, 6, 5, 7));
+  EXPECT_THAT((*dataset)->Image(SplitName::kTest, 0), ElementsAre(100, 102, 101, 103));
+  EXPECT_THAT((*dataset)->warnings(), ElementsAre(HasSubstr("turned upright")));
+}
+
+TEST_F(DatasetTest, WarnsOfTestImagesAmongTheTrainingImages) {
+  folder_.Write("t10k-images-idx3-ubyte", Idx({2, 3, 2}, 12, 6));  // Training images 1 and 2.
+  folder_.Write("t10k-labels-idx1-ubyte", IdxLabels("\1\2"));
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->warnings(),
+              ElementsAre("2 of 2 test images are among the training images as well, so test "
+                          "accuracy is too high (test image 0 is training image 1)."));
+}
+
+TEST_F(DatasetTest, WarnsOfEqualImagesOfTwoClasses) {
+  folder_.Write("train-images-idx3-ubyte", Idx({4, 3, 2}, 0) + std::string(24, 'x'));
+  folder_.Write("class_names.json", R"(["cat", "dog", "hen"])");
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->warnings(),
+              ElementsAre("3 images equal an image of another class (training image 0 is 'cat', "
+                          "training image 1 is 'dog')."));
+}
+
+TEST_F(DatasetTest, WarnsOfClassNamesThatAreEqualOrHoldNul) {
+  folder_.Write("class_names.json", R"(["cat", "a\u0000b", "cat"])");
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->warnings(),
+              ElementsAre("2 classes are named 'cat'.", HasSubstr(R"('a\000b' holds a NUL)")));
+}
+
+TEST_F(DatasetTest, QuestionsImagesThatLookStoredAsHeightWidthChannels) {
+  folder_.Write("train-images-idx4-ubyte", Idx({4, 8, 8, 3}, 4 * 192));
+  folder_.Write("t10k-images-idx4-ubyte", Idx({2, 8, 8, 3}, 2 * 192, 9));
+  Remove("train-images-idx3-ubyte");
+  Remove("t10k-images-idx3-ubyte");
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  ASSERT_FALSE((*dataset)->warnings().empty());
+  EXPECT_THAT((*dataset)->warnings()[0], HasSubstr("8 channels of 8x3 pixels"));
+}
+
+TEST_F(DatasetTest, HasNothingToSayOfASoundFolder) {
+  EXPECT_THAT((*Dataset::Load(folder_.path()))->warnings(), ElementsAre());
 }
 
 TEST(FashionMnistTest, IsKnownByItsLabels) {

@@ -1,5 +1,7 @@
 #include "server/rpc/dataset_service.h"
 
+#include <filesystem>
+
 #include "gmock/gmock.h"
 #include "models/image_codec.h"
 #include "server/rpc/catalog_facts.h"
@@ -27,7 +29,9 @@ class DatasetServiceTest : public testing::Test {
   }
 
   models::TemporaryFolder folder_;
-  serving::DatasetCatalog catalog_{{{"small", folder_.path()}, {"broken", "/nowhere"}}};
+  models::TemporaryFolder cache_;
+  serving::DatasetCatalog catalog_{{{"small", folder_.path()}, {"broken", "/nowhere"}},
+                                   {.cache_dir = cache_.path()}};
   jobs::TaskQueue tasks_{{.name = "calls", .threads = 1}};
   DatasetService service_{&catalog_, &tasks_};
   RpcTestServer server_{{{"service", &service_}}};
@@ -51,6 +55,31 @@ TEST_F(DatasetServiceTest, ListsWhatThereIsAndWhatIsWrongWithIt) {
   EXPECT_EQ(small.image_shape().height(), 2);
   EXPECT_EQ(small.class_names_size(), 2);
   EXPECT_EQ(small.checksum(), (*models::Dataset::Load(folder_.path()))->checksum());
+}
+
+TEST_F(DatasetServiceTest, TellsWhatLooksWrong) {
+  folder_.Write("t10k-images-idx3-ubyte", serving::Idx({1, 2, 2}, "\7\7\7\7"));
+  grpc::ClientContext context;
+  v1::GetDatasetRequest request;
+  request.set_name("datasets/small");
+  v1::Dataset dataset;
+  ASSERT_TRUE(stub_->GetDataset(&context, request, &dataset).ok());
+  ASSERT_EQ(dataset.warnings_size(), 2);
+  EXPECT_THAT(dataset.warnings(0), HasSubstr("1 of 1 test images are among the training images"));
+  EXPECT_EQ(dataset.problem(), "");
+}
+
+TEST_F(DatasetServiceTest, AFileThatIsCutOffIsMadeAnewAndNoSignal) {
+  v1::GetImagesRequest request;
+  request.set_name("datasets/small");
+  request.add_indices(0);
+  ASSERT_TRUE(Images(request).ok());
+  for (const auto& file : std::filesystem::directory_iterator(cache_.path())) {
+    std::filesystem::resize_file(file, 0);
+  }
+  const grpc::Status status = Images(request);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(images_.images(0).data(), "abcd");
 }
 
 TEST_F(DatasetServiceTest, RefusesNamesThatAreNone) {
@@ -111,7 +140,7 @@ TEST_F(DatasetServiceTest, NamesEveryWrongField) {
 TEST_F(DatasetServiceTest, AnswersNeverOutgrowWhatClientsAccept) {
   models::TemporaryFolder folder;
   serving::WriteDataset(folder, 5, /*side=*/100);
-  serving::DatasetCatalog catalog({{"large", folder.path()}});
+  serving::DatasetCatalog catalog({{"large", folder.path()}}, {.cache_dir = cache_.path()});
   DatasetService service(&catalog, &tasks_);
   // Its channel has gRPC's own limit.
   RpcTestServer server({{"service", &service}});

@@ -281,6 +281,11 @@ TEST_F(ModelServiceTest, AMissingOrChangedArchiveIsUnavailable) {
     std::filesystem::remove(archives_.ArchivePath("a", 1));
     Download("models/a", format, &status);
     EXPECT_EQ(DetailsOf(status).reason, "VERSION_UNAVAILABLE");
+    std::filesystem::create_directory(archives_.ArchivePath("a", 1));
+    Download("models/a", format, &status);
+    EXPECT_EQ(DetailsOf(status).reason, "VERSION_UNAVAILABLE");
+    EXPECT_THAT(status.error_message(), testing::HasSubstr("is a folder, not a file"));
+    std::filesystem::remove(archives_.ArchivePath("a", 1));
   }
 }
 

@@ -1,5 +1,10 @@
 #include "server/serving/dataset_catalog.h"
 
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include <filesystem>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/models/temporary_folder.h"
@@ -9,18 +14,32 @@ namespace atelier::serving {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
-TEST(DatasetCatalogTest, KnowsNamesAndFolders) {
-  DatasetCatalog catalog({{"b", "/somewhere"}, {"a", "/elsewhere"}});
+namespace fs = std::filesystem;
+
+constexpr absl::Duration kForever = absl::InfiniteDuration();
+
+class DatasetCatalogTest : public testing::Test {
+ protected:
+  DatasetCatalog Catalog() {
+    return DatasetCatalog({{"small", folder_.path()}}, {.cache_dir = cache_.path()});
+  }
+
+  const models::TemporaryFolder folder_;
+  const models::TemporaryFolder cache_;
+};
+
+TEST_F(DatasetCatalogTest, KnowsNamesAndFolders) {
+  const DatasetCatalog catalog({{"b", "/somewhere"}, {"a", "/elsewhere"}}, {});
   EXPECT_THAT(catalog.Names(), ElementsAre("a", "b"));
   EXPECT_EQ(catalog.Directory("b"), "/somewhere");
   EXPECT_EQ(catalog.Directory("c"), std::nullopt);
 }
 
-TEST(DatasetCatalogTest, TellsWhatTheHeadersSay) {
-  const models::TemporaryFolder folder;
-  WriteDataset(folder, 5);
-  DatasetCatalog catalog({{"small", folder.path()}});
+TEST_F(DatasetCatalogTest, TellsWhatTheHeadersSay) {
+  WriteDataset(folder_, 5);
+  DatasetCatalog catalog = Catalog();
   const auto info = catalog.Info("small");
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->training_images, 5);
@@ -28,56 +47,100 @@ TEST(DatasetCatalogTest, TellsWhatTheHeadersSay) {
   EXPECT_EQ(info->shape, (models::ImageShape{1, 2, 2}));
 }
 
-TEST(DatasetCatalogTest, NoticesChangedFiles) {
-  const models::TemporaryFolder folder;
-  DatasetCatalog catalog({{"small", folder.path()}});
+TEST_F(DatasetCatalogTest, NoticesChangedFiles) {
+  DatasetCatalog catalog = Catalog();
   EXPECT_FALSE(catalog.Info("small").ok());
-  WriteDataset(folder, 5);
+  EXPECT_FALSE(catalog.Summary("small", kForever)->ok());
+  WriteDataset(folder_, 5);
   ASSERT_TRUE(catalog.Info("small").ok());
-  ASSERT_TRUE(catalog.Load("small").ok());
-  WriteDataset(folder, 6);
+  ASSERT_TRUE(catalog.Open("small", kForever).ok());
+  WriteDataset(folder_, 6);
   EXPECT_EQ(catalog.Info("small")->training_images, 6);
-  EXPECT_EQ((*catalog.Load("small"))->training().size(), 6);
+  EXPECT_EQ(catalog.Open("small", kForever)->summary().info.training_images, 6);
 }
 
-TEST(DatasetCatalogTest, SharesWhatIsLoadedAndKeepsTheLastUsed) {
-  const models::TemporaryFolder a, b;
-  WriteDataset(a, 5);
-  WriteDataset(b, 6);
-  DatasetCatalog catalog({{"a", a.path()}, {"b", b.path()}}, {.max_loaded = 1});
-  std::weak_ptr<const models::Dataset> first;
-  {
-    const auto loaded = catalog.Load("a");
-    ASSERT_TRUE(loaded.ok()) << loaded.status();
-    EXPECT_EQ(*catalog.Load("a"), *loaded);
-    first = *loaded;
-  }
-  EXPECT_FALSE(first.expired());
-  ASSERT_TRUE(catalog.Load("b").ok());
-  EXPECT_TRUE(first.expired());
+TEST_F(DatasetCatalogTest, TellsChecksumAndWarningsOfWhatIsThereNow) {
+  WriteDataset(folder_, 5);
+  DatasetCatalog catalog = Catalog();
+  const auto five = catalog.Summary("small", kForever);
+  ASSERT_TRUE(five.has_value() && five->ok());
+  EXPECT_EQ((*five)->checksum, (*models::Dataset::Load(folder_.path()))->checksum());
+  EXPECT_THAT((*five)->warnings, ElementsAre(HasSubstr("another class")));
+  WriteDataset(folder_, 6);
+  EXPECT_NE((*catalog.Summary("small", kForever))->checksum, (*five)->checksum);
 }
 
-TEST(DatasetCatalogTest, TellsTheChecksumOfWhatIsThereNow) {
-  const models::TemporaryFolder folder;
-  DatasetCatalog catalog({{"small", folder.path()}});
-  EXPECT_FALSE(catalog.Checksum("small").ok());
-  WriteDataset(folder, 5);
-  const auto five = catalog.Checksum("small");
-  ASSERT_TRUE(five.ok()) << five.status();
-  EXPECT_EQ(*five, (*models::Dataset::Load(folder.path()))->checksum());
-  EXPECT_EQ(*catalog.Checksum("small"), *five);
-  WriteDataset(folder, 6);
-  EXPECT_NE(*catalog.Checksum("small"), *five);
-}
-
-TEST(DatasetCatalogTest, SharesTheFilesOfTheCache) {
-  const models::TemporaryFolder folder, cache;
-  WriteDataset(folder, 5);
-  DatasetCatalog catalog({{"small", folder.path()}}, {.cache_dir = cache.path()});
-  ASSERT_TRUE(catalog.Load("small").ok());
-  const auto again = models::DatasetCache({cache.path()}).Load(folder.path());
+TEST_F(DatasetCatalogTest, SharesTheFilesOfTheCache) {
+  WriteDataset(folder_, 5);
+  DatasetCatalog catalog = Catalog();
+  ASSERT_TRUE(catalog.Open("small", kForever).ok());
+  const auto again = models::DatasetCache({cache_.path()}).Load(folder_.path());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(again->from_cache);
+}
+
+TEST_F(DatasetCatalogTest, MakesAFileAnewThatIsCutOffOrGone) {
+  WriteDataset(folder_, 5);
+  DatasetCatalog catalog = Catalog();
+  ASSERT_TRUE(catalog.Open("small", kForever).ok());
+  const fs::path file = fs::directory_iterator(cache_.path())->path();
+  for (const bool cut : {true, false}) {
+    SCOPED_TRACE(cut);
+    if (cut) {
+      fs::resize_file(file, 3);
+    } else {
+      fs::remove(file);
+    }
+    const auto opened = catalog.Open("small", kForever);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_THAT(opened->ReadImage(models::SplitName::kTest, 0)->pixels,
+                ElementsAre('a', 'b', 'c', 'd'));
+  }
+}
+
+TEST_F(DatasetCatalogTest, RemembersWhatIsWrongWithTheImages) {
+  WriteDataset(folder_, 5);
+  folder_.Write("train-images-idx3-ubyte", Idx({5, 2, 2}, "cut"));
+  DatasetCatalog catalog = Catalog();
+  EXPECT_TRUE(catalog.Info("small").ok()) << "the headers are right";
+  EXPECT_FALSE(catalog.Summary("small", kForever)->ok());
+  EXPECT_THAT(std::string(catalog.Info("small").status().message()), HasSubstr("truncated"));
+  WriteDataset(folder_, 5);
+  EXPECT_TRUE(catalog.Info("small").ok());
+}
+
+TEST_F(DatasetCatalogTest, DoesNotBlameTheFilesForACacheThatCannotBeWritten) {
+  WriteDataset(folder_, 5);
+  DatasetCatalog catalog({{"small", folder_.path()}}, {.cache_dir = "/dev/null/cache"});
+  EXPECT_FALSE(catalog.Summary("small", kForever)->ok());
+  EXPECT_TRUE(catalog.Info("small").ok());
+}
+
+TEST_F(DatasetCatalogTest, AFifoAmongTheFilesHoldsNobodyUp) {
+  WriteDataset(folder_, 5);
+  fs::remove(folder_.File("t10k-images-idx3-ubyte"));
+  ASSERT_EQ(mkfifo(folder_.File("t10k-images-idx3-ubyte").c_str(), 0600), 0);
+  DatasetCatalog catalog = Catalog();
+  EXPECT_THAT(std::string(catalog.Info("small").status().message()), HasSubstr("is a FIFO"));
+}
+
+// 320 MiB in less than 2.
+TEST_F(DatasetCatalogTest, Unpacksx) {
+  WriteDataset(folder_, 5);
+  fs::remove(folder_.File("train-images-idx3-ubyte"));
+  const gzFile bomb = gzopen(folder_.File("train-images-idx3-ubyte.gz").c_str(), "wb1");
+  const std::string header = {0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0x20, 0, 0, 0, 0x20, 0};
+  gzwrite(bomb, header.data(), static_cast<unsigned>(header.size()));
+  const std::string zeros(1 << 20, '\0');
+  for (int i = 0; i < 5 * 64; ++i) gzwrite(bomb, zeros.data(), 1 << 20);
+  gzclose(bomb);
+  WriteDataset(cache_, 5);  // A neighbour.
+  DatasetCatalog catalog({{"bomb", folder_.path()}, {"small", cache_.path()}},
+                         {.cache_dir = cache_.File("cache")});
+  EXPECT_FALSE(catalog.Summary("bomb", absl::ZeroDuration()).has_value());
+  EXPECT_TRUE(catalog.Summary("small", kForever)->ok());
+  catalog.Stop();
+  EXPECT_TRUE(catalog.Summary("bomb", kForever).has_value());
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The real engine on a real archive.
 #include "server/serving/engine.h"
 
+#include <sys/stat.h>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/models/temporary_folder.h"
@@ -48,6 +50,17 @@ TEST_F(EngineTest, AnArchiveWithAnotherChecksumIsUnavailable) {
   const auto engine = LoadEngine(version_);
   EXPECT_EQ(engine.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(engine.status().message()), HasSubstr("SHA-256"));
+}
+
+TEST_F(EngineTest, WhatLiesInAnArchivesPlaceIsSaidAndHoldsNothingUp) {
+  version_.archive_path = folder_.path();
+  EXPECT_THAT(std::string(LoadEngine(version_).status().message()),
+              HasSubstr(folder_.path() + " is a folder, not a file."));
+  version_.archive_path = folder_.File("fifo");
+  ASSERT_EQ(mkfifo(version_.archive_path.c_str(), 0600), 0);
+  const absl::Status status = LoadEngine(version_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is a FIFO, not a file."));
 }
 
 TEST_F(EngineTest, AMissingArchiveIsUnavailable) {
