@@ -49,7 +49,7 @@ absl::StatusOr<std::string> DownloadSource::Read() {
   const auto size =
       static_cast<std::size_t>(std::min(kChunk, opened_.head.total_bytes() - offset_));
   if (opened_.file == nullptr) {
-    return opened_.bytes.substr(static_cast<std::size_t>(offset_), size);
+    return opened_.entry->bytes.substr(static_cast<std::size_t>(offset_), size);
   }
   return opened_.file->Read(offset_, size);
 }
@@ -83,18 +83,21 @@ absl::StatusOr<DownloadSource::Opened> VersionDownload::OpenArchive(const v1::Mo
 
 absl::StatusOr<DownloadSource::Opened> VersionDownload::OpenEntry(const v1::ModelVersion& version,
                                                                   const std::string& path) const {
-  auto archive = models::ReadModelArchive(path);
-  if (!archive.ok()) return Unavailable(version, archive.status().message());
-  Opened opened;
-  if (format_ == v1::MODEL_FORMAT_ONNX) {
+  // Archives never change: what they are told apart by tells their files apart as well.
+  const std::string key = absl::StrCat(version.sha256(), " ", format_, " ", path);
+  auto entry = entries_->Get(key, [&]() -> absl::StatusOr<std::string> {
+    auto archive = models::ReadModelArchive(path);
+    if (!archive.ok()) return Unavailable(version, archive.status().message());
+    if (format_ != v1::MODEL_FORMAT_ONNX) return std::move(archive->model_pt);
     auto onnx = models::OnnxOf(*archive);
     if (!onnx.ok()) return Unavailable(version, onnx.status().message());
-    opened.bytes = *std::move(onnx);
-  } else {
-    opened.bytes = std::move(archive->model_pt);
-  }
-  opened.head.set_total_bytes(static_cast<std::int64_t>(opened.bytes.size()));
-  opened.head.set_sha256(models::Sha256Of(opened.bytes));
+    return onnx;
+  });
+  if (!entry.ok()) return entry.status();
+  Opened opened;
+  opened.entry = *std::move(entry);
+  opened.head.set_total_bytes(static_cast<std::int64_t>(opened.entry->bytes.size()));
+  opened.head.set_sha256(opened.entry->sha256);
   return opened;
 }
 

@@ -12,6 +12,7 @@
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/model_store.h"
 #include "server/jobs/resource_names.h"
+#include "server/rpc/archive_entries.h"
 #include "server/rpc/file_reader.h"
 #include "server/rpc/stream_reactor.h"
 
@@ -26,11 +27,11 @@ class DownloadSource : public StreamSource<v1::DownloadChunk> {
   bool TakeBack() final { return false; }
 
  protected:
-  // What is sent: `file`, or `bytes` where that is null; and what the first chunk says besides its
+  // What is sent: `file`, or `entry` where that is null; and what the first chunk says besides its
   // data. Of a file no more is sent than head.total_bytes.
   struct Opened {
     std::unique_ptr<FileReader> file;
-    std::string bytes;
+    std::shared_ptr<const ArchiveEntries::Entry> entry;
     v1::DownloadChunk head;
   };
 
@@ -49,10 +50,14 @@ class DownloadSource : public StreamSource<v1::DownloadChunk> {
 // A model version's archive as it lies on disk, or a file in it.
 class VersionDownload final : public DownloadSource {
  public:
-  // The stores must outlive the source. `format` is one that there is.
+  // The stores and `entries` must outlive the source. `format` is one that there is.
   VersionDownload(jobs::ModelReference reference, v1::ModelFormat format, jobs::ModelStore* models,
-                  jobs::ArtifactStore* artifacts)
-      : reference_(std::move(reference)), format_(format), models_(models), artifacts_(artifacts) {}
+                  jobs::ArtifactStore* artifacts, ArchiveEntries* entries)
+      : reference_(std::move(reference)),
+        format_(format),
+        models_(models),
+        artifacts_(artifacts),
+        entries_(entries) {}
 
  private:
   // NOT_FOUND as ModelStore; UNAVAILABLE (VERSION_UNAVAILABLE) if the archive is missing or not
@@ -66,6 +71,7 @@ class VersionDownload final : public DownloadSource {
   const v1::ModelFormat format_;
   jobs::ModelStore* const models_;
   jobs::ArtifactStore* const artifacts_;
+  ArchiveEntries* const entries_;
 };
 
 // A file of the server's that only grows, as far as it is written when the download begins.

@@ -51,7 +51,7 @@ absl::Status CheckAlias(const v1::SetAliasRequest& request) {
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeDownloadSource(
     const v1::DownloadModelRequest& request, jobs::ModelStore* models,
-    jobs::ArtifactStore* artifacts) {
+    jobs::ArtifactStore* artifacts, ArchiveEntries* entries) {
   auto reference = jobs::ParseModelName(request.name());
   if (!reference.ok()) return reference.status();
   if (!v1::ModelFormat_IsValid(request.format())) {
@@ -61,7 +61,7 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeDownloadSou
                                                      "MODEL_FORMAT_ONNX (3)."));
   }
   return std::make_unique<VersionDownload>(*std::move(reference), request.format(), models,
-                                           artifacts);
+                                           artifacts, entries);
 }
 
 }  // namespace
@@ -153,7 +153,7 @@ absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
 grpc::ServerWriteReactor<v1::DownloadChunk>* ModelService::DownloadModel(
     grpc::CallbackServerContext* /*context*/, const v1::DownloadModelRequest* request) {
   return StreamReactor<v1::DownloadChunk>::Start(
-      with_.streams, MakeDownloadSource(*request, with_.models, with_.artifacts));
+      with_.streams, MakeDownloadSource(*request, with_.models, with_.artifacts, &entries_));
 }
 
 grpc::ServerUnaryReactor* ModelService::GetFilters(grpc::CallbackServerContext* context,

@@ -10,6 +10,7 @@
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/model_store.h"
 #include "server/jobs/task_queue.h"
+#include "server/rpc/archive_entries.h"
 #include "server/rpc/stream_set.h"
 #include "server/serving/model_viewer.h"
 
@@ -66,6 +67,7 @@ class ModelService final : public v1::ModelService::CallbackService {
   absl::Status Delete(const v1::DeleteModelRequest& request);
 
   const Dependencies with_;
+  ArchiveEntries entries_;  // Of downloads that go on.
 };
 
 }  // namespace atelier::rpc
