@@ -55,18 +55,25 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
   session.Print(table.empty() ? std::string("The server has no data sets; it is told of them by "
                                             "--datasets=NAME=FOLDER.\n")
                               : table.Render(session.style(), session.terminal().width()));
+  for (const v1::Dataset& dataset : datasets) {
+    if (dataset.warnings().empty()) continue;
+    session.Print(absl::StrCat("\n", Leaf(dataset.name()), "\n"));
+    for (const std::string& warning : dataset.warnings()) {
+      session.Print(absl::StrCat("  ", session.style().Paint(Ink::kYellow, warning), "\n"));
+    }
+  }
 }
 
 void PrintCsv(Session& session, const std::vector<v1::Dataset>& datasets) {
   session.Print(CsvLine({"name", "training_images", "test_images", "channels", "height", "width",
-                         "classes", "problem", "checksum"}));
+                         "classes", "problem", "checksum", "warnings"}));
   for (const v1::Dataset& dataset : datasets) {
     const v1::ImageShape& shape = dataset.image_shape();
-    session.Print(
-        CsvLine({dataset.name(), absl::StrCat(dataset.training_images()),
-                 absl::StrCat(dataset.test_images()), absl::StrCat(shape.channels()),
-                 absl::StrCat(shape.height()), absl::StrCat(shape.width()),
-                 absl::StrCat(dataset.class_names_size()), dataset.problem(), dataset.checksum()}));
+    session.Print(CsvLine({dataset.name(), absl::StrCat(dataset.training_images()),
+                           absl::StrCat(dataset.test_images()), absl::StrCat(shape.channels()),
+                           absl::StrCat(shape.height()), absl::StrCat(shape.width()),
+                           absl::StrCat(dataset.class_names_size()), dataset.problem(),
+                           dataset.checksum(), absl::StrJoin(dataset.warnings(), " ")}));
   }
 }
 

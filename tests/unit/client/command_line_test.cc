@@ -910,5 +910,21 @@ TEST_F(DownloadTest, AFolderThatCannotBeWrittenIsNamed) {
   EXPECT_TRUE(absl::StrContains(err(), "/nowhere/model.tar.gz: No such file")) << err();
 }
 
+TEST_F(CommandLineTest, DatasetsTellsWhatLooksWrongInThem) {
+  server_.handlers.list_datasets = [](const auto&, v1::ListDatasetsResponse* response) {
+    v1::Dataset* const dataset = response->add_datasets();
+    dataset->set_name("datasets/letters");
+    dataset->set_training_images(10);
+    dataset->add_class_names("a");
+    dataset->add_warnings("2 classes are named 'a'.");
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"datasets"}), 0) << err();
+  EXPECT_TRUE(absl::StrContains(out(), "\nletters\n  2 classes are named 'a'.\n")) << out();
+  EXPECT_EQ(Run({"datasets"}, "csv"), 0) << err();
+  EXPECT_TRUE(absl::StrContains(out(), ",2 classes are named 'a'.\n")) << out();
+}
+
 }  // namespace
 }  // namespace atelier::client
