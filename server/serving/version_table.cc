@@ -205,7 +205,7 @@ VersionTable::Result VersionTable::LoadVersion(const Version& version) {
       failures_[number] = {result.status(), file, Clock::now()};
     }
   }
-  EvictBeyondLimit();
+  if (result.ok()) EvictBeyondLimit(*result);
   return result;
 }
 

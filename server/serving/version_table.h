@@ -129,7 +129,9 @@ class VersionTable {
   // Looks for files that changed, tries again what could not switch, and frees what is idle.
   void Check();
   void Drop(const Number& number);
-  void EvictBeyondLimit();
+  // Frees the versions that were least recently used, but never `kept`, which was just loaded:
+  // whoever asked for it is about to be led to it.
+  void EvictBeyondLimit(const ServedPtr& kept);
   void SaveState();
 
   bool IsUnloaded(const Number& number) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

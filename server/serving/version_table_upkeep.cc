@@ -71,14 +71,19 @@ void VersionTable::Drop(const Number& number) {
   absl::erase_if(routes_, [&](const auto& route) { return route.second == last; });
 }
 
-void VersionTable::EvictBeyondLimit() {
-  std::vector<ServedPtr> all = Loaded();
+void VersionTable::EvictBeyondLimit(const ServedPtr& kept) {
+  const std::vector<ServedPtr> all = Loaded();
   if (all.size() <= options_.max_loaded) return;
-  std::sort(all.begin(), all.end(), [](const ServedPtr& a, const ServedPtr& b) {
-    return a->last_use.load() < b->last_use.load();
-  });
-  all.resize(all.size() - options_.max_loaded);
-  for (const ServedPtr& served : all) Drop({served->version.model, served->version.number});
+  // Read once each: callers touch versions while these are sorted.
+  std::vector<std::pair<SteadyTime, Number>> others;
+  for (const ServedPtr& served : all) {
+    if (served == kept) continue;
+    others.emplace_back(served->last_use.load(),
+                        Number(served->version.model, served->version.number));
+  }
+  std::sort(others.begin(), others.end());
+  others.resize(std::min(others.size(), all.size() - options_.max_loaded));
+  for (const auto& [last_use, number] : others) Drop(number);
 }
 
 void VersionTable::SaveState() {

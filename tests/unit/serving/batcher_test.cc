@@ -1,11 +1,11 @@
 #include "server/serving/batcher.h"
 
 #include <chrono>
-#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/serving/fakes.h"
+#include "tests/unit/wait.h"
 
 namespace atelier::serving {
 namespace {
@@ -73,11 +73,7 @@ TEST_F(BatcherTest, SleepingThreadsHelpWithALargeRequest) {
   engine_->gate = &gate;
   Batcher batcher({.threads = 3, .queue = {.max_batch = 7}});
   const Asked asked = Ask(&batcher, 28);
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (engine_->runs < 3 && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  EXPECT_EQ(engine_->runs, 3);
+  EXPECT_TRUE(WaitFor([&] { return engine_->runs == 3; }));
   gate.Notify();
   EXPECT_TRUE(asked.answer.Wait().ok());
 }

@@ -9,6 +9,7 @@
 #include "server/serving/serving_state.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/serving/fakes.h"
+#include "tests/unit/wait.h"
 
 namespace atelier::serving {
 namespace {
@@ -119,7 +120,7 @@ TEST_F(VersionTableTest, TheOldVersionServesWhileTheNewOneLoads) {
   gate_ = &gate;
   source_.SetLatest(2);
   std::thread refresh([&] { table->Refresh("net"); });
-  while (loads_ < 2) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return loads_ == 2; }));
   std::int64_t served = 0;
   table->Get("net", "", [&](VersionTable::Result result) { served = NumberOf(result); });
   EXPECT_EQ(served, 1);
@@ -153,7 +154,7 @@ TEST_F(VersionTableTest, WhatCouldNotSwitchIsTriedAgain) {
   table->Refresh("net");
   EXPECT_EQ(NumberOf(table->Load("net", "")), 1);
   broken_ = false;
-  while (NumberOf(table->Load("net", "")) != 2) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return NumberOf(table->Load("net", "")) == 2; }));
 }
 
 TEST_F(VersionTableTest, FollowsWithoutMakingAnyoneWait) {
@@ -165,7 +166,7 @@ TEST_F(VersionTableTest, FollowsWithoutMakingAnyoneWait) {
   table->Follow("net");
   EXPECT_EQ(NumberOf(table->Load("net", "")), 1) << "the new version is still being loaded";
   gate.Notify();
-  while (NumberOf(table->Load("net", "")) != 2) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return NumberOf(table->Load("net", "")) == 2; }));
   EXPECT_EQ(swaps_.swaps, 1);
 }
 
@@ -189,6 +190,41 @@ TEST_F(VersionTableTest, KeepsTheMostRecentlyUsed) {
   EXPECT_EQ(loads_, 4);
 }
 
+// Asks the table for another version in the moment a version is loaded, as a request may.
+class AskingMeanwhile final : public ServingObserver {
+ public:
+  std::shared_ptr<VersionObserver> Observe(const std::string& model, std::int64_t) override {
+    struct Asking final : VersionObserver {
+      void Loaded(absl::Duration, std::int64_t) override {
+        if (owner->table == nullptr) return;
+        owner->table->Get(model, "1", [](VersionTable::Result) {});
+      }
+      AskingMeanwhile* owner;
+      std::string model;
+    };
+    auto asking = std::make_shared<Asking>();
+    asking->owner = this;
+    asking->model = model;
+    return asking;
+  }
+
+  VersionTable* table = nullptr;
+};
+
+TEST_F(VersionTableTest, AVersionIsNotEvictedInTheMomentItIsLoaded) {
+  AskingMeanwhile asking;
+  options_.max_loaded = 1;
+  options_.observer = &asking;
+  const auto table = Table();
+  ASSERT_TRUE(table->Load("net", "1").ok());
+  asking.table = table.get();
+  const auto two = table->Load("net", "2");
+  ASSERT_EQ(NumberOf(two), 2);
+  EXPECT_THAT(table->Loaded(), ElementsAre(*two)) << "what is routed is what counts as loaded";
+  ASSERT_EQ(*table->Load("net", "2"), *two);
+  EXPECT_EQ(loads_, 2);
+}
+
 TEST_F(VersionTableTest, AnEvictedVersionLivesAsLongAsItIsUsed) {
   options_.max_loaded = 1;
   const auto table = Table();
@@ -205,7 +241,7 @@ TEST_F(VersionTableTest, AnIdleVersionLeavesMemoryAndComesBack) {
   options_.check_interval = absl::Milliseconds(1);
   const auto table = Table();
   ASSERT_TRUE(table->Load("net", "").ok());
-  while (!table->Loaded().empty()) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return table->Loaded().empty(); }));
   EXPECT_TRUE(table->Load("net", "").ok());
 }
 
@@ -215,7 +251,7 @@ TEST_F(VersionTableTest, AnArchiveThatChangedOnDiskIsNoticed) {
   ASSERT_TRUE(table->Load("net", "1").ok());
   ASSERT_TRUE(table->Load("net", "2").ok());
   std::filesystem::remove(folder_.File("1.tar.gz"));
-  while (table->Loaded().size() > 1) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return table->Loaded().size() == 1; }));
   const auto gone = table->Load("net", "1");
   EXPECT_EQ(gone.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(gone.status().message()), HasSubstr("1.tar.gz"));
@@ -300,7 +336,7 @@ TEST_F(VersionTableTest, WhoWaitsAtTheEndIsAnswered) {
     later.Set(std::move(result));
     gate.Notify();
   });
-  while (loads_ == 0) std::this_thread::yield();
+  EXPECT_TRUE(WaitFor([&] { return loads_ == 1; }));
   table.reset();
   EXPECT_TRUE(absl::IsUnavailable(later.Wait().status()));
 }
