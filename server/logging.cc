@@ -1,7 +1,10 @@
 #include "server/logging.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -12,9 +15,9 @@
 #include "absl/strings/string_view.h"
 #include "grpc/support/log.h"
 #include "nlohmann/json.hpp"
+#include "server/log_output.h"
 #include "spdlog/async.h"
 #include "spdlog/pattern_formatter.h"
-#include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::server {
@@ -26,6 +29,10 @@ constexpr char kField = '\x1e';
 constexpr char kValue = '\x1f';
 // Lines that may wait for whoever reads the log.
 constexpr std::size_t kQueue = 8192;
+
+// spdlog's thread for the log. It ends under the lock that spdlog::thread_pool() takes, so what
+// runs on it must not call that.
+std::atomic<spdlog::details::thread_pool*> log_threads{nullptr};
 
 struct Event {
   absl::string_view sentence;
@@ -97,6 +104,13 @@ class TextMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
+// Standard error; one for the process.
+const std::shared_ptr<LogOutput>& Output() {
+  static const auto* const output =
+      new std::shared_ptr<LogOutput>(std::make_shared<LogOutput>(STDERR_FILENO, &DroppedLogLines));
+  return *output;
+}
+
 void LogOfGrpc(gpr_log_func_args* args) { spdlog::debug("gRPC: {}", args->message); }
 
 }  // namespace
@@ -130,9 +144,9 @@ absl::Status SetUpLogging(const std::string& format, const std::string& level) {
         "--log_level: it is '", level, "', but must be trace, debug, info, warning or error."));
   }
   if (spdlog::thread_pool() == nullptr) spdlog::init_thread_pool(kQueue, 1);
+  log_threads = spdlog::thread_pool().get();
   auto logger = std::make_shared<spdlog::async_logger>(
-      "atelierd", std::make_shared<spdlog::sinks::stderr_sink_mt>(), spdlog::thread_pool(),
-      spdlog::async_overflow_policy::overrun_oldest);
+      "atelierd", Output(), spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
   if (format == "json") {
     logger->set_formatter(MakeJsonFormatter());
   } else if (format == "text") {
@@ -147,10 +161,17 @@ absl::Status SetUpLogging(const std::string& format, const std::string& level) {
   return absl::OkStatus();
 }
 
+std::uint64_t DroppedLogLines() {
+  spdlog::details::thread_pool* const threads = log_threads.load();
+  return threads == nullptr ? 0 : threads->overrun_counter();
+}
+
 void EndLogging() {
+  Output()->EndSoon();
   // gRPC has threads of its own, which go on.
   gpr_set_log_function([](gpr_log_func_args*) {});
   spdlog::shutdown();
+  log_threads = nullptr;
 }
 
 }  // namespace atelier::server

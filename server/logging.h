@@ -2,6 +2,7 @@
 #ifndef ATELIER_SERVER_LOGGING_H_
 #define ATELIER_SERVER_LOGGING_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,7 +34,10 @@ std::unique_ptr<spdlog::formatter> MakeTextFormatter();
 // otherwise. Call before other threads log.
 absl::Status SetUpLogging(const std::string& format, const std::string& level);
 
-// Writes what is still to be written; nothing may be logged afterwards.
+// Lines that were dropped since SetUpLogging, for standard error was not read.
+std::uint64_t DroppedLogLines();
+
+// Writes what is still to be written, for a second at most; nothing may be logged afterwards.
 void EndLogging();
 
 }  // namespace atelier::server

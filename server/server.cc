@@ -2,11 +2,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "models/architecture.h"
+#include "models/libtorch_version.h"
 #include "models/training_options.h"
 #include "server/cgroup.h"
 #include "server/credentials.h"
@@ -23,6 +25,7 @@
 #include "server/launch/process_executor.h"
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
+#include "server/logging.h"
 #include "server/machine.h"
 #include "server/metrics/server_metrics.h"
 #include "server/model_signal.h"
@@ -190,9 +193,12 @@ absl::Status Server::Parts::StartMetrics() {
   counting.page.host = options.metrics_listen.host;
   counting.page.port = options.metrics_listen.port;
   counting.page.version = ATELIER_VERSION;
-  counting.page.libtorch_version = ATELIER_LIBTORCH_VERSION;
+  counting.page.libtorch_version = models::LibTorchVersion();
   counting.jobs.worker_cores = options.workers * options.threads_per_worker;
   counting.jobs.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
+  counting.serving.max_versions = std::max(counting.serving.max_versions,
+                                           2 * static_cast<std::size_t>(options.serving_versions));
+  counting.dropped_log_lines = &DroppedLogLines;
   counting.data_dir = data_directory->path();
   auto started = metrics::ServerMetrics::Start(counting, &clock);
   if (!started.ok()) return started.status();

@@ -85,7 +85,8 @@ def make_subset(folder, training, test):
 class Server:
     """An `atelierd` on free ports. Stopped and started again, it keeps its folder and address."""
 
-    def __init__(self, data_dir, datasets=None, flags=()):
+    def __init__(self, data_dir, datasets=None, flags=(), stderr=None):
+        self.stderr = stderr  # Where its log goes; None for a file beside its folder.
         self.data_dir = pathlib.Path(data_dir)
         self.datasets = datasets or {}
         self.flags = list(flags)
@@ -115,7 +116,8 @@ class Server:
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         self.log = self.data_dir.parent / f"{self.data_dir.name}.log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE,
+                                            stderr=log if self.stderr is None else self.stderr)
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"atelierd: serving on (\S+), metrics on (\S+)\n", line)
         if not found:

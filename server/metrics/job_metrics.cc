@@ -46,6 +46,10 @@ const Histogram::BucketBoundaries kDurationBuckets = {5,    15,   60,    300,   
 // The state as a label: `queued`.
 std::string Word(v1::JobState state) { return absl::AsciiStrToLower(jobs::StateWord(state)); }
 
+double UnixSeconds(const google::protobuf::Timestamp& time) {
+  return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
+}
+
 // Seconds from `begin` to `end`, both by Elapsed.
 double SecondsBetween(absl::Duration begin, absl::Duration end) {
   return absl::ToDoubleSeconds(std::max(end - begin, absl::ZeroDuration()));
@@ -96,13 +100,19 @@ void JobMetrics::CreateTransitions() {
   }
 }
 
-void JobMetrics::CountTransition(const v1::StateTransition& transition) {
-  std::string reason = transition.reason();
+std::string JobMetrics::ReasonOf(const v1::StateTransition& transition) const {
   // A worker names the reason of its failure, so it might be any.
-  if (transition.state() == v1::JOB_STATE_FAILED && !failure_reasons_.contains(reason)) {
-    reason = kOtherReason;
-  }
+  const bool known =
+      transition.state() != v1::JOB_STATE_FAILED || failure_reasons_.contains(transition.reason());
+  return known ? transition.reason() : kOtherReason;
+}
+
+void JobMetrics::CountTransition(const std::string& job, const v1::StateTransition& transition) {
+  const std::string reason = ReasonOf(transition);
   transitions_.Add({{"state", Word(transition.state())}, {"reason", reason}}).Increment();
+  if (transition.state() != v1::JOB_STATE_FAILED) return;
+  failures_.push_back({job, reason, UnixSeconds(transition.time())});
+  if (failures_.size() > options_.failures_named) failures_.pop_front();
 }
 
 absl::Duration JobMetrics::MomentOf(const google::protobuf::Timestamp& time) const {
@@ -126,7 +136,7 @@ void JobMetrics::Stored(const jobs::JobRecord& record, const std::vector<v1::Job
   FollowAttempt(record, live);
   for (const v1::JobEvent& event : events) {
     live->series.Apply(event);
-    if (event.has_transition()) CountTransition(event.transition());
+    if (event.has_transition()) CountTransition(record.id, event.transition());
   }
   if (!jobs::IsTerminal(live->state)) return;
   duration_histograms_[live->state]->Observe(SecondsBetween(live->accepted, clock_->Elapsed()));
@@ -141,6 +151,7 @@ void JobMetrics::NotStarted(const jobs::JobRecord& /*record*/, const std::string
 void JobMetrics::Deleted(const jobs::JobRecord& record) {
   jobs::MutexLock lock(&mutex_);
   --ended_[record.job.state()];
+  std::erase_if(failures_, [&](const Failure& failure) { return failure.job == record.id; });
 }
 
 JobMetrics::Live* JobMetrics::Open(const jobs::JobRecord& record) {
@@ -187,7 +198,17 @@ std::vector<prometheus::MetricFamily> JobMetrics::Collect() const {
   }
   std::vector<prometheus::MetricFamily> families = CollectJobs(running);
   CollectLoad(&families);
+  CollectFailures(&families);
   return families;
+}
+
+void JobMetrics::CollectFailures(std::vector<prometheus::MetricFamily>* families) const {
+  auto failed = Samples::Gauge("atelier_job_failed_timestamp_seconds",
+                               "When the jobs that failed last did, Unix time.");
+  for (const Failure& failure : failures_) {
+    failed.Add(failure.time, {{"job", failure.job}, {"reason", failure.reason}});
+  }
+  std::move(failed).MoveTo(families);
 }
 
 void JobMetrics::CollectLoad(std::vector<prometheus::MetricFamily>* families) const {

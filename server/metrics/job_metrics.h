@@ -3,6 +3,7 @@
 #define ATELIER_SERVER_METRICS_JOB_METRICS_H_
 
 #include <cstddef>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,13 +24,14 @@
 
 namespace atelier::metrics {
 
-// Thread-safe; its lock is a leaf. Holds something for each job that has not ended and nothing for
-// those that have.
+// Thread-safe; its lock is a leaf. Holds something for each job that has not ended and for the few
+// that failed last.
 class JobMetrics final : public jobs::JobObserver, public prometheus::Collectable {
  public:
   struct Options {
-    int worker_cores = 1;            // There are for workers.
-    std::size_t queue_capacity = 0;  // Jobs that may wait.
+    int worker_cores = 1;             // There are for workers.
+    std::size_t queue_capacity = 0;   // Jobs that may wait.
+    std::size_t failures_named = 20;  // Jobs that failed last and are shown by name.
   };
 
   // `clock` and `registry` must outlive it; counters and histograms are added to the registry, at
@@ -56,8 +58,18 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
     JobSeries series;
   };
 
+  // A job that failed.
+  struct Failure {
+    std::string job;
+    std::string reason;
+    double time = 0;  // Unix time, seconds.
+  };
+
   void CreateTransitions();
-  void CountTransition(const v1::StateTransition& transition);
+  // The reason as a label.
+  std::string ReasonOf(const v1::StateTransition& transition) const;
+  void CountTransition(const std::string& job, const v1::StateTransition& transition)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The moment, by Elapsed, at which it was `time` by the wall clock; now if that lies ahead.
   absl::Duration MomentOf(const google::protobuf::Timestamp& time) const;
   Live* Open(const jobs::JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -65,6 +77,8 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
   void FollowAttempt(const jobs::JobRecord& record, Live* live)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CollectLoad(std::vector<prometheus::MetricFamily>* families) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CollectFailures(std::vector<prometheus::MetricFamily>* families) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
@@ -81,6 +95,7 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
   mutable jobs::Mutex mutex_;
   absl::flat_hash_map<std::string, Live> live_ ABSL_GUARDED_BY(mutex_);
   jobs::JobCounts ended_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Failure> failures_ ABSL_GUARDED_BY(mutex_);  // Newest last.
 };
 
 }  // namespace atelier::metrics

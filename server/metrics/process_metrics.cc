@@ -70,7 +70,8 @@ std::optional<double> StartTime() {
 
 }  // namespace
 
-ProcessMetrics::ProcessMetrics() : start_time_(StartTime()) {}
+ProcessMetrics::ProcessMetrics(std::function<std::uint64_t()> dropped_log_lines)
+    : dropped_log_lines_(std::move(dropped_log_lines)), start_time_(StartTime()) {}
 
 std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
   std::vector<prometheus::MetricFamily> families;
@@ -88,6 +89,11 @@ std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
   add(Samples::Gauge("process_max_fds", "Most file descriptors it may open."), MaxFiles());
   add(Samples::Gauge("process_threads", "Threads."), StatField(20));
   add(Samples::Gauge("process_start_time_seconds", "When it started, Unix time."), start_time_);
+  std::optional<double> dropped;
+  if (dropped_log_lines_) dropped = static_cast<double>(dropped_log_lines_());
+  add(Samples::Counter("atelier_log_lines_dropped_total",
+                       "Lines of the server's log that were dropped, for nobody read them."),
+      dropped);
   return families;
 }
 

@@ -18,11 +18,11 @@ ServerMetrics::ServerMetrics(const Options& options, const jobs::Clock* clock,
                              std::unique_ptr<MetricsPage> page)
     : clock_(clock),
       page_(std::move(page)),
-      process_(std::make_shared<ProcessMetrics>()),
+      process_(std::make_shared<ProcessMetrics>(options.dropped_log_lines)),
       machine_(
           std::make_shared<MachineMetrics>(MachineMetrics::Options{.data_dir = options.data_dir})),
       jobs_(std::make_shared<JobMetrics>(options.jobs, clock, &page_->registry())),
-      serving_(&page_->registry()),
+      serving_(options.serving, clock, &page_->registry()),
       calls_(&page_->registry()) {
   page_->Add(process_);
   page_->Add(machine_);

@@ -2,6 +2,8 @@
 #ifndef ATELIER_SERVER_METRICS_SERVER_METRICS_H_
 #define ATELIER_SERVER_METRICS_SERVER_METRICS_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,7 +25,9 @@ class ServerMetrics {
   struct Options {
     MetricsPage::Options page;
     JobMetrics::Options jobs;
-    std::string data_dir;  // Whose file system is watched.
+    ServingMetrics::Options serving;
+    std::string data_dir;                              // Whose file system is watched.
+    std::function<std::uint64_t()> dropped_log_lines;  // Since the start; may be empty.
   };
 
   // Listens. `clock` must outlive it. Errors as MetricsPage::Start.

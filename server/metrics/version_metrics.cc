@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
 namespace atelier::metrics {
 namespace {
 
@@ -19,6 +17,12 @@ const Histogram::BucketBoundaries kRequestBuckets = {0.0005, 0.001, 0.0025, 0.00
                                                      0.025,  0.05,  0.1,    0.25,  1};
 const Histogram::BucketBoundaries kPartBuckets = {0.0002, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5};
 const Histogram::BucketBoundaries kBatchBuckets = {1, 2, 4, 8, 16, 32, 64};
+
+// Of what a classification ends with by itself: there at zero, so that the first is an increase.
+constexpr absl::StatusCode kCountedFromTheStart[] = {
+    absl::StatusCode::kOk, absl::StatusCode::kDeadlineExceeded,
+    absl::StatusCode::kResourceExhausted, absl::StatusCode::kInternal,
+    absl::StatusCode::kUnavailable};
 
 const char* ReasonWord(DispatchReason reason) {
   switch (reason) {
@@ -89,41 +93,34 @@ ServingFamilies::ServingFamilies(prometheus::Registry* registry)
                  .Help("Memory of the loaded version's weights.")
                  .Register(*registry)) {}
 
-VersionMetrics::VersionMetrics(ServingFamilies* families, const std::string& model,
-                               std::int64_t version)
+VersionCounts::VersionCounts(ServingFamilies* families, prometheus::Labels labels)
     : families_(families),
-      labels_({{"model", model}, {"version", absl::StrCat(version)}}),
+      labels_(std::move(labels)),
       images_(&families->images.Add(labels_)),
       request_duration_(&families->request_duration.Add(labels_, kRequestBuckets)),
       queue_duration_(&families->queue_duration.Add(labels_, kPartBuckets)),
       compute_duration_(&families->compute_duration.Add(labels_, kPartBuckets)),
-      batch_size_(&families->batch_size.Add(labels_, kBatchBuckets)),
-      in_flight_(&families->in_flight.Add(labels_)),
-      queue_length_(&families->queue_length.Add(labels_)) {
+      batch_size_(&families->batch_size.Add(labels_, kBatchBuckets)) {
   for (const auto reason : {DispatchReason::kFull, DispatchReason::kIdle, DispatchReason::kDelay}) {
     dispatches_[static_cast<std::size_t>(reason)] =
         &families->dispatches.Add(With(labels_, "reason", ReasonWord(reason)));
   }
-  RequestsOf(absl::StatusCode::kOk);
+  for (const absl::StatusCode code : kCountedFromTheStart) RequestsOf(code);
 }
 
-VersionMetrics::~VersionMetrics() {
+VersionCounts::~VersionCounts() {
   families_->images.Remove(images_);
   families_->request_duration.Remove(request_duration_);
   families_->queue_duration.Remove(queue_duration_);
   families_->compute_duration.Remove(compute_duration_);
   families_->batch_size.Remove(batch_size_);
-  families_->in_flight.Remove(in_flight_);
-  families_->queue_length.Remove(queue_length_);
   for (prometheus::Counter* counter : dispatches_) families_->dispatches.Remove(counter);
   for (prometheus::Counter* counter : requests_) {
     if (counter != nullptr) families_->requests.Remove(counter);
   }
-  if (load_duration_ != nullptr) families_->load_duration.Remove(load_duration_);
-  if (memory_ != nullptr) families_->memory.Remove(memory_);
 }
 
-prometheus::Counter* VersionMetrics::RequestsOf(absl::StatusCode code) {
+prometheus::Counter* VersionCounts::RequestsOf(absl::StatusCode code) {
   auto index = static_cast<std::size_t>(code);
   if (index >= kCodes) index = static_cast<std::size_t>(absl::StatusCode::kUnknown);
   absl::call_once(code_seen_[index], [&] {
@@ -131,6 +128,35 @@ prometheus::Counter* VersionMetrics::RequestsOf(absl::StatusCode code) {
     requests_[index] = &families_->requests.Add(With(labels_, "code", word));
   });
   return requests_[index];
+}
+
+void VersionCounts::Answered(const serving::RequestReport& report) {
+  RequestsOf(report.code)->Increment();
+  images_->Increment(static_cast<double>(report.images));
+  request_duration_->Observe(Seconds(report.total));
+  if (!report.computed) return;
+  queue_duration_->Observe(Seconds(report.queue));
+  compute_duration_->Observe(Seconds(report.compute));
+}
+
+void VersionCounts::Computed(std::int64_t images, serving::DispatchReason reason) {
+  batch_size_->Observe(static_cast<double>(images));
+  dispatches_[static_cast<std::size_t>(reason)]->Increment();
+}
+
+VersionMetrics::VersionMetrics(ServingFamilies* families, const prometheus::Labels& labels,
+                               VersionCounts* counts)
+    : families_(families),
+      labels_(labels),
+      counts_(counts),
+      in_flight_(&families->in_flight.Add(labels_)),
+      queue_length_(&families->queue_length.Add(labels_)) {}
+
+VersionMetrics::~VersionMetrics() {
+  families_->in_flight.Remove(in_flight_);
+  families_->queue_length.Remove(queue_length_);
+  if (load_duration_ != nullptr) families_->load_duration.Remove(load_duration_);
+  if (memory_ != nullptr) families_->memory.Remove(memory_);
 }
 
 void VersionMetrics::Loaded(absl::Duration duration, std::int64_t memory_bytes) {
@@ -146,12 +172,7 @@ void VersionMetrics::Arrived() { in_flight_->Increment(); }
 
 void VersionMetrics::Answered(const serving::RequestReport& report) {
   in_flight_->Decrement();
-  RequestsOf(report.code)->Increment();
-  images_->Increment(static_cast<double>(report.images));
-  request_duration_->Observe(Seconds(report.total));
-  if (!report.computed) return;
-  queue_duration_->Observe(Seconds(report.queue));
-  compute_duration_->Observe(Seconds(report.compute));
+  counts_->Answered(report);
 }
 
 void VersionMetrics::QueueChanged(std::int64_t images) {
@@ -159,8 +180,7 @@ void VersionMetrics::QueueChanged(std::int64_t images) {
 }
 
 void VersionMetrics::Computed(std::int64_t images, serving::DispatchReason reason) {
-  batch_size_->Observe(static_cast<double>(images));
-  dispatches_[static_cast<std::size_t>(reason)]->Increment();
+  counts_->Computed(images, reason);
 }
 
 }  // namespace atelier::metrics

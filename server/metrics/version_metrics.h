@@ -1,11 +1,11 @@
-// The series of one version of a model: there from construction to destruction.
+// The series of one version of a model: counters and histograms that stay while the server runs,
+// gauges that go with the version.
 #ifndef ATELIER_SERVER_METRICS_VERSION_METRICS_H_
 #define ATELIER_SERVER_METRICS_VERSION_METRICS_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "absl/base/call_once.h"
 #include "prometheus/counter.h"
@@ -35,20 +35,18 @@ struct ServingFamilies {
   prometheus::Family<prometheus::Gauge>& memory;
 };
 
-// Thread-safe. Only one of the same model and version at a time.
-class VersionMetrics final : public serving::VersionObserver {
+// What is counted of one version, whether it is in memory or not: the series are there from
+// construction to destruction. Thread-safe. Only one of the same labels at a time.
+class VersionCounts {
  public:
   // `families` must outlive it.
-  VersionMetrics(ServingFamilies* families, const std::string& model, std::int64_t version);
-  ~VersionMetrics() override;
-  VersionMetrics(const VersionMetrics&) = delete;
-  VersionMetrics& operator=(const VersionMetrics&) = delete;
+  VersionCounts(ServingFamilies* families, prometheus::Labels labels);
+  ~VersionCounts();
+  VersionCounts(const VersionCounts&) = delete;
+  VersionCounts& operator=(const VersionCounts&) = delete;
 
-  void Loaded(absl::Duration duration, std::int64_t memory_bytes) override;
-  void Arrived() override;
-  void Answered(const serving::RequestReport& report) override;
-  void QueueChanged(std::int64_t images) override;
-  void Computed(std::int64_t images, serving::DispatchReason reason) override;
+  void Answered(const serving::RequestReport& report);
+  void Computed(std::int64_t images, serving::DispatchReason reason);
 
  private:
   static constexpr std::size_t kCodes = 17;  // OK to UNAUTHENTICATED.
@@ -63,13 +61,39 @@ class VersionMetrics final : public serving::VersionObserver {
   prometheus::Histogram* const queue_duration_;
   prometheus::Histogram* const compute_duration_;
   prometheus::Histogram* const batch_size_;
-  prometheus::Gauge* const in_flight_;
-  prometheus::Gauge* const queue_length_;
   std::array<prometheus::Counter*, kReasons> dispatches_ = {};
 
-  // Those that come with the first of their kind.
+  // Those beyond the usual ones come with the first of their kind.
   std::array<absl::once_flag, kCodes> code_seen_;
   std::array<prometheus::Counter*, kCodes> requests_ = {};
+};
+
+// One version in memory. Its gauges are there from construction to destruction; what it counts goes
+// to `counts`, which must outlive it. Thread-safe. Only one of the same model and version at a
+// time.
+class VersionMetrics final : public serving::VersionObserver {
+ public:
+  // `families` must outlive it.
+  VersionMetrics(ServingFamilies* families, const prometheus::Labels& labels,
+                 VersionCounts* counts);
+  ~VersionMetrics() override;
+  VersionMetrics(const VersionMetrics&) = delete;
+  VersionMetrics& operator=(const VersionMetrics&) = delete;
+
+  void Loaded(absl::Duration duration, std::int64_t memory_bytes) override;
+  void Arrived() override;
+  void Answered(const serving::RequestReport& report) override;
+  void QueueChanged(std::int64_t images) override;
+  void Computed(std::int64_t images, serving::DispatchReason reason) override;
+
+ private:
+  ServingFamilies* const families_;
+  const prometheus::Labels labels_;
+  VersionCounts* const counts_;
+  prometheus::Gauge* const in_flight_;
+  prometheus::Gauge* const queue_length_;
+
+  // They come with the first load.
   absl::once_flag loaded_;
   prometheus::Gauge* load_duration_ = nullptr;
   prometheus::Gauge* memory_ = nullptr;

@@ -34,8 +34,8 @@ struct RequestReport {
 
 // One version of a model. Thread-safe; never waits, so it may be called on any thread.
 //
-// Its series exist for as long as somebody holds it: hold it in the version's entry from the first
-// try to load it until it leaves memory.
+// Its gauges exist for as long as somebody holds it: hold it in the version's entry from the first
+// try to load it until it leaves memory. What is counted stays.
 class VersionObserver {
  public:
   virtual ~VersionObserver() = default;
@@ -66,7 +66,7 @@ class ServingObserver {
   }
 
   // An alias (or `latest`) of the model now leads to another version than before, which was loaded
-  // and warmed beside the old one. Counted while a version of the model is observed.
+  // and warmed beside the old one. Counted once a version of the model was observed.
   virtual void Swapped(const std::string& /*model*/) {}
 };
 

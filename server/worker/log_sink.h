@@ -11,7 +11,8 @@ namespace atelier::worker {
 
 // Thread-safe. Writes each line at once, unbuffered, so that none is lost when the process is
 // killed. What libraries print to the same file counts too. A line that would go beyond the size is
-// left out, after one that says so. A terminal or pipe has no size and no limit.
+// left out, after one that says so. A terminal or pipe has no size and no limit, but lines that it
+// cannot take at once are left out and counted, so that training never waits for who reads the log.
 class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   LogSink(int fd, std::int64_t max_bytes) : fd_(fd), max_bytes_(max_bytes) {}
@@ -26,6 +27,7 @@ class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
   const int fd_;
   const std::int64_t max_bytes_;
   bool full_ = false;
+  std::int64_t unread_ = 0;  // Lines left out since the last one that was written.
 };
 
 }  // namespace atelier::worker

@@ -25,10 +25,14 @@ def classify(server, model, images=8):
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory, small_dataset):
-    """A server that has trained one model, trains another and has classified images."""
+    """A server that has trained one model, failed with another, trains a third and has classified
+    images."""
     folder = tmp_path_factory.mktemp("metrics")
     with harness.Server(folder / "data", datasets={"small": small_dataset}) as server:
         server.finished = server.wait_job(server.start_job("finished", model_name="net"))
+        server.failed = server.start_job("failed", preset="cnn-3", dataset="fashion-mnist", epochs=1,
+                                         memory_bytes=256 << 20, batch_size=8192, shards=1)
+        server.wait_job(server.failed, "FAILED")
         running = server.start_job("running", epochs=10000, patience=10000)
         server.wait_event(running, "epoch")
         server.wait_event(running, "resources")
@@ -49,6 +53,11 @@ def test_the_page_is_what_the_documentation_says(working):
         assert exported[name] == documented[name], name
 
 
+def test_it_says_which_libtorch_runs(working):
+    build, = [labels for name, labels, _ in Page(working).samples if name == "atelier_build_info"]
+    assert build["libtorch"][0].isdigit(), build
+
+
 def test_every_family_has_a_help_text(working):
     page = Page(working)
     for name in page.types:
@@ -57,7 +66,11 @@ def test_every_family_has_a_help_text(working):
 
 def test_running_jobs_have_series_and_ended_ones_none(working):
     page = Page(working)
-    jobs = {labels["job"] for _, labels, _ in page.samples if "job" in labels}
+    failed = {(labels["job"], labels["reason"]) for name, labels, _ in page.samples
+              if name == "atelier_job_failed_timestamp_seconds"}
+    assert failed == {(working.failed.removeprefix("jobs/"), "OUT_OF_MEMORY")}
+    jobs = {labels["job"] for name, labels, _ in page.samples
+            if "job" in labels and name != "atelier_job_failed_timestamp_seconds"}
     assert jobs == {working.running.removeprefix("jobs/")}
     assert page.value("atelier_jobs", state="completed") == 1
     assert page.value("atelier_jobs", state="training") == 1

@@ -12,6 +12,8 @@ import struct
 import subprocess
 import termios
 
+import pytest
+
 import harness
 
 
@@ -143,6 +145,24 @@ def test_text_logs_have_one_line_an_event_and_name_the_job(data_dir, small_datas
         lines = server.log.read_text().splitlines()
         assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \w+: ", line) for line in lines)
         assert any(f" job={name.removeprefix('jobs/')} state=completed" in line for line in lines)
+
+
+def test_a_server_whose_log_nobody_reads_works_and_ends(data_dir, small_dataset):
+    """Standard error is a full pipe whose reader is stuck."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    try:
+        with harness.Server(data_dir, {"small": small_dataset}, stderr=writer) as server:
+            os.close(writer)
+            job = server.wait_job(server.start_job("unread", epochs=1))
+            assert job.state == harness.job_pb.JOB_STATE_COMPLETED
+            assert server.stop(timeout=60) == 0
+    finally:
+        os.close(reader)
 
 
 def test_no_log_and_no_command_line_tells_a_token(data_dir, small_dataset):

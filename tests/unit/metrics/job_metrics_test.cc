@@ -166,7 +166,7 @@ TEST_F(JobMetricsTest, ALostWorkerIsCountedAndItsJobWaitsWithoutSeries) {
   EXPECT_EQ(Shown(R"(atelier_job_resident_memory_bytes{job="a"})"), kNone);
 }
 
-TEST_F(JobMetricsTest, AThousandFinishedJobsLeaveNoSeries) {
+TEST_F(JobMetricsTest, AThousandFinishedJobsLeaveNoSeriesButTheLastFailures) {
   JobRecord first = Accept("first");
   Begin(&first);
   Fail(&first, "INTERNAL");
@@ -178,8 +178,8 @@ TEST_F(JobMetricsTest, AThousandFinishedJobsLeaveNoSeries) {
     if (i % 2 == 0) Lose(&job);
     Fail(&job, i % 3 == 0 ? "BAD_DATA" : "INTERNAL");
   }
-  EXPECT_EQ(Show(metrics_).size() + Show(registry_).size(), before);
-  EXPECT_EQ(CountOf(metrics_, "job=\""), 0u);
+  EXPECT_EQ(Show(metrics_).size() + Show(registry_).size(), before + 19);
+  EXPECT_EQ(CountOf(metrics_, "job=\""), 20u);
   EXPECT_EQ(Shown(R"(atelier_jobs{state="failed"})"), 1001);
 }
 
@@ -237,6 +237,33 @@ TEST_F(JobMetricsTest, ADeletedJobIsNoLongerCounted) {
   Fail(&job, "INTERNAL");
   metrics_.Deleted(job);
   EXPECT_EQ(Shown(R"(atelier_jobs{state="failed"})"), 0);
+}
+
+TEST_F(JobMetricsTest, NamesTheJobsThatFailedLast) {
+  for (const std::string id : {"a", "b", "c", "d"}) {
+    JobRecord job = Accept(id);
+    Begin(&job);
+    if (id == "c") continue;
+    Fail(&job, id == "b" ? "DIVERGED" : "SOLAR_FLARE");
+    if (id == "d") metrics_.Deleted(job);
+    clock_.Advance(absl::Seconds(10));
+  }
+  EXPECT_EQ(Shown(R"(atelier_job_failed_timestamp_seconds{job="a",reason="OTHER"})"),
+            1'700'000'001);
+  EXPECT_EQ(Shown(R"(atelier_job_failed_timestamp_seconds{job="b",reason="DIVERGED"})"),
+            1'700'000'011);
+  EXPECT_EQ(CountOf(metrics_, "atelier_job_failed_timestamp_seconds"), 2u)
+      << "neither one that runs nor one that was deleted";
+}
+
+TEST_F(JobMetricsTest, NamesOnlyAFewOfManyThatFailed) {
+  for (int i = 0; i < 100; ++i) {
+    JobRecord job = Accept(absl::StrCat("job-", i));
+    Begin(&job);
+    Fail(&job, "BAD_DATA");
+  }
+  EXPECT_EQ(CountOf(metrics_, "atelier_job_failed_timestamp_seconds"), 20u);
+  EXPECT_EQ(CountOf(metrics_, "job=\"job-99\""), 1u);
 }
 
 }  // namespace

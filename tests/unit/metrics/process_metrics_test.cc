@@ -33,5 +33,9 @@ TEST(ProcessMetricsTest, CountsOpenFiles) {
   for (const int file : files) close(file);
 }
 
+TEST(ProcessMetricsTest, ShowsWhatTheLogDropped) {
+  EXPECT_EQ(ValueOf(ProcessMetrics([] { return 7u; }), "atelier_log_lines_dropped_total"), 7);
+}
+
 }  // namespace
 }  // namespace atelier::metrics

@@ -3,7 +3,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "tests/unit/jobs/fakes.h"
 #include "tests/unit/metrics/page_text.h"
 
 namespace atelier::metrics {
@@ -27,8 +29,9 @@ class ServingMetricsTest : public testing::Test {
         .value_or(-1);
   }
 
+  jobs::FakeClock clock_;
   prometheus::Registry registry_;
-  ServingMetrics metrics_{&registry_};
+  ServingMetrics metrics_{{.max_versions = 3, .retention = absl::Hours(1)}, &clock_, &registry_};
 };
 
 TEST_F(ServingMetricsTest, CountsRequests) {
@@ -74,28 +77,98 @@ TEST_F(ServingMetricsTest, ShowsWhatLoadingTook) {
   EXPECT_EQ(Counted("atelier_model_memory_bytes"), 2000);
 }
 
-TEST_F(ServingMetricsTest, SeriesGoWithTheLastHolder) {
-  auto version = metrics_.Observe("net", 3);
-  auto again = metrics_.Observe("net", 3);
-  const auto other = metrics_.Observe("other", 3);
-  version->Loaded(absl::Seconds(1), 1000);
-  version->Answered(Uncomputed(absl::StatusCode::kInternal));
-  version.reset();
-  again->Computed(1, DispatchReason::kIdle);
-  EXPECT_EQ(Counted("atelier_inference_batch_size_sum"), 1);
-  again.reset();
-  EXPECT_EQ(CountOf(registry_, "model=\"net\""), 0u);
-  EXPECT_GT(CountOf(registry_, "model=\"other\""), 0u);
+TEST_F(ServingMetricsTest, WhatASloFailureIsCountedByIsThereAtZero) {
+  const auto version = metrics_.Observe("net", 3);
+  for (const std::string code :
+       {"OK", "INTERNAL", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}) {
+    EXPECT_EQ(Counted("atelier_inference_requests_total", "code=\"" + code + "\","), 0) << code;
+  }
 }
 
-TEST_F(ServingMetricsTest, SwapsAreCountedWhileAVersionIsThere) {
+TEST_F(ServingMetricsTest, GaugesGoWithTheLastHolder) {
+  auto version = metrics_.Observe("net", 3);
+  auto again = metrics_.Observe("net", 3);
+  version->Loaded(absl::Seconds(1), 1000);
+  version.reset();
+  EXPECT_EQ(Counted("atelier_inference_in_flight"), 0);
+  again.reset();
+  for (const std::string gauge :
+       {"atelier_inference_in_flight", "atelier_inference_queue_length",
+        "atelier_model_load_duration_seconds", "atelier_model_memory_bytes"}) {
+    EXPECT_EQ(Counted(gauge), -1) << gauge;
+  }
+}
+
+TEST_F(ServingMetricsTest, CountersStayWhenAVersionLeavesMemoryAndGoOnWhenItIsBack) {
+  for (int times = 1; times <= 3; ++times) {
+    auto version = metrics_.Observe("net", 3);
+    version->Arrived();
+    version->Answered(
+        {.images = 8, .total = absl::Seconds(3), .computed = true, .queue = absl::Seconds(1)});
+    version->Computed(8, DispatchReason::kIdle);
+    version.reset();
+    EXPECT_EQ(Counted("atelier_inference_requests_total", "code=\"OK\","), times);
+    EXPECT_EQ(Counted("atelier_inference_images_total"), 8 * times);
+    EXPECT_EQ(Counted("atelier_inference_request_duration_seconds_sum"), 3 * times);
+    EXPECT_EQ(Counted("atelier_inference_queue_duration_seconds_count"), times);
+    EXPECT_EQ(Counted("atelier_inference_batch_size_sum"), 8 * times);
+    EXPECT_EQ(Counted("atelier_inference_dispatches_total", "", "reason=\"idle\","), times);
+  }
+}
+
+TEST_F(ServingMetricsTest, TheVersionThatLeftMemoryFirstGivesItsPlaceAfterAnHour) {
+  for (const int version : {1, 2, 3}) {
+    metrics_.Observe("net", version);
+    clock_.Advance(absl::Minutes(1));
+  }
+  clock_.Advance(absl::Hours(1));
+  metrics_.Observe("net", 4);
+  EXPECT_EQ(CountOf(registry_, "version=\"1\""), 0u);
+  for (const std::string version : {"2", "3", "4"}) {
+    EXPECT_GT(CountOf(registry_, "version=\"" + version + "\""), 0u) << version;
+  }
+}
+
+// What one version gives is counted once, in a series that never goes back.
+TEST_F(ServingMetricsTest, WhatHasNoPlaceIsCountedTogether) {
+  for (const int version : {1, 2, 3}) metrics_.Observe("net", version);
+  for (const int version : {4, 5, 4}) {
+    const auto observer = metrics_.Observe("net", version);
+    observer->Arrived();
+    EXPECT_EQ(
+        ValueOf(registry_, absl::StrCat("atelier_inference_in_flight{model=\"net\",version=\"",
+                                        version, "\"}")),
+        1);
+    observer->Answered(Uncomputed(absl::StatusCode::kOk));
+  }
+  EXPECT_EQ(ValueOf(registry_,
+                    "atelier_inference_requests_total{code=\"OK\",model=\"_other\","
+                    "version=\"_other\"}"),
+            3);
+  EXPECT_EQ(CountOf(registry_, "version=\"4\""), 0u);
+  EXPECT_EQ(CountOf(registry_, "version=\"5\""), 0u);
+}
+
+TEST_F(ServingMetricsTest, AThousandVersionsHaveNoMoreSeriesThanAFew) {
+  for (int version = 0; version < 3; ++version) metrics_.Observe("net", version);
+  const std::size_t series = Show(registry_).size();
+  clock_.Advance(absl::Hours(2));
+  for (int version = 3; version < 1000; ++version) {
+    metrics_.Observe(absl::StrCat("net-", version), version);
+    clock_.Advance(absl::Minutes(30));
+  }
+  EXPECT_LE(Show(registry_).size(), series + 2) << "but for two models' swaps";
+}
+
+TEST_F(ServingMetricsTest, SwapsAreCountedOnceAVersionWasThere) {
   metrics_.Swapped("net");
   EXPECT_EQ(CountOf(registry_, "swaps"), 0u);
-  auto old_version = metrics_.Observe("net", 3);
-  const auto new_version = metrics_.Observe("net", 4);
+  auto version = metrics_.Observe("net", 3);
   metrics_.Swapped("net");
-  old_version.reset();
-  EXPECT_EQ(ValueOf(registry_, R"(atelier_model_swaps_total{model="net"})"), 1);
+  version.reset();
+  metrics_.Observe("net", 4);
+  metrics_.Swapped("net");
+  EXPECT_EQ(ValueOf(registry_, R"(atelier_model_swaps_total{model="net"})"), 2);
 }
 
 TEST_F(ServingMetricsTest, DurationsAreNeverNegative) {
@@ -122,7 +195,15 @@ TEST_F(ServingMetricsTest, VersionsComeAndGoWhileTheyAreCountedAndShown) {
   }
   for (int n = 0; n < 20; ++n) Show(registry_);
   for (std::thread& thread : threads) thread.join();
-  EXPECT_TRUE(Show(registry_).empty());
+  double counted = 0;
+  for (const std::string version : {"0", "1"}) {
+    counted += ValueOf(registry_,
+                       "atelier_inference_requests_total{code=\"OK\",model=\"net\","
+                       "version=\"" +
+                           version + "\"}")
+                   .value_or(0);
+  }
+  EXPECT_EQ(counted, 900);
 }
 
 }  // namespace

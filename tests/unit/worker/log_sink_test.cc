@@ -62,5 +62,25 @@ TEST_F(LogSinkTest, CountsWhatOthersWrote) {
   EXPECT_THAT(Text(), ::testing::Not(::testing::HasSubstr("1234")));
 }
 
+TEST(LogSinkPipeTest, APipeThatNobodyReadsHoldsNobodyUp) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  ASSERT_GT(fcntl(ends[1], F_SETPIPE_SZ, 4096), 0);
+  spdlog::logger logger("t", std::make_shared<LogSink>(ends[1], 1000));
+  logger.set_pattern("%v");
+  // Each line takes a page of the pipe to itself: its first fills it.
+  const std::string line(4000, '.');
+  for (int i = 0; i < 10; ++i) logger.info("{}{}", i, line);
+  char buffer[8192];
+  ASSERT_EQ(read(ends[0], buffer, sizeof(buffer)), 4002);
+  logger.info("again");
+  const ssize_t count = read(ends[0], buffer, sizeof(buffer));
+  ASSERT_GT(count, 0);
+  EXPECT_EQ(std::string(buffer, static_cast<std::size_t>(count)),
+            "The log was not read: 9 lines before this were dropped.\nagain\n");
+  close(ends[0]);
+  close(ends[1]);
+}
+
 }  // namespace
 }  // namespace atelier::worker
