@@ -164,7 +164,8 @@ absl::Status StopEmptyAttempt(JobChange* change) {
   return EnterStopped("Stopped by request before the first epoch was finished.", change);
 }
 
-absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change) {
+absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge& judge,
+                           JobChange* change) {
   JobRecord& record = change->record();
   v1::TrainingResult* result = record.job.mutable_result();
   *result = outcome.result();
@@ -173,6 +174,15 @@ absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change
 
   JobUpdate& update = change->update();
   update.model_version = MakeVersion(outcome, *change);
+  const LatestVerdict verdict = judge(*update.model_version);
+  std::string stays;
+  if (!verdict.moves && verdict.latest != 0) {
+    stays = absl::StrCat("; latest stays at version ", verdict.latest, ", since ", verdict.why);
+  }
+  if (verdict.other_kind) {
+    result->add_warnings(absl::StrCat(result->model_version(), " is stored", stays, "."));
+    *update.model_version->mutable_result() = *result;
+  }
   Evaluation& evaluation = update.evaluation.emplace();
   evaluation.confusion_matrix = outcome.confusion_matrix();
   evaluation.confusion_matrix.set_job(record.job.name());
@@ -195,8 +205,9 @@ absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change
                        change);
   }
   EndAttempt("COMPLETED", change);
-  return change->Enter(v1::JOB_STATE_COMPLETED, "COMPLETED",
-                       absl::StrCat("The model is stored as ", result->model_version(), "."));
+  return change->Enter(
+      v1::JOB_STATE_COMPLETED, "COMPLETED",
+      absl::StrCat("The model is stored as ", result->model_version(), stays, "."));
 }
 
 }  // namespace atelier::jobs

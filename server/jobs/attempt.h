@@ -4,12 +4,14 @@
 #define ATELIER_SERVER_JOBS_ATTEMPT_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "server/jobs/job_change.h"
+#include "server/jobs/model_store.h"
 
 namespace atelier::jobs {
 
@@ -41,8 +43,12 @@ absl::Status FailAttempt(absl::string_view reason, absl::string_view message, Jo
 // The worker was stopped before an epoch was finished.
 absl::Status StopEmptyAttempt(JobChange* change);
 
+// Says what registering a version does to its model's latest.
+using LatestJudge = std::function<LatestVerdict(const v1::ModelVersion&)>;
+
 // The archive is published as version `reserved_version`: registers it and ends the job.
-absl::Status FinishAttempt(const worker::v1::Outcome& outcome, JobChange* change);
+absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge& judge,
+                           JobChange* change);
 
 // True if the job waits for cores: queued, or stopping without an attempt.
 bool WaitsForCores(const JobRecord& record);

@@ -218,7 +218,10 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
   if (published.ok()) {
     JobChange change = Change(*live);
     change.record().acknowledged = pending.event->number();
-    status = FinishAttempt(pending.event->outcome(), &change);
+    const auto judge = [this](const v1::ModelVersion& version) {
+      return with_.models->JudgeLatest(version).value_or(LatestVerdict());
+    };
+    status = FinishAttempt(pending.event->outcome(), judge, &change);
     if (status.ok()) status = Apply(std::move(change), live, &effects);
     if (status.ok()) return live->record.acknowledged;
   } else if (IsWorkersFault(published)) {

@@ -13,11 +13,22 @@
 
 namespace atelier::jobs {
 
+// What a new version does to its model's `latest`.
+struct LatestVerdict {
+  bool moves = true;
+  std::string why = {};     // Why it does not: half a sentence (`it has 47 classes instead of 10`).
+  std::int64_t latest = 0;  // Where it stays, or moves from; 0 if there is none.
+  // True if it has other classes or another image shape than the version that is the latest.
+  bool other_kind = false;
+};
+
 // Thread-safe; calls wait for the disk, so none belongs on a gRPC thread. Store errors as in
 // JobStore. Model names are bare (`cnn-3`, not `models/cnn-3`).
 //
-// `latest` is the newest version whose training was not stopped early; it moves by itself, also
-// back when that version is deleted, and does not exist while all versions were stopped early.
+// `latest` moves by itself: to a new version when that is registered, and back when it is deleted.
+// It does not move to a version whose training was stopped or diverged, to one with other classes
+// or another image shape than the present latest, and to a run of an experiment, except that a
+// model without a latest takes the first version of a complete training as such.
 class ModelStore {
  public:
   virtual ~ModelStore() = default;
@@ -32,15 +43,16 @@ class ModelStore {
 
   // The version that `reference` (a number, an alias, `latest`; empty means `latest`) stands for.
   // NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND), FAILED_PRECONDITION
-  // (NO_LATEST_VERSION) if every version was stopped early.
+  // (NO_LATEST_VERSION) if there is no latest.
   virtual absl::StatusOr<v1::ModelVersion> ResolveVersion(absl::string_view model,
                                                           absl::string_view reference) = 0;
 
   // Makes `alias` stand for `version`, or removes it if that is 0. NOT_FOUND (MODEL_NOT_FOUND,
   // VERSION_NOT_FOUND, ALIAS_NOT_FOUND when removing), INVALID_ARGUMENT naming `alias` if it may
-  // not have that name.
+  // not have that name, FAILED_PRECONDITION (OTHER_CLASSES) unless `force` if the version has other
+  // classes or another image shape than the one that the alias stands for.
   virtual absl::StatusOr<v1::Model> SetAlias(absl::string_view model, absl::string_view alias,
-                                             std::int64_t version) = 0;
+                                             std::int64_t version, bool force) = 0;
 
   // Deletes one version; the caller removes its files afterwards. A model whose last version goes
   // is gone. NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND), FAILED_PRECONDITION (VERSION_IN_USE)
@@ -51,6 +63,9 @@ class ModelStore {
   // had.
   virtual absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
                                                                 bool force) = 0;
+
+  // What registering a version will do to `latest`; what is registered meanwhile may change it.
+  virtual absl::StatusOr<LatestVerdict> JudgeLatest(const v1::ModelVersion& version) = 0;
 
   // Takes the next version number of a model, which need not exist yet. Never given again, not even
   // when it is left unused or its version or the whole model is deleted.

@@ -40,7 +40,7 @@ absl::Status CheckAlias(const v1::SetAliasRequest& request) {
     wrong.push_back(
         {"alias",
          "An alias has 1 to 63 characters of a-z, 0-9 and '-', begins with a letter and "
-         "is not 'latest', which follows the newest version by itself."});
+         "is not 'latest', which moves by itself."});
   }
   if (request.version() < 0) {
     wrong.push_back({"version", absl::StrCat("The version is ", request.version(),
@@ -116,7 +116,7 @@ absl::StatusOr<v1::Model> ModelService::ChangeAlias(const std::string& model,
     const absl::Status prepared = with_.prepare(model, request.version());
     if (!prepared.ok() && !absl::IsNotFound(prepared)) return WithDetail(prepared);
   }
-  auto changed = with_.models->SetAlias(model, request.alias(), request.version());
+  auto changed = with_.models->SetAlias(model, request.alias(), request.version(), request.force());
   if (changed.ok() && with_.on_changed) with_.on_changed(model);
   return changed;
 }

@@ -119,7 +119,14 @@ CREATE TABLE deleted_requests (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests};
+// Whether a version became its model's latest when it was registered; those of before did unless
+// they were stopped early.
+constexpr const char kMovedLatest[] = R"sql(
+ALTER TABLE versions RENAME COLUMN stopped_early TO moved_latest;
+UPDATE versions SET moved_latest = 1 - moved_latest;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests, kMovedLatest};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

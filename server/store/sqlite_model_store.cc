@@ -13,6 +13,7 @@
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
+#include "server/store/latest_version.h"
 #include "server/store/model_rows.h"
 #include "server/store/rows.h"
 #include "server/store/sqlite_store.h"
@@ -46,15 +47,6 @@ bool HasVersion(Database& database, absl::string_view model, std::int64_t versio
   BindText(&select, 1, model);
   select.bind(2, version);
   return select.executeStep();
-}
-
-std::optional<std::int64_t> FindLatest(Database& database, absl::string_view model) {
-  Statement select(database,
-                   "SELECT version FROM versions WHERE model = ? AND stopped_early = 0 "
-                   "ORDER BY version DESC LIMIT 1");
-  BindText(&select, 1, model);
-  if (!select.executeStep()) return std::nullopt;
-  return select.getColumn(0).getInt64();
 }
 
 std::optional<std::int64_t> FindAlias(Database& database, absl::string_view model,
@@ -110,8 +102,9 @@ absl::StatusOr<std::int64_t> ResolveReference(Database& database, absl::string_v
     const auto latest = FindLatest(database, model);
     if (latest.has_value()) return *latest;
     return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_LATEST_VERSION",
-                       absl::StrCat("Every version of model ", model,
-                                    " was stopped early, so none is its latest; name a version."));
+                       absl::StrCat("No version of model ", model,
+                                    " is its latest: what was stopped, what diverged and what "
+                                    "differs from the latest there was never is; name a version."));
   } else if (const auto version = FindAlias(database, model, reference); version.has_value()) {
     return *version;
   }
@@ -132,6 +125,22 @@ std::string AliasesOf(Database& database, absl::string_view model, std::int64_t 
   return absl::StrJoin(aliases, ", ");
 }
 
+// Whoever asks for an alias gets answers that mean the same and may send the same images.
+absl::Status CheckKind(Database& database, absl::string_view model, absl::string_view alias,
+                       std::int64_t version) {
+  const auto present = FindAlias(database, model, alias);
+  if (!present.has_value()) return absl::OkStatus();
+  const auto now = FindVersion(database, model, *present);
+  const auto then = FindVersion(database, model, version);
+  const std::string difference = Difference(*then, *now);
+  if (difference.empty()) return absl::OkStatus();
+  return jobs::Error(
+      absl::StatusCode::kFailedPrecondition, "OTHER_CLASSES",
+      absl::StrCat("Version ", version, " of model ", model, " answers another question than ",
+                   alias, ", which is version ", *present, ": ", difference,
+                   ". Whoever uses the alias would not notice; force it if that is meant."));
+}
+
 absl::Status InUse(absl::string_view what, absl::string_view aliases) {
   return jobs::Error(absl::StatusCode::kFailedPrecondition, "VERSION_IN_USE",
                      absl::StrCat(what, " is named by ", aliases,
@@ -144,12 +153,11 @@ void RegisterVersion(Database& database, const v1::ModelVersion& version) {
   const auto name = jobs::ParseModelName(version.name());
   if (!name.ok()) throw SQLite::Exception(std::string(name.status().message()));
   Statement insert(database,
-                   "INSERT INTO versions (model, version, stopped_early, data) "
+                   "INSERT INTO versions (model, version, moved_latest, data) "
                    "VALUES (?, ?, ?, ?)");
   BindText(&insert, 1, name->model);
   insert.bind(2, version.version());
-  // `latest` moves to what ended well alone.
-  insert.bind(3, version.result().stopped_early() || version.result().diverged() ? 1 : 0);
+  insert.bind(3, JudgeLatest(database, name->model, version).moves ? 1 : 0);
   BindMessage(&insert, 4, version);
   insert.exec();
 }
@@ -191,18 +199,14 @@ absl::StatusOr<v1::ModelVersion> SqliteStore::ResolveVersion(absl::string_view m
     if (!HasModel(database, model)) return NoModel(model);
     auto version = ResolveReference(database, model, reference);
     if (!version.ok()) return version.status();
-    Statement select(database, "SELECT data FROM versions WHERE model = ? AND version = ?");
-    BindText(&select, 1, model);
-    select.bind(2, *version);
-    if (!select.executeStep()) return NoVersion(model, *version);
-    v1::ModelVersion message;
-    ReadMessage(select.getColumn(0), &message);
-    return message;
+    auto found = FindVersion(database, model, *version);
+    if (!found.has_value()) return NoVersion(model, *version);
+    return *std::move(found);
   });
 }
 
 absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::string_view alias,
-                                                std::int64_t version) {
+                                                std::int64_t version, bool force) {
   if (!jobs::IsAlias(alias) || alias == kLatest) {
     return jobs::InvalidField(
         "alias", absl::StrCat("The alias '", absl::Utf8SafeCEscape(alias.substr(0, 80)),
@@ -222,6 +226,9 @@ absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::s
       return ReadModel(database, model, -1);
     }
     if (!HasVersion(database, model, version)) return NoVersion(model, version);
+    if (auto status = CheckKind(database, model, alias, version); !force && !status.ok()) {
+      return status;
+    }
     Statement set(database,
                   "INSERT OR REPLACE INTO aliases (model, alias, version) VALUES (?, ?, ?)");
     BindText(&set, 1, model);
@@ -257,6 +264,14 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteModel(absl::string_
     BindText(&remove, 1, model);
     while (remove.executeStep()) versions.push_back(remove.getColumn(0).getInt64());
     return versions;
+  });
+}
+
+absl::StatusOr<jobs::LatestVerdict> SqliteStore::JudgeLatest(const v1::ModelVersion& version) {
+  const auto name = jobs::ParseModelName(version.name());
+  if (!name.ok()) return name.status();
+  return connections_->Read([&](Database& database) -> absl::StatusOr<jobs::LatestVerdict> {
+    return store::JudgeLatest(database, name->model, version);
   });
 }
 

@@ -98,6 +98,22 @@ TEST_F(ControllerWorkersTest, AttachNeedsTheTokenAndAWantedAttempt) {
   EXPECT_EQ(ReasonOf(controller_->Attach(hello, link).status()), "ATTEMPT_NOT_WANTED");
 }
 
+TEST_F(ControllerWorkersTest, AVersionWithOtherClassesDoesNotBecomeTheLatestAndTheJobSaysSo) {
+  ASSERT_TRUE(Report(Train(), {Epoch(1), Checkpoint(1, 422), Outcome()}).ok());
+  const std::string id = Train();
+  worker::v1::WorkerEvent other = Outcome();
+  other.mutable_outcome()->mutable_confusion_matrix()->set_class_names(1, "boot");
+  ASSERT_TRUE(Report(id, {Epoch(1), Checkpoint(1, 422), other}).ok());
+  const v1::TrainingJob job = Get(id);
+  const std::string stays =
+      "models/cnn-3/versions/2; latest stays at version 1, since its class 1 is 'boot' instead of "
+      "'bag'.";
+  EXPECT_EQ(job.transitions().rbegin()->message(), "The model is stored as " + stays);
+  ASSERT_EQ(job.result().warnings_size(), 1);
+  EXPECT_EQ(store_->ResolveVersion("cnn-3", "2")->result().warnings_size(), 1);
+  EXPECT_EQ(store_->ResolveVersion("cnn-3", "latest")->version(), 1);
+}
+
 TEST_F(ControllerWorkersTest, WholeJobGoesThroughEveryState) {
   const std::string id = Train();
   EXPECT_EQ(*Report(id, {Step(1, 10), Resources(), Epoch(1), Checkpoint(1, 422)}), 6);

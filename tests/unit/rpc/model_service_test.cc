@@ -47,14 +47,16 @@ class ModelServiceTest : public jobs::ControllerTest {
         server_({{"service", &service_}}),
         stub_(v1::ModelService::NewStub(server_.channel())) {}
 
-  // Makes the next version of a model.
-  void MakeVersion(const std::string& model) {
+  // Makes the next version of a model, whose second class has a name.
+  void MakeVersion(const std::string& model, const std::string& second_class = "bag") {
     v1::StartTrainingRequest request = Request();
     request.mutable_spec()->set_model_name(model);
     const std::string id = Train(request);
-    ASSERT_TRUE(Report(id, {Phase(worker::v1::PHASE_EVALUATING), Phase(worker::v1::PHASE_STORING),
-                            Outcome()})
-                    .ok());
+    worker::v1::WorkerEvent outcome = Outcome();
+    outcome.mutable_outcome()->mutable_confusion_matrix()->set_class_names(1, second_class);
+    ASSERT_TRUE(
+        Report(id, {Phase(worker::v1::PHASE_EVALUATING), Phase(worker::v1::PHASE_STORING), outcome})
+            .ok());
     ASSERT_EQ(State(id), "COMPLETED");
     executor_.Exit(HandleOf(id), "exited");
     const auto versions = store_->GetModel(model);
@@ -77,8 +79,9 @@ class ModelServiceTest : public jobs::ControllerTest {
   }
 
   grpc::Status SetAlias(const std::string& name, const std::string& alias, std::int64_t version,
-                        v1::Model* model) {
+                        v1::Model* model, bool force = false) {
     v1::SetAliasRequest request;
+    request.set_force(force);
     request.set_name(name);
     request.set_alias(alias);
     request.set_version(version);
@@ -172,6 +175,18 @@ TEST_F(ModelServiceTest, AnAliasLeadsToItsVersion) {
   EXPECT_EQ(versions.Resolve("a", "1")->archive_path, archives_.ArchivePath("a", 1));
   EXPECT_EQ(versions.Resolve("a", "7").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(DetailsOf(SetAlias("models/a", "production", 9, &model)).reason, "VERSION_NOT_FOUND");
+}
+
+TEST_F(ModelServiceTest, AnAliasMovesToOtherClassesOnlyByForce) {
+  MakeVersion("a");
+  MakeVersion("a", "boot");
+  v1::Model model;
+  ASSERT_TRUE(SetAlias("models/a", "production", 1, &model).ok());
+  const grpc::Status status = SetAlias("models/a", "production", 2, &model);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(DetailsOf(status).reason, "OTHER_CLASSES");
+  EXPECT_THAT(status.error_message(), HasSubstr("its class 1 is 'boot' instead of 'bag'"));
+  EXPECT_TRUE(SetAlias("models/a", "production", 2, &model, /*force=*/true).ok());
 }
 
 TEST_F(ModelServiceTest, AnAliasMovesOnlyToWhatCanBeLoaded) {

@@ -55,6 +55,22 @@ TEST_F(DatabaseFileTest, OlderDatabaseIsBroughtUpToDateWithItsJobs) {
   EXPECT_EQ(Version(), static_cast<int>(SchemaSteps().size()));
 }
 
+TEST_F(DatabaseFileTest, WhatWasTheLatestInAnOlderDatabaseStaysIt) {
+  {
+    SQLite::Database old(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ASSERT_TRUE(Migrate(&old, SchemaSteps().first(3)).ok());
+    old.exec(
+        "INSERT INTO models VALUES ('a', 3);"
+        "INSERT INTO versions (model, version, stopped_early, data) "
+        "VALUES ('a', 1, 0, x'1001'), ('a', 2, 0, x'1002'), ('a', 3, 1, x'1003')");
+  }
+  const auto store = SqliteStore::Open(path_);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ((*store)->ResolveVersion("a", "latest")->version(), 2);
+  ASSERT_TRUE((*store)->DeleteVersion("a", 2, /*force=*/false).ok());
+  EXPECT_EQ((*store)->ResolveVersion("a", "latest")->version(), 1);
+}
+
 TEST_F(DatabaseFileTest, StepThatFailsIsTakenBackAndSaysSo) {
   MakeOld();
   SQLite::Database database(path_, SQLite::OPEN_READWRITE);

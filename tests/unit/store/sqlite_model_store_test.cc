@@ -28,6 +28,21 @@ class SqliteModelStoreTest : public testing::Test {
     EXPECT_TRUE(store_->Commit(update).ok());
     return *version;
   }
+  // The next version of model `a`, made by a job, with so many classes and an image of so many
+  // rows.
+  std::int64_t AddKind(int classes, int rows, const std::string& job = "jobs/job") {
+    v1::ModelVersion version = MakeVersion("a", *store_->ReserveVersion("a"));
+    version.set_job(job);
+    for (int i = 0; i < classes; ++i) version.add_class_names(absl::StrCat("class ", i));
+    version.mutable_image_shape()->set_height(rows);
+    jobs::JobUpdate update;
+    update.record = record_;
+    update.model_version = version;
+    verdict_ = *store_->JudgeLatest(version);
+    EXPECT_TRUE(store_->Commit(update).ok());
+    return version.version();
+  }
+  std::int64_t Latest() { return store_->ResolveVersion("a", "latest")->version(); }
   // The aliases as "name=version name=version".
   static std::string Aliases(const v1::Model& model) {
     std::string text;
@@ -40,6 +55,7 @@ class SqliteModelStoreTest : public testing::Test {
   TemporaryFolder folder_;
   std::unique_ptr<SqliteStore> store_;
   jobs::JobRecord record_;
+  jobs::LatestVerdict verdict_;  // Of the last AddKind.
 };
 
 TEST_F(SqliteModelStoreTest, VersionsCountPerModel) {
@@ -72,10 +88,79 @@ TEST_F(SqliteModelStoreTest, ReservedNumberAloneMakesNoModel) {
   EXPECT_EQ(store_->ListModels(10, "")->models_size(), 0);
 }
 
+TEST_F(SqliteModelStoreTest, LatestMovesToNoOtherClassesAndNoOtherImages) {
+  AddKind(10, 28);
+  EXPECT_TRUE(verdict_.moves);
+  AddKind(47, 28);
+  EXPECT_FALSE(verdict_.moves);
+  EXPECT_TRUE(verdict_.other_kind);
+  EXPECT_EQ(verdict_.latest, 1);
+  EXPECT_EQ(verdict_.why, "it has 47 classes instead of 10");
+  AddKind(10, 32);
+  EXPECT_EQ(verdict_.why, "its images are 0×32×0 instead of 0×28×0");
+  EXPECT_EQ(Latest(), 1);
+  EXPECT_EQ(AddKind(10, 28), Latest());
+}
+
+TEST_F(SqliteModelStoreTest, AModelWithoutALatestTakesTheFirstThatComes) {
+  AddKind(10, 28);
+  AddKind(47, 28);
+  ASSERT_TRUE(store_->DeleteVersion("a", 1, false).ok());
+  EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "latest").status()), "NO_LATEST_VERSION");
+  EXPECT_EQ(AddKind(47, 28), Latest());
+}
+
+TEST_F(SqliteModelStoreTest, ADivergedTrainingDoesNotMoveLatest) {
+  Add("a");
+  v1::ModelVersion version = MakeVersion("a", *store_->ReserveVersion("a"));
+  version.mutable_result()->set_diverged(true);
+  EXPECT_FALSE(store_->JudgeLatest(version)->moves);
+}
+
+TEST_F(SqliteModelStoreTest, RunsOfAnExperimentDoNotMoveLatest) {
+  jobs::ExperimentRecord experiment;
+  experiment.id = "sweep";
+  std::vector<jobs::RunRecord> runs(2);
+  for (int i = 0; i < 2; ++i) {
+    runs[i].run.set_index(i);
+    runs[i].request_id = absl::StrCat("run-", i);
+  }
+  ASSERT_TRUE(store_->InsertExperiment(experiment, runs).ok());
+  for (int i = 0; i < 2; ++i) {
+    jobs::JobRecord job = MakeRecord(absl::StrCat("sweep-", i));
+    job.request_id = runs[i].request_id;
+    ASSERT_TRUE(store_->Insert(job, {}).ok());
+  }
+  AddKind(10, 28, "jobs/sweep-0");
+  EXPECT_TRUE(verdict_.moves) << "the first version of a model is its latest in any case";
+  AddKind(10, 28, "jobs/sweep-1");
+  EXPECT_FALSE(verdict_.moves);
+  EXPECT_FALSE(verdict_.other_kind);
+  EXPECT_EQ(verdict_.why, "it is a run of an experiment");
+  EXPECT_EQ(Latest(), 1);
+  EXPECT_EQ(AddKind(10, 28, "jobs/job"), Latest());
+}
+
+TEST_F(SqliteModelStoreTest, AnAliasMovesToOtherClassesOnlyByForce) {
+  AddKind(10, 28);
+  AddKind(10, 28);
+  AddKind(10, 32);
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
+  EXPECT_TRUE(store_->SetAlias("a", "production", 2, /*force=*/false).ok());
+  const auto refused = store_->SetAlias("a", "production", 3, /*force=*/false);
+  EXPECT_EQ(ReasonOf(refused.status()), "OTHER_CLASSES");
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(refused.status().message().find("its images are 0×32×0 instead of 0×28×0"),
+            std::string::npos);
+  EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 2);
+  ASSERT_TRUE(store_->SetAlias("a", "production", 3, /*force=*/true).ok());
+  EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 3);
+}
+
 TEST_F(SqliteModelStoreTest, ResolvesNumbersAliasesAndLatest) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
   EXPECT_EQ(store_->ResolveVersion("a", "1")->version(), 1);
   EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 1);
   EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 2);
@@ -114,20 +199,25 @@ TEST_F(SqliteModelStoreTest, LatestSkipsVersionsOfDivergedTrainings) {
 TEST_F(SqliteModelStoreTest, AliasMovesAndGoes) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
-  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 2)), "latest=2 production=2");
-  EXPECT_EQ(Aliases(*store_->SetAlias("a", "beta", 1)), "beta=1 latest=2 production=2");
-  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 0)), "beta=1 latest=2");
-  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 0).status()), "ALIAS_NOT_FOUND");
-  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 9).status()), "VERSION_NOT_FOUND");
-  EXPECT_EQ(ReasonOf(store_->SetAlias("b", "production", 1).status()), "MODEL_NOT_FOUND");
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 2, /*force=*/false)),
+            "latest=2 production=2");
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "beta", 1, /*force=*/false)),
+            "beta=1 latest=2 production=2");
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 0, /*force=*/false)), "beta=1 latest=2");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 0, /*force=*/false).status()),
+            "ALIAS_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 9, /*force=*/false).status()),
+            "VERSION_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("b", "production", 1, /*force=*/false).status()),
+            "MODEL_NOT_FOUND");
 }
 
 TEST_F(SqliteModelStoreTest, RefusesNamesThatNoAliasMayHave) {
   Add("a");
   for (const std::string& alias : {std::string("latest"), std::string(""), std::string("1st"),
                                    std::string("Prod"), std::string("a/b"), std::string(64, 'a')}) {
-    auto model = store_->SetAlias("a", alias, 1);
+    auto model = store_->SetAlias("a", alias, 1, /*force=*/false);
     ASSERT_FALSE(model.ok()) << alias;
     EXPECT_EQ(jobs::ViolationsOf(model.status())[0].field, "alias");
   }
@@ -136,7 +226,7 @@ TEST_F(SqliteModelStoreTest, RefusesNamesThatNoAliasMayHave) {
 TEST_F(SqliteModelStoreTest, VersionThatAnAliasNamesIsDeletedOnlyByForce) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
   EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, false)), "VERSION_IN_USE");
   EXPECT_EQ(ReasonOf(store_->DeleteModel("a", false).status()), "VERSION_IN_USE");
   EXPECT_TRUE(store_->DeleteVersion("a", 2, false).ok());  // `latest` does not hold it.
@@ -151,7 +241,7 @@ TEST_F(SqliteModelStoreTest, VersionThatAnAliasNamesIsDeletedOnlyByForce) {
 TEST_F(SqliteModelStoreTest, DeletingAModelTellsWhichFilesToRemove) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
   EXPECT_EQ(*store_->DeleteModel("a", true), (std::vector<std::int64_t>{1, 2}));
   EXPECT_EQ(ReasonOf(store_->DeleteModel("a", true).status()), "MODEL_NOT_FOUND");
 }
