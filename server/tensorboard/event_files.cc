@@ -12,9 +12,12 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "models/tiled_picture.h"
+#include "absl/strings/str_format.h"
 #include "server/jobs/job_state.h"
+#include "server/tensorboard/confusion_picture.h"
 #include "server/tensorboard/records.h"
 
 namespace atelier::tensorboard {
@@ -23,9 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kCompleteMark[] = "complete";
-// Pixels along the edge of a cell of the confusion matrix.
-constexpr int kCellPixels = 16;
 constexpr int kJobsAtOnce = 500;
+// Files without content that may lie before the one that has it.
+constexpr int kEmptied = 10;
 
 absl::Status FileFailure(absl::string_view what, const std::string& path) {
   const std::string message =
@@ -65,46 +68,83 @@ absl::Status MarkComplete(const fs::path& path) {
   return WriteAt(path.parent_path() / kCompleteMark, 0, "");
 }
 
-// Of a file that is there and complete.
-std::optional<std::int64_t> CompleteSize(const fs::path& path) {
-  std::error_code error;
-  if (!fs::exists(path.parent_path() / kCompleteMark, error)) return std::nullopt;
-  const std::uintmax_t size = fs::file_size(path, error);
-  if (error) return std::nullopt;
-  return static_cast<std::int64_t>(size);
-}
-
 std::string SerializeAll(const std::vector<Event>& events) {
   std::string bytes;
   for (const Event& event : events) AppendRecord(event.SerializeAsString(), &bytes);
   return bytes;
 }
 
-// The shares of every true class's images, a cell each: black is none of them, white the most.
-absl::StatusOr<Picture> DrawConfusion(const v1::ConfusionMatrix& matrix) {
-  std::vector<float> shares;
-  for (const v1::ConfusionRow& row : matrix.rows()) {
-    std::int64_t images = 0;
-    for (const std::int64_t count : row.counts()) images += count;
-    for (const std::int64_t count : row.counts()) {
-      shares.push_back(static_cast<float>(count) /
-                       static_cast<float>(std::max<std::int64_t>(images, 1)));
+// The files of a job: `stem`, then `stem.000001` and so on, each of which replaces those before it.
+struct Place {
+  fs::path folder;
+  std::string stem;
+
+  std::string Name(int generation) const {
+    return (folder / (generation == 0 ? stem : absl::StrFormat("%s.%06d", stem, generation)))
+        .string();
+  }
+  // All there are, in no order.
+  std::vector<int> Generations() const {
+    std::vector<int> found;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      int generation = 0;
+      if (name == stem || (absl::StartsWith(name, stem + ".") &&
+                           absl::SimpleAtoi(name.substr(stem.size() + 1), &generation))) {
+        found.push_back(generation);
+      }
     }
+    return found;
   }
-  const std::int64_t classes = matrix.rows_size();
-  if (classes == 0 || static_cast<std::int64_t>(shares.size()) != classes * classes) {
-    return absl::InternalError("The confusion matrix is not square.");
+  // The newest; nothing if there is none.
+  std::optional<int> Newest() const {
+    const std::vector<int> all = Generations();
+    if (all.empty()) return std::nullopt;
+    return *std::max_element(all.begin(), all.end());
   }
-  auto drawn = models::DrawTiles(shares, classes, classes, {.zoom = kCellPixels});
-  if (!drawn.ok()) return drawn.status();
-  return Picture{"confusion_matrix", drawn->layout.picture_height(), drawn->layout.picture_width(),
-                 std::move(drawn->png)};
+  // A TensorBoard that reads a file by its name goes on with the next one only while that name is
+  // there, so the newest of the old ones stay, but empty. Whoever has one open keeps what it had.
+  void EmptyAllBefore(int kept) const {
+    const std::string empty = (folder / "empty").string();
+    std::error_code ignored;
+    for (const int generation : Generations()) {
+      const std::string name = Name(generation);
+      if (generation >= kept || fs::file_size(name, ignored) == 0) continue;
+      if (WriteAt(empty, 0, "").ok()) fs::rename(empty, name, ignored);
+    }
+    if (kept > kEmptied) fs::remove(Name(kept - kEmptied - 1), ignored);
+  }
+};
+
+Place PlaceOf(const jobs::ArtifactStore& artifacts, const jobs::JobRecord& record) {
+  // What TensorBoard looks for is `tfevents`, then a time.
+  return {artifacts.TensorboardDir(record.id),
+          absl::StrCat("events.out.tfevents.", record.job.create_time().seconds(), ".atelier")};
 }
 
-std::string PathOf(const jobs::ArtifactStore& artifacts, const jobs::JobRecord& record) {
-  // What TensorBoard looks for is `tfevents`, then a time.
-  return absl::StrCat(artifacts.TensorboardDir(record.id), "/events.out.tfevents.",
-                      record.job.create_time().seconds(), ".atelier");
+// The job's file, if it is there and complete.
+std::optional<EventFile> CompleteFile(const Place& place) {
+  std::error_code error;
+  if (!fs::exists(place.folder / kCompleteMark, error)) return std::nullopt;
+  const auto newest = place.Newest();
+  if (!newest.has_value()) return std::nullopt;
+  const std::string path = place.Name(*newest);
+  const std::uintmax_t size = fs::file_size(path, error);
+  if (error) return std::nullopt;
+  return EventFile{path, static_cast<std::int64_t>(size)};
+}
+
+// Gives a file that was written anew the name after the newest one's, and empties those before it.
+absl::Status Replace(const Place& place, EventFile* file) {
+  const auto newest = place.Newest();
+  const int generation = newest.has_value() ? *newest + 1 : 0;
+  const std::string name = place.Name(generation);
+  if (rename(file->path.c_str(), name.c_str()) != 0) return FileFailure("renamed", file->path);
+  file->path = name;
+  place.EmptyAllBefore(generation);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -144,57 +184,55 @@ absl::StatusOr<EventFile> EventFiles::Update(const std::string& job_id) {
   jobs::MutexLock lock(&writing_);
   const auto record = with_.store->Load(job_id);
   if (!record.ok()) return record.status();
-  const std::string path = PathOf(*with_.artifacts, *record);
-  if (const auto size = CompleteSize(path); size.has_value()) return EventFile{path, *size};
-  const auto bytes = Write(*record, path);
-  if (!bytes.ok()) {
-    // What is there now is not known.
-    written_.erase(job_id);
-    return bytes.status();
-  }
-  return EventFile{path, *bytes};
+  if (auto file = CompleteFile(PlaceOf(*with_.artifacts, *record)); file.has_value()) return *file;
+  auto file = Write(*record);
+  // What is there now is not known.
+  if (!file.ok()) written_.erase(job_id);
+  return file;
 }
 
-absl::StatusOr<std::int64_t> EventFiles::Write(const jobs::JobRecord& record,
-                                               const std::string& path) {
+absl::StatusOr<EventFile> EventFiles::Write(const jobs::JobRecord& record) {
+  const Place place = PlaceOf(*with_.artifacts, record);
   std::error_code error;
-  const fs::path folder = fs::path(path).parent_path();
-  fs::create_directories(folder, error);
+  fs::create_directories(place.folder, error);
   if (error) {
-    return absl::InternalError(absl::StrCat(folder.string(), " cannot be made: ", error.message()));
+    return absl::InternalError(
+        absl::StrCat(place.folder.string(), " cannot be made: ", error.message()));
   }
   Written written = written_[record.id];
-  // Whoever reads the file meanwhile keeps the one that was.
-  const std::string fresh = (folder / "new").string();
   while (true) {
-    const bool anew = written.bytes == 0;
-    if (!anew && fs::file_size(path, error) != static_cast<std::uintmax_t>(written.bytes)) {
+    const bool anew = written.file.bytes == 0;
+    if (!anew && fs::file_size(written.file.path, error) !=
+                     static_cast<std::uintmax_t>(written.file.bytes)) {
       written = {};
       continue;
     }
-    const auto ended = Append(record, anew ? fresh : path, &written);
+    // Under a name that TensorBoard does not read until it is whole.
+    if (anew) written.file.path = (place.folder / "new").string();
+    const auto ended = Append(record, &written);
     if (absl::IsAborted(ended.status())) {
       written = {};
       continue;
     }
     if (!ended.ok()) return ended.status();
-    if (anew && rename(fresh.c_str(), path.c_str()) != 0) return FileFailure("renamed", fresh);
+    if (anew) {
+      if (auto status = Replace(place, &written.file); !status.ok()) return status;
+    }
     if (*ended) {
-      if (absl::Status status = MarkComplete(path); !status.ok()) return status;
+      if (absl::Status status = MarkComplete(written.file.path); !status.ok()) return status;
       written_.erase(record.id);
     } else {
       written_[record.id] = written;
     }
-    return written.bytes;
+    return written.file;
   }
 }
 
-absl::StatusOr<bool> EventFiles::Append(const jobs::JobRecord& record, const std::string& path,
-                                        Written* written) {
+absl::StatusOr<bool> EventFiles::Append(const jobs::JobRecord& record, Written* written) {
   while (true) {
     const auto page = with_.events->Read(record.id, written->position, 0, /*epochs_only=*/false);
     if (!page.ok()) return page.status();
-    std::string bytes = written->bytes == 0 ? SerializeAll(Heading(record.job)) : "";
+    std::string bytes = written->file.bytes == 0 ? SerializeAll(Heading(record.job)) : "";
     for (const auto& event : page->events) {
       if (event->has_rewound() && event->rewound().first_withdrawn() <= written->last_progress) {
         return absl::AbortedError("What was written is withdrawn.");
@@ -203,9 +241,10 @@ absl::StatusOr<bool> EventFiles::Append(const jobs::JobRecord& record, const std
       absl::StrAppend(&bytes, Serialize(record, *event));
     }
     if (!bytes.empty()) {
-      if (auto status = WriteAt(path, written->bytes, bytes); !status.ok()) return status;
+      const absl::Status status = WriteAt(written->file.path, written->file.bytes, bytes);
+      if (!status.ok()) return status;
     }
-    written->bytes += static_cast<std::int64_t>(bytes.size());
+    written->file.bytes += static_cast<std::int64_t>(bytes.size());
     written->position = page->position;
     if (!page->events.empty()) continue;
     // By the record, which was read first: the log of events learns of the end a moment later.
@@ -267,7 +306,7 @@ void EventFiles::AddIncomplete(std::set<std::string>* ids) const {
     const auto page = with_.store->List(query);
     if (!page.ok()) return Log(std::string(page.status().message()));
     for (const jobs::JobRecord& record : page->records) {
-      if (CompleteSize(PathOf(*with_.artifacts, record)).has_value()) continue;
+      if (CompleteFile(PlaceOf(*with_.artifacts, record)).has_value()) continue;
       ids->insert(record.id);
     }
     query.page_token = page->next_page_token;

@@ -3,8 +3,10 @@
 // server meanwhile.
 //
 // The file of a job that runs is appended to every few seconds. After a restart of the server, and
-// when shown progress was withdrawn, it is written anew beside its place and renamed. Once it holds
-// the job's end it is synced, and an empty file `complete` beside it says so.
+// when shown progress was withdrawn, a further file with everything takes its place, whose name
+// comes behind the old one's, which stays as an empty file: a TensorBoard that runs goes on with
+// the new one, and drops what it has at the start of the session that it begins with. Once the file
+// holds the job's end it is synced, and an empty file `complete` beside it says so.
 #ifndef ATELIER_SERVER_TENSORBOARD_EVENT_FILES_H_
 #define ATELIER_SERVER_TENSORBOARD_EVENT_FILES_H_
 
@@ -75,7 +77,7 @@ class EventFiles final : public jobs::JobObserver {
   struct Written {
     std::int64_t position = 0;       // Number of the last event that was looked at.
     std::int64_t last_progress = 0;  // Number of the last event in it that can be withdrawn.
-    std::int64_t bytes = 0;
+    EventFile file;
   };
 
   absl::Duration Tick();
@@ -85,9 +87,8 @@ class EventFiles final : public jobs::JobObserver {
 
   // Brings the file up to what is stored; `written` says how far it is and goes along. True if it
   // now holds the job's end. ABORTED if what is written was withdrawn.
-  absl::StatusOr<bool> Append(const jobs::JobRecord& record, const std::string& path,
-                              Written* written);
-  absl::StatusOr<std::int64_t> Write(const jobs::JobRecord& record, const std::string& path)
+  absl::StatusOr<bool> Append(const jobs::JobRecord& record, Written* written);
+  absl::StatusOr<EventFile> Write(const jobs::JobRecord& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
   std::string Serialize(const jobs::JobRecord& record, const v1::JobEvent& event) const;
   void Log(const std::string& sentence) const;

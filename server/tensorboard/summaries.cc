@@ -16,7 +16,11 @@ constexpr char kHyperparameterPlugin[] = "hparams";
 // The tags by which that plugin finds its messages.
 constexpr char kSessionStartTag[] = "_hparams_/session_start_info";
 constexpr char kSessionEndTag[] = "_hparams_/session_end_info";
+// The plugin that draws several series in one chart, and the tag by which it finds the charts.
+constexpr char kChartPlugin[] = "custom_scalars";
+constexpr char kChartTag[] = "custom_scalars__config__";
 constexpr int kFloat32 = 1;
+constexpr int kTexts = 7;
 constexpr int kGrey = 1;
 
 double Seconds(const google::protobuf::Timestamp& time) {
@@ -39,6 +43,29 @@ void AddSession(const std::string& tag, const HyperparameterData& data, Event* e
   value->mutable_tensor()->set_dtype(kFloat32);
   value->mutable_tensor()->mutable_tensor_shape()->add_dim()->set_size(1);
   value->mutable_tensor()->add_float_val(0);
+}
+
+// A chart of training and validation over epochs.
+void AddChart(const std::string& figure, ChartLayout::Category* category) {
+  ChartLayout::Chart* const chart = category->add_chart();
+  chart->set_title(figure);
+  for (const char* part : {"training", "validation"}) {
+    chart->mutable_multiline()->add_tag(absl::StrCat("^epoch/", part, "_", figure, "$"));
+  }
+}
+
+void AddCharts(Event* event) {
+  ChartLayout layout;
+  ChartLayout::Category* const category = layout.add_category();
+  category->set_title("training and validation");
+  AddChart("loss", category);
+  AddChart("accuracy", category);
+  Summary::Value* const value = event->mutable_summary()->add_value();
+  value->set_tag(kChartTag);
+  value->mutable_metadata()->mutable_plugin_data()->set_plugin_name(kChartPlugin);
+  value->mutable_tensor()->set_dtype(kTexts);
+  value->mutable_tensor()->mutable_tensor_shape();
+  value->mutable_tensor()->add_string_val(layout.SerializeAsString());
 }
 
 // A field of a specification as a number, a truth or a word.
@@ -136,10 +163,14 @@ std::vector<Event> Heading(const v1::TrainingJob& job) {
     if (!IsHyperparameter(field)) continue;
     (*session->mutable_hparams())[field->name()] = ValueOf(job.spec(), field);
   }
+  Event anew;
+  anew.set_wall_time(version.wall_time());
+  anew.mutable_session_log()->set_status(SessionLog::STATUS_START);
   Event start;
   start.set_wall_time(version.wall_time());
   AddSession(kSessionStartTag, data, &start);
-  return {std::move(version), std::move(start)};
+  AddCharts(&start);
+  return {std::move(version), std::move(anew), std::move(start)};
 }
 
 std::vector<Event> Summarize(const v1::JobEvent& event, const std::vector<Picture>& pictures) {

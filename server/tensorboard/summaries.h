@@ -1,10 +1,13 @@
 // A job's events as TensorBoard's. Thread-safe: pure functions.
 //
+// A file begins with the start of a session at step 0, at which a reader drops what it has of the
+// job from earlier files.
+//
 // Series: `step/…` over all optimiser steps and `epoch/…` over epochs, each with training loss and
 // accuracy and images a second; `epoch/…` also with validation loss and accuracy, learning rate and
-// seconds; `test/loss` and `test/accuracy` at the epoch whose weights the model has; pictures
-// `confusion_matrix` and `filters`. Hyperparameters are a session of TensorBoard's plugin
-// `hparams`.
+// seconds; loss and accuracy each have a chart of training and validation; `test/loss` and
+// `test/accuracy` at the epoch whose weights the model has; pictures `confusion_matrix` and
+// `filters`. Hyperparameters are a session of TensorBoard's plugin `hparams`.
 #ifndef ATELIER_SERVER_TENSORBOARD_SUMMARIES_H_
 #define ATELIER_SERVER_TENSORBOARD_SUMMARIES_H_
 

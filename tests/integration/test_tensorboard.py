@@ -100,8 +100,10 @@ class Log:
                 self.images[tag] = dict(fields(content))
             elif number == 9:  # SummaryMetadata: plugin_data 1 {plugin_name 1, content 2}
                 plugin = dict(fields(one(content, 1)))
-                assert plugin[1] == b"hparams"
-                self.add_session(plugin[2])
+                if plugin[1] == b"hparams":
+                    self.add_session(plugin[2])
+                else:
+                    assert plugin[1] == b"custom_scalars"
 
     def add_session(self, data):
         for number, session in fields(data):
@@ -115,12 +117,48 @@ class Log:
                 self.ended = one(session, 1)
 
 
+class RunningReader:
+    """Follows a folder as a running TensorBoard does (its reader in Python): opens the file it is at
+    by name again and again, goes on with the next name once there is one, and never back; at the start
+    of a session it drops what it has from that step on."""
+
+    def __init__(self, folder):
+        self.folder, self.name, self.at, self.data, self.scalars = folder, "", 0, b"", {}
+
+    def read(self):
+        while True:
+            if self.name:
+                with (self.folder / self.name).open("rb") as file:
+                    file.seek(self.at)
+                    data = file.read()
+                self.at += len(data)
+                self.data += data
+                self.take_records()
+            later = sorted(p.name for p in self.folder.glob("*tfevents*") if p.name > self.name)
+            if not later:
+                return
+            self.name, self.at, self.data = later[0], 0, b""
+
+    def take_records(self):
+        for payload in records(self.data, growing=True):
+            self.data = self.data[16 + len(payload):]
+            event = dict(fields(payload))
+            if 7 in event and one(event[7], 1) == 1:  # SessionLog: status 1, START
+                for tag, points in self.scalars.items():
+                    self.scalars[tag] = [p for p in points if p[0] < event.get(2, 0)]
+            for _, value in fields(event.get(5, b"")):
+                number = one(value, 2)
+                if number is not None:
+                    self.scalars.setdefault(one(value, 1).decode(), []).append(
+                        (event.get(2, 0), number))
+
+
 def folder_of(server, name):
     return server.data_dir / name / "tensorboard"
 
 
 def log_of(server, name):
-    files = list(folder_of(server, name).glob("*tfevents*"))
+    files = [f for f in folder_of(server, name).glob("*tfevents*") if f.stat().st_size]
     assert len(files) == 1, files
     return Log(files[0].read_bytes())
 
@@ -164,6 +202,8 @@ def test_a_job_that_lost_its_worker_and_its_server_is_told_of_once(server):
     # Past a checkpoint and into the next epoch, so that progress has to be withdrawn.
     first = server.wait_event(name, "checkpoint")
     server.wait_event(name, "step", after=first.number)
+    reader = RunningReader(folder_of(server, name))
+    harness.wait_for(lambda: reader.read() or reader.scalars, 60, "the first values")
     for pid in server.worker_pids():
         os.kill(pid, signal.SIGKILL)
     server.wait_event(name, "rewound", after=first.number)
@@ -174,6 +214,8 @@ def test_a_job_that_lost_its_worker_and_its_server_is_told_of_once(server):
     check(server, name, log)
     assert [step for step, _ in log.scalars["epoch/validation_loss"]] == [1, 2, 3, 4]
     assert set(log.images) == {"confusion_matrix", "filters"}
+    reader.read()
+    assert reader.scalars == log.scalars
 
 
 def test_the_log_of_a_running_job_grows(shared_server):

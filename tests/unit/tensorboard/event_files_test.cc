@@ -116,6 +116,17 @@ class EventFilesTest : public testing::Test {
     return ReadEvents(path_);
   }
 
+  // Without those that were emptied.
+  int EventFileCount() const {
+    int count = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(folder_ / "jobs/job/tensorboard")) {
+      const bool events = entry.path().string().find("tfevents") != std::string::npos;
+      if (events && entry.file_size() > 0) ++count;
+    }
+    return count;
+  }
+
   const store::TemporaryFolder folder_;
   const std::unique_ptr<store::SqliteStore> store_;
   jobs::EventLog log_;
@@ -128,10 +139,10 @@ class EventFilesTest : public testing::Test {
 TEST_F(EventFilesTest, BeginsWithTheHyperparameters) {
   const std::vector<Event> events = Written();
   EXPECT_EQ(path_, folder_ / "jobs/job/tensorboard/events.out.tfevents.1700000000.atelier");
-  ASSERT_EQ(events.size(), 2u);
+  ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[0].file_version(), "brain.Event:2");
   EXPECT_EQ(events[0].wall_time(), 1700000000);
-  const Summary::Value& value = events[1].summary().value(0);
+  const Summary::Value& value = events[2].summary().value(0);
   EXPECT_EQ(value.metadata().plugin_data().plugin_name(), "hparams");
   HyperparameterData data;
   ASSERT_TRUE(data.ParseFromString(value.metadata().plugin_data().content()));
@@ -140,6 +151,20 @@ TEST_F(EventFilesTest, BeginsWithTheHyperparameters) {
   EXPECT_EQ(parameters.at("recipe").string_value(), "fast");
   EXPECT_EQ(parameters.at("epochs").number_value(), 20);
   EXPECT_EQ(parameters.count("model_name"), 0u);
+}
+
+TEST_F(EventFilesTest, TrainingAndValidationStandInOneChart) {
+  const Summary::Value value = Written()[2].summary().value(1);
+  EXPECT_EQ(value.tag(), "custom_scalars__config__");
+  EXPECT_EQ(value.metadata().plugin_data().plugin_name(), "custom_scalars");
+  ChartLayout layout;
+  ASSERT_TRUE(layout.ParseFromString(value.tensor().string_val(0)));
+  ASSERT_EQ(layout.category_size(), 1);
+  ASSERT_EQ(layout.category(0).chart_size(), 2);
+  EXPECT_THAT(layout.category(0).chart(0).multiline().tag(),
+              ElementsAre("^epoch/training_loss$", "^epoch/validation_loss$"));
+  EXPECT_THAT(layout.category(0).chart(1).multiline().tag(),
+              ElementsAre("^epoch/training_accuracy$", "^epoch/validation_accuracy$"));
 }
 
 TEST_F(EventFilesTest, AppendsWhatARunningJobTells) {
@@ -169,6 +194,45 @@ TEST_F(EventFilesTest, WhatWasWithdrawnIsGone) {
   EXPECT_THAT(StepsOf(Written(), "epoch/training_loss"), ElementsAre(1, 2, 3, 4));
 }
 
+// Whoever reads the old file, which is empty now, goes on with the one whose name comes next, and
+// drops what it had.
+TEST_F(EventFilesTest, WhatIsWrittenAnewIsAFurtherFileThatBeginsASession) {
+  StoreEpoch(1);
+  StoreEpoch(2);
+  Written();
+  const std::string old = path_;
+  v1::JobEvent rewound;
+  rewound.mutable_rewound()->set_first_withdrawn(2);
+  Store({rewound}, 2);
+  std::vector<Event> events = Written();
+  EXPECT_EQ(path_, old + ".000001");
+  EXPECT_EQ(std::filesystem::file_size(old), 0u);
+  EXPECT_EQ(events[1].session_log().status(), SessionLog::STATUS_START);
+  EXPECT_EQ(events[1].step(), 0);
+  EXPECT_THAT(StepsOf(events, "epoch/training_loss"), ElementsAre(1));
+  Open();
+  Written();
+  EXPECT_EQ(path_, old + ".000002");
+  StoreEnd();
+  Written();
+  EXPECT_EQ(path_, old + ".000002") << "it is only appended to";
+  EXPECT_EQ(EventFileCount(), 1);
+}
+
+TEST_F(EventFilesTest, AHundredRestartsLeaveAFewFiles) {
+  StoreEpoch(1);
+  for (int i = 0; i < 100; ++i) {
+    Open();
+    Written();
+  }
+  EXPECT_EQ(EventFileCount(), 1);
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "jobs/job/tensorboard")) {
+    files += entry.is_regular_file() ? 1 : 0;
+  }
+  EXPECT_LE(files, 12);
+}
+
 TEST_F(EventFilesTest, ARestartedServerWritesTheFileAnew) {
   StoreEpoch(1);
   Written();
@@ -177,6 +241,7 @@ TEST_F(EventFilesTest, ARestartedServerWritesTheFileAnew) {
   Open();
   StoreEpoch(2);
   EXPECT_THAT(StepsOf(Written(), "epoch/training_loss"), ElementsAre(1, 2));
+  EXPECT_EQ(EventFileCount(), 1);
 }
 
 TEST_F(EventFilesTest, AFileThatSomebodyCutIsWrittenAnew) {
@@ -245,7 +310,7 @@ TEST_F(EventFilesTest, LeavesNothingOfADeletedJob) {
   Written();
   ASSERT_TRUE(store_->Delete("job", absl::Now()).ok());
   files_->Deleted(record_);
-  EXPECT_TRUE(WaitFor([&] { return !std::filesystem::exists(folder_ / "jobs/job"); }));
+  ASSERT_TRUE(WaitFor([&] { return !std::filesystem::exists(folder_ / "jobs/job"); }));
   EXPECT_FALSE(files_->Update("job").ok());
   EXPECT_FALSE(std::filesystem::exists(folder_ / "jobs/job"));
 }

@@ -1,0 +1,48 @@
+// Letters for pictures: the printable characters of ASCII, ten dots high and six wide, as DejaVu
+// Sans Mono draws them at that size (its licence lets anybody use what it draws). Thread-safe.
+#ifndef ATELIER_SERVER_TENSORBOARD_SMALL_FONT_H_
+#define ATELIER_SERVER_TENSORBOARD_SMALL_FONT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace atelier::tensorboard {
+
+inline constexpr int kGlyphWidth = 6;
+inline constexpr int kGlyphHeight = 10;
+
+// From ' ' to '~'; bit 6 y + x is the dot in row y from above and column x from the left.
+inline constexpr std::array<std::uint64_t, 95> kGlyphs = {
+    0x000000000000000, 0x008008208208000, 0x000000014514000, 0x00a29f2be514000, 0x21ea3838af08000,
+    0x038a3a317147000, 0x02c4b2a8c11c000, 0x000000008208000, 0x204104104104200, 0x104208208204100,
+    0x000000a9c72a000, 0x000208f88200000, 0x104000000000000, 0x00001c000000000, 0x004000000000000,
+    0x084108210420000, 0x01c8a2aa289c000, 0x03e20820820e000, 0x03e118c2089c000, 0x01c8a072089c000,
+    0x01043e594610000, 0x01e82081e09e000, 0x01c8a27821bc000, 0x004208410c3e000, 0x01c8a272289c000,
+    0x01ec20f2289c000, 0x004000004000000, 0x104000004000000, 0x00081c09c800000, 0x00001f01f000000,
+    0x00009c81c080000, 0x00400410841e000, 0x13aaaaaba91c000, 0x02289c514208000, 0x01e8a27a289e000,
+    0x03c9820829bc000, 0x01eca28a2c9e000, 0x03e082f820be000, 0x002082f820be000, 0x03c9a2c8299c000,
+    0x0228a2fa28a2000, 0x03e20820823e000, 0x00c49041041c000, 0x02248a18a4a2000, 0x03e082082082000,
+    0x0228a2ab6da2000, 0x022cb2aa69a2000, 0x01c8a28a289c000, 0x0020827a289e000, 0xc1c8a28a289c000,
+    0x0028b27a289e000, 0x01c8a070289c000, 0x00820820823e000, 0x01c8a28a28a2000, 0x0082145148a2000,
+    0x0124927adb61000, 0x022514214522000, 0x008208214522000, 0x03e10421043e000, 0x304104104104300,
+    0x810408204102000, 0x308208208208300, 0x000000011284000, 0x000000000000000, 0x000000000004080,
+    0x03e8bc81e000000, 0x01e8a289e082080, 0x01c08209c000000, 0x03c8a28bc820800, 0x03c0be89c000000,
+    0x00410411e104600, 0x83c8a28bc000000, 0x0228a299a082080, 0x03e20820c000200, 0x20820820e000200,
+    0x02248e292082080, 0x0181041041041c0, 0x02aaaaabe000000, 0x0228a299a000000, 0x01c8a289c000000,
+    0x09e8a289e000000, 0x83c8a28bc000000, 0x00410493c000000, 0x01e83c0bc000000, 0x01c10411e104000,
+    0x03c8a28a2000000, 0x008514522000000, 0x014514aa2000000, 0x036508536000000, 0x208214522000000,
+    0x03e10843e000000, 0x608208188208600, 0x208208208208200, 0x308208c08208300, 0x000030380000000};
+
+// Calls dot(y, x) for each dot of a character, which must be printable ASCII.
+template <typename Dot>
+void ForEachDot(char character, Dot dot) {
+  const std::uint64_t glyph = kGlyphs[static_cast<std::size_t>(character - ' ')];
+  for (int i = 0; i < kGlyphWidth * kGlyphHeight; ++i) {
+    if ((glyph >> i & 1) != 0) dot(i / kGlyphWidth, i % kGlyphWidth);
+  }
+}
+
+}  // namespace atelier::tensorboard
+
+#endif  // ATELIER_SERVER_TENSORBOARD_SMALL_FONT_H_
