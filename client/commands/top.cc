@@ -43,10 +43,15 @@ absl::Status Refresh(Session& session, ServerLoad* load) {
       request.add_states(static_cast<v1::JobState>(state));
     }
   }
-  auto jobs = session.Call(&TrainingService::ListJobs, request, {.timeout = kPatience});
-  if (!jobs.ok()) return jobs.status();
+  std::vector<v1::TrainingJob> jobs;
+  do {
+    auto page = session.Call(&TrainingService::ListJobs, request, {.timeout = kPatience});
+    if (!page.ok()) return page.status();
+    jobs.insert(jobs.end(), page->jobs().begin(), page->jobs().end());
+    request.set_page_token(page->next_page_token());
+  } while (jobs.size() < kMostJobs && !request.page_token().empty());
   load->before = std::exchange(load->now, MetricSamples(*metrics));
-  load->jobs.assign(jobs->jobs().begin(), jobs->jobs().end());
+  load->jobs = std::move(jobs);
   return absl::OkStatus();
 }
 

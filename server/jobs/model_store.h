@@ -38,8 +38,10 @@ class ModelStore {
   virtual absl::StatusOr<v1::ListModelsResponse> ListModels(int page_size,
                                                             absl::string_view page_token) = 0;
 
-  // With all versions, newest first; NOT_FOUND (MODEL_NOT_FOUND).
-  virtual absl::StatusOr<v1::Model> GetModel(absl::string_view model) = 0;
+  // With a page of its versions, newest first, and the token of the next one; NOT_FOUND
+  // (MODEL_NOT_FOUND), INVALID_ARGUMENT for a page token from elsewhere.
+  virtual absl::StatusOr<v1::Model> GetModel(absl::string_view model, int page_size,
+                                             absl::string_view page_token) = 0;
 
   // The version that `reference` (a number, an alias, `latest`; empty means `latest`) stands for.
   // NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND), FAILED_PRECONDITION
@@ -47,7 +49,8 @@ class ModelStore {
   virtual absl::StatusOr<v1::ModelVersion> ResolveVersion(absl::string_view model,
                                                           absl::string_view reference) = 0;
 
-  // Makes `alias` stand for `version`, or removes it if that is 0. NOT_FOUND (MODEL_NOT_FOUND,
+  // Makes `alias` stand for `version`, or removes it if that is 0; answers with the first page of
+  // the model. NOT_FOUND (MODEL_NOT_FOUND,
   // VERSION_NOT_FOUND, ALIAS_NOT_FOUND when removing), INVALID_ARGUMENT naming `alias` if it may
   // not have that name, FAILED_PRECONDITION (OTHER_CLASSES) unless `force` if the version has other
   // classes or another image shape than the one that the alias stands for.

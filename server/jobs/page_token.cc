@@ -54,4 +54,19 @@ absl::StatusOr<int> ResolvePageSize(int requested, int default_size, int max_siz
   return requested == 0 ? default_size : requested;
 }
 
+std::string ClipText(absl::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return std::string(text);
+  std::size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return absl::StrCat(text.substr(0, end), "…");
+}
+
+bool PageRoom::Take(std::size_t bytes) {
+  const bool first = bytes_ == 0;
+  if (!first && (elements_ <= 0 || bytes_ + bytes > kBytes)) return false;
+  --elements_;
+  bytes_ += bytes + 1;
+  return true;
+}
+
 }  // namespace atelier::jobs

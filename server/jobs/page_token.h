@@ -1,7 +1,9 @@
-// Pages: opaque tokens that are bound to the list and filter they came from, and page sizes.
+// Pages: opaque tokens that are bound to the list and filter they came from, page sizes, and what
+// fits into one page.
 #ifndef ATELIER_SERVER_JOBS_PAGE_TOKEN_H_
 #define ATELIER_SERVER_JOBS_PAGE_TOKEN_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -20,6 +22,26 @@ absl::StatusOr<std::string> ReadPageToken(absl::string_view scope, absl::string_
 // `requested`, or `default_size` if that is 0; INVALID_ARGUMENT naming `page_size` unless it is in
 // 0 to `max_size`.
 absl::StatusOr<int> ResolvePageSize(int requested, int default_size, int max_size);
+
+// The beginning of a UTF-8 text, `limit` bytes at most and then an ellipsis, not cut within a
+// character; the whole text if it is no longer.
+std::string ClipText(absl::string_view text, std::size_t limit);
+
+// The room in a page that is being filled: so many elements, and no more bytes than stay below the
+// 4 MiB that gRPC's clients accept unless they are told otherwise.
+class PageRoom {
+ public:
+  static constexpr std::size_t kBytes = 3 << 20;
+
+  explicit PageRoom(int elements) : elements_(elements) {}
+
+  // Takes an element of so many bytes; false if the page is full. The first one always fits.
+  bool Take(std::size_t bytes);
+
+ private:
+  int elements_;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace atelier::jobs
 

@@ -83,7 +83,9 @@ grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* co
   return RunUnary(context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::Model> {
     const auto model = ParseModelAlone(request->name());
     if (!model.ok()) return model.status();
-    return with_.models->GetModel(*model);
+    const auto page = jobs::ResolvePageSize(request->page_size(), kMaxPage, kMaxPage);
+    if (!page.ok()) return page.status();
+    return with_.models->GetModel(*model, *page, request->page_token());
   });
 }
 

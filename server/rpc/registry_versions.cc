@@ -1,5 +1,6 @@
 #include "server/rpc/registry_versions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/jobs/resource_names.h"
@@ -25,12 +26,17 @@ absl::StatusOr<serving::Version> RegistryVersions::Resolve(const std::string& mo
 }
 
 absl::StatusOr<std::vector<serving::Version>> RegistryVersions::Versions(const std::string& model) {
-  const auto found = models_->GetModel(model);
-  if (!found.ok()) return found.status();
   std::vector<serving::Version> versions;
-  for (auto version = found->versions().rbegin(); version != found->versions().rend(); ++version) {
-    versions.push_back(ToVersion(model, *version));
-  }
+  std::string token;
+  do {
+    const auto page = models_->GetModel(model, kPage, token);
+    if (!page.ok()) return page.status();
+    for (const v1::ModelVersion& version : page->versions()) {
+      versions.push_back(ToVersion(model, version));
+    }
+    token = page->next_page_token();
+  } while (!token.empty());
+  std::reverse(versions.begin(), versions.end());
   return versions;
 }
 

@@ -8,6 +8,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/jobs/error.h"
+#include "server/jobs/page_token.h"
 
 namespace atelier::rpc {
 namespace {
@@ -19,21 +20,13 @@ constexpr int kMaxViolations = 16;
 constexpr size_t kMaxPayload = 3500;
 constexpr int kRetrySeconds = 1;
 
-// The beginning of a UTF-8 text, not cut within a character.
-std::string Clip(absl::string_view text, size_t limit) {
-  if (text.size() <= limit) return std::string(text);
-  size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "…";
-}
-
 google::rpc::BadRequest ClippedBadRequest(const absl::Status& status) {
   google::rpc::BadRequest clipped;
   for (const jobs::FieldViolation& violation : jobs::ViolationsOf(status)) {
     if (clipped.field_violations_size() == kMaxViolations) break;
     auto* entry = clipped.add_field_violations();
-    entry->set_field(Clip(violation.field, kMaxDescription));
-    entry->set_description(Clip(violation.description, kMaxDescription));
+    entry->set_field(jobs::ClipText(violation.field, kMaxDescription));
+    entry->set_description(jobs::ClipText(violation.description, kMaxDescription));
   }
   return clipped;
 }
@@ -70,7 +63,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   google::rpc::Status details;
   details.set_code(static_cast<int>(status.code()));
-  details.set_message(Clip(status.message(), kMaxMessage));
+  details.set_message(jobs::ClipText(status.message(), kMaxMessage));
   AddDetails(status, &details);
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), details.message(),
                       details.SerializeAsString());

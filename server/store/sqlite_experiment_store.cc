@@ -22,6 +22,8 @@ using jobs::RunRecord;
 using SQLite::Database;
 using SQLite::Statement;
 
+constexpr std::size_t kMaxRunMessage = 500;
+
 absl::Status NoExperiment(absl::string_view id) {
   return jobs::Error(absl::StatusCode::kNotFound, "EXPERIMENT_NOT_FOUND",
                      absl::StrCat("There is no experiment ", id, "."));
@@ -90,6 +92,8 @@ RunRecord ReadRun(Database& database, Statement* row) {
     ReadMessage(row->getColumn(8), &job);
     TakeJob(database, row->getColumn(9).getInt64(), job, run);
   }
+  // A thousand of them go into one message; the job has the whole.
+  run->set_message(jobs::ClipText(run->message(), kMaxRunMessage));
   return record;
 }
 
@@ -207,15 +211,17 @@ absl::StatusOr<jobs::ExperimentPage> SqliteStore::ListExperiments(int page_size,
     select.bind(2, page_size + 1);
     jobs::ExperimentPage page;
     std::int64_t last = 0;
+    jobs::PageRoom room(page_size);
     while (select.executeStep()) {
-      if (static_cast<int>(page.experiments.size()) == page_size) {
+      v1::Experiment experiment;
+      ReadMessage(select.getColumn(1), &experiment);
+      if (!room.Take(experiment.ByteSizeLong())) {
         page.next_page_token = jobs::MakePageToken(kScope, absl::StrCat(last));
         break;
       }
       last = select.getColumn(0).getInt64();
-      v1::Experiment& experiment = page.experiments.emplace_back();
-      ReadMessage(select.getColumn(1), &experiment);
       CountRuns(database, last, &experiment);
+      page.experiments.push_back(std::move(experiment));
     }
     return page;
   });

@@ -247,13 +247,15 @@ absl::StatusOr<jobs::JobPage> SqliteStore::List(const jobs::JobQuery& query) {
     select.bind(1, *before);
     select.bind(2, query.page_size + 1);
     jobs::JobPage page;
+    jobs::PageRoom room(query.page_size);
     while (select.executeStep()) {
-      if (static_cast<int>(page.records.size()) == query.page_size) {
+      JobRecord record = ReadJob(&select);
+      if (!room.Take(record.job.ByteSizeLong())) {
         page.next_page_token =
             jobs::MakePageToken(scope, absl::StrCat(page.records.back().sequence));
         break;
       }
-      page.records.push_back(ReadJob(&select));
+      page.records.push_back(std::move(record));
     }
     return page;
   });
@@ -322,10 +324,11 @@ absl::StatusOr<v1::GetPredictionsResponse> SqliteStore::ReadPredictions(
 
   v1::GetPredictionsResponse page;
   *page.mutable_class_names() = all.class_names();
+  jobs::PageRoom room(query.page_size);
   for (std::int64_t i = *position; i < all.predictions_size(); ++i) {
     v1::Prediction* prediction = all.mutable_predictions(static_cast<int>(i));
     if (!Matches(*prediction, query)) continue;
-    if (page.predictions_size() == query.page_size) {
+    if (!room.Take(prediction->ByteSizeLong())) {
       page.set_next_page_token(jobs::MakePageToken(scope, absl::StrCat(i)));
       break;
     }

@@ -25,6 +25,7 @@ using SQLite::Database;
 using SQLite::Statement;
 
 constexpr const char kLatest[] = "latest";
+constexpr int kMaxVersions = 1000;  // In one message.
 
 absl::Status NoModel(absl::string_view model) {
   return jobs::Error(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
@@ -75,15 +76,30 @@ void ReadAliases(Database& database, absl::string_view model, v1::Model* message
             [](const auto& a, const auto& b) { return a.alias() < b.alias(); });
 }
 
-// With at most `limit` versions; -1 for all.
-v1::Model ReadModel(Database& database, absl::string_view model, int limit) {
+std::string VersionsScope(absl::string_view model) { return absl::StrCat("versions:", model); }
+
+// With a page of the versions below `before`.
+v1::Model ReadModel(Database& database, absl::string_view model, int page_size = kMaxVersions,
+                    std::int64_t before = INT64_MAX) {
   v1::Model message;
   message.set_name(jobs::ModelName(model));
   Statement select(database,
-                   "SELECT data FROM versions WHERE model = ? ORDER BY version DESC LIMIT ?");
+                   "SELECT data FROM versions WHERE model = ? AND version < ? "
+                   "ORDER BY version DESC LIMIT ?");
   BindText(&select, 1, model);
-  select.bind(2, limit);
-  while (select.executeStep()) ReadMessage(select.getColumn(0), message.add_versions());
+  select.bind(2, before);
+  select.bind(3, page_size + 1);
+  jobs::PageRoom room(page_size);
+  while (select.executeStep()) {
+    v1::ModelVersion version;
+    ReadMessage(select.getColumn(0), &version);
+    if (!room.Take(version.ByteSizeLong())) {
+      message.set_next_page_token(jobs::MakePageToken(
+          VersionsScope(model), absl::StrCat(message.versions().rbegin()->version())));
+      break;
+    }
+    message.add_versions()->Swap(&version);
+  }
   ReadAliases(database, model, &message);
   Statement count(database, "SELECT count(*) FROM versions WHERE model = ?");
   BindText(&count, 1, model);
@@ -175,21 +191,33 @@ absl::StatusOr<v1::ListModelsResponse> SqliteStore::ListModels(int page_size,
     std::vector<std::string> names;
     while (select.executeStep()) names.push_back(select.getColumn(0).getString());
     v1::ListModelsResponse response;
+    jobs::PageRoom room(page_size);
+    std::string last;
     for (const std::string& name : names) {
-      if (response.models_size() == page_size) {
-        response.set_next_page_token(jobs::MakePageToken("models", names[page_size - 1]));
+      v1::Model model = ReadModel(database, name, 1);
+      model.clear_next_page_token();
+      if (!room.Take(model.ByteSizeLong())) {
+        response.set_next_page_token(jobs::MakePageToken("models", last));
         break;
       }
-      *response.add_models() = ReadModel(database, name, 1);
+      last = name;
+      response.add_models()->Swap(&model);
     }
     return response;
   });
 }
 
-absl::StatusOr<v1::Model> SqliteStore::GetModel(absl::string_view model) {
+absl::StatusOr<v1::Model> SqliteStore::GetModel(absl::string_view model, int page_size,
+                                                absl::string_view page_token) {
+  const auto position = jobs::ReadPageToken(VersionsScope(model), page_token);
+  if (!position.ok()) return position.status();
+  std::int64_t before = INT64_MAX;
+  if (!position->empty() && !absl::SimpleAtoi(*position, &before)) {
+    return absl::InternalError("A page token holds no number.");
+  }
   return connections_->Read([&](Database& database) -> absl::StatusOr<v1::Model> {
     if (!HasModel(database, model)) return NoModel(model);
-    return ReadModel(database, model, -1);
+    return ReadModel(database, model, page_size, before);
   });
 }
 
@@ -223,7 +251,7 @@ absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::s
         return jobs::Error(absl::StatusCode::kNotFound, "ALIAS_NOT_FOUND",
                            absl::StrCat("Model ", model, " has no alias ", alias, "."));
       }
-      return ReadModel(database, model, -1);
+      return ReadModel(database, model);
     }
     if (!HasVersion(database, model, version)) return NoVersion(model, version);
     if (auto status = CheckKind(database, model, alias, version); !force && !status.ok()) {
@@ -235,7 +263,7 @@ absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::s
     BindText(&set, 2, alias);
     set.bind(3, version);
     set.exec();
-    return ReadModel(database, model, -1);
+    return ReadModel(database, model);
   });
 }
 

@@ -63,7 +63,8 @@ class SqliteStore final : public jobs::JobStore,
   // jobs::ModelStore
   absl::StatusOr<v1::ListModelsResponse> ListModels(int page_size,
                                                     absl::string_view page_token) override;
-  absl::StatusOr<v1::Model> GetModel(absl::string_view model) override;
+  absl::StatusOr<v1::Model> GetModel(absl::string_view model, int page_size,
+                                     absl::string_view page_token) override;
   absl::StatusOr<v1::ModelVersion> ResolveVersion(absl::string_view model,
                                                   absl::string_view reference) override;
   absl::StatusOr<v1::Model> SetAlias(absl::string_view model, absl::string_view alias,

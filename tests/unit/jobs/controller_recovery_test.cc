@@ -187,7 +187,7 @@ TEST_F(ControllerRestartTest, OutcomeDeliveredAgainAfterACrashMakesOneVersion) {
   Attach(id);
   ASSERT_TRUE(Report(id, {Outcome()}).ok());
   EXPECT_EQ(State(id), "COMPLETED");
-  EXPECT_EQ(store_->GetModel("cnn-3")->version_count(), 1);
+  EXPECT_EQ(store_->GetModel("cnn-3", 1000, "")->version_count(), 1);
   EXPECT_EQ(Get(id).result().model_version(), "models/cnn-3/versions/1");
 }
 

@@ -404,7 +404,7 @@ TEST_F(ControllerWorkersTest, ArchiveThatIsNotThereFailsTheJobAndLeavesNoVersion
   EXPECT_EQ(State(id), "FAILED");
   controller_->Tick();
   EXPECT_TRUE(artifacts_.Did("remove cnn-3@1"));
-  EXPECT_EQ(ReasonOf(store_->GetModel("cnn-3").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->GetModel("cnn-3", 1000, "").status()), "MODEL_NOT_FOUND");
 }
 
 TEST_F(ControllerWorkersTest, SecondJobOfAModelMakesItsSecondVersion) {

@@ -59,7 +59,7 @@ class ModelServiceTest : public jobs::ControllerTest {
             .ok());
     ASSERT_EQ(State(id), "COMPLETED");
     executor_.Exit(HandleOf(id), "exited");
-    const auto versions = store_->GetModel(model);
+    const auto versions = store_->GetModel(model, 1000, "");
     ASSERT_TRUE(versions.ok());
     archives_.WriteArchive(model, versions->versions(0).version(), std::string(kArchiveBytes, 'a'));
   }

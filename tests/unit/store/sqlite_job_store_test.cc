@@ -166,6 +166,23 @@ TEST_F(SqliteJobStoreTest, CommitThatFailsChangesNothing) {
   EXPECT_EQ(store_->Load("a")->recorded_epoch, 0);
 }
 
+TEST_F(SqliteJobStoreTest, APageStaysBelowWhatClientsAccept) {
+  for (int i = 0; i < 5; ++i) {
+    JobRecord record = Insert(absl::StrCat("job-", i));
+    record.job.add_transitions()->set_message(std::string(1 << 20, 'x'));
+    Append(record, {});
+  }
+  jobs::JobQuery query{.page_size = 1000};
+  std::vector<std::size_t> pages;
+  do {
+    const auto page = store_->List(query);
+    ASSERT_TRUE(page.ok()) << page.status();
+    pages.push_back(page->records.size());
+    query.page_token = page->next_page_token;
+  } while (!query.page_token.empty());
+  EXPECT_EQ(pages, (std::vector<std::size_t>{2, 2, 1}));
+}
+
 TEST_F(SqliteJobStoreTest, ListsNewestFirstByState) {
   for (int i = 0; i < 5; ++i) {
     JobRecord record = Insert(absl::StrCat("job-", i));

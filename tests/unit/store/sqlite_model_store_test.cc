@@ -62,13 +62,51 @@ TEST_F(SqliteModelStoreTest, VersionsCountPerModel) {
   EXPECT_EQ(Add("a"), 1);
   EXPECT_EQ(Add("a"), 2);
   EXPECT_EQ(Add("b"), 1);
-  auto model = store_->GetModel("a");
+  auto model = store_->GetModel("a", 1000, "");
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->name(), "models/a");
   EXPECT_EQ(model->version_count(), 2);
   ASSERT_EQ(model->versions_size(), 2);
   EXPECT_EQ(model->versions(0).version(), 2);
   EXPECT_EQ(Aliases(*model), "latest=2");
+}
+
+TEST_F(SqliteModelStoreTest, VersionsComeInPages) {
+  for (int i = 0; i < 5; ++i) Add("a");
+  Add("b");
+  std::vector<std::int64_t> versions;
+  std::string token;
+  int pages = 0;
+  do {
+    const auto model = store_->GetModel("a", 2, token);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(model->version_count(), 5);
+    EXPECT_EQ(Aliases(*model), "latest=5");
+    for (const auto& version : model->versions()) versions.push_back(version.version());
+    token = model->next_page_token();
+    EXPECT_FALSE(++pages < 3 && store_->GetModel("b", 2, token).ok()) << "another model's token";
+  } while (!token.empty());
+  EXPECT_EQ(versions, (std::vector<std::int64_t>{5, 4, 3, 2, 1}));
+  EXPECT_EQ(pages, 3);
+}
+
+TEST_F(SqliteModelStoreTest, PagesStayBelowWhatClientsAccept) {
+  const auto big = [&](const std::string& model) {
+    jobs::JobUpdate update;
+    update.record = record_;
+    update.model_version = MakeVersion(model, *store_->ReserveVersion(model), false);
+    update.model_version->mutable_result()->add_warnings(std::string(1 << 20, 'x'));
+    EXPECT_TRUE(store_->Commit(update).ok());
+  };
+  for (int i = 0; i < 5; ++i) big("a");
+  const auto model = store_->GetModel("a", 1000, "");
+  EXPECT_EQ(model->versions_size(), 2);
+  EXPECT_EQ(store_->GetModel("a", 1000, model->next_page_token())->versions(0).version(), 3);
+  EXPECT_EQ(store_->SetAlias("a", "production", 1)->versions_size(), 2);
+  for (const char* name : {"b", "c", "d"}) big(name);
+  const auto models = store_->ListModels(1000, "");
+  ASSERT_EQ(models->models_size(), 2);
+  EXPECT_EQ(store_->ListModels(1000, models->next_page_token())->models(0).name(), "models/c");
 }
 
 TEST_F(SqliteModelStoreTest, NumbersAreNeverGivenTwice) {
@@ -84,7 +122,7 @@ TEST_F(SqliteModelStoreTest, NumbersAreNeverGivenTwice) {
 
 TEST_F(SqliteModelStoreTest, ReservedNumberAloneMakesNoModel) {
   ASSERT_TRUE(store_->ReserveVersion("a").ok());
-  EXPECT_EQ(ReasonOf(store_->GetModel("a").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->GetModel("a", 1000, "").status()), "MODEL_NOT_FOUND");
   EXPECT_EQ(store_->ListModels(10, "")->models_size(), 0);
 }
 
@@ -175,7 +213,7 @@ TEST_F(SqliteModelStoreTest, ResolvesNumbersAliasesAndLatest) {
 TEST_F(SqliteModelStoreTest, LatestSkipsVersionsStoppedEarlyAndMovesBack) {
   Add("a", /*stopped_early=*/true);
   EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "latest").status()), "NO_LATEST_VERSION");
-  EXPECT_EQ(Aliases(*store_->GetModel("a")), "");
+  EXPECT_EQ(Aliases(*store_->GetModel("a", 1000, "")), "");
   Add("a");
   Add("a");
   Add("a", /*stopped_early=*/true);
@@ -231,11 +269,11 @@ TEST_F(SqliteModelStoreTest, VersionThatAnAliasNamesIsDeletedOnlyByForce) {
   EXPECT_EQ(ReasonOf(store_->DeleteModel("a", false).status()), "VERSION_IN_USE");
   EXPECT_TRUE(store_->DeleteVersion("a", 2, false).ok());  // `latest` does not hold it.
   EXPECT_TRUE(store_->DeleteVersion("a", 1, true).ok());
-  EXPECT_EQ(ReasonOf(store_->GetModel("a").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(store_->GetModel("a", 1000, "").status()), "MODEL_NOT_FOUND");
   EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, true)), "MODEL_NOT_FOUND");
   Add("a");
   EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, true)), "VERSION_NOT_FOUND");
-  EXPECT_EQ(Aliases(*store_->GetModel("a")), "latest=3");
+  EXPECT_EQ(Aliases(*store_->GetModel("a", 1000, "")), "latest=3");
 }
 
 TEST_F(SqliteModelStoreTest, DeletingAModelTellsWhichFilesToRemove) {
