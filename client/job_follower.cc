@@ -63,6 +63,7 @@ void JobFollower::HandleEvent(const v1::JobEvent& event, Listener* listener) {
     lost_since_.reset();
     listener->OnConnectionRestored();
   }
+  if (event.has_waiting()) return listener->OnWaiting(event.waiting());
   if (event.number() <= last_number_) return;
   last_number_ = event.number();
   listener->OnEvent(event);

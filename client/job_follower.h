@@ -36,6 +36,9 @@ class JobFollower {
    public:
     virtual ~Listener() = default;
     virtual void OnEvent(const v1::JobEvent& event) = 0;
+    // Nothing happened, and the job still waits or works. Comes with the same words again and
+    // again.
+    virtual void OnWaiting(const v1::Waiting& /*waiting*/) {}
     // After every event, and while there is none.
     virtual void OnTick() {}
     // The connection broke; it is being waited for.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/display_text.h"
 
 namespace atelier::client {
@@ -36,6 +37,15 @@ void LivePrinter::OnEvent(const v1::JobEvent& event) {
   v1::JobEvent clean = event;
   EscapeControls(&clean);
   for (const std::string& line : view_.Apply(clean)) PrintLine(line);
+}
+
+void LivePrinter::OnWaiting(const v1::Waiting& waiting) {
+  if (waiting.has_queue_position()) view_.SetQueuePosition(waiting.queue_position());
+  if (waiting.reason() == waiting_reason_) return;
+  waiting_reason_ = waiting.reason();
+  if (waiting_reason_.empty()) return;
+  PrintLine(terminal_.style.Paint(Ink::kYellow,
+                                  absl::StrCat("waiting: ", EscapeControls(waiting_reason_))));
 }
 
 void LivePrinter::OnTick() {

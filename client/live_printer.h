@@ -31,6 +31,7 @@ class LivePrinter : public JobFollower::Listener {
   void Clear();
 
   void OnEvent(const v1::JobEvent& event) override;
+  void OnWaiting(const v1::Waiting& waiting) override;
   void OnTick() override;
   void OnConnectionLost() override;
   void OnConnectionRestored() override;
@@ -43,6 +44,8 @@ class LivePrinter : public JobFollower::Listener {
   const Options options_;
   LiveView view_;
   bool connected_ = true;
+  // Why the job waits, as it was said last.
+  std::string waiting_reason_;
   // What stands in the status line.
   std::string drawn_;
   absl::Time last_draw_ = absl::InfinitePast();

@@ -145,6 +145,7 @@ struct Server::Parts {
 
   // Clients.
   std::unique_ptr<serving::Classifier> classifier;
+  std::unique_ptr<rpc::CallMemory> call_memory;
   std::unique_ptr<jobs::TaskQueue> tasks;
   std::unique_ptr<jobs::TaskQueue> picture_tasks;
   std::unique_ptr<jobs::TaskQueue> dataset_tasks;
@@ -328,13 +329,14 @@ absl::Status Server::Parts::ServeClients() {
       [this](const std::string& model) { classifier->versions().Follow(model); });
   // Ready means warm.
   classifier->versions().Restore();
+  call_memory = std::make_unique<rpc::CallMemory>(rpc::CallMemory::Options());
   tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
   picture_tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
   dataset_tasks = std::make_unique<jobs::TaskQueue>(
       jobs::TaskQueue::Options{.name = "datasets", .threads = 2, .capacity = 100});
-  streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options());
+  streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options{.memory = call_memory.get()});
   training_service = std::make_unique<rpc::TrainingService>(
       rpc::TrainingService::Dependencies{.controller = controller.get(),
                                          .events = events.get(),
@@ -364,8 +366,8 @@ absl::Status Server::Parts::ServeClients() {
       .on_changed = [this](const std::string& model) { classifier->versions().Refresh(model); },
       .log = &Warn});
   inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
-  open_inference_service =
-      std::make_unique<rpc::OpenInferenceService>(classifier.get(), tasks.get(), ATELIER_VERSION);
+  open_inference_service = std::make_unique<rpc::OpenInferenceService>(
+      classifier.get(), tasks.get(), ATELIER_VERSION, call_memory.get());
   monitoring_service = std::make_unique<rpc::MonitoringService>(
       [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
       tasks.get());
@@ -373,7 +375,8 @@ absl::Status Server::Parts::ServeClients() {
       {.address = options.listen.ToString(),
        .credentials = ClientCredentials(options),
        .for_strangers = true,
-       .calls = metrics->calls()},
+       .calls = metrics->calls(),
+       .memory = call_memory.get()},
       {{v1::TrainingService::service_full_name(), training_service.get()},
        {v1::ExperimentService::service_full_name(), experiment_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},

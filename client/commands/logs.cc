@@ -20,6 +20,7 @@ class LogPrinter {
   explicit LogPrinter(Session* session) : session_(session) {}
 
   void Print(const v1::LogChunk& chunk) {
+    if (chunk.text().empty()) return;  // The server is still there.
     if (session_->format() == OutputFormat::kJson) {
       session_->PrintJson(chunk);
     } else if (!session_->terminal().interactive) {

@@ -70,8 +70,8 @@ grpc::ServerUnaryReactor* ExperimentService::DeleteExperiment(
 }
 
 grpc::ServerWriteReactor<v1::ExperimentUpdate>* ExperimentService::StreamExperiment(
-    grpc::CallbackServerContext* /*context*/, const v1::StreamExperimentRequest* request) {
-  return StreamReactor<v1::ExperimentUpdate>::Start(with_.streams,
+    grpc::CallbackServerContext* context, const v1::StreamExperimentRequest* request) {
+  return StreamReactor<v1::ExperimentUpdate>::Start(with_.streams, context,
                                                     MakeSource(*request, with_.controller));
 }
 

@@ -46,4 +46,15 @@ bool ExperimentSource::TakeBack() {
   return subscription_.has_value() && controller_->Unsubscribe(id_, *subscription_);
 }
 
+std::shared_ptr<const v1::ExperimentUpdate> ExperimentSource::StillThere() {
+  auto view = controller_->Look(id_);
+  if (!begun_ || !view.ok()) return nullptr;
+  auto update = std::make_shared<v1::ExperimentUpdate>();
+  update->mutable_experiment()->Swap(&view->experiment);
+  update->mutable_experiment()->clear_configurations();
+  update->mutable_experiment()->clear_seeds();
+  update->mutable_experiment()->clear_runs();
+  return update;
+}
+
 }  // namespace atelier::rpc

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@ class ExperimentSource final : public StreamSource<v1::ExperimentUpdate> {
   absl::StatusOr<Batch<v1::ExperimentUpdate>> Produce() override;
   bool Await(std::function<void()> wake) override;
   bool TakeBack() override;
+  // The experiment without anything that changed.
+  std::shared_ptr<const v1::ExperimentUpdate> StillThere() override;
 
  private:
   jobs::ExperimentController* const controller_;

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "server/rpc/connection_listener.h"
 
 namespace atelier::rpc {
 
@@ -15,6 +16,10 @@ absl::StatusOr<std::unique_ptr<FileReader>> FileReader::Open(const std::string& 
     const std::string message = absl::StrCat(file.status().message(), ".");
     if (absl::IsNotFound(file.status())) return absl::NotFoundError(message);
     return absl::InternalError(message);
+  }
+  if (file->descriptor() > LastDescriptorForClients()) {
+    return absl::ResourceExhaustedError(
+        "The server has too many files and connections open; try again later.");
   }
   return std::unique_ptr<FileReader>(new FileReader(path, *std::move(file)));
 }

@@ -16,7 +16,8 @@ namespace atelier::rpc {
 // Not thread-safe. Goes on reading the same file when its name comes to mean another one.
 class FileReader {
  public:
-  // NOT_FOUND if there is no file of that name, INTERNAL if it is no plain file or cannot be read.
+  // NOT_FOUND if there is no file of that name, INTERNAL if it is no plain file or cannot be read,
+  // RESOURCE_EXHAUSTED if too many descriptors are in use.
   static absl::StatusOr<std::unique_ptr<FileReader>> Open(const std::string& path);
   // Bytes from `offset` on, `limit` at most; fewer only at the file's end. INTERNAL.
   absl::StatusOr<std::string> Read(std::int64_t offset, std::size_t limit);

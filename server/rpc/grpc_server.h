@@ -1,5 +1,5 @@
 // A gRPC server on one address, with what all of ours have in common: no port shared with another
-// process, message limits, keepalive, few threads.
+// process, message limits, no compressed messages, keepalive, few threads.
 #ifndef ATELIER_SERVER_RPC_GRPC_SERVER_H_
 #define ATELIER_SERVER_RPC_GRPC_SERVER_H_
 
@@ -11,7 +11,9 @@
 #include "absl/time/time.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
+#include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
+#include "server/rpc/connection_listener.h"
 
 namespace atelier::rpc {
 
@@ -42,9 +44,12 @@ class GrpcServer {
     std::shared_ptr<grpc::ServerCredentials> credentials;
     int max_receive_bytes = kMaxRequestBytes;
     // Adds grpc.health.v1.Health, which tells of every service and of the server as a whole, and
-    // server reflection.
+    // server reflection; and bounds what one connection can take.
     bool for_strangers = false;
     CallObserver* calls = nullptr;  // Told of every call of its services; null for nobody.
+    // What the calls of `services` may hold; null for as much as they like. Must outlive the
+    // server.
+    CallMemory* memory = nullptr;
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the
@@ -57,7 +62,7 @@ class GrpcServer {
   GrpcServer& operator=(const GrpcServer&) = delete;
 
   // As in Options, with the port that was really taken.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return listener_->address(); }
 
   // What the health service says of all services. Serving from the start.
   void SetServing(bool serving);
@@ -66,11 +71,11 @@ class GrpcServer {
   void Shutdown(absl::Duration patience);
 
  private:
-  GrpcServer(std::string address, std::unique_ptr<grpc::Server> server)
-      : address_(std::move(address)), server_(std::move(server)) {}
+  GrpcServer(std::unique_ptr<ConnectionListener> listener, std::unique_ptr<grpc::Server> server)
+      : server_(std::move(server)), listener_(std::move(listener)) {}
 
-  const std::string address_;
   const std::unique_ptr<grpc::Server> server_;
+  const std::unique_ptr<ConnectionListener> listener_;
 };
 
 }  // namespace atelier::rpc

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/support/server_callback.h"
 #include "inference/grpc_service.pb.h"
+#include "server/rpc/call_memory.h"
 #include "server/serving/classifier.h"
 
 namespace atelier::rpc {
@@ -17,9 +18,12 @@ void Infer(serving::Classifier* classifier, const grpc::CallbackServerContext& c
            const inference::ModelInferRequest& request, inference::ModelInferResponse* response,
            std::function<void(const absl::Status&)> done);
 
-// The same for every request of a stream, several at a time, answered as they come.
+// The same for every request of a stream, several at a time, answered as they come. Reads on only
+// while few requests are without a written answer; those that do not fit into `memory`, which may
+// be null, are answered with that.
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-StartInferStream(serving::Classifier* classifier, grpc::CallbackServerContext* context);
+StartInferStream(serving::Classifier* classifier, CallMemory* memory,
+                 grpc::CallbackServerContext* context);
 
 }  // namespace atelier::rpc
 

@@ -200,6 +200,15 @@ absl::Status CheckInfer(const InferCall& call, const serving::Engine& engine) {
   return absl::OkStatus();
 }
 
+bool AsksForFinalResponse(const ModelInferRequest& request) {
+  const auto found = request.parameters().find("triton_enable_empty_final_response");
+  return found != request.parameters().end() && found->second.bool_param();
+}
+
+void MarkFinalResponse(ModelInferResponse* response) {
+  (*response->mutable_parameters())["triton_final_response"].set_bool_param(true);
+}
+
 void FillInfer(const ModelInferRequest& request, std::int64_t classification,
                const serving::ClassifyResult& result, ModelInferResponse* response) {
   const serving::Version& version = result.version->version;

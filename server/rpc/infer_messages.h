@@ -46,6 +46,11 @@ absl::StatusOr<InferCall> ParseInfer(const inference::ModelInferRequest& request
 // INVALID_ARGUMENT unless the call's shape, size and classification are right for the model.
 absl::Status CheckInfer(const InferCall& call, const serving::Engine& engine);
 
+// Whether a stream's request wants to be told which answer is its last (Triton's
+// `triton_enable_empty_final_response`), and saying so. Here every request has one answer.
+bool AsksForFinalResponse(const inference::ModelInferRequest& request);
+void MarkFinalResponse(inference::ModelInferResponse* response);
+
 void FillInfer(const inference::ModelInferRequest& request, std::int64_t classification,
                const serving::ClassifyResult& result, inference::ModelInferResponse* response);
 

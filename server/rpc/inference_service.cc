@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/rpc/conversions.h"
+#include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
 
 namespace atelier::rpc {
@@ -19,7 +20,8 @@ grpc::ServerUnaryReactor* InferenceService::Classify(grpc::CallbackServerContext
                                                      const v1::ClassifyRequest* request,
                                                      v1::ClassifyResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  auto converted = FromProto(*request);
+  const absl::Status taken = CheckTaken(*context);
+  auto converted = taken.ok() ? FromProto(*request) : taken;
   if (!converted.ok()) {
     reactor->Finish(ToGrpcStatus(converted.status()));
     return reactor;

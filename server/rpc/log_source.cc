@@ -77,4 +77,10 @@ bool LogSource::TakeBack() {
   return false;
 }
 
+std::shared_ptr<const v1::LogChunk> LogSource::StillThere() {
+  auto chunk = std::make_shared<v1::LogChunk>();
+  chunk->set_attempt(attempt_);
+  return chunk;
+}
+
 }  // namespace atelier::rpc

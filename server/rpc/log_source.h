@@ -40,6 +40,8 @@ class LogSource final : public StreamSource<v1::LogChunk> {
   bool Await(std::function<void()> wake) override;
   // Makes the wake-up come at once.
   bool TakeBack() override;
+  // A chunk without text.
+  std::shared_ptr<const v1::LogChunk> StillThere() override;
 
  private:
   static constexpr std::size_t kChunk = 64 << 10;

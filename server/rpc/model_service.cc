@@ -153,9 +153,10 @@ absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
 }
 
 grpc::ServerWriteReactor<v1::DownloadChunk>* ModelService::DownloadModel(
-    grpc::CallbackServerContext* /*context*/, const v1::DownloadModelRequest* request) {
+    grpc::CallbackServerContext* context, const v1::DownloadModelRequest* request) {
   return StreamReactor<v1::DownloadChunk>::Start(
-      with_.streams, MakeDownloadSource(*request, with_.models, with_.artifacts, &entries_));
+      with_.streams, context,
+      MakeDownloadSource(*request, with_.models, with_.artifacts, &entries_));
 }
 
 grpc::ServerUnaryReactor* ModelService::GetFilters(grpc::CallbackServerContext* context,

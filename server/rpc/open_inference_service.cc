@@ -8,6 +8,7 @@
 
 #include "server/rpc/conversions.h"
 #include "server/rpc/infer_call.h"
+#include "server/rpc/memory_interceptor.h"
 #include "server/rpc/unary.h"
 
 namespace atelier::rpc {
@@ -96,6 +97,10 @@ grpc::ServerUnaryReactor* OpenInferenceService::ModelInfer(
     grpc::CallbackServerContext* context, const inference::ModelInferRequest* request,
     inference::ModelInferResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
+    reactor->Finish(ToGrpcStatus(taken));
+    return reactor;
+  }
   Infer(classifier_, *context, *request, response,
         [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
   return reactor;
@@ -103,7 +108,7 @@ grpc::ServerUnaryReactor* OpenInferenceService::ModelInfer(
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
 OpenInferenceService::ModelStreamInfer(grpc::CallbackServerContext* context) {
-  return StartInferStream(classifier_, context);
+  return StartInferStream(classifier_, memory_, context);
 }
 
 absl::StatusOr<inference::ModelStatisticsResponse> OpenInferenceService::Statistics(

@@ -6,6 +6,7 @@
 
 #include "inference/grpc_service.grpc.pb.h"
 #include "server/jobs/task_queue.h"
+#include "server/rpc/call_memory.h"
 #include "server/rpc/infer_messages.h"
 #include "server/serving/classifier.h"
 
@@ -14,10 +15,14 @@ namespace atelier::rpc {
 // Thread-safe.
 class OpenInferenceService final : public inference::GRPCInferenceService::CallbackService {
  public:
-  // Both must outlive the service. `software_version` is what ServerMetadata tells.
+  // All must outlive the service; `memory`, for streams, may be null. `software_version` is what
+  // ServerMetadata tells.
   OpenInferenceService(serving::Classifier* classifier, jobs::TaskQueue* tasks,
-                       std::string software_version)
-      : classifier_(classifier), tasks_(tasks), software_version_(std::move(software_version)) {}
+                       std::string software_version, CallMemory* memory = nullptr)
+      : classifier_(classifier),
+        tasks_(tasks),
+        software_version_(std::move(software_version)),
+        memory_(memory) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const inference::ServerLiveRequest* request,
@@ -65,6 +70,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
   serving::Classifier* const classifier_;
   jobs::TaskQueue* const tasks_;
   const std::string software_version_;
+  CallMemory* const memory_;
 };
 
 }  // namespace atelier::rpc

@@ -16,7 +16,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
 #include "server/rpc/stream_set.h"
 
@@ -45,6 +49,9 @@ class StreamSource {
 
   // Any thread, after Await: true if `wake` will never be called, false if it was or will be.
   virtual bool TakeBack() = 0;
+
+  // What is sent when nothing else was for a while; null for nothing. May wait for the disk.
+  virtual std::shared_ptr<const Message> StillThere() { return nullptr; }
 };
 
 // Exactly one thread, task, write or wake-up at a time carries a stream on: it holds the turn. Who
@@ -58,10 +65,12 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
 
   // For a handler to return. An error in place of a source ends the call with it.
   static grpc::ServerWriteReactor<Message>* Start(StreamSet* streams,
+                                                  const grpc::ServerContextBase* context,
                                                   absl::StatusOr<std::unique_ptr<Source>> source) {
-    std::shared_ptr<StreamReactor> reactor(new StreamReactor(streams));
+    std::shared_ptr<StreamReactor> reactor(new StreamReactor(streams, context));
     reactor->self_ = reactor;
-    absl::Status status = source.status();
+    absl::Status status = CheckTaken(*context);
+    if (status.ok()) status = source.status();
     if (status.ok()) {
       reactor->source_ = *std::move(source);
       status = streams->Add(reactor);
@@ -100,7 +109,10 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
   }
 
  private:
-  explicit StreamReactor(StreamSet* streams) : streams_(streams) {}
+  StreamReactor(StreamSet* streams, const grpc::ServerContextBase* context)
+      : streams_(streams),
+        share_(streams->memory(), context),
+        speaks_at_(absl::Now() + streams->silence()) {}
 
   std::optional<absl::Status> Ending() {
     absl::MutexLock lock(&mutex_);
@@ -109,6 +121,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
 
   void Send() {
     if (const auto ending = Ending()) return this->Finish(ToGrpcStatus(*ending));
+    speaks_at_ = absl::Now() + streams_->silence();
     this->StartWrite(batch_.messages[next_++].get());
   }
 
@@ -120,9 +133,24 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
       if (!batch.ok()) return this->Finish(ToGrpcStatus(batch.status()));
       batch_ = *std::move(batch);
       next_ = 0;
+      if (batch_.messages.empty() && !batch_.ended) BreakSilence();
+      const absl::Status held = share_.Hold(BytesOf(batch_));
+      if (!held.ok()) return this->Finish(ToGrpcStatus(held));
       if (!batch_.messages.empty()) return Send();
       if (batch_.ended) return this->Finish(grpc::Status::OK);
     } while (!Wait());
+  }
+
+  static std::int64_t BytesOf(const Batch<Message>& batch) {
+    std::size_t bytes = 0;
+    for (const auto& message : batch.messages) bytes += message->ByteSizeLong();
+    return static_cast<std::int64_t>(bytes);
+  }
+
+  void BreakSilence() {
+    if (absl::Now() < speaks_at_) return;
+    speaks_at_ = absl::Now() + streams_->silence();
+    if (auto message = source_->StillThere()) batch_.messages.push_back(std::move(message));
   }
 
   // True once the turn is the wake-up's; false if it still is the caller's.
@@ -130,7 +158,26 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
     absl::MutexLock lock(&mutex_);
     if (ending_.has_value()) return false;
     waiting_ = source_->Await([this] { streams_->Post([this] { OnWake(); }); });
+    if (waiting_ && alarm_ == nullptr) SetAlarm();
     return waiting_;
+  }
+
+  // One alarm is enough for many waits: if it comes too early the next wait sets another one.
+  void SetAlarm() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    alarm_ = std::make_unique<grpc::Alarm>();
+    alarm_->Set(absl::ToChronoTime(speaks_at_), [weak = std::weak_ptr(self_)](bool) {
+      if (const auto self = weak.lock()) self->OnAlarm();
+    });
+  }
+
+  // Takes the turn from the source if it has it.
+  void OnAlarm() {
+    std::unique_ptr<grpc::Alarm> rung;  // Goes without the lock.
+    absl::MutexLock lock(&mutex_);
+    rung = std::move(alarm_);
+    if (!waiting_ || !source_->TakeBack()) return;
+    waiting_ = false;
+    streams_->Post([this] { Produce(); });
   }
 
   void OnWake() {
@@ -148,10 +195,13 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
   // Belong to the turn.
   Batch<Message> batch_;
   std::size_t next_ = 0;
+  CallMemory::Share share_;
+  absl::Time speaks_at_;  // If there is nothing to send until then.
 
   absl::Mutex mutex_;
   std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);
   bool waiting_ ABSL_GUARDED_BY(mutex_) = false;  // The turn is the source's wake-up's.
+  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mutex_);  // Null once it rang.
 };
 
 }  // namespace atelier::rpc

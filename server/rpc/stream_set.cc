@@ -11,6 +11,8 @@ namespace atelier::rpc {
 
 StreamSet::StreamSet(Options options)
     : max_streams_(options.max_streams),
+      memory_(options.memory),
+      silence_(options.silence),
       tasks_({.name = "stream", .threads = options.threads, .capacity = options.max_streams}) {}
 
 absl::Status StreamSet::Add(const std::shared_ptr<Stream>& stream) {

@@ -11,7 +11,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/jobs/task_queue.h"
+#include "server/rpc/call_memory.h"
 
 namespace atelier::rpc {
 
@@ -21,6 +23,11 @@ class StreamSet {
   struct Options {
     int threads = 2;                 // That produce what streams send.
     std::size_t max_streams = 5000;  // Open at a time; more are refused.
+    // What they send is counted in; null counts nothing. Must outlive the set.
+    CallMemory* memory = nullptr;
+    // A stream that has nothing to send says so this often: proxies end silent ones, most of them
+    // after a minute.
+    absl::Duration silence = absl::Seconds(20);
   };
 
   // One stream, as the set sees it.
@@ -49,8 +56,13 @@ class StreamSet {
 
   std::size_t size() const;
 
+  CallMemory* memory() const { return memory_; }
+  absl::Duration silence() const { return silence_; }
+
  private:
   const std::size_t max_streams_;
+  CallMemory* const memory_;
+  const absl::Duration silence_;
 
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<const Stream*, std::weak_ptr<Stream>> streams_ ABSL_GUARDED_BY(mutex_);

@@ -16,7 +16,8 @@ namespace atelier::rpc {
 namespace {
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> MakeEventSource(
-    const v1::StreamMetricsRequest& request, jobs::EventLog* events) {
+    const v1::StreamMetricsRequest& request, jobs::EventLog* events,
+    jobs::JobController* controller) {
   auto job = jobs::ParseJobName(request.name());
   if (!job.ok()) return job.status();
   if (request.after_number() < 0) {
@@ -24,8 +25,9 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> MakeEventSource(
                               absl::StrCat("The event number is ", request.after_number(),
                                            "; it must be 0 or a number that was sent before."));
   }
-  return std::make_unique<EventSource>(events, *std::move(job), request.after_number(),
-                                       request.epochs_only());
+  return std::make_unique<EventSource>(
+      events, [controller](const std::string& id) { return controller->Get(id); }, *std::move(job),
+      request.after_number(), request.epochs_only());
 }
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::LogChunk>>> MakeLogSource(
@@ -128,19 +130,20 @@ grpc::ServerUnaryReactor* TrainingService::GetPredictions(grpc::CallbackServerCo
 }
 
 grpc::ServerWriteReactor<v1::JobEvent>* TrainingService::StreamMetrics(
-    grpc::CallbackServerContext* /*context*/, const v1::StreamMetricsRequest* request) {
-  return StreamReactor<v1::JobEvent>::Start(with_.streams, MakeEventSource(*request, with_.events));
+    grpc::CallbackServerContext* context, const v1::StreamMetricsRequest* request) {
+  return StreamReactor<v1::JobEvent>::Start(
+      with_.streams, context, MakeEventSource(*request, with_.events, with_.controller));
 }
 
 grpc::ServerWriteReactor<v1::LogChunk>* TrainingService::StreamLogs(
-    grpc::CallbackServerContext* /*context*/, const v1::StreamLogsRequest* request) {
+    grpc::CallbackServerContext* context, const v1::StreamLogsRequest* request) {
   return StreamReactor<v1::LogChunk>::Start(
-      with_.streams, MakeLogSource(*request, with_.controller, with_.artifacts));
+      with_.streams, context, MakeLogSource(*request, with_.controller, with_.artifacts));
 }
 
 grpc::ServerWriteReactor<v1::DownloadChunk>* TrainingService::DownloadTensorboard(
-    grpc::CallbackServerContext* /*context*/, const v1::DownloadTensorboardRequest* request) {
-  return StreamReactor<v1::DownloadChunk>::Start(with_.streams,
+    grpc::CallbackServerContext* context, const v1::DownloadTensorboardRequest* request) {
+  return StreamReactor<v1::DownloadChunk>::Start(with_.streams, context,
                                                  MakeTensorboardSource(*request, with_));
 }
 

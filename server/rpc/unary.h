@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/jobs/task_queue.h"
+#include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
 
 namespace atelier::rpc {
@@ -19,6 +20,10 @@ template <typename Response, typename Function>
 grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, jobs::TaskQueue* tasks,
                                    Response* response, Function function) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
+    reactor->Finish(ToGrpcStatus(taken));
+    return reactor;
+  }
   const bool added = tasks->TryAdd([context, reactor, response, function = std::move(function)] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
     absl::StatusOr<Response> answer = function();

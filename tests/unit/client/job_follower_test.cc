@@ -25,6 +25,7 @@ class Recorder : public JobFollower::Listener {
   void OnTick() override {
     if (on_tick) on_tick();
   }
+  void OnWaiting(const v1::Waiting& waiting) override { reasons.push_back(waiting.reason()); }
   void OnConnectionLost() override {
     ++lost;
     if (on_lost) on_lost();
@@ -32,6 +33,7 @@ class Recorder : public JobFollower::Listener {
   void OnConnectionRestored() override { ++restored; }
 
   std::vector<std::int64_t> numbers;
+  std::vector<std::string> reasons;
   int lost = 0;
   int restored = 0;
   std::function<void(const v1::JobEvent&)> on_event;
@@ -90,6 +92,22 @@ TEST_F(JobFollowerTest, SeesEveryEventInOrder) {
   EXPECT_EQ(recorder_.numbers.back(), 100);
   EXPECT_EQ(recorder_.lost, 0);
   EXPECT_EQ(asked(), std::vector<std::int64_t>{0});
+}
+
+TEST_F(JobFollowerTest, HearsThatTheJobWaits) {
+  server_.handlers.stream_metrics = [&](auto*, const auto&, Writer* writer) {
+    writer->Write(MakeEvent(1));
+    v1::JobEvent still;
+    still.set_number(1);
+    still.mutable_waiting()->set_reason("no memory");
+    writer->Write(still);
+    writer->Write(MakeEvent(2));
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  ASSERT_TRUE(Follow().ok());
+  EXPECT_EQ(recorder_.numbers, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(recorder_.reasons, (std::vector<std::string>{"no memory"}));
 }
 
 TEST_F(JobFollowerTest, GoesOnBehindTheLastEventAfterABreak) {

@@ -167,6 +167,18 @@ TEST_F(LivePrinterTest, WritesPlainLinesWhereThereIsNoTerminal) {
   EXPECT_TRUE(absl::StrContains(text, "connection lost, waiting for the server…\n"));
 }
 
+TEST_F(LivePrinterTest, SaysWhyAJobWaitsOncePerChange) {
+  LivePrinter printer = MakePrinter(false);
+  TakeOutput();
+  v1::Waiting waiting;
+  for (const char* reason :
+       {"", "no memory", "no memory", "", "no process\x1b", "no process\x1b"}) {
+    waiting.set_reason(reason);
+    printer.OnWaiting(waiting);
+  }
+  EXPECT_EQ(TakeOutput(), "waiting: no memory\nwaiting: no process\\x1b\n");
+}
+
 TEST_F(LivePrinterTest, NeverObeysTheServersText) {
   LivePrinter printer = MakePrinter(false);
   TakeOutput();

@@ -128,6 +128,76 @@ TEST_F(GrpcServerTest, ReflectionNamesTheServices) {
       HasSubstr("atelier.v1.InferenceService"));
 }
 
+TEST_F(GrpcServerTest, RefusesCompressedMessages) {
+  const auto for_workers = StartAt("127.0.0.1:0");
+  ASSERT_TRUE(for_workers.ok()) << for_workers.status();
+  RpcTestServer for_strangers(services_);
+  for (const std::string& address : {(*for_workers)->address(), for_strangers.server().address()}) {
+    const auto stub = v1::InferenceService::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    v1::ClassifyRequest request;
+    request.set_model(std::string(1 << 20, 'x'));
+    grpc::ClientContext context;
+    context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+    v1::ClassifyResponse response;
+    const grpc::Status status = stub->Classify(&context, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr("gzip"));
+  }
+}
+
+// Opens streams that say one thing and stay open; returns how many were answered.
+int OpenStreams(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                const std::string& message, int count, std::size_t* threads) {
+  struct Stream {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call;
+    grpc::ByteBuffer answer;
+  };
+  grpc::GenericStub stub(channel);
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  int answered = 0;
+  std::vector<std::unique_ptr<Stream>> streams;
+  const grpc::Slice slice(message);
+  for (int i = 0; i < count; ++i) {
+    auto stream = std::make_unique<Stream>();
+    stream->call = stub.PrepareCall(&stream->context, method, &queue);
+    stream->call->StartCall(nullptr);
+    queue.Next(&tag, &ok);
+    stream->call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+    queue.Next(&tag, &ok);
+    stream->call->Read(&stream->answer, nullptr);
+    queue.Next(&tag, &ok);
+    if (ok) ++answered;
+    streams.push_back(std::move(stream));
+  }
+  *threads = static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+  for (const auto& stream : streams) {
+    stream->context.TryCancel();
+    grpc::Status status;
+    stream->call->Finish(&status, nullptr);
+    queue.Next(&tag, &ok);
+  }
+  return answered;
+}
+
+TEST_F(GrpcServerTest, OpenStreamsOfReflectionAndHealthTakeFewThreads) {
+  RpcTestServer server(services_);
+  std::size_t threads = 0;
+  EXPECT_EQ(OpenStreams(server.channel(), "/grpc.health.v1.Health/Watch", "", 300, &threads), 300);
+  EXPECT_LT(threads, 60);
+  const std::string reflection = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  const std::string list_services = {'\x3a', '\x01', '*'};
+  EXPECT_GT(OpenStreams(server.channel(), reflection, list_services, 300, &threads), 4);
+  EXPECT_LT(threads, 60);
+  // Those that have ended make room.
+  while (OpenStreams(server.channel(), reflection, list_services, 1, &threads) == 0) {
+  }
+}
+
 TEST_F(GrpcServerTest, ReplacesASocketThatAKilledServerLeft) {
   const models::TemporaryFolder folder;
   const std::string path = folder.File("a.sock");

@@ -74,7 +74,8 @@ class OpenInferenceServiceTest : public testing::Test {
   serving::Classifier classifier_{
       {}, &versions_, [this](const serving::Version&) -> serving::EngineResult { return engine_; }};
   jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
-  OpenInferenceService service_{&classifier_, &tasks_, "1.2.3"};
+  CallMemory memory_{{}};
+  OpenInferenceService service_{&classifier_, &tasks_, "1.2.3", &memory_};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<inference::GRPCInferenceService::Stub> stub_ =
       inference::GRPCInferenceService::NewStub(server_.channel());
@@ -369,6 +370,62 @@ TEST_F(OpenInferenceServiceTest, AStreamAnswersEveryRequestAndMistakesEndNothing
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answered.size(), kRequests);
   EXPECT_EQ(mistakes, kRequests / 5);
+}
+
+TEST_F(OpenInferenceServiceTest, AStreamWhoseAnswersNobodyReadsIsReadNoFurther) {
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  constexpr int kRequests = 400;
+  std::thread writer([&] {
+    ModelInferRequest request = Request();
+    request.set_id(std::string(64 << 10, 'x'));  // Which is in the answer, too.
+    for (int i = 0; i < kRequests && stream->Write(request); ++i) {
+    }
+    stream->WritesDone();
+  });
+  // What fits into the windows is computed; then nothing more, while others are served.
+  const auto other = inference::GRPCInferenceService::NewStub(server_.NewChannel());
+  std::size_t others = 0;
+  std::size_t before = 0;
+  for (std::size_t computed = 1; computed != before || computed == 0;) {
+    before = computed;
+    for (int i = 0; i < 200; ++i, ++others) {
+      grpc::ClientContext call;
+      ASSERT_TRUE(other->ModelInfer(&call, Request(), &response_).ok());
+    }
+    computed = engine_->images / 2 - others;
+  }
+  EXPECT_LT(before, 100);
+  EXPECT_LT(memory_.held(), 64 * (65 << 10));
+  int answers = 0;
+  inference::ModelStreamInferResponse response;
+  while (stream->Read(&response)) ++answers;
+  EXPECT_EQ(answers, kRequests);
+  EXPECT_TRUE(stream->Finish().ok());
+  writer.join();
+}
+
+TEST_F(OpenInferenceServiceTest, AStreamSaysWhichAnswerIsTheLastWhereItIsAskedTo) {
+  grpc::ClientContext context;
+  const auto stream = stub_->ModelStreamInfer(&context);
+  ModelInferRequest request = Request();
+  inference::ModelStreamInferResponse response;
+  const auto ask = [&] {
+    ASSERT_TRUE(stream->Write(request));
+    ASSERT_TRUE(stream->Read(&response));
+  };
+  ask();
+  EXPECT_FALSE(response.infer_response().parameters().contains("triton_final_response"));
+  (*request.mutable_parameters())["triton_enable_empty_final_response"].set_bool_param(true);
+  ask();
+  EXPECT_TRUE(response.infer_response().parameters().at("triton_final_response").bool_param());
+  EXPECT_EQ(response.infer_response().outputs_size(), 1);
+  request.set_model_name("other");
+  ask();
+  EXPECT_FALSE(response.error_message().empty());
+  EXPECT_TRUE(response.infer_response().parameters().at("triton_final_response").bool_param());
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(OpenInferenceServiceTest, AStreamThatIsCancelledEnds) {

@@ -18,10 +18,11 @@ namespace atelier::rpc {
 // Services on a free port, and a channel to them.
 class RpcTestServer {
  public:
-  explicit RpcTestServer(const std::vector<NamedService>& services) {
+  explicit RpcTestServer(const std::vector<NamedService>& services, CallMemory* memory = nullptr) {
     auto server = GrpcServer::Start({.address = "127.0.0.1:0",
                                      .credentials = grpc::InsecureServerCredentials(),
-                                     .for_strangers = true},
+                                     .for_strangers = true,
+                                     .memory = memory},
                                     services);
     EXPECT_TRUE(server.ok()) << server.status();
     if (!server.ok()) return;

@@ -93,6 +93,7 @@ class ScriptedSource final : public StreamSource<v1::LogChunk> {
     absl::MutexLock lock(&script_->mutex);
     return std::exchange(script_->wake, nullptr) != nullptr;
   }
+  std::shared_ptr<const v1::LogChunk> StillThere() override { return Chunk("still there"); }
 
  private:
   Script* const script_;
@@ -103,12 +104,14 @@ class ScriptedService final : public v1::TrainingService::CallbackService {
   explicit ScriptedService(StreamSet* streams) : streams_(streams) {}
 
   grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(
-      grpc::CallbackServerContext*, const v1::StreamLogsRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::StreamLogsRequest* request) override {
     if (request->name() == "wrong") {
-      return StreamReactor<v1::LogChunk>::Start(streams_, jobs::InvalidField("name", "wrong"));
+      return StreamReactor<v1::LogChunk>::Start(streams_, context,
+                                                jobs::InvalidField("name", "wrong"));
     }
     Script& script = request->name() == "endless" ? endless : scripted;
-    return StreamReactor<v1::LogChunk>::Start(streams_, std::make_unique<ScriptedSource>(&script));
+    return StreamReactor<v1::LogChunk>::Start(streams_, context,
+                                              std::make_unique<ScriptedSource>(&script));
   }
 
   Script scripted;
@@ -139,7 +142,11 @@ class StreamReactorTest : public testing::Test {
 
   Call Start(const std::string& name = "") { return Call(stub_.get(), name); }
 
-  StreamSet streams_{{.threads = 1, .max_streams = 3}};
+  explicit StreamReactorTest(absl::Duration silence = absl::Hours(1))
+      : streams_({.threads = 1, .max_streams = 3, .memory = &memory_, .silence = silence}) {}
+
+  CallMemory memory_{{.connection_bytes = 1 << 20, .all_bytes = 1 << 20}};
+  StreamSet streams_;
   ScriptedService service_{&streams_};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<v1::TrainingService::Stub> stub_ =
@@ -254,6 +261,54 @@ TEST_F(StreamReactorTest, RefusesMoreStreamsThanTheSetTakes) {
   EXPECT_EQ(DetailsOf(status).reason, "TOO_MANY_STREAMS");
   for (const auto& call : calls) call->context.TryCancel();
   service_.endless.AwaitSources(0);
+}
+
+TEST_F(StreamReactorTest, WhatAStreamSendsIsCounted) {
+  service_.scripted.Hand(Batch<v1::LogChunk>{{Chunk(std::string(700 << 10, 'x'))}});
+  Call stuck = Start();  // Beyond what fits into gRPC's windows.
+  while (memory_.held() == 0) absl::SleepFor(absl::Milliseconds(1));
+  service_.scripted.Hand(Batch<v1::LogChunk>{{Chunk(std::string(700 << 10, 'y'))}});
+  Call second = Start();
+  EXPECT_EQ(second.Read(), "(end)");
+  EXPECT_EQ(DetailsOf(second.Finish()).reason, "TOO_MUCH_HELD");
+  EXPECT_EQ(stuck.Read(), std::string(700 << 10, 'x'));
+  while (memory_.held() != 0) absl::SleepFor(absl::Milliseconds(1));
+  service_.scripted.AwaitWaiting();
+  service_.scripted.Hand(Batch<v1::LogChunk>{{}, true});
+  EXPECT_EQ(stuck.Read(), "(end)");
+}
+
+class SilentStreamTest : public StreamReactorTest {
+ protected:
+  SilentStreamTest() : StreamReactorTest(absl::Milliseconds(5)) {}
+};
+
+TEST_F(SilentStreamTest, SaysNowAndThenThatItIsStillThere) {
+  Call call = Start();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(call.Read(), "still there");
+  service_.scripted.AwaitWaiting();
+  service_.scripted.Hand(Batch<v1::LogChunk>{{Chunk("news")}});
+  std::string text;
+  do text = call.Read();
+  while (text == "still there");
+  EXPECT_EQ(text, "news");
+  EXPECT_EQ(call.Read(), "still there");
+  service_.scripted.AwaitWaiting();
+  service_.scripted.Hand(Batch<v1::LogChunk>{{}, true});
+  do text = call.Read();
+  while (text == "still there");
+  EXPECT_EQ(text, "(end)");
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_F(SilentStreamTest, ACancelledOneFreesItsSource) {
+  Call call = Start();
+  EXPECT_EQ(call.Read(), "still there");
+  call.context.TryCancel();
+  while (call.Read() != "(end)") {
+  }
+  EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  service_.scripted.AwaitSources(0);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "models/sha256.h"
 #include "server/jobs/resource_names.h"
+#include "server/rpc/event_source.h"
 #include "tests/unit/jobs/controller_test_server.h"
 #include "tests/unit/rpc/folder_artifacts.h"
 #include "tests/unit/rpc/rpc_test_server.h"
@@ -224,6 +225,29 @@ TEST_F(TrainingServiceTest, FollowsLive) {
   EXPECT_EQ(event.transition().state(), v1::JOB_STATE_FAILED);
   EXPECT_FALSE(reader->Read(&event));
   EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(TrainingServiceTest, AStreamWithoutNewsTellsWhatTheJobWaitsFor) {
+  StartJob();
+  v1::TrainingJob second = StartJob();
+  EventSource source(
+      events_.get(),
+      [&](const std::string& id) -> absl::StatusOr<v1::TrainingJob> {
+        auto job = controller_->Get(id);
+        if (job.ok()) job->set_waiting_reason("no memory");
+        return job;
+      },
+      *jobs::ParseJobName(second.name()), 0, false);
+  const auto batch = source.Produce();
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  ASSERT_FALSE(batch->messages.empty());
+  const auto event = source.StillThere();
+  ASSERT_NE(event, nullptr);
+  EXPECT_EQ(event->number(), batch->messages.back()->number());
+  EXPECT_EQ(event->waiting().queue_position(),
+            controller_->Get(*jobs::ParseJobName(second.name()))->queue_position());
+  EXPECT_EQ(event->waiting().reason(), "no memory");
+  EXPECT_TRUE(event->has_time());
 }
 
 TEST_F(TrainingServiceTest, ManyFollowersSeeTheSame) {

@@ -1,0 +1,78 @@
+"""Many connections, and connections that are kept alive: the server stays there for all others."""
+
+import importlib
+import os
+import select
+import socket
+
+import grpc
+import pytest
+
+import harness
+import http2
+
+dataset_pb = importlib.import_module("atelier.v1.dataset_service_pb2")
+
+
+class FewDescriptors(harness.Server):
+    """A server that may have 200 descriptors open."""
+
+    def command(self):
+        return ["prlimit", "--nofile=200:200", *super().command()]
+
+
+def is_closed(connection):
+    """The other side has closed it; what the server says at first is read and forgotten."""
+    while select.select([connection], [], [], 0)[0]:
+        try:
+            if not connection.recv(4096):
+                return True
+        except ConnectionError:
+            return True
+    return False
+
+
+@pytest.fixture
+def crowded(data_dir, small_dataset):
+    with FewDescriptors(data_dir, datasets={"small": small_dataset}) as server:
+        list_datasets(server.dataset_service)
+        host, port = server.address.rsplit(":", 1)
+        crowd = [socket.create_connection((host, int(port))) for _ in range(300)]
+        # Those for which there is no room are closed.
+        harness.wait_for(lambda: sum(map(is_closed, crowd)) >= 100, what="refused connections")
+        yield server, crowd
+        for connection in crowd:
+            connection.close()
+
+
+def list_datasets(stub):
+    return stub.ListDatasets(dataset_pb.ListDatasetsRequest(), timeout=30).datasets
+
+
+def test_connections_without_number_leave_descriptors_for_jobs(crowded):
+    server, _ = crowded
+    assert len(os.listdir(f"/proc/{server.process.pid}/fd")) < 180
+    job = server.wait_job(server.start_job(epochs=1))
+    assert job.state == harness.job_pb.JOB_STATE_COMPLETED
+    assert len(job.attempts) == 1
+
+
+def test_who_connects_when_others_have_gone_is_served(crowded):
+    server, crowd = crowded
+    for connection in crowd:
+        connection.close()
+    with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        stub = harness.stubs("dataset_service").DatasetServiceStub(channel)
+        assert stub.ListDatasets(dataset_pb.ListDatasetsRequest(), timeout=60, wait_for_ready=True).datasets
+
+
+def test_pings_end_no_stream(shared_server):
+    with http2.Connection(shared_server.address) as connection:
+        stream = connection.call("/grpc.health.v1.Health/Watch")
+        connection.send(stream, http2.grpc_message(b""), end=True)
+        for _ in range(100):
+            connection.ping()
+        harness.wait_for(lambda: connection.goaway or (connection.read(0.1) and connection.acknowledged == 100),
+                         what="the pings' answers")
+        assert connection.goaway is None
+        assert stream not in connection.ended
