@@ -141,14 +141,15 @@ constexpr Figure kFigures[] = {
     {"images_per_second", &v1::TrainingResult::images_per_second},
 };
 
-// A field as JSON: a number where it is one, null where it is absent.
+// A field as JSON: a number where it is one, null where it is absent, or zero where absence cannot
+// be told from it.
 Json ValueJson(const v1::TrainingSpec& spec, SpecField field) {
   using google::protobuf::FieldDescriptor;
   const std::string text = PlainValueText(spec, field);
   const bool words = field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ||
                      field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM;
-  if (text.empty()) return nullptr;
-  return words ? Json(text) : Json::parse(text);
+  if (!text.empty()) return words ? Json(text) : Json::parse(text);
+  return words || field->has_presence() ? Json(nullptr) : Json(0);
 }
 
 Json TrialJson(const Trial& trial) {

@@ -159,6 +159,7 @@ TEST(ComparisonTextTest, NumbersAreNumbersForPrograms) {
   EXPECT_EQ(spec["recipe"], "study");
   EXPECT_EQ(spec["preset"], "dense");
   EXPECT_TRUE(spec.contains("epochs") && spec["epochs"].is_null());
+  EXPECT_EQ(spec["priority"], 0);
   EXPECT_EQ(json["trials"][0]["seed"], (std::int64_t{1} << 62) + 1);
   EXPECT_EQ(json["parameter_count"], 100);
   EXPECT_THAT(ComparisonCsv(comparison), HasSubstr(",2147483648,"));
