@@ -99,7 +99,9 @@ TEST_F(ControllerWorkersTest, AttachNeedsTheTokenAndAWantedAttempt) {
 }
 
 TEST_F(ControllerWorkersTest, AVersionWithOtherClassesDoesNotBecomeTheLatestAndTheJobSaysSo) {
-  ASSERT_TRUE(Report(Train(), {Epoch(1), Checkpoint(1, 422), Outcome()}).ok());
+  const std::string first = Train();
+  ASSERT_TRUE(Report(first, {Epoch(1), Checkpoint(1, 422), Outcome()}).ok());
+  executor_.Exit(HandleOf(first), "exited");
   const std::string id = Train();
   worker::v1::WorkerEvent other = Outcome();
   other.mutable_outcome()->mutable_confusion_matrix()->set_class_names(1, "boot");

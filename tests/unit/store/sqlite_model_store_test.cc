@@ -102,7 +102,7 @@ TEST_F(SqliteModelStoreTest, PagesStayBelowWhatClientsAccept) {
   const auto model = store_->GetModel("a", 1000, "");
   EXPECT_EQ(model->versions_size(), 2);
   EXPECT_EQ(store_->GetModel("a", 1000, model->next_page_token())->versions(0).version(), 3);
-  EXPECT_EQ(store_->SetAlias("a", "production", 1)->versions_size(), 2);
+  EXPECT_EQ(store_->SetAlias("a", "production", 1, /*force=*/false)->versions_size(), 2);
   for (const char* name : {"b", "c", "d"}) big(name);
   const auto models = store_->ListModels(1000, "");
   ASSERT_EQ(models->models_size(), 2);
