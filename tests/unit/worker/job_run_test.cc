@@ -18,6 +18,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 
 // A run that has ended.
 struct Told {
@@ -189,8 +190,8 @@ TEST(JobRunTest, TellsWhatMakesItsFiguresDoubtful) {
   const Told told = RunJob(job.Assignment());
   ASSERT_TRUE(told.Last().has_outcome()) << told.Last().ShortDebugString();
   EXPECT_THAT(told.Last().outcome().result().warnings(),
-              ElementsAre("One class has no images to train on: Hat.",
-                          "One class has no images to validate with: Hat."));
+              IsSupersetOf({"One class has no images to train on: Hat.",
+                            "One class has no images to validate with: Hat."}));
 }
 
 TEST(JobRunTest, UsesTheMomentumOfBatchNormThatWasAskedFor) {
