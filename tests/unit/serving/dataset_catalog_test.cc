@@ -4,6 +4,8 @@
 #include <zlib.h>
 
 #include <filesystem>
+#include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -124,23 +126,33 @@ TEST_F(DatasetCatalogTest, AFifoAmongTheFilesHoldsNobodyUp) {
   EXPECT_THAT(std::string(catalog.Info("small").status().message()), HasSubstr("is a FIFO"));
 }
 
-// 320 MiB in less than 2.
-TEST_F(DatasetCatalogTest, Unpacksx) {
-  WriteDataset(folder_, 5);
-  fs::remove(folder_.File("train-images-idx3-ubyte"));
-  const gzFile bomb = gzopen(folder_.File("train-images-idx3-ubyte.gz").c_str(), "wb1");
-  const std::string header = {0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0x20, 0, 0, 0, 0x20, 0};
-  gzwrite(bomb, header.data(), static_cast<unsigned>(header.size()));
+// Writes so many images of 64 MiB, all of them black, in less than one.
+void WriteLargeImages(const std::string& path, char count) {
+  const std::string header = {0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0x20, 0, 0, 0, 0x20, 0};
   const std::string zeros(1 << 20, '\0');
-  for (int i = 0; i < 5 * 64; ++i) gzwrite(bomb, zeros.data(), 1 << 20);
-  gzclose(bomb);
-  WriteDataset(cache_, 5);  // A neighbour.
-  DatasetCatalog catalog({{"bomb", folder_.path()}, {"small", cache_.path()}},
-                         {.cache_dir = cache_.File("cache")});
-  EXPECT_FALSE(catalog.Summary("bomb", absl::ZeroDuration()).has_value());
+  const gzFile file = gzopen(path.c_str(), "wb1");
+  ASSERT_NE(file, nullptr);
+  gzwrite(file, header.data(), static_cast<unsigned>(header.size()));
+  for (int i = 0; i < count * 64; ++i) gzwrite(file, zeros.data(), 1 << 20);
+  gzclose(file);
+}
+
+TEST_F(DatasetCatalogTest, ALargeDataSetHoldsNobodyUpWhoAsksForAnother) {
+  const models::TemporaryFolder neighbour;
+  WriteDataset(neighbour, 5);
+  WriteDataset(folder_, 5);
+  for (const auto& [name, count] :
+       {std::pair("train-images-idx3-ubyte", '\5'), std::pair("t10k-images-idx3-ubyte", '\1')}) {
+    fs::remove(folder_.File(name));
+    WriteLargeImages(folder_.File(name) + ".gz", count);
+  }
+  DatasetCatalog catalog({{"large", folder_.path()}, {"small", neighbour.path()}},
+                         {.cache_dir = cache_.path()});
+  EXPECT_TRUE(catalog.Info("large").ok()) << catalog.Info("large").status();
+  EXPECT_FALSE(catalog.Summary("large", absl::ZeroDuration()).has_value());
   EXPECT_TRUE(catalog.Summary("small", kForever)->ok());
   catalog.Stop();
-  EXPECT_TRUE(catalog.Summary("bomb", kForever).has_value());
+  EXPECT_TRUE(catalog.Summary("large", kForever).has_value());
 }
 
 }  // namespace
