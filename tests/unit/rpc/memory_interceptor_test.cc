@@ -95,8 +95,10 @@ class MemoryInterceptorTest : public testing::Test {
 };
 
 TEST_F(MemoryInterceptorTest, AnswersThatAreReadHoldNothingAfterwards) {
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(Call(server_.channel(), Asking(1 << 20)).ok());
-  AwaitHeld(0, 0);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Call(server_.channel(), Asking(1 << 20)).ok());
+    AwaitHeld(0, 0);
+  }
 }
 
 TEST_F(MemoryInterceptorTest, AnswersThatNobodyReadsUseUpTheConnection) {
