@@ -10,7 +10,7 @@
 namespace atelier::client {
 namespace {
 
-constexpr absl::Duration kPause = absl::Milliseconds(200);
+constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -39,7 +39,7 @@ absl::Status ExperimentFollower::Follow() {
       lost_since_ = absl::Now();
       options_.lost();
     }
-    const absl::Time end = absl::Now() + kPause;
+    const absl::Time end = absl::Now() + kRetryPause;
     while (absl::Now() < end && !Tick()) absl::SleepFor(options_.tick);
     if (interrupted_) return absl::CancelledError("Interrupted.");
     if (OutOfPatience()) {

@@ -39,7 +39,7 @@ class SpecResolver {
     std::function<std::int64_t()> draw_seed;                    // Seed of a job that names none.
     // Why the network of a specification cannot be made for a data set, without a full stop; empty
     // if it can. May be empty itself.
-    std::function<std::string(const v1::TrainingSpec&, const DatasetFacts&)> network_problem;
+    std::function<std::string(const v1::TrainingSpec&, const DatasetFacts&)> network_problem = {};
   };
 
   // A draw_seed for servers: uniform over 0 to 2^31-1.

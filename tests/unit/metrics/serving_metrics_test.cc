@@ -103,8 +103,11 @@ TEST_F(ServingMetricsTest, CountersStayWhenAVersionLeavesMemoryAndGoOnWhenItIsBa
   for (int times = 1; times <= 3; ++times) {
     auto version = metrics_.Observe("net", 3);
     version->Arrived();
-    version->Answered(
-        {.images = 8, .total = absl::Seconds(3), .computed = true, .queue = absl::Seconds(1)});
+    version->Answered({.images = 8,
+                       .total = absl::Seconds(3),
+                       .computed = true,
+                       .queue = absl::Seconds(1),
+                       .compute = {}});
     version->Computed(8, DispatchReason::kIdle);
     version.reset();
     EXPECT_EQ(Counted("atelier_inference_requests_total", "code=\"OK\","), times);

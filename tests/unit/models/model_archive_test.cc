@@ -136,7 +136,7 @@ TEST_F(ModelArchiveTest, RefusesClassNamesThatAreNoText) {
 }
 
 TEST_F(ModelArchiveTest, ReportsAMissingAndAForeignFile) {
-  ExpectBad("No such file");
+  ExpectBad("model.tar.gz does not exist");
   folder_.Write("model.tar.gz", "");
   EXPECT_FALSE(ReadModelArchive(Path()).ok());
   folder_.Write("model.tar.gz", "This is text, long enough to be taken for something else.");

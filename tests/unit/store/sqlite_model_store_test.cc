@@ -137,7 +137,8 @@ TEST_F(SqliteModelStoreTest, LatestMovesToNoOtherClassesAndNoOtherImages) {
   AddKind(10, 32);
   EXPECT_EQ(verdict_.why, "its images are 0×32×0 instead of 0×28×0");
   EXPECT_EQ(Latest(), 1);
-  EXPECT_EQ(AddKind(10, 28), Latest());
+  const std::int64_t added = AddKind(10, 28);
+  EXPECT_EQ(Latest(), added);
 }
 
 TEST_F(SqliteModelStoreTest, AModelWithoutALatestTakesTheFirstThatComes) {
@@ -145,7 +146,8 @@ TEST_F(SqliteModelStoreTest, AModelWithoutALatestTakesTheFirstThatComes) {
   AddKind(47, 28);
   ASSERT_TRUE(store_->DeleteVersion("a", 1, false).ok());
   EXPECT_EQ(ReasonOf(store_->ResolveVersion("a", "latest").status()), "NO_LATEST_VERSION");
-  EXPECT_EQ(AddKind(47, 28), Latest());
+  const std::int64_t added = AddKind(47, 28);
+  EXPECT_EQ(Latest(), added);
 }
 
 TEST_F(SqliteModelStoreTest, ADivergedTrainingDoesNotMoveLatest) {
@@ -176,7 +178,8 @@ TEST_F(SqliteModelStoreTest, RunsOfAnExperimentDoNotMoveLatest) {
   EXPECT_FALSE(verdict_.other_kind);
   EXPECT_EQ(verdict_.why, "it is a run of an experiment");
   EXPECT_EQ(Latest(), 1);
-  EXPECT_EQ(AddKind(10, 28, "jobs/job"), Latest());
+  const std::int64_t added = AddKind(10, 28, "jobs/job");
+  EXPECT_EQ(Latest(), added);
 }
 
 TEST_F(SqliteModelStoreTest, AnAliasMovesToOtherClassesOnlyByForce) {
