@@ -423,7 +423,7 @@ TEST_F(CommandLineTest, LargeTestImagesAreFetchedInAnswersOfBoundedSize) {
   EXPECT_EQ(Run(arguments, "json"), 0) << err();
   EXPECT_EQ(asked, std::vector<int>({1, 2, 1}));
   EXPECT_EQ(lines().size(), 4U);
-  EXPECT_EQ(classified_.raw().pixels().size(), 16U);
+  EXPECT_EQ(classified().raw().pixels().size(), 16U);
 }
 
 TEST_F(CommandLineTest, FilesThatAreNoImagesAreNamed) {

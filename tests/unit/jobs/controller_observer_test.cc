@@ -47,7 +47,7 @@ TEST_F(ControllerObserverTest, TellsOfEveryChangeWithItsEvents) {
   const std::string id = Start();
   EXPECT_EQ(Told(), (Lines{"QUEUED: 1"}));
   controller_->Tick();
-  EXPECT_EQ(Told(), (Lines{"STARTING: 2", "STARTING:"}));  // The second stores the process.
+  EXPECT_EQ(Told(), (Lines{"QUEUED:", "STARTING: 2"}));  // The first stores the token.
   Attach(id);
   ASSERT_TRUE(Report(id, {Phase(worker::v1::PHASE_PREPARING), Resources()}).ok());
   EXPECT_EQ(Told(), (Lines{"PREPARING: 3 4"}));

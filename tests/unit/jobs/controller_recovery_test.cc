@@ -148,7 +148,7 @@ TEST_F(ControllerRestartTest, ProcessGoneMeanwhileIsALostAttempt) {
   EXPECT_EQ(State(id), "QUEUED");
   EXPECT_EQ(Reason(id), "WORKER_LOST");
   EXPECT_EQ(store_->Load(id)->lost_attempts, 1);
-  controller_->Tick();
+  Pass(options_.retry_delay);
   EXPECT_EQ(AttemptOf(id), 2);
 }
 

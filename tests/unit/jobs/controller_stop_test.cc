@@ -47,9 +47,8 @@ TEST_F(ControllerStopTest, WorkerThatDoesNotObeyAStopIsKilled) {
   const std::string id = Train();
   ASSERT_TRUE(controller_->Stop(id).ok());
   for (int i = 0; i < 3; ++i) {
-    clock_.Advance(options_.stop_timeout / 3);
     ASSERT_TRUE(controller_->Heartbeat(id, 1).ok());
-    controller_->Tick();
+    Pass(options_.stop_timeout / 3);
   }
   EXPECT_TRUE(executor_.killed("process-1"));
   EXPECT_EQ(State(id), "STOPPED");
@@ -61,9 +60,8 @@ TEST_F(ControllerStopTest, WorkerThatEvaluatesAfterAStopHasItsTime) {
   ASSERT_TRUE(controller_->Stop(id).ok());
   ASSERT_TRUE(Report(id, {Phase(PHASE_EVALUATING)}).ok());
   for (int i = 0; i < 6; ++i) {
-    clock_.Advance(options_.stop_timeout / 3);
     ASSERT_TRUE(controller_->Heartbeat(id, 1).ok());
-    controller_->Tick();
+    Pass(options_.stop_timeout / 3);
   }
   EXPECT_EQ(State(id), "STOPPING");
 }

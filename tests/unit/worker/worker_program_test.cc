@@ -28,9 +28,9 @@ class WorkerProgramTest : public ::testing::Test {
     EXPECT_TRUE(executor.ok()) << executor.status();
     executor_ = *std::move(executor);
     executor_->SetServerAddress(server_.address());
-    executor_->SetExitCallback([this](const std::string&, const std::string& how) {
+    executor_->SetExitCallback([this](const std::string&, const jobs::ProcessEnd& end) {
       absl::MutexLock lock(&mutex_);
-      end_ = how;
+      end_ = end.how;
     });
   }
   ~WorkerProgramTest() override { executor_->Kill(handle_); }
