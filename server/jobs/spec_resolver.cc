@@ -368,7 +368,8 @@ void Resolution::ResolveDataset() {
 }
 
 void Resolution::CheckNetworkFits(const DatasetFacts& facts) {
-  if (!options_.network_problem || IsWrong("spec.preset") || IsWrong("spec.dropout")) return;
+  const bool network_is_wrong = IsWrong("spec.preset") || IsWrong("spec.conv_depth");
+  if (!options_.network_problem || network_is_wrong || IsWrong("spec.dropout")) return;
   const std::string problem = options_.network_problem(spec(), facts);
   if (problem.empty()) return;
   const v1::ImageShape& shape = facts.image_shape;
