@@ -62,7 +62,7 @@ def test_jobs_wait_while_no_worker_can_be_started(data_dir, small_dataset, worke
             job = server.job(name)
             assert job.state == harness.job_pb.JOB_STATE_QUEUED
             assert job.queue_position == position and not job.attempts
-        assert "No such file" in server.run("show", names[0], check=harness.DONE).stdout
+        assert "No such file" in server.run("show", names[0], check=harness.NOT_FINISHED).stdout
         assert "No such file" in server.run("jobs", check=harness.DONE).stdout
         away.rename(worker_program)
         for name in names:
