@@ -198,7 +198,7 @@ class Server:
     def job(self, name):
         return self.training.GetJob(training_pb.GetJobRequest(name=name))
 
-    def wait_job(self, name, *states, timeout=120):
+    def wait_job(self, name, *states, timeout=300):
         """Waits until the job is in one of the states, by default an end state."""
         states = states or ("COMPLETED", "FAILED", "STOPPED")
 
