@@ -70,7 +70,7 @@ def test_a_diverged_training_offers_its_best_epoch(small_server):
     model = small_server.models.GetModel(harness.model_pb.GetModelRequest(name="models/wild"))
     assert model.version_count == 1 and not model.aliases
     small_server.run("classify", "--model=wild@1", "--test-image=0", check=harness.DONE)
-    small_server.run("classify", "--model=wild", "--test-image=0", check=harness.NOT_FOUND)
+    small_server.run("classify", "--model=wild", "--test-image=0", check=harness.ERROR)
     shown = small_server.run("show", name, check=harness.JOB_FAILED).stdout
     assert "the best, are stored as models/wild/versions/1." in shown
     assert "(diverged)" in small_server.run("models", "wild", check=harness.DONE).stdout
