@@ -7,6 +7,7 @@
 #include <thread>
 #include <type_traits>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "atelier/v1/training_service.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "server/jobs/error.h"
