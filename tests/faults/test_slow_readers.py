@@ -17,9 +17,10 @@ READERS = 40
 # Of those that also send: each of them may have up to 64 requests of 200 kB in the server, and sends
 # 800.
 SENDING_READERS = 4
-# What all readers together may cost. Downloads that are held whole, 3.6 MB each, would be 288 MB, all
-# requests 640 MB.
-ALLOWED = 200 << 20
+# What all readers together may cost: 32 MiB of requests for each that sends, a few chunks for each
+# stream, and what the allocator keeps of the load's beginning. Downloads that are held whole, 3.6 MB
+# each, would be 288 MB more, all requests 640 MB.
+ALLOWED = 400 << 20
 
 experiment_pb = harness.proto("experiment_service")
 open_pb = importlib.import_module("inference.grpc_service_pb2")
