@@ -1,6 +1,9 @@
 """What the fault tests compare with: a training that nobody disturbed, and what came of one that was."""
 
+import os
+import signal
 import tarfile
+import time
 
 import harness
 from harness import kinds, without_withdrawn
@@ -66,3 +69,12 @@ def wait_epoch(server, name, epoch, steps=0):
 
 def end_reasons(job):
     return [attempt.end_reason for attempt in job.attempts]
+
+
+def freeze(pids, duration):
+    """Stops processes for a while. The pause is the fault itself, nothing is waited for."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(duration)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)

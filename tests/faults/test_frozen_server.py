@@ -1,22 +1,9 @@
 """A server that stands still while its worker goes on: SIGSTOP, as a stalled disk or hypervisor does it."""
 
-import os
-import signal
-import time
-
 import harness
-from recovery import LONG_SPEC, check_same, wait_epoch
+from recovery import LONG_SPEC, check_same, freeze, wait_epoch
 
 LEASE = 4
-
-
-def freeze(pids, duration):
-    """Stops processes for a while. The pause is the fault itself, nothing is waited for."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    time.sleep(duration)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_server_frozen_again_and_again_gives_no_worker_up(data_dir, small_dataset, long_undisturbed):

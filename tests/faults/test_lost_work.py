@@ -4,26 +4,17 @@ servers and workers that stand still for a while."""
 import os
 import signal
 import sqlite3
-import time
 
 import pytest
 
 import harness
+from recovery import freeze
 
 LONG = dict(preset="dense", epochs=10000, patience=10000)
 
 
 def wait_reason(server, name, words):
     harness.wait_for(lambda: words in server.job(name).waiting_reason, 60, f"'{words}'")
-
-
-def freeze(pids, seconds):
-    """Stops processes for a while: the time is the fault."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    time.sleep(seconds)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
 
 
 def wait_progress(server, name):
