@@ -12,10 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "client/ascii_stream.h"
+#include "client/calls/session.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/session.h"
+#include "client/terminal/ascii_stream.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "client/command_line.h"
-#include "client/interrupt.h"
-#include "client/terminal.h"
+#include "client/terminal/interrupt.h"
+#include "client/terminal/terminal.h"
 
 int main(int argc, char** argv) {
   // Debian's Abseil looks for deadlocks at every lock; the tests let it, here calls would pay for

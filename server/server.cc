@@ -7,10 +7,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "models/architecture.h"
-#include "models/libtorch_version.h"
-#include "models/training_options.h"
-#include "server/cgroup.h"
+#include "models/network/architecture.h"
+#include "models/network/training_options.h"
+#include "models/torch/libtorch_version.h"
+#include "server/base/cgroup.h"
+#include "server/base/machine.h"
+#include "server/base/short_address.h"
+#include "server/base/system_clock.h"
+#include "server/base/task_queue.h"
+#include "server/base/tick_thread.h"
 #include "server/credentials.h"
 #include "server/job_log.h"
 #include "server/jobs/event_log.h"
@@ -19,17 +24,11 @@
 #include "server/jobs/job_controller.h"
 #include "server/jobs/job_driver.h"
 #include "server/jobs/spec_resolver.h"
-#include "server/jobs/system_clock.h"
-#include "server/jobs/task_queue.h"
-#include "server/jobs/tick_thread.h"
 #include "server/launch/process_executor.h"
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
 #include "server/logging.h"
-#include "server/machine.h"
 #include "server/metrics/server_metrics.h"
-#include "server/model_signal.h"
-#include "server/rpc/catalog_facts.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/experiment_service.h"
 #include "server/rpc/grpc_server.h"
@@ -37,18 +36,19 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/monitoring_service.h"
 #include "server/rpc/open_inference_service.h"
-#include "server/rpc/registry_versions.h"
 #include "server/rpc/status.h"
 #include "server/rpc/stream_set.h"
 #include "server/rpc/training_service.h"
 #include "server/serving/classifier.h"
-#include "server/serving/dataset_catalog.h"
-#include "server/serving/model_viewer.h"
-#include "server/short_address.h"
 #include "server/store/data_directory.h"
 #include "server/store/folder_artifact_store.h"
 #include "server/store/sqlite_store.h"
 #include "server/tensorboard/event_files.h"
+#include "server/views/dataset_catalog.h"
+#include "server/views/model_viewer.h"
+#include "server/wiring/catalog_facts.h"
+#include "server/wiring/model_signal.h"
+#include "server/wiring/registry_versions.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::server {
@@ -89,7 +89,7 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
 }
 
 // The filters of the first layer. FAILED_PRECONDITION for a model without convolutions.
-absl::StatusOr<tensorboard::Picture> DrawFilters(serving::ModelViewer* viewer,
+absl::StatusOr<tensorboard::Picture> DrawFilters(views::ModelViewer* viewer,
                                                  const std::string& model_version) {
   const auto reference = jobs::ParseModelName(model_version);
   if (!reference.ok()) return reference.status();
@@ -118,17 +118,17 @@ struct Server::Parts {
   std::unique_ptr<store::DataDirectory> data_directory;
   std::unique_ptr<store::SqliteStore> store;
   std::unique_ptr<store::FolderArtifactStore> artifacts;
-  jobs::SystemClock clock;
+  SystemClock clock;
   std::unique_ptr<metrics::ServerMetrics> metrics;
   std::unique_ptr<JobLog> job_log;
-  std::unique_ptr<ModelSignal> model_signal;
+  std::unique_ptr<wiring::ModelSignal> model_signal;
   std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
 
   // What there is to train on, and what came of it.
-  std::unique_ptr<serving::DatasetCatalog> catalog;
-  std::unique_ptr<rpc::CatalogFacts> catalog_facts;
-  std::unique_ptr<rpc::RegistryVersions> versions;
-  std::unique_ptr<serving::ModelViewer> viewer;
+  std::unique_ptr<views::DatasetCatalog> catalog;
+  std::unique_ptr<wiring::CatalogFacts> catalog_facts;
+  std::unique_ptr<wiring::RegistryVersions> versions;
+  std::unique_ptr<views::ModelViewer> viewer;
 
   // Jobs and their workers.
   std::unique_ptr<jobs::SpecResolver> resolver;
@@ -139,16 +139,16 @@ struct Server::Parts {
   std::unique_ptr<jobs::ExperimentController> experiments;
   std::unique_ptr<launch::ControllerSessionHost> session_host;
   std::unique_ptr<launch::WorkerService> worker_service;
-  std::unique_ptr<jobs::TaskQueue> session_tasks;
+  std::unique_ptr<TaskQueue> session_tasks;
   std::unique_ptr<ShortAddress> worker_address;
   std::unique_ptr<rpc::GrpcServer> worker_server;
 
   // Clients.
   std::unique_ptr<serving::Classifier> classifier;
   std::unique_ptr<rpc::CallMemory> call_memory;
-  std::unique_ptr<jobs::TaskQueue> tasks;
-  std::unique_ptr<jobs::TaskQueue> picture_tasks;
-  std::unique_ptr<jobs::TaskQueue> dataset_tasks;
+  std::unique_ptr<TaskQueue> tasks;
+  std::unique_ptr<TaskQueue> picture_tasks;
+  std::unique_ptr<TaskQueue> dataset_tasks;
   std::unique_ptr<rpc::StreamSet> streams;
   std::unique_ptr<rpc::TrainingService> training_service;
   std::unique_ptr<rpc::ExperimentService> experiment_service;
@@ -160,7 +160,7 @@ struct Server::Parts {
   std::unique_ptr<rpc::GrpcServer> public_server;
 
   std::unique_ptr<jobs::JobDriver> driver;
-  std::unique_ptr<jobs::TickThread> experiment_driver;
+  std::unique_ptr<TickThread> experiment_driver;
 
   // Jobs may end while the classifier goes.
   ~Parts() {
@@ -205,18 +205,17 @@ absl::Status Server::Parts::StartMetrics() {
   if (!started.ok()) return started.status();
   metrics = *std::move(started);
   job_log = std::make_unique<JobLog>(metrics->jobs());
-  model_signal = std::make_unique<ModelSignal>(job_log.get());
+  model_signal = std::make_unique<wiring::ModelSignal>(job_log.get());
   experiment_signal = std::make_unique<jobs::ExperimentSignal>(model_signal.get());
   return absl::OkStatus();
 }
 
 void Server::Parts::OpenCatalogs() {
-  catalog = std::make_unique<serving::DatasetCatalog>(
-      options.datasets,
-      serving::DatasetCatalog::Options{.cache_dir = artifacts->DatasetCacheDir()});
-  catalog_facts = std::make_unique<rpc::CatalogFacts>(catalog.get());
-  versions = std::make_unique<rpc::RegistryVersions>(store.get(), artifacts.get());
-  viewer = std::make_unique<serving::ModelViewer>(versions.get());
+  catalog = std::make_unique<views::DatasetCatalog>(
+      options.datasets, views::DatasetCatalog::Options{.cache_dir = artifacts->DatasetCacheDir()});
+  catalog_facts = std::make_unique<wiring::CatalogFacts>(catalog.get());
+  versions = std::make_unique<wiring::RegistryVersions>(store.get(), artifacts.get());
+  viewer = std::make_unique<views::ModelViewer>(versions.get());
 }
 
 void Server::Parts::StartEventFiles() {
@@ -278,8 +277,8 @@ absl::Status Server::Parts::StartExperiments() {
 
 void Server::Parts::Drive() {
   driver = std::make_unique<jobs::JobDriver>(controller.get());
-  experiment_driver = std::make_unique<jobs::TickThread>(
-      jobs::TickThread::Options{.name = "experiments", .pause = kExperimentPause},
+  experiment_driver = std::make_unique<TickThread>(
+      TickThread::Options{.name = "experiments", .pause = kExperimentPause},
       [this] { return experiments->Tick(); });
   experiments->SetKick(experiment_driver->kick());
   experiment_signal->SetKick(experiment_driver->kick());
@@ -290,8 +289,8 @@ void Server::Parts::Drive() {
 absl::Status Server::Parts::ServeWorkers() {
   session_host = std::make_unique<launch::ControllerSessionHost>(controller.get());
   // The service refers to its queue, but the queue's last tasks to the service's host.
-  session_tasks = std::make_unique<jobs::TaskQueue>(
-      jobs::TaskQueue::Options{.name = "session", .threads = 2, .capacity = 10'000});
+  session_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "session", .threads = 2, .capacity = 10'000});
   worker_service = std::make_unique<launch::WorkerService>(session_host.get(), session_tasks.get());
   auto address = ShortAddress::Of(options.worker_listen.ToString());
   if (!address.ok()) return address.status();
@@ -330,12 +329,12 @@ absl::Status Server::Parts::ServeClients() {
   // Ready means warm.
   classifier->versions().Restore();
   call_memory = std::make_unique<rpc::CallMemory>(rpc::CallMemory::Options());
-  tasks = std::make_unique<jobs::TaskQueue>(
-      jobs::TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
-  picture_tasks = std::make_unique<jobs::TaskQueue>(
-      jobs::TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
-  dataset_tasks = std::make_unique<jobs::TaskQueue>(
-      jobs::TaskQueue::Options{.name = "datasets", .threads = 2, .capacity = 100});
+  tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
+  picture_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
+  dataset_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "datasets", .threads = 2, .capacity = 100});
   streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options{.memory = call_memory.get()});
   training_service = std::make_unique<rpc::TrainingService>(
       rpc::TrainingService::Dependencies{.controller = controller.get(),

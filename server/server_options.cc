@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/training_options.h"
+#include "models/network/training_options.h"
 #include "proto/tls/pem_files.h"
+#include "server/base/machine.h"
 #include "server/jobs/resource_names.h"
-#include "server/machine.h"
 
 namespace atelier::server {
 namespace {

@@ -2,11 +2,11 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
+#include "client/calls/model_versions.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/model_versions.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

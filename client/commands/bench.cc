@@ -5,17 +5,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
+#include "client/calls/dataset_images.h"
+#include "client/calls/model_versions.h"
 #include "client/commands/commands.h"
-#include "client/dataset_images.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/interrupt.h"
-#include "client/load_generator.h"
-#include "client/load_report.h"
-#include "client/model_versions.h"
-#include "client/progress_bar.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
+#include "client/load/load_generator.h"
+#include "client/load/load_report.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/interrupt.h"
+#include "client/terminal/progress_bar.h"
 
 namespace atelier::client {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
-#include "client/display_text.h"
+#include "client/calls/arguments.h"
+#include "client/terminal/display_text.h"
 
 namespace atelier::client {
 

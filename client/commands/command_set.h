@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "client/session.h"
+#include "client/calls/session.h"
 #include "google/protobuf/descriptor.h"
 
 namespace atelier::client {

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "client/commands/commands.h"
-#include "client/comparison.h"
-#include "client/comparison_text.h"
-#include "client/exit_codes.h"
-#include "client/targets.h"
+#include "client/comparing/comparison.h"
+#include "client/comparing/comparison_text.h"
+#include "client/comparing/targets.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

@@ -1,10 +1,10 @@
 // `atelier confusion`: what a trained network takes for what.
 #include <memory>
 
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/confusion_text.h"
-#include "client/exit_codes.h"
+#include "client/comparing/confusion_text.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

@@ -4,12 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/display_text.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/table.h"
+#include "client/terminal/display_text.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/table.h"
 
 namespace atelier::client {
 namespace {

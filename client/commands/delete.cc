@@ -4,11 +4,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client {
 namespace {

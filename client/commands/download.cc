@@ -1,14 +1,14 @@
-#include "client/download.h"
+#include "client/calls/download.h"
 
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/interrupt.h"
-#include "client/progress_bar.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/interrupt.h"
+#include "client/terminal/progress_bar.h"
 
 namespace atelier::client {
 namespace {

@@ -7,14 +7,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/arguments.h"
-#include "client/comparison.h"
-#include "client/comparison_text.h"
-#include "client/exit_codes.h"
-#include "client/experiment_follower.h"
-#include "client/figures.h"
-#include "client/interrupt.h"
-#include "client/live_block.h"
+#include "client/calls/arguments.h"
+#include "client/comparing/comparison.h"
+#include "client/comparing/comparison_text.h"
+#include "client/following/experiment_follower.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/interrupt.h"
+#include "client/terminal/live_block.h"
 
 namespace atelier::client {
 

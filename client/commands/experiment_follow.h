@@ -6,8 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "atelier/v1/experiment_service.pb.h"
+#include "client/calls/session.h"
 #include "client/commands/follow.h"
-#include "client/session.h"
 
 namespace atelier::client {
 

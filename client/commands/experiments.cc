@@ -5,12 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/table.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/table.h"
 
 namespace atelier::client {
 namespace {

@@ -11,14 +11,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/image_files.h"
-#include "client/picture_files.h"
-#include "client/table.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
+#include "client/files/image_files.h"
+#include "client/files/picture_files.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/table.h"
 
 namespace atelier::client {
 namespace {

@@ -8,12 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/picture_files.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
+#include "client/files/picture_files.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client {
 namespace {

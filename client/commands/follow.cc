@@ -5,13 +5,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/command_set.h"
-#include "client/exit_codes.h"
-#include "client/interrupt.h"
-#include "client/job_follower.h"
-#include "client/job_text.h"
-#include "client/live_printer.h"
+#include "client/following/job_follower.h"
+#include "client/following/job_text.h"
+#include "client/following/live_printer.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/interrupt.h"
 
 namespace atelier::client {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "atelier/v1/job.pb.h"
-#include "client/session.h"
+#include "client/calls/session.h"
 
 namespace atelier::client {
 

@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

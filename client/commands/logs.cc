@@ -1,10 +1,10 @@
 // `atelier logs`: what a job's worker wrote.
 #include <memory>
 
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
+#include "client/calls/status_text.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/status_text.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

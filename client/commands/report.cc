@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/interrupt.h"
-#include "client/new_file.h"
-#include "client/picture_files.h"
+#include "client/files/new_file.h"
+#include "client/files/picture_files.h"
 #include "client/report/page.h"
 #include "client/report/report_data.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/interrupt.h"
 
 namespace atelier::client {
 namespace {

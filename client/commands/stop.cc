@@ -2,13 +2,13 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
 #include "client/commands/follow.h"
-#include "client/exit_codes.h"
-#include "client/job_text.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
+#include "client/following/job_text.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

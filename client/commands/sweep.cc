@@ -7,14 +7,14 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
+#include "client/calls/request_id.h"
+#include "client/calls/spec_fields.h"
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/request_id.h"
-#include "client/spec_fields.h"
-#include "client/sweep_grid.h"
+#include "client/comparing/sweep_grid.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client {
 namespace {

@@ -8,10 +8,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/commands/commands.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/full_screen.h"
-#include "client/top_view.h"
+#include "client/following/top_view.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/full_screen.h"
 
 namespace atelier::client {
 namespace {

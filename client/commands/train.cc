@@ -4,11 +4,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/arguments.h"
+#include "client/calls/arguments.h"
+#include "client/calls/request_id.h"
 #include "client/commands/commands.h"
 #include "client/commands/follow.h"
-#include "client/exit_codes.h"
-#include "client/request_id.h"
+#include "client/terminal/exit_codes.h"
 
 namespace atelier::client {
 namespace {

@@ -5,7 +5,7 @@
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
 #include "client/commands/follow.h"
-#include "client/targets.h"
+#include "client/comparing/targets.h"
 
 namespace atelier::client {
 namespace {

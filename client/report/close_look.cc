@@ -4,12 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/arguments.h"
-#include "client/figures.h"
-#include "client/job_text.h"
+#include "client/calls/arguments.h"
+#include "client/following/job_text.h"
 #include "client/report/chart.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {

@@ -1,8 +1,8 @@
 #include "client/report/page.h"
 
 #include "absl/strings/str_cat.h"
-#include "client/figures.h"
 #include "client/report/html.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {

@@ -3,10 +3,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/arguments.h"
-#include "client/figures.h"
+#include "client/calls/arguments.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {

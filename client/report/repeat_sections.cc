@@ -3,11 +3,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/arguments.h"
-#include "client/figures.h"
+#include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
-#include "client/spec_fields.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {

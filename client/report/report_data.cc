@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "client/arguments.h"
-#include "client/exit_codes.h"
-#include "client/figures.h"
-#include "client/targets.h"
-#include "client/ticking_stream.h"
+#include "client/calls/arguments.h"
+#include "client/calls/ticking_stream.h"
+#include "client/comparing/targets.h"
+#include "client/terminal/exit_codes.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {

@@ -11,9 +11,9 @@
 #include "absl/time/time.h"
 #include "atelier/v1/experiment_service.pb.h"
 #include "atelier/v1/job.pb.h"
-#include "client/comparison.h"
+#include "client/calls/session.h"
+#include "client/comparing/comparison.h"
 #include "client/report/model_pictures.h"
-#include "client/session.h"
 
 namespace atelier::client::report {
 

@@ -7,12 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "client/arguments.h"
-#include "client/comparison_text.h"
-#include "client/figures.h"
+#include "client/calls/arguments.h"
+#include "client/comparing/comparison_text.h"
 #include "client/report/chart.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
+#include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {

@@ -24,8 +24,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "atelier/v1/job.pb.h"
+#include "server/base/mutex.h"
 #include "server/jobs/job_store.h"
-#include "server/jobs/mutex.h"
 
 namespace atelier::jobs {
 

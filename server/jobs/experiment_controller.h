@@ -22,11 +22,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "atelier/v1/experiment_service.pb.h"
-#include "server/jobs/clock.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/experiment_store.h"
 #include "server/jobs/job_controller.h"
-#include "server/jobs/mutex.h"
 #include "server/jobs/spec_resolver.h"
 
 namespace atelier::jobs {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/base/mutex.h"
 #include "server/jobs/job_observer.h"
-#include "server/jobs/mutex.h"
 
 namespace atelier::jobs {
 

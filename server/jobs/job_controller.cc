@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/system_clock.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
-#include "server/jobs/system_clock.h"
 #include "server/jobs/timestamps.h"
 
 namespace atelier::jobs {

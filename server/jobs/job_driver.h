@@ -2,8 +2,8 @@
 #ifndef ATELIER_SERVER_JOBS_JOB_DRIVER_H_
 #define ATELIER_SERVER_JOBS_JOB_DRIVER_H_
 
+#include "server/base/tick_thread.h"
 #include "server/jobs/job_controller.h"
-#include "server/jobs/tick_thread.h"
 
 namespace atelier::jobs {
 

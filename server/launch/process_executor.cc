@@ -110,29 +110,29 @@ ProcessExecutor::ProcessExecutor(Options options, int wake_fd)
 
 ProcessExecutor::~ProcessExecutor() {
   {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     ending_ = true;
   }
   Wake();
   watcher_.join();
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   for (const auto& [name, process] : processes_) close(process.pidfd);
   close(wake_fd_);
 }
 
 void ProcessExecutor::SetServerAddress(std::string address) {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   server_address_ = std::move(address);
 }
 
 void ProcessExecutor::SetExitCallback(ExitCallback callback) {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   exit_callback_ = std::move(callback);
 }
 
 absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& request) {
   {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     // What the kernel ended while no worker was there was none.
     if (processes_.empty() && options_.oom_kills) {
       oom_kills_seen_ = options_.oom_kills().value_or(oom_kills_seen_);
@@ -153,7 +153,7 @@ absl::StatusOr<std::string> ProcessExecutor::Start(const jobs::LaunchRequest& re
   }
   SpawnRequest spawn;
   {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     spawn.arguments = {options_.worker_binary, absl::StrCat("--server=", server_address_),
                        JobArgument(request.job_id), AttemptArgument(request.attempt)};
     if (!options_.server_certificate.empty()) {
@@ -186,7 +186,7 @@ absl::StatusOr<std::string> ProcessExecutor::Start(const jobs::LaunchRequest& re
     problem = absl::UnavailableError(
         absl::StrCat("cannot watch the process ", *pid, ": ", problem.message()));
   }
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   cpus_.Release(spawn.cpus);
   return problem;
 }
@@ -222,7 +222,7 @@ absl::Status ProcessExecutor::Adopt(const std::string& name) {
   }
   std::vector<int> cpus = AllowedCpus(handle->pid);
   {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     cpus_.Hold(cpus);
   }
   StartWatching({*handle, pidfd, std::move(cpus)});
@@ -231,7 +231,7 @@ absl::Status ProcessExecutor::Adopt(const std::string& name) {
 
 void ProcessExecutor::StartWatching(Process process) {
   {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     processes_.insert_or_assign(process.handle.ToString(), std::move(process));
   }
   Wake();
@@ -241,7 +241,7 @@ void ProcessExecutor::Kill(const std::string& name) {
   const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Parse(name);
   if (!handle.ok()) return;
   // A process that has ended took its group with it (see Collect).
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   const auto watched = processes_.find(name);
   // By its descriptor where there is one: to look into /proc would take another.
   const bool runs = watched == processes_.end()
@@ -256,7 +256,7 @@ jobs::ProcessEnd ProcessExecutor::Judge(std::string how, int code, bool may_be_m
   if (code == kOutOfMemoryCode) {
     return {absl::StrCat("over its memory limit (", how, ")"), Cause::kOutOfMemory};
   }
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (!may_be_memory || !options_.oom_kills ||
       options_.oom_kills().value_or(0) <= oom_kills_seen_) {
     return {std::move(how), Cause::kUnknown};
@@ -272,7 +272,7 @@ void ProcessExecutor::Watch() {
     const std::vector<Process> ended = AwaitEnded();
     ExitCallback callback;
     {
-      jobs::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       ending = ending_;
       callback = exit_callback_;
     }
@@ -293,7 +293,7 @@ std::vector<ProcessExecutor::Process> ProcessExecutor::AwaitEnded() {
   std::vector<pollfd> polled = {{wake_fd_, POLLIN, 0}};
   std::vector<std::string> names = {""};
   {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     for (const auto& [name, process] : processes_) {
       polled.push_back({process.pidfd, POLLIN, 0});
       names.push_back(name);
@@ -304,7 +304,7 @@ std::vector<ProcessExecutor::Process> ProcessExecutor::AwaitEnded() {
   std::uint64_t wakes = 0;
   [[maybe_unused]] const ssize_t size = read(wake_fd_, &wakes, sizeof(wakes));
 
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   for (std::size_t i = 1; i < polled.size(); ++i) {
     if (polled[i].revents == 0) continue;
     auto node = processes_.extract(names[i]);

@@ -15,8 +15,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/mutex.h"
 #include "server/jobs/executor.h"
-#include "server/jobs/mutex.h"
 #include "server/launch/cpu_pool.h"
 #include "server/launch/process_handle.h"
 #include "server/launch/spare_descriptors.h"
@@ -87,7 +87,7 @@ class ProcessExecutor final : public jobs::Executor {
   const Options options_;
   const int wake_fd_;  // An eventfd that interrupts the watch.
 
-  jobs::Mutex mutex_;
+  Mutex mutex_;
   std::string server_address_ ABSL_GUARDED_BY(mutex_);
   ExitCallback exit_callback_ ABSL_GUARDED_BY(mutex_);
   CpuPool cpus_ ABSL_GUARDED_BY(mutex_);

@@ -6,13 +6,13 @@
 namespace atelier::launch {
 
 void SpareDescriptors::Free() {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   for (const int fd : held_) close(fd);
   held_.clear();
 }
 
 void SpareDescriptors::Fill() {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   while (held_.size() < kCount) {
     const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd < 0) return;

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "server/jobs/mutex.h"
+#include "server/base/mutex.h"
 
 namespace atelier::launch {
 
@@ -26,7 +26,7 @@ class SpareDescriptors {
   void Fill();
 
  private:
-  jobs::Mutex mutex_;
+  Mutex mutex_;
   std::vector<int> held_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/jobs/mutex.h"
+#include "server/base/mutex.h"
 
 namespace atelier::launch {
 namespace {
@@ -25,7 +25,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
                             public jobs::WorkerLink,
                             public std::enable_shared_from_this<WorkerSession> {
  public:
-  WorkerSession(SessionHost* host, jobs::TaskQueue* tasks) : host_(host), tasks_(tasks) {}
+  WorkerSession(SessionHost* host, TaskQueue* tasks) : host_(host), tasks_(tasks) {}
 
   // To be called once, right after construction.
   void Begin() {
@@ -34,12 +34,12 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
   }
 
   void Stop() override {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     stop_due_ = true;
     WriteNext();
   }
   void Suspend() override {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     suspend_due_ = true;
     WriteNext();
   }
@@ -53,7 +53,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
   }
 
   void OnWriteDone(bool ok) override {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     writing_ = false;
     if (!ok && !end_.has_value()) end_ = grpc::Status::OK;
     WriteNext();
@@ -62,7 +62,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
   void OnDone() override {
     bool attached;
     {
-      jobs::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       done_ = true;
       attached = attached_;
     }
@@ -77,7 +77,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
   void Handle() {
     const absl::Status status = Dispatch();
     if (!status.ok()) return End(ToGrpc(status));
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     WriteNext();
     if (finished_) return;
     request_.Clear();
@@ -96,7 +96,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
       case AttachRequest::kHeartbeat: {
         absl::Status status = host_->Heartbeat(job_, attempt_);
         // The worker, too, has to hear that the other side lives.
-        jobs::MutexLock lock(&mutex_);
+        MutexLock lock(&mutex_);
         acknowledge_due_ = true;
         return status;
       }
@@ -113,7 +113,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
     if (!attachment.ok()) return attachment.status();
     bool done;
     {
-      jobs::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       acknowledged_ = attachment->assignment.acknowledged();
       assignment_ = std::move(attachment->assignment);
       stop_due_ |= attachment->stop;
@@ -131,7 +131,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
                                                      std::make_move_iterator(events->end()));
     const absl::StatusOr<std::int64_t> stored = host_->Report(job_, attempt_, batch);
     if (!stored.ok()) return stored.status();
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     acknowledged_ = *stored;
     acknowledge_due_ = true;
     return absl::OkStatus();
@@ -140,7 +140,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
   void Detach() { host_->Detached(job_, attempt_, this); }
 
   void End(grpc::Status status) {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (!end_.has_value()) end_ = std::move(status);
     WriteNext();
   }
@@ -171,7 +171,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
 
   // Constant after construction.
   SessionHost* const host_;
-  jobs::TaskQueue* const tasks_;
+  TaskQueue* const tasks_;
 
   // Used by one callback or task at a time.
   std::shared_ptr<WorkerSession> self_;
@@ -179,7 +179,7 @@ class WorkerSession final : public grpc::ServerBidiReactor<AttachRequest, Attach
   std::string job_;  // Empty before the hello.
   int attempt_ = 0;
 
-  jobs::Mutex mutex_;
+  Mutex mutex_;
   AttachResponse response_ ABSL_GUARDED_BY(mutex_);
   bool attached_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -3,7 +3,7 @@
 #define ATELIER_SERVER_LAUNCH_WORKER_SERVICE_H_
 
 #include "atelier/worker/v1/worker_service.grpc.pb.h"
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 #include "server/launch/session_host.h"
 
 namespace atelier::launch {
@@ -19,14 +19,14 @@ class WorkerService final : public worker::v1::WorkerService::CallbackService {
  public:
   // Both must live until the gRPC server has shut down and, since sessions then tell the host that
   // they have ended, until `tasks` is destroyed.
-  WorkerService(SessionHost* host, jobs::TaskQueue* tasks) : host_(host), tasks_(tasks) {}
+  WorkerService(SessionHost* host, TaskQueue* tasks) : host_(host), tasks_(tasks) {}
 
   grpc::ServerBidiReactor<worker::v1::AttachRequest, worker::v1::AttachResponse>* Attach(
       grpc::CallbackServerContext* context) override;
 
  private:
   SessionHost* const host_;
-  jobs::TaskQueue* const tasks_;
+  TaskQueue* const tasks_;
 };
 
 }  // namespace atelier::launch

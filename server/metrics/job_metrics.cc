@@ -57,8 +57,7 @@ double SecondsBetween(absl::Duration begin, absl::Duration end) {
 
 }  // namespace
 
-JobMetrics::JobMetrics(const Options& options, const jobs::Clock* clock,
-                       prometheus::Registry* registry)
+JobMetrics::JobMetrics(const Options& options, const Clock* clock, prometheus::Registry* registry)
     : options_(options),
       clock_(clock),
       transitions_(prometheus::BuildCounter()
@@ -122,14 +121,14 @@ absl::Duration JobMetrics::MomentOf(const google::protobuf::Timestamp& time) con
 }
 
 void JobMetrics::Began(const jobs::JobCounts& stored) {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   for (const auto& [state, count] : stored) {
     if (jobs::IsTerminal(state)) ended_[state] = count;
   }
 }
 
 void JobMetrics::Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   Live* live = Open(record);
   live->state = record.job.state();
   FollowQueue(record, live);
@@ -149,7 +148,7 @@ void JobMetrics::NotStarted(const jobs::JobRecord& /*record*/, const std::string
 }
 
 void JobMetrics::Deleted(const jobs::JobRecord& record) {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   --ended_[record.job.state()];
   std::erase_if(failures_, [&](const Failure& failure) { return failure.job == record.id; });
 }
@@ -191,7 +190,7 @@ void JobMetrics::FollowAttempt(const jobs::JobRecord& record, Live* live) {
 }
 
 std::vector<prometheus::MetricFamily> JobMetrics::Collect() const {
-  jobs::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   std::vector<std::pair<std::string, const JobSeries*>> running;
   for (const auto& [id, live] : live_) {
     if (live.attempt != 0) running.emplace_back(id, &live.series);

@@ -17,9 +17,9 @@
 #include "prometheus/family.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
-#include "server/jobs/clock.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
 #include "server/jobs/job_observer.h"
-#include "server/jobs/mutex.h"
 #include "server/metrics/job_series.h"
 
 namespace atelier::metrics {
@@ -36,7 +36,7 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
 
   // `clock` and `registry` must outlive it; counters and histograms are added to the registry, at
   // zero for every state and reason there is.
-  JobMetrics(const Options& options, const jobs::Clock* clock, prometheus::Registry* registry);
+  JobMetrics(const Options& options, const Clock* clock, prometheus::Registry* registry);
 
   // jobs::JobObserver
   void Began(const jobs::JobCounts& stored) override;
@@ -82,7 +82,7 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  const jobs::Clock* const clock_;
+  const Clock* const clock_;
   prometheus::Family<prometheus::Counter>& transitions_;
   prometheus::Counter& workers_lost_;
   prometheus::Counter& workers_not_started_;
@@ -92,7 +92,7 @@ class JobMetrics final : public jobs::JobObserver, public prometheus::Collectabl
   std::set<std::string> failure_reasons_;
   std::map<v1::JobState, prometheus::Histogram*> duration_histograms_;
 
-  mutable jobs::Mutex mutex_;
+  mutable Mutex mutex_;
   absl::flat_hash_map<std::string, Live> live_ ABSL_GUARDED_BY(mutex_);
   jobs::JobCounts ended_ ABSL_GUARDED_BY(mutex_);
   std::deque<Failure> failures_ ABSL_GUARDED_BY(mutex_);  // Newest last.

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "prometheus/collectable.h"
-#include "server/cgroup.h"
+#include "server/base/cgroup.h"
 
 namespace atelier::metrics {
 
@@ -24,7 +24,7 @@ class MachineMetrics final : public prometheus::Collectable {
 
  private:
   const Options options_;
-  const server::ControlGroup group_;
+  const ControlGroup group_;
 };
 
 }  // namespace atelier::metrics

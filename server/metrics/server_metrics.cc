@@ -8,13 +8,13 @@
 namespace atelier::metrics {
 
 absl::StatusOr<std::unique_ptr<ServerMetrics>> ServerMetrics::Start(const Options& options,
-                                                                    const jobs::Clock* clock) {
+                                                                    const Clock* clock) {
   auto page = MetricsPage::Start(options.page);
   if (!page.ok()) return page.status();
   return std::unique_ptr<ServerMetrics>(new ServerMetrics(options, clock, *std::move(page)));
 }
 
-ServerMetrics::ServerMetrics(const Options& options, const jobs::Clock* clock,
+ServerMetrics::ServerMetrics(const Options& options, const Clock* clock,
                              std::unique_ptr<MetricsPage> page)
     : clock_(clock),
       page_(std::move(page)),

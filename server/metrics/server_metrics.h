@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "atelier/v1/monitoring_service.pb.h"
-#include "server/jobs/clock.h"
+#include "server/base/clock.h"
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/job_metrics.h"
 #include "server/metrics/machine_metrics.h"
@@ -32,7 +32,7 @@ class ServerMetrics {
 
   // Listens. `clock` must outlive it. Errors as MetricsPage::Start.
   static absl::StatusOr<std::unique_ptr<ServerMetrics>> Start(const Options& options,
-                                                              const jobs::Clock* clock);
+                                                              const Clock* clock);
 
   jobs::JobObserver* jobs() { return jobs_.get(); }
   serving::ServingObserver* serving() { return &serving_; }
@@ -42,10 +42,9 @@ class ServerMetrics {
   int port() const { return page_->port(); }
 
  private:
-  ServerMetrics(const Options& options, const jobs::Clock* clock,
-                std::unique_ptr<MetricsPage> page);
+  ServerMetrics(const Options& options, const Clock* clock, std::unique_ptr<MetricsPage> page);
 
-  const jobs::Clock* const clock_;
+  const Clock* const clock_;
   const std::unique_ptr<MetricsPage> page_;  // Owns the registry that the others add to.
   const std::shared_ptr<ProcessMetrics> process_;
   const std::shared_ptr<MachineMetrics> machine_;

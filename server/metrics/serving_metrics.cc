@@ -20,7 +20,7 @@ constexpr char kOther[] = "_other";
 // lets go of it never shares them with what is about to go.
 class ServingMetrics::Versions : public std::enable_shared_from_this<Versions> {
  public:
-  Versions(const Options& options, const jobs::Clock* clock, prometheus::Registry* registry)
+  Versions(const Options& options, const Clock* clock, prometheus::Registry* registry)
       : options_(options),
         clock_(clock),
         families_(registry),
@@ -118,7 +118,7 @@ class ServingMetrics::Versions : public std::enable_shared_from_this<Versions> {
   }
 
   const Options options_;
-  const jobs::Clock* const clock_;
+  const Clock* const clock_;
   ServingFamilies families_;
   prometheus::Family<prometheus::Counter>& swaps_;
 
@@ -128,7 +128,7 @@ class ServingMetrics::Versions : public std::enable_shared_from_this<Versions> {
   std::map<std::string, prometheus::Counter*> swaps_of_ ABSL_GUARDED_BY(mutex_);  // By model.
 };
 
-ServingMetrics::ServingMetrics(const Options& options, const jobs::Clock* clock,
+ServingMetrics::ServingMetrics(const Options& options, const Clock* clock,
                                prometheus::Registry* registry)
     : versions_(std::make_shared<Versions>(options, clock, registry)) {}
 

@@ -16,7 +16,7 @@
 
 #include "absl/time/time.h"
 #include "prometheus/registry.h"
-#include "server/jobs/clock.h"
+#include "server/base/clock.h"
 #include "server/serving/serving_observer.h"
 
 namespace atelier::metrics {
@@ -31,7 +31,7 @@ class ServingMetrics final : public serving::ServingObserver {
     absl::Duration retention = absl::Hours(1);
   };
 
-  ServingMetrics(const Options& options, const jobs::Clock* clock, prometheus::Registry* registry);
+  ServingMetrics(const Options& options, const Clock* clock, prometheus::Registry* registry);
   ~ServingMetrics() override;
 
   std::shared_ptr<serving::VersionObserver> Observe(const std::string& model,

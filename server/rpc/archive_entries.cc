@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "models/sha256.h"
+#include "models/files/sha256.h"
 #include "server/rpc/status.h"
 
 namespace atelier::rpc {

@@ -10,7 +10,7 @@
 #include "atelier/v1/dataset_service.pb.h"
 #include "atelier/v1/inference_service.pb.h"
 #include "atelier/v1/model_service.pb.h"
-#include "models/dataset.h"
+#include "models/data/dataset.h"
 #include "server/serving/classifier.h"
 
 namespace atelier::rpc {

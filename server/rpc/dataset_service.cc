@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "models/image_codec.h"
+#include "models/pictures/image_codec.h"
 #include "server/jobs/error.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/unary.h"
@@ -24,14 +24,14 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 constexpr absl::Duration kPatienceWithAll = absl::Seconds(5);
 
 absl::Status Unreadable(const absl::Status& why) {
-  if (serving::DatasetCatalog::IsOfFiles(why)) {
+  if (views::DatasetCatalog::IsOfFiles(why)) {
     return jobs::Error(absl::StatusCode::kFailedPrecondition, "BAD_DATA", why.message());
   }
   return jobs::Error(absl::StatusCode::kUnavailable, "DATASET_UNAVAILABLE", why.message());
 }
 
 // The name in `datasets/{dataset}` if there is such a data set.
-absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const std::string& name) {
+absl::StatusOr<std::string> Find(const views::DatasetCatalog& catalog, const std::string& name) {
   auto dataset = ParseDatasetName(name);
   if (!dataset.ok()) return dataset.status();
   if (!catalog.Directory(*dataset).has_value()) {
@@ -42,8 +42,7 @@ absl::StatusOr<std::string> Find(const serving::DatasetCatalog& catalog, const s
   return *std::move(dataset);
 }
 
-v1::Dataset Describe(serving::DatasetCatalog* catalog, const std::string& name,
-                     absl::Time deadline) {
+v1::Dataset Describe(views::DatasetCatalog* catalog, const std::string& name, absl::Time deadline) {
   const auto info = catalog->Info(name);
   v1::Dataset dataset = info.ok() ? ToProto(*info) : v1::Dataset();
   dataset.set_name(DatasetName(name));
@@ -114,7 +113,7 @@ absl::Status TooLarge(const v1::GetImagesRequest& request, const v1::GetImagesRe
                    " of these images fill; ask for fewer at a time."));
 }
 
-absl::StatusOr<v1::GetImagesResponse> GetImagesOf(serving::DatasetCatalog* catalog,
+absl::StatusOr<v1::GetImagesResponse> GetImagesOf(views::DatasetCatalog* catalog,
                                                   const v1::GetImagesRequest& request) {
   const auto name = Find(*catalog, request.name());
   if (!name.ok()) return name.status();

@@ -3,8 +3,8 @@
 #define ATELIER_SERVER_RPC_DATASET_SERVICE_H_
 
 #include "atelier/v1/dataset_service.grpc.pb.h"
-#include "server/jobs/task_queue.h"
-#include "server/serving/dataset_catalog.h"
+#include "server/base/task_queue.h"
+#include "server/views/dataset_catalog.h"
 
 namespace atelier::rpc {
 
@@ -12,7 +12,7 @@ namespace atelier::rpc {
 class DatasetService final : public v1::DatasetService::CallbackService {
  public:
   // Both must outlive the service.
-  DatasetService(serving::DatasetCatalog* catalog, jobs::TaskQueue* tasks)
+  DatasetService(views::DatasetCatalog* catalog, TaskQueue* tasks)
       : catalog_(catalog), tasks_(tasks) {}
 
   grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context,
@@ -28,8 +28,8 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                       v1::GetImagesResponse* response) override;
 
  private:
-  serving::DatasetCatalog* const catalog_;
-  jobs::TaskQueue* const tasks_;
+  views::DatasetCatalog* const catalog_;
+  TaskQueue* const tasks_;
 };
 
 }  // namespace atelier::rpc

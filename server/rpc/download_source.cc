@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/model_archive.h"
-#include "models/sha256.h"
+#include "models/archive/model_archive.h"
+#include "models/files/sha256.h"
 #include "server/jobs/error.h"
 
 namespace atelier::rpc {

@@ -3,8 +3,8 @@
 #define ATELIER_SERVER_RPC_EXPERIMENT_SERVICE_H_
 
 #include "atelier/v1/experiment_service.grpc.pb.h"
+#include "server/base/task_queue.h"
 #include "server/jobs/experiment_controller.h"
-#include "server/jobs/task_queue.h"
 #include "server/rpc/stream_set.h"
 
 namespace atelier::rpc {
@@ -15,7 +15,7 @@ class ExperimentService final : public v1::ExperimentService::CallbackService {
   // All must outlive the service.
   struct Dependencies {
     jobs::ExperimentController* controller;
-    jobs::TaskQueue* tasks;
+    TaskQueue* tasks;
     StreamSet* streams;
   };
 

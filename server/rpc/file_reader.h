@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "models/regular_file.h"
+#include "models/files/regular_file.h"
 
 namespace atelier::rpc {
 

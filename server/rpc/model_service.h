@@ -7,12 +7,12 @@
 #include <string>
 
 #include "atelier/v1/model_service.grpc.pb.h"
+#include "server/base/task_queue.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/model_store.h"
-#include "server/jobs/task_queue.h"
 #include "server/rpc/archive_entries.h"
 #include "server/rpc/stream_set.h"
-#include "server/serving/model_viewer.h"
+#include "server/views/model_viewer.h"
 
 namespace atelier::rpc {
 
@@ -23,11 +23,11 @@ class ModelService final : public v1::ModelService::CallbackService {
   struct Dependencies {
     jobs::ModelStore* models;
     jobs::ArtifactStore* artifacts;
-    jobs::TaskQueue* tasks;
+    TaskQueue* tasks;
     StreamSet* streams;
-    serving::ModelViewer* viewer;
+    views::ModelViewer* viewer;
     // Where pictures are made, which takes longer than other calls.
-    jobs::TaskQueue* picture_tasks;
+    TaskQueue* picture_tasks;
     // Told of each version that was deleted, so that it leaves memory. May be empty.
     std::function<void(const std::string& model, std::int64_t version)> on_deleted;
     // Loads a version before an alias names it; an error keeps the alias as it was. May be empty.

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "atelier/v1/monitoring_service.grpc.pb.h"
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 
 namespace atelier::rpc {
 
@@ -17,7 +17,7 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
   using Collect = std::function<v1::GetMetricsResponse(const v1::GetMetricsRequest&)>;
 
   // `tasks` and what `collect` refers to must outlive the service.
-  MonitoringService(Collect collect, jobs::TaskQueue* tasks)
+  MonitoringService(Collect collect, TaskQueue* tasks)
       : collect_(std::move(collect)), tasks_(tasks) {}
 
   grpc::ServerUnaryReactor* GetMetrics(grpc::CallbackServerContext* context,
@@ -26,7 +26,7 @@ class MonitoringService final : public v1::MonitoringService::CallbackService {
 
  private:
   const Collect collect_;
-  jobs::TaskQueue* const tasks_;
+  TaskQueue* const tasks_;
 };
 
 }  // namespace atelier::rpc

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "inference/grpc_service.grpc.pb.h"
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 #include "server/rpc/call_memory.h"
 #include "server/rpc/infer_messages.h"
 #include "server/serving/classifier.h"
@@ -17,7 +17,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
  public:
   // All must outlive the service; `memory`, for streams, may be null. `software_version` is what
   // ServerMetadata tells.
-  OpenInferenceService(serving::Classifier* classifier, jobs::TaskQueue* tasks,
+  OpenInferenceService(serving::Classifier* classifier, TaskQueue* tasks,
                        std::string software_version, CallMemory* memory = nullptr)
       : classifier_(classifier),
         tasks_(tasks),
@@ -68,7 +68,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
   absl::StatusOr<inference::RepositoryIndexResponse> Index(bool only_ready);
 
   serving::Classifier* const classifier_;
-  jobs::TaskQueue* const tasks_;
+  TaskQueue* const tasks_;
   const std::string software_version_;
   CallMemory* const memory_;
 };

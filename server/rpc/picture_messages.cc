@@ -33,7 +33,7 @@ v1::TiledPicture MessageOf(models::TiledPicture picture) {
   return proto;
 }
 
-v1::FeatureMap MessageOf(serving::FeatureMapsResult::Map map, bool values) {
+v1::FeatureMap MessageOf(views::FeatureMapsResult::Map map, bool values) {
   const std::vector<float>& numbers = map.map.values;
   v1::FeatureMap proto;
   proto.set_block(static_cast<std::int32_t>(map.map.block));
@@ -48,30 +48,30 @@ v1::FeatureMap MessageOf(serving::FeatureMapsResult::Map map, bool values) {
 
 }  // namespace
 
-absl::StatusOr<serving::FiltersRequest> FromProto(const v1::GetFiltersRequest& request) {
+absl::StatusOr<views::FiltersRequest> FromProto(const v1::GetFiltersRequest& request) {
   auto name = jobs::ParseModelName(request.name());
   if (!name.ok()) return name.status();
-  return serving::FiltersRequest{.model = std::move(name->model),
-                                 .reference = std::move(name->version),
-                                 .layer = request.layer(),
-                                 .zoom = request.zoom(),
-                                 .values = !request.has_values() || request.values()};
+  return views::FiltersRequest{.model = std::move(name->model),
+                               .reference = std::move(name->version),
+                               .layer = request.layer(),
+                               .zoom = request.zoom(),
+                               .values = !request.has_values() || request.values()};
 }
 
-absl::StatusOr<serving::FeatureMapsRequest> FromProto(const v1::GetFeatureMapsRequest& request) {
+absl::StatusOr<views::FeatureMapsRequest> FromProto(const v1::GetFeatureMapsRequest& request) {
   auto name = jobs::ParseModelName(request.name());
   if (!name.ok()) return name.status();
   auto image = InputOf(request);
   if (!image.ok()) return image.status();
-  return serving::FeatureMapsRequest{.model = std::move(name->model),
-                                     .reference = std::move(name->version),
-                                     .image = *std::move(image),
-                                     .block = request.block(),
-                                     .zoom = request.zoom(),
-                                     .values = request.values()};
+  return views::FeatureMapsRequest{.model = std::move(name->model),
+                                   .reference = std::move(name->version),
+                                   .image = *std::move(image),
+                                   .block = request.block(),
+                                   .zoom = request.zoom(),
+                                   .values = request.values()};
 }
 
-v1::Filters ToProto(serving::FiltersResult result) {
+v1::Filters ToProto(views::FiltersResult result) {
   v1::Filters proto;
   proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
   proto.set_layer(static_cast<std::int32_t>(result.layer));
@@ -83,7 +83,7 @@ v1::Filters ToProto(serving::FiltersResult result) {
   return proto;
 }
 
-v1::FeatureMaps ToProto(serving::FeatureMapsResult result, bool values) {
+v1::FeatureMaps ToProto(views::FeatureMapsResult result, bool values) {
   v1::FeatureMaps proto;
   proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
   proto.set_block_count(static_cast<std::int32_t>(result.blocks));

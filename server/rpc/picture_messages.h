@@ -6,18 +6,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "atelier/v1/model_service.pb.h"
-#include "server/serving/model_viewer.h"
+#include "server/views/model_viewer.h"
 
 namespace atelier::rpc {
 
 // What the viewer is asked; views the request's image. INVALID_ARGUMENT naming `name`, `input` or
 // what is wrong in it.
-absl::StatusOr<serving::FiltersRequest> FromProto(const v1::GetFiltersRequest& request);
-absl::StatusOr<serving::FeatureMapsRequest> FromProto(const v1::GetFeatureMapsRequest& request);
+absl::StatusOr<views::FiltersRequest> FromProto(const v1::GetFiltersRequest& request);
+absl::StatusOr<views::FeatureMapsRequest> FromProto(const v1::GetFeatureMapsRequest& request);
 
-v1::Filters ToProto(serving::FiltersResult result);
+v1::Filters ToProto(views::FiltersResult result);
 // With the numbers or without.
-v1::FeatureMaps ToProto(serving::FeatureMapsResult result, bool values);
+v1::FeatureMaps ToProto(views::FeatureMapsResult result, bool values);
 
 // A viewer's error with the detail that the API promises: the wrong field, or a reason.
 absl::Status WithPictureDetail(const absl::Status& status);

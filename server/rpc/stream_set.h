@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 #include "server/rpc/call_memory.h"
 
 namespace atelier::rpc {
@@ -68,7 +68,7 @@ class StreamSet {
   absl::flat_hash_map<const Stream*, std::weak_ptr<Stream>> streams_ ABSL_GUARDED_BY(mutex_);
   absl::Status ending_ ABSL_GUARDED_BY(mutex_);
 
-  jobs::TaskQueue tasks_;  // Last: its threads end first.
+  TaskQueue tasks_;  // Last: its threads end first.
 };
 
 }  // namespace atelier::rpc

@@ -8,10 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "atelier/v1/training_service.grpc.pb.h"
+#include "server/base/task_queue.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/job_controller.h"
-#include "server/jobs/task_queue.h"
 #include "server/rpc/download_source.h"
 #include "server/rpc/stream_set.h"
 
@@ -25,7 +25,7 @@ class TrainingService final : public v1::TrainingService::CallbackService {
     jobs::JobController* controller;
     jobs::EventLog* events;
     jobs::ArtifactStore* artifacts;
-    jobs::TaskQueue* tasks;
+    TaskQueue* tasks;
     StreamSet* streams;
     // Answers with a job's TensorBoard event file as it is now; NOT_FOUND (JOB_NOT_FOUND). May wait
     // for the disk.

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 #include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
 
@@ -17,7 +17,7 @@ namespace atelier::rpc {
 // call with what it answered. A call that was cancelled meanwhile is not computed; one that finds
 // the queue full is answered at once. The request outlives the function, gRPC keeps it until then.
 template <typename Response, typename Function>
-grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, jobs::TaskQueue* tasks,
+grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, TaskQueue* tasks,
                                    Response* response, Function function) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {

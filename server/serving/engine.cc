@@ -5,9 +5,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "models/model_archive.h"
-#include "models/regular_file.h"
-#include "models/sha256.h"
+#include "models/archive/model_archive.h"
+#include "models/files/regular_file.h"
+#include "models/files/sha256.h"
 
 namespace atelier::serving {
 namespace {

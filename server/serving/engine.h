@@ -10,8 +10,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "models/architecture.h"
-#include "models/predictor.h"
+#include "models/archive/predictor.h"
+#include "models/network/architecture.h"
 #include "server/serving/version_source.h"
 
 namespace atelier::serving {

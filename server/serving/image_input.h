@@ -11,9 +11,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "models/architecture.h"
-#include "models/image_codec.h"
-#include "models/image_fit.h"
+#include "models/network/architecture.h"
+#include "models/pictures/image_codec.h"
+#include "models/pictures/image_fit.h"
 #include "server/serving/engine.h"
 
 namespace atelier::serving {

@@ -4,7 +4,7 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
-#include "models/durable_file.h"
+#include "models/files/durable_file.h"
 
 namespace atelier::serving {
 

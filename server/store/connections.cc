@@ -77,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Connections>> Connections::Open(const std::string
     for (int i = 0; i < std::max(1, readers); ++i) {
       auto reader = Connect(path, SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX);
       reader->exec("PRAGMA query_only = ON");
-      jobs::MutexLock lock(&connections->read_mutex_);
+      MutexLock lock(&connections->read_mutex_);
       connections->idle_.push_back(std::move(reader));
     }
   } catch (const SQLite::Exception& error) {
@@ -87,14 +87,14 @@ absl::StatusOr<std::unique_ptr<Connections>> Connections::Open(const std::string
 }
 
 Connections::Borrowed::Borrowed(Connections* connections) : owner(connections) {
-  jobs::MutexLock lock(&owner->read_mutex_);
+  MutexLock lock(&owner->read_mutex_);
   while (owner->idle_.empty()) owner->returned_.Wait(&owner->read_mutex_);
   database = std::move(owner->idle_.back());
   owner->idle_.pop_back();
 }
 
 Connections::Borrowed::~Borrowed() {
-  jobs::MutexLock lock(&owner->read_mutex_);
+  MutexLock lock(&owner->read_mutex_);
   owner->idle_.push_back(std::move(database));
   owner->returned_.NotifyOne();
 }

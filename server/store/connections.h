@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/jobs/mutex.h"
+#include "server/base/mutex.h"
 
 namespace atelier::store {
 
@@ -32,7 +32,7 @@ class Connections {
   // if that is OK, rolled back otherwise.
   template <typename Work>
   auto Write(Work work) -> decltype(work(std::declval<SQLite::Database&>())) {
-    jobs::MutexLock lock(&write_mutex_);
+    MutexLock lock(&write_mutex_);
     try {
       // Takes the write lock at once: nothing can come between reading and writing.
       SQLite::Transaction transaction(*writer_, SQLite::TransactionBehavior::IMMEDIATE);
@@ -69,10 +69,10 @@ class Connections {
 
   Connections() = default;
 
-  jobs::Mutex write_mutex_;
+  Mutex write_mutex_;
   std::unique_ptr<SQLite::Database> writer_ ABSL_PT_GUARDED_BY(write_mutex_);
-  jobs::Mutex read_mutex_;
-  jobs::CondVar returned_;
+  Mutex read_mutex_;
+  CondVar returned_;
   std::vector<std::unique_ptr<SQLite::Database>> idle_ ABSL_GUARDED_BY(read_mutex_);
 };
 

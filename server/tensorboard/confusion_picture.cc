@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "models/image_codec.h"
-#include "models/tiled_picture.h"
+#include "models/pictures/image_codec.h"
+#include "models/pictures/tiled_picture.h"
 #include "server/tensorboard/small_font.h"
 
 namespace atelier::tensorboard {

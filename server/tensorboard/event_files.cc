@@ -161,7 +161,7 @@ void EventFiles::Began(const jobs::JobCounts& stored) {
 void EventFiles::Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) {
   if (with_.next != nullptr) with_.next->Stored(record, events);
   {
-    jobs::MutexLock lock(&changed_mutex_);
+    MutexLock lock(&changed_mutex_);
     changed_.insert(record.id);
   }
   thread_.kick()();
@@ -174,14 +174,14 @@ void EventFiles::NotStarted(const jobs::JobRecord& record, const std::string& wh
 void EventFiles::Deleted(const jobs::JobRecord& record) {
   if (with_.next != nullptr) with_.next->Deleted(record);
   {
-    jobs::MutexLock lock(&changed_mutex_);
+    MutexLock lock(&changed_mutex_);
     deleted_.insert(record.id);
   }
   thread_.kick()();
 }
 
 absl::StatusOr<EventFile> EventFiles::Update(const std::string& job_id) {
-  jobs::MutexLock lock(&writing_);
+  MutexLock lock(&writing_);
   const auto record = with_.store->Load(job_id);
   if (!record.ok()) return record.status();
   if (auto file = CompleteFile(PlaceOf(*with_.artifacts, *record)); file.has_value()) return *file;
@@ -275,7 +275,7 @@ std::vector<Picture> EventFiles::Draw(const std::string& job_id,
 absl::Duration EventFiles::Tick() {
   std::set<std::string> changed, deleted;
   {
-    jobs::MutexLock lock(&changed_mutex_);
+    MutexLock lock(&changed_mutex_);
     changed.swap(changed_);
     deleted.swap(deleted_);
   }
@@ -319,7 +319,7 @@ void EventFiles::Log(const std::string& sentence) const {
 
 // The job's files went before the job did, so that some may have been written in between.
 absl::Status EventFiles::Remove(const std::string& job_id) {
-  jobs::MutexLock lock(&writing_);
+  MutexLock lock(&writing_);
   written_.erase(job_id);
   return with_.artifacts->RemoveJob(job_id);
 }

@@ -22,12 +22,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/base/mutex.h"
+#include "server/base/tick_thread.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/job_observer.h"
 #include "server/jobs/job_store.h"
-#include "server/jobs/mutex.h"
-#include "server/jobs/tick_thread.h"
 #include "server/tensorboard/summaries.h"
 
 namespace atelier::tensorboard {
@@ -98,10 +98,10 @@ class EventFiles final : public jobs::JobObserver {
   const Dependencies with_;
 
   // Held while files are written.
-  jobs::Mutex writing_;
+  Mutex writing_;
   std::map<std::string, Written> written_ ABSL_GUARDED_BY(writing_);
 
-  jobs::Mutex changed_mutex_ ABSL_ACQUIRED_AFTER(writing_);
+  Mutex changed_mutex_ ABSL_ACQUIRED_AFTER(writing_);
   std::set<std::string> changed_ ABSL_GUARDED_BY(changed_mutex_);  // Ids of jobs.
   std::set<std::string> deleted_ ABSL_GUARDED_BY(changed_mutex_);
 
@@ -110,7 +110,7 @@ class EventFiles final : public jobs::JobObserver {
   std::set<std::string> failing_;  // Ids of the jobs whose files could not be written.
 
   // Last: it ends before what it uses.
-  jobs::TickThread thread_;
+  TickThread thread_;
 };
 
 }  // namespace atelier::tensorboard

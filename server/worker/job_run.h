@@ -13,9 +13,9 @@
 
 #include "absl/status/statusor.h"
 #include "atelier/worker/v1/worker_service.pb.h"
-#include "models/stop_signal.h"
-#include "models/trained_model.h"
-#include "models/trainer.h"
+#include "models/base/stop_signal.h"
+#include "models/network/trained_model.h"
+#include "models/training/trainer.h"
 
 namespace atelier::worker {
 

@@ -20,8 +20,8 @@
 #include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "models/allocator.h"
-#include "server/short_address.h"
+#include "models/base/allocator.h"
+#include "server/base/short_address.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
 #include "server/worker/memory_limit.h"
@@ -185,7 +185,7 @@ int Main() {
   }
   hello.set_token(token);
   StartLogging();
-  const auto address = server::ShortAddress::Of(absl::GetFlag(FLAGS_server));
+  const auto address = ShortAddress::Of(absl::GetFlag(FLAGS_server));
   if (!address.ok()) {
     spdlog::error("{}", std::string(address.status().message()));
     return kServerLost;

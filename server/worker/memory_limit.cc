@@ -10,7 +10,7 @@
 #include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "server/worker/proc_file.h"
+#include "server/base/proc_file.h"
 
 namespace atelier::worker {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/worker/proc_file.h"
+#include "server/base/proc_file.h"
 #include "server/worker/steady_now.h"
 
 namespace atelier::worker {

@@ -16,7 +16,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/numbers.h"
-#include "models/predictor.h"
+#include "models/archive/predictor.h"
 
 ABSL_FLAG(std::string, model, "", "the model.tar.gz to classify with");
 ABSL_FLAG(int, threads, 0, "threads for the throughput; 0 takes all cores");

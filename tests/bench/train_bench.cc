@@ -17,12 +17,12 @@
 #include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "models/allocator.h"
-#include "models/dataset.h"
-#include "models/step_profile.h"
-#include "models/stop_signal.h"
-#include "models/trainer.h"
-#include "models/training_options.h"
+#include "models/base/allocator.h"
+#include "models/base/step_profile.h"
+#include "models/base/stop_signal.h"
+#include "models/data/dataset.h"
+#include "models/network/training_options.h"
+#include "models/training/trainer.h"
 
 ABSL_FLAG(std::string, preset, "cnn-3", "Network, a preset as `atelier train` has them.");
 ABSL_FLAG(std::string, dataset, "/usr/share/datasets/fashion-mnist", "Folder of IDX files.");

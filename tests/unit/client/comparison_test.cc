@@ -1,5 +1,5 @@
 // Comparisons: trials of one configuration, their figures, and what they recommend.
-#include "client/comparison.h"
+#include "client/comparing/comparison.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/comparison_text.h"
-#include "client/experiment_follower.h"
+#include "client/comparing/comparison_text.h"
+#include "client/following/experiment_follower.h"
 
 namespace atelier::client {
 namespace {

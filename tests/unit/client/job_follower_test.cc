@@ -1,4 +1,4 @@
-#include "client/job_follower.h"
+#include "client/following/job_follower.h"
 
 #include <atomic>
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "client/connection.h"
+#include "client/calls/connection.h"
 #include "gtest/gtest.h"
 #include "tests/unit/client/fake_server.h"
 #include "tests/unit/client/job_events.h"

@@ -1,12 +1,12 @@
-#include "client/live_view.h"
+#include "client/following/live_view.h"
 
 #include <sstream>
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
-#include "client/display_text.h"
-#include "client/live_printer.h"
+#include "client/following/live_printer.h"
+#include "client/terminal/display_text.h"
 #include "gtest/gtest.h"
 #include "tests/unit/client/job_events.h"
 

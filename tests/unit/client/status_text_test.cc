@@ -1,4 +1,4 @@
-#include "client/status_text.h"
+#include "client/calls/status_text.h"
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"

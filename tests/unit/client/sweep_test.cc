@@ -4,8 +4,8 @@
 
 #include <set>
 
-#include "client/spec_fields.h"
-#include "client/sweep_grid.h"
+#include "client/calls/spec_fields.h"
+#include "client/comparing/sweep_grid.h"
 
 namespace atelier::client {
 namespace {

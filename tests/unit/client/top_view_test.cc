@@ -1,11 +1,11 @@
-#include "client/top_view.h"
+#include "client/following/top_view.h"
 
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/display_text.h"
+#include "client/terminal/display_text.h"
 #include "gtest/gtest.h"
 
 namespace atelier::client {

@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
 #include "server/jobs/artifact_store.h"
-#include "server/jobs/clock.h"
 #include "server/jobs/dataset_source.h"
 #include "server/jobs/error.h"
 #include "server/jobs/executor.h"
 #include "server/jobs/job_store.h"
-#include "server/jobs/mutex.h"
 #include "server/jobs/worker_link.h"
 
 namespace atelier::jobs {

@@ -1,4 +1,4 @@
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 
 #include <atomic>
 #include <future>

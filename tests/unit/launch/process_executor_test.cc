@@ -44,7 +44,7 @@ class Exits {
  public:
   jobs::Executor::ExitCallback callback() {
     return [this](const std::string& handle, const jobs::ProcessEnd& end) {
-      jobs::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       cause_[handle] = end.cause;
       EXPECT_TRUE(how_.emplace(handle, end.how).second) << "told twice of " << handle;
       changed_.NotifyAll();
@@ -53,7 +53,7 @@ class Exits {
 
   // Empty if nothing was told in half a minute.
   std::string Await(const std::string& handle) {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while (how_.count(handle) == 0 && std::chrono::steady_clock::now() < deadline) {
       changed_.WaitFor(&mutex_, absl::Seconds(1));
@@ -63,13 +63,13 @@ class Exits {
 
   // After Await.
   jobs::ProcessEnd::Cause cause(const std::string& handle) {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return cause_[handle];
   }
 
  private:
-  jobs::Mutex mutex_;
-  jobs::CondVar changed_;
+  Mutex mutex_;
+  CondVar changed_;
   std::map<std::string, std::string> how_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, jobs::ProcessEnd::Cause> cause_ ABSL_GUARDED_BY(mutex_);
 };

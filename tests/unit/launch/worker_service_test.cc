@@ -25,7 +25,7 @@ class FakeHost final : public SessionHost {
   absl::StatusOr<jobs::Attachment> Attach(const worker::v1::Hello& hello,
                                           std::shared_ptr<jobs::WorkerLink> link) override {
     if (on_attach) on_attach(link.get());
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (hello.token() != "right") return absl::UnauthenticatedError("wrong token");
     link_ = std::move(link);
     changed_.NotifyAll();
@@ -34,7 +34,7 @@ class FakeHost final : public SessionHost {
 
   absl::StatusOr<std::int64_t> Report(absl::string_view job, int attempt,
                                       absl::Span<const WorkerEvent> events) override {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     EXPECT_EQ(job, "a-job");
     EXPECT_EQ(attempt, 2);
     if (!report_error.ok()) return report_error;
@@ -43,12 +43,12 @@ class FakeHost final : public SessionHost {
   }
 
   absl::Status Heartbeat(absl::string_view, int) override {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return report_error;
   }
 
   void Detached(absl::string_view job, int attempt, const jobs::WorkerLink* link) override {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     EXPECT_EQ(job, "a-job");
     EXPECT_EQ(attempt, 2);
     if (link == link_.get()) link_ = nullptr;
@@ -56,15 +56,15 @@ class FakeHost final : public SessionHost {
   }
 
   std::vector<std::int64_t> stored() {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return stored_;
   }
   std::shared_ptr<jobs::WorkerLink> link() {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return link_;
   }
   void AwaitDetached() {
-    jobs::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     while (link_ != nullptr) changed_.Wait(&mutex_);
   }
 
@@ -74,8 +74,8 @@ class FakeHost final : public SessionHost {
   std::function<void(jobs::WorkerLink*)> on_attach;
 
  private:
-  jobs::Mutex mutex_;
-  jobs::CondVar changed_;
+  Mutex mutex_;
+  CondVar changed_;
   std::shared_ptr<jobs::WorkerLink> link_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::int64_t> stored_ ABSL_GUARDED_BY(mutex_);
 };
@@ -85,7 +85,7 @@ class WorkerServiceTest : public ::testing::Test {
   WorkerServiceTest() {
     host_.attachment.assignment.set_acknowledged(7);
     host_.attachment.assignment.set_job_name("jobs/a-job");
-    tasks_ = std::make_unique<jobs::TaskQueue>(jobs::TaskQueue::Options{"sessions", 2, 100});
+    tasks_ = std::make_unique<TaskQueue>(TaskQueue::Options{"sessions", 2, 100});
     Serve();
   }
   ~WorkerServiceTest() override { server_->Shutdown(); }
@@ -137,7 +137,7 @@ class WorkerServiceTest : public ::testing::Test {
   };
 
   FakeHost host_;
-  std::unique_ptr<jobs::TaskQueue> tasks_;
+  std::unique_ptr<TaskQueue> tasks_;
   std::unique_ptr<WorkerService> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<worker::v1::WorkerService::Stub> stub_;
@@ -267,7 +267,7 @@ TEST_F(WorkerServiceTest, RefusesASecondHelloAndUnknownMessages) {
 
 TEST_F(WorkerServiceTest, SendsWorkersAwayWhenTheQueueIsFull) {
   server_->Shutdown();
-  tasks_ = std::make_unique<jobs::TaskQueue>(jobs::TaskQueue::Options{"sessions", 1, 0});
+  tasks_ = std::make_unique<TaskQueue>(TaskQueue::Options{"sessions", 1, 0});
   Serve();
   Worker worker(stub_.get());
   worker.Hello();

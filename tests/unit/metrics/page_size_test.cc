@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "prometheus/text_serializer.h"
+#include "server/base/system_clock.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/job_change.h"
-#include "server/jobs/system_clock.h"
 #include "server/jobs/timestamps.h"
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/job_metrics.h"
@@ -19,7 +19,7 @@ namespace atelier::metrics {
 namespace {
 
 // A job in training that has told everything there is to tell.
-void Train(int number, const jobs::Clock& clock, JobMetrics* metrics) {
+void Train(int number, const Clock& clock, JobMetrics* metrics) {
   jobs::JobRecord record;
   record.id = absl::StrCat("cnn-3-pooled-20261122-2107", 10 + number);
   record.job.mutable_spec()->set_epochs(20);
@@ -70,7 +70,7 @@ std::shared_ptr<serving::VersionObserver> Serve(int number, ServingMetrics* metr
 
 TEST(PageSizeTest, FiftyJobsAndTwentyVersionsFitIn220Kilobytes) {
   prometheus::Registry registry;
-  const jobs::SystemClock clock;
+  const SystemClock clock;
   JobMetrics jobs({.worker_cores = 64, .queue_capacity = 1000}, &clock, &registry);
   ServingMetrics serving({}, &clock, &registry);
   CallMetrics calls(&registry);

@@ -1,11 +1,11 @@
-#include "models/architecture.h"
+#include "models/network/architecture.h"
 
 #include <cmath>
 #include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/trained_model.h"
+#include "models/network/trained_model.h"
 
 namespace atelier::models {
 namespace {

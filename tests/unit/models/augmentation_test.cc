@@ -1,4 +1,4 @@
-#include "models/augmentation.h"
+#include "models/data/augmentation.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "models/dataset_cache.h"
+#include "models/data/dataset_cache.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/failure.h"
+#include "models/base/failure.h"
 #include "tests/unit/models/temporary_folder.h"
 
 namespace atelier::models {

@@ -1,4 +1,4 @@
-#include "models/dataset.h"
+#include "models/data/dataset.h"
 
 #include <sys/stat.h>
 #include <zlib.h>
@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/failure.h"
+#include "models/base/failure.h"
 #include "tests/unit/models/temporary_folder.h"
 
 namespace atelier::models {

@@ -15,7 +15,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/image_codec.h"
+#include "models/pictures/image_codec.h"
 
 namespace atelier::models {
 

@@ -1,4 +1,4 @@
-#include "models/evaluation.h"
+#include "models/training/evaluation.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -1,8 +1,8 @@
-#include "models/image_codec.h"
+#include "models/pictures/image_codec.h"
 
 #include <sys/resource.h>
 
-#include "models/exif.h"
+#include "models/pictures/exif.h"
 #include "tests/unit/models/encoded_pictures.h"
 
 namespace atelier::models {

@@ -1,4 +1,4 @@
-#include "models/image_fit.h"
+#include "models/pictures/image_fit.h"
 
 #include <numeric>
 

@@ -1,4 +1,4 @@
-#include "models/model_archive.h"
+#include "models/archive/model_archive.h"
 
 #include <zlib.h>
 
@@ -14,10 +14,10 @@
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/failure.h"
-#include "models/predictor.h"
-#include "models/sha256.h"
-#include "models/tar_gz.h"
+#include "models/archive/predictor.h"
+#include "models/base/failure.h"
+#include "models/files/sha256.h"
+#include "models/files/tar_gz.h"
 #include "tests/unit/models/small_training.h"
 #include "tests/unit/models/temporary_folder.h"
 

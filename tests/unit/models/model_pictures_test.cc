@@ -4,10 +4,10 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/feature_maps.h"
-#include "models/filters.h"
-#include "models/image_codec.h"
-#include "models/tiled_picture.h"
+#include "models/archive/feature_maps.h"
+#include "models/archive/filters.h"
+#include "models/pictures/image_codec.h"
+#include "models/pictures/tiled_picture.h"
 
 namespace atelier::models {
 namespace {

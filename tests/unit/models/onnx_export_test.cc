@@ -1,4 +1,4 @@
-#include "models/onnx_export.h"
+#include "models/archive/onnx_export.h"
 
 #include <onnx/checker.h>
 #include <onnx/onnx_pb.h>

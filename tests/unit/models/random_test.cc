@@ -1,4 +1,4 @@
-#include "models/random.h"
+#include "models/base/random.h"
 
 #include <algorithm>
 #include <numeric>

@@ -1,4 +1,4 @@
-#include "models/regular_file.h"
+#include "models/files/regular_file.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,8 +10,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/durable_file.h"
-#include "models/model_archive.h"
+#include "models/archive/model_archive.h"
+#include "models/files/durable_file.h"
 #include "tests/unit/models/temporary_folder.h"
 
 namespace atelier::models {

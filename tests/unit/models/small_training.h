@@ -6,8 +6,8 @@
 #include <memory>
 #include <utility>
 
-#include "models/dataset.h"
-#include "models/training_options.h"
+#include "models/data/dataset.h"
+#include "models/network/training_options.h"
 
 namespace atelier::models {
 

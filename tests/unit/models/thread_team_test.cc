@@ -1,4 +1,4 @@
-#include "models/thread_team.h"
+#include "models/base/thread_team.h"
 
 #include <atomic>
 #include <stdexcept>

@@ -1,4 +1,4 @@
-#include "models/trainer.h"
+#include "models/training/trainer.h"
 
 #include <cmath>
 #include <filesystem>
@@ -8,9 +8,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/checkpoint.h"
-#include "models/evaluation.h"
-#include "models/failure.h"
+#include "models/base/failure.h"
+#include "models/training/checkpoint.h"
+#include "models/training/evaluation.h"
 #include "tests/unit/models/small_training.h"
 #include "tests/unit/models/temporary_folder.h"
 

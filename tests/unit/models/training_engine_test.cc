@@ -1,5 +1,5 @@
 // The engine against plain LibTorch: the same network written the ordinary way.
-#include "models/training_engine.h"
+#include "models/training/training_engine.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,11 +10,11 @@
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
-#include "models/network.h"
-#include "models/random.h"
-#include "models/scoring.h"
-#include "models/thread_team.h"
-#include "models/torch_program.h"
+#include "models/base/random.h"
+#include "models/base/thread_team.h"
+#include "models/torch/network.h"
+#include "models/torch/torch_program.h"
+#include "models/training/scoring.h"
 #include "tests/unit/models/small_training.h"
 
 namespace atelier::models {

@@ -1,11 +1,11 @@
-#include "models/validation_split.h"
+#include "models/data/validation_split.h"
 
 #include <algorithm>
 #include <numeric>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/training_warnings.h"
+#include "models/training/training_warnings.h"
 #include "tests/unit/models/small_training.h"
 
 namespace atelier::models {

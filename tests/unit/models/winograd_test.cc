@@ -1,5 +1,5 @@
 // Winograd's convolutions against the plain ones.
-#include "models/winograd.h"
+#include "models/kernels/winograd.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "models/float_buffer.h"
-#include "models/random.h"
+#include "models/base/float_buffer.h"
+#include "models/base/random.h"
 
 namespace atelier::models {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "models/sha256.h"
+#include "models/files/sha256.h"
 #include "server/jobs/error.h"
 
 namespace atelier::rpc {

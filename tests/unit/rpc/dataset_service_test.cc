@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "gmock/gmock.h"
-#include "models/image_codec.h"
-#include "server/rpc/catalog_facts.h"
+#include "models/pictures/image_codec.h"
+#include "server/wiring/catalog_facts.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 #include "tests/unit/serving/tiny_dataset.h"
@@ -30,9 +30,9 @@ class DatasetServiceTest : public testing::Test {
 
   models::TemporaryFolder folder_;
   models::TemporaryFolder cache_;
-  serving::DatasetCatalog catalog_{{{"small", folder_.path()}, {"broken", "/nowhere"}},
-                                   {.cache_dir = cache_.path()}};
-  jobs::TaskQueue tasks_{{.name = "calls", .threads = 1}};
+  views::DatasetCatalog catalog_{{{"small", folder_.path()}, {"broken", "/nowhere"}},
+                                 {.cache_dir = cache_.path()}};
+  TaskQueue tasks_{{.name = "calls", .threads = 1}};
   DatasetService service_{&catalog_, &tasks_};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<v1::DatasetService::Stub> stub_ = v1::DatasetService::NewStub(server_.channel());
@@ -140,7 +140,7 @@ TEST_F(DatasetServiceTest, NamesEveryWrongField) {
 TEST_F(DatasetServiceTest, AnswersNeverOutgrowWhatClientsAccept) {
   models::TemporaryFolder folder;
   serving::WriteDataset(folder, 5, /*side=*/100);
-  serving::DatasetCatalog catalog({{"large", folder.path()}}, {.cache_dir = cache_.path()});
+  views::DatasetCatalog catalog({{"large", folder.path()}}, {.cache_dir = cache_.path()});
   DatasetService service(&catalog, &tasks_);
   // Its channel has gRPC's own limit.
   RpcTestServer server({{"service", &service}});
@@ -171,7 +171,7 @@ TEST_F(DatasetServiceTest, AFolderThatCannotBeReadIsSaidSo) {
 }
 
 TEST_F(DatasetServiceTest, TheControllerIsToldTheSame) {
-  CatalogFacts facts(&catalog_);
+  wiring::CatalogFacts facts(&catalog_);
   EXPECT_THAT(facts.Names(), ElementsAre("broken", "small"));
   EXPECT_EQ(facts.Directory("small"), folder_.path());
   EXPECT_EQ(facts.Describe("small")->training_images, 5);

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "server/base/tick_thread.h"
 #include "server/jobs/experiment_signal.h"
-#include "server/jobs/tick_thread.h"
 #include "tests/unit/jobs/controller_test_server.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 
@@ -46,8 +46,8 @@ class ExperimentServiceTest : public jobs::ControllerTest {
 
   // Lets experiments go on by themselves from here on.
   void Drive() {
-    thread_ = std::make_unique<jobs::TickThread>(
-        jobs::TickThread::Options{.name = "experiments", .pause = absl::ZeroDuration()},
+    thread_ = std::make_unique<TickThread>(
+        TickThread::Options{.name = "experiments", .pause = absl::ZeroDuration()},
         [this] { return experiments_->Tick(); });
     experiments_->SetKick(thread_->kick());
     signal_.SetKick(thread_->kick());
@@ -81,11 +81,11 @@ class ExperimentServiceTest : public jobs::ControllerTest {
   jobs::ExperimentSignal signal_;
   std::unique_ptr<jobs::ExperimentController> experiments_;
   StreamSet streams_{{}};
-  jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
+  TaskQueue tasks_{{.name = "calls", .threads = 2}};
   ExperimentService service_;
   RpcTestServer server_;
   std::unique_ptr<v1::ExperimentService::Stub> stub_;
-  std::unique_ptr<jobs::TickThread> thread_;
+  std::unique_ptr<TickThread> thread_;
 };
 
 TEST_F(ExperimentServiceTest, StreamSendsAllThenChangesAndEndsWithTheExperiment) {

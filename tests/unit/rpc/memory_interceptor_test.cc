@@ -10,7 +10,7 @@
 #include "atelier/v1/dataset_service.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
-#include "server/jobs/task_queue.h"
+#include "server/base/task_queue.h"
 #include "server/rpc/unary.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 
@@ -38,7 +38,7 @@ class FakeDatasets final : public v1::DatasetService::CallbackService {
   std::atomic<int> handled = 0;
 
  private:
-  jobs::TaskQueue tasks_{{.name = "calls", .threads = 1}};
+  TaskQueue tasks_{{.name = "calls", .threads = 1}};
 };
 
 // A call whose answer is not read.

@@ -3,8 +3,8 @@
 
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
-#include "models/filters.h"
-#include "models/image_codec.h"
+#include "models/archive/filters.h"
+#include "models/pictures/image_codec.h"
 #include "server/rpc/model_service.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"
@@ -59,9 +59,9 @@ class ModelPicturesTest : public testing::Test {
   const models::TrainedModel network_ = serving::TinyConvolutions();
   models::TemporaryFolder folder_;
   serving::FakeVersions versions_;
-  serving::ModelViewer viewer_{&versions_};
+  views::ModelViewer viewer_{&versions_};
   absl::Notification gate_;  // Outlives the queue's thread, which may wait for it.
-  jobs::TaskQueue tasks_{{.name = "pictures", .threads = 1, .capacity = 1}};
+  TaskQueue tasks_{{.name = "pictures", .threads = 1, .capacity = 1}};
   ModelService service_{{.models = nullptr,
                          .artifacts = nullptr,
                          .tasks = nullptr,

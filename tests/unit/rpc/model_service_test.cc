@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "models/sha256.h"
-#include "server/rpc/registry_versions.h"
+#include "models/files/sha256.h"
+#include "server/wiring/registry_versions.h"
 #include "tests/unit/jobs/controller_test_server.h"
 #include "tests/unit/rpc/folder_artifacts.h"
 #include "tests/unit/rpc/rpc_test_server.h"
@@ -117,7 +117,7 @@ class ModelServiceTest : public jobs::ControllerTest {
   absl::Status loadable_;
   std::vector<std::string> said_;
   StreamSet streams_{{}};
-  jobs::TaskQueue tasks_{{.name = "calls", .threads = 1}};
+  TaskQueue tasks_{{.name = "calls", .threads = 1}};
   ModelService service_;
   RpcTestServer server_;
   std::unique_ptr<v1::ModelService::Stub> stub_;
@@ -170,7 +170,7 @@ TEST_F(ModelServiceTest, AnAliasLeadsToItsVersion) {
   v1::Model model;
   ASSERT_TRUE(SetAlias("models/a", "production", 1, &model).ok());
   EXPECT_EQ(model.aliases_size(), 2);
-  RegistryVersions versions(store_.get(), &archives_);
+  wiring::RegistryVersions versions(store_.get(), &archives_);
   EXPECT_EQ(versions.Resolve("a", "production")->number, 1);
   EXPECT_EQ(versions.Resolve("a", "")->number, 2);
   EXPECT_EQ(versions.Resolve("a", "1")->archive_path, archives_.ArchivePath("a", 1));
@@ -202,7 +202,7 @@ TEST_F(ModelServiceTest, AnAliasMovesOnlyToWhatCanBeLoaded) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(status.error_message(), "it is damaged");
   EXPECT_EQ(DetailsOf(status).reason, "VERSION_UNAVAILABLE");
-  RegistryVersions versions(store_.get(), &archives_);
+  wiring::RegistryVersions versions(store_.get(), &archives_);
   EXPECT_EQ(versions.Resolve("a", "production")->number, 1);
   EXPECT_EQ(changed_.size(), 1);
   ASSERT_TRUE(SetAlias("models/a", "production", 0, &model).ok()) << "nothing is loaded for that";
@@ -212,7 +212,7 @@ TEST_F(ModelServiceTest, ListsModelsAndVersionsForServing) {
   MakeVersion("b");
   MakeVersion("a");
   MakeVersion("a");
-  RegistryVersions versions(store_.get(), &archives_);
+  wiring::RegistryVersions versions(store_.get(), &archives_);
   EXPECT_THAT(*versions.Models(), ElementsAre("a", "b"));
   const auto all = versions.Versions("a");
   ASSERT_TRUE(all.ok());

@@ -74,7 +74,7 @@ class OpenInferenceServiceTest : public testing::Test {
   const std::shared_ptr<serving::FakeEngine> engine_ = std::make_shared<serving::FakeEngine>();
   serving::Classifier classifier_{
       {}, &versions_, [this](const serving::Version&) -> serving::EngineResult { return engine_; }};
-  jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
+  TaskQueue tasks_{{.name = "calls", .threads = 2}};
   CallMemory memory_{{}};
   OpenInferenceService service_{&classifier_, &tasks_, "1.2.3", &memory_};
   RpcTestServer server_{{{"service", &service_}}};

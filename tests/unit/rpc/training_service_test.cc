@@ -7,7 +7,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
-#include "models/sha256.h"
+#include "models/files/sha256.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/event_source.h"
 #include "tests/unit/jobs/controller_test_server.h"
@@ -77,7 +77,7 @@ class TrainingServiceTest : public jobs::ControllerTest {
 
   FolderArtifacts logs_;
   StreamSet streams_{{}};
-  jobs::TaskQueue tasks_{{.name = "calls", .threads = 2}};
+  TaskQueue tasks_{{.name = "calls", .threads = 2}};
   TrainingService service_;
   RpcTestServer server_;
   std::unique_ptr<Stub> stub_;
@@ -381,7 +381,7 @@ TEST_F(TrainingServiceTest, SendsATensorboardLogAsFarAsItIsWritten) {
 
 TEST_F(TrainingServiceTest, AnswersBusyWhenTooManyCallsWait) {
   absl::Notification begun, gate;
-  jobs::TaskQueue one({.name = "one", .threads = 1, .capacity = 1});
+  TaskQueue one({.name = "one", .threads = 1, .capacity = 1});
   TrainingService busy({.controller = controller_.get(),
                         .events = events_.get(),
                         .artifacts = &logs_,

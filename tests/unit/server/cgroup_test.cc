@@ -1,7 +1,7 @@
-#include "server/cgroup.h"
+#include "server/base/cgroup.h"
 
 #include "gtest/gtest.h"
-#include "server/machine.h"
+#include "server/base/machine.h"
 #include "tests/unit/metrics/fake_machine.h"
 
 namespace atelier::server {

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/training_options.h"
-#include "server/machine.h"
+#include "models/network/training_options.h"
+#include "server/base/machine.h"
 
 namespace atelier::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/short_address.h"
+#include "server/base/short_address.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

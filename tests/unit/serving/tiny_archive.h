@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/model_archive.h"
+#include "models/archive/model_archive.h"
 
 namespace atelier::serving {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "models/image_codec.h"
+#include "models/pictures/image_codec.h"
 
 namespace atelier::tensorboard {
 namespace {

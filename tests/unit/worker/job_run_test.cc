@@ -9,7 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/model_archive.h"
+#include "models/archive/model_archive.h"
 #include "tests/unit/worker/small_job.h"
 
 namespace atelier::worker {

@@ -13,7 +13,7 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "server/worker/proc_file.h"
+#include "server/base/proc_file.h"
 #include "server/worker/steady_now.h"
 #include "tests/unit/wait.h"
 

@@ -13,7 +13,7 @@
 
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "gtest/gtest.h"
-#include "models/dataset.h"
+#include "models/data/dataset.h"
 
 namespace atelier::worker {
 

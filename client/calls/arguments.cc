@@ -1,0 +1,164 @@
+#include "client/calls/arguments.h"
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "client/terminal/display_text.h"
+
+namespace atelier::client {
+namespace {
+
+absl::Status Wrong(absl::string_view text, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("'", EscapeControls(text), "' ", why));
+}
+
+// Whether the text can be one part of a resource name.
+bool IsPart(absl::string_view text) {
+  return !text.empty() && text.find_first_of("/@") == absl::string_view::npos;
+}
+
+// SCREAMING_SNAKE_CASE name of the enum itself: the prefix of its values.
+std::string PrefixOf(const google::protobuf::EnumDescriptor* type) {
+  std::string prefix;
+  for (const char c : type->name()) {
+    if (absl::ascii_isupper(c) && !prefix.empty()) prefix.push_back('_');
+    prefix.push_back(absl::ascii_toupper(c));
+  }
+  return prefix + "_";
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> JobName(absl::string_view text) {
+  absl::string_view id = text;
+  absl::ConsumePrefix(&id, "jobs/");
+  if (!IsPart(id)) {
+    return Wrong(text, "is no job's name; `atelier jobs` lists the jobs there are.");
+  }
+  return absl::StrCat("jobs/", id);
+}
+
+absl::StatusOr<std::string> ExperimentName(absl::string_view text) {
+  absl::string_view id = text;
+  absl::ConsumePrefix(&id, "experiments/");
+  if (!IsPart(id)) {
+    return Wrong(text, "is no experiment's name; `atelier experiments` lists those there are.");
+  }
+  return absl::StrCat("experiments/", id);
+}
+
+absl::StatusOr<std::string> DatasetName(absl::string_view text) {
+  absl::string_view id = text;
+  absl::ConsumePrefix(&id, "datasets/");
+  if (!IsPart(id)) {
+    return Wrong(text, "is no data set's name; `atelier datasets` lists those there are.");
+  }
+  return absl::StrCat("datasets/", id);
+}
+
+std::string ModelReference::ModelName() const { return absl::StrCat("models/", model); }
+
+std::string ModelReference::ResourceName() const {
+  return version.empty() ? ModelName() : absl::StrCat(ModelName(), "/versions/", version);
+}
+
+absl::StatusOr<ModelReference> ParseModel(absl::string_view text) {
+  absl::string_view rest = text;
+  const bool resource = absl::ConsumePrefix(&rest, "models/");
+  std::pair<absl::string_view, absl::string_view> parts(rest, "");
+  const char* const separator = resource ? "/versions/" : "@";
+  const bool versioned = absl::StrContains(rest, separator);
+  if (versioned) parts = absl::StrSplit(rest, absl::MaxSplits(separator, 1));
+  if (!IsPart(parts.first) || (versioned && !IsPart(parts.second))) {
+    return Wrong(text,
+                 "is no model; give NAME, NAME@VERSION or NAME@ALIAS. `atelier models` lists "
+                 "the models there are.");
+  }
+  return ModelReference{std::string(parts.first), std::string(parts.second)};
+}
+
+absl::string_view Leaf(absl::string_view resource_name) {
+  const auto slash = resource_name.rfind('/');
+  return slash == absl::string_view::npos ? resource_name : resource_name.substr(slash + 1);
+}
+
+std::string ShortModel(absl::string_view resource_name) {
+  const auto reference = ParseModel(resource_name);
+  if (!reference.ok()) return std::string(resource_name);
+  return reference->version.empty() ? reference->model
+                                    : absl::StrCat(reference->model, "@", reference->version);
+}
+
+std::string FileStem(absl::string_view model_version) {
+  const auto reference = ParseModel(model_version);
+  if (!reference.ok()) return "model";
+  return absl::StrCat(reference->model, "-v", reference->version);
+}
+
+absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text) {
+  constexpr double kKi = 1024;
+  static constexpr std::array<std::pair<absl::string_view, double>, 10> kUnits = {
+      {{"", 1},
+       {"b", 1},
+       {"kib", kKi},
+       {"mib", kKi * kKi},
+       {"gib", kKi * kKi * kKi},
+       {"tib", kKi * kKi * kKi * kKi},
+       {"kb", 1e3},
+       {"mb", 1e6},
+       {"gb", 1e9},
+       {"tb", 1e12}}};
+  const absl::string_view trimmed = absl::StripAsciiWhitespace(text);
+  const auto digits = std::min(trimmed.find_first_not_of("0123456789."), trimmed.size());
+  const std::string word =
+      absl::AsciiStrToLower(absl::StripAsciiWhitespace(trimmed.substr(digits)));
+  double number = 0;
+  const bool is_number = absl::SimpleAtod(trimmed.substr(0, digits), &number);
+  for (const auto& [unit, factor] : kUnits) {
+    if (!is_number || word != unit) continue;
+    const double bytes = std::round(number * factor);
+    if (bytes >= static_cast<double>(std::numeric_limits<std::int64_t>::max())) {
+      return Wrong(text, "is more than any machine has.");
+    }
+    return static_cast<std::int64_t>(bytes);
+  }
+  return Wrong(text,
+               "is no size; write one like 2GiB, 512MiB or a number of bytes (units: KiB, "
+               "MiB, GiB, TiB, KB, MB, GB, TB).");
+}
+
+std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor* type) {
+  std::vector<std::string> words;
+  for (int i = 0; i < type->value_count(); ++i) {
+    if (type->value(i)->number() != 0) words.push_back(EnumWord(type, type->value(i)->number()));
+  }
+  return words;
+}
+
+std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value) {
+  const auto* const known = type->FindValueByNumber(value);
+  if (known == nullptr) return absl::StrCat(value);
+  return absl::AsciiStrToLower(absl::StripPrefix(known->name(), PrefixOf(type)));
+}
+
+absl::StatusOr<int> ParseEnum(const google::protobuf::EnumDescriptor* type, absl::string_view flag,
+                              absl::string_view word) {
+  const auto* const value = type->FindValueByName(PrefixOf(type) + absl::AsciiStrToUpper(word));
+  if (value == nullptr || value->number() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": '", EscapeControls(word),
+                                                   "' is none of ",
+                                                   absl::StrJoin(EnumWords(type), ", "), "."));
+  }
+  return value->number();
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,66 @@
+// What people type for jobs, models and sizes, turned into what the services take. Errors are
+// INVALID_ARGUMENT with a sentence. Thread-safe: pure functions.
+#ifndef ATELIER_CLIENT_CALLS_ARGUMENTS_H_
+#define ATELIER_CLIENT_CALLS_ARGUMENTS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
+
+namespace atelier::client {
+
+// `jobs/x` for `x` and for `jobs/x`.
+absl::StatusOr<std::string> JobName(absl::string_view text);
+
+// `experiments/x` for `x` and for `experiments/x`.
+absl::StatusOr<std::string> ExperimentName(absl::string_view text);
+
+// `datasets/x` for `x` and for `datasets/x`.
+absl::StatusOr<std::string> DatasetName(absl::string_view text);
+
+// A model and, perhaps, which version of it.
+struct ModelReference {
+  std::string model;
+  // A number or an alias; empty for the latest.
+  std::string version;
+
+  // `models/{model}`.
+  std::string ModelName() const;
+  // `models/{model}` or `models/{model}/versions/{version}`.
+  std::string ResourceName() const;
+};
+
+// Reads `name`, `name@3`, `name@production`, `models/name` and `models/name/versions/3`.
+absl::StatusOr<ModelReference> ParseModel(absl::string_view text);
+
+// The last part of a resource name: `x` for `jobs/x`.
+absl::string_view Leaf(absl::string_view resource_name);
+
+// `cnn-3@4` for `models/cnn-3/versions/4`.
+std::string ShortModel(absl::string_view resource_name);
+
+// What begins the names of a model version's files: `cnn-3-v4` for `models/cnn-3/versions/4`.
+std::string FileStem(absl::string_view model_version);
+
+// Bytes: `2GiB`, `512 MiB`, `1.5GB`, `1048576`. KiB, MiB, GiB and TiB are powers of 1,024; KB, MB,
+// GB and TB of 1,000.
+absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text);
+
+// The words for the values of an enum, without its prefix and the unspecified value: `study` for
+// RECIPE_STUDY.
+std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor* type);
+
+// The word for one value; the number as text if the enum has no such value.
+std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value);
+
+// The value for a word; any case.
+absl::StatusOr<int> ParseEnum(const google::protobuf::EnumDescriptor* type, absl::string_view flag,
+                              absl::string_view word);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_CALLS_ARGUMENTS_H_

@@ -1,0 +1,123 @@
+#include "client/calls/connection.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/terminal/display_text.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "grpcpp/support/channel_arguments.h"
+#include "proto/tls/pem_files.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;
+
+absl::Status CheckAddress(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:") && address.size() > 5) return absl::OkStatus();
+  const auto colon = address.rfind(':');
+  int port = 0;
+  const bool valid = colon != absl::string_view::npos && colon > 0 &&
+                     absl::SimpleAtoi(address.substr(colon + 1), &port) && port > 0 &&
+                     port < 65536 && address.find_first_of(" \t\r\n/") == absl::string_view::npos;
+  if (valid) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--server: '", EscapeControls(address),
+                                                 "' is no address; write HOST:PORT or unix:PATH."));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsOptions& tls) {
+  if (tls.certificate.empty() != tls.key.empty()) {
+    return absl::InvalidArgumentError("--tls-cert and --tls-key belong together; one is missing.");
+  }
+  if (tls.authorities.empty()) {
+    if (tls.certificate.empty()) return grpc::InsecureChannelCredentials();
+    return absl::InvalidArgumentError(
+        "--tls-cert needs --tls-ca: by which authority's word the server is believed.");
+  }
+  auto authorities = tls::ReadAuthorities({"--tls-ca", tls.authorities});
+  if (!authorities.ok()) return authorities.status();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = *std::move(authorities);
+  if (!tls.certificate.empty()) {
+    auto identity = tls::ReadIdentity({"--tls-cert", tls.certificate}, {"--tls-key", tls.key});
+    if (!identity.ok()) return identity.status();
+    options.pem_cert_chain = std::move(identity->certificates);
+    options.pem_private_key = std::move(identity->key);
+  }
+  return grpc::SslCredentials(options);
+}
+
+grpc::ChannelArguments Arguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  // A server that vanished without a word is noticed by unanswered pings.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Whoever waits for a restarted server wants it back soon.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // A server is addressed directly, whatever http_proxy says about web pages.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return arguments;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(absl::string_view address,
+                                                               const TlsOptions& tls) {
+  if (const absl::Status status = CheckAddress(address); !status.ok()) return status;
+  auto credentials = Credentials(tls);
+  if (!credentials.ok()) return credentials.status();
+  auto channel = grpc::CreateCustomChannel(std::string(address), *credentials, Arguments());
+  return std::unique_ptr<Connection>(new Connection(std::string(address), tls, std::move(channel)));
+}
+
+Connection::Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel)
+    : address_(std::move(address)),
+      tls_(std::move(tls)),
+      channel_(std::move(channel)),
+      training_(v1::TrainingService::NewStub(channel_)),
+      models_(v1::ModelService::NewStub(channel_)),
+      datasets_(v1::DatasetService::NewStub(channel_)),
+      inference_(v1::InferenceService::NewStub(channel_)),
+      monitoring_(v1::MonitoringService::NewStub(channel_)),
+      experiments_(v1::ExperimentService::NewStub(channel_)),
+      health_(grpc::health::v1::Health::NewStub(channel_)) {}
+
+absl::Status Connection::WaitUntilReady(absl::Duration timeout) {
+  const auto deadline = absl::ToChronoTime(absl::Now() + timeout);
+  while (true) {
+    const grpc_connectivity_state state = channel_->GetState(true);
+    if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) return WhyNot();
+    if (!channel_->WaitForStateChange(state, deadline)) return NoServer(address_);
+  }
+}
+
+absl::Status Connection::WhyNot() {
+  // Only a call is told what the connection failed with; this one fails at once.
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = health_->Check(&context, {}, &response);
+  if (status.ok()) return absl::OkStatus();
+  return NotConnected(status.error_message(), address_, tls_.authorities);
+}
+
+void Connection::PrepareContext(grpc::ClientContext* context, const CallOptions& options,
+                                int repeats) {
+  if (repeats > 0) {
+    absl::SleepFor(absl::Milliseconds(300) * repeats);
+    context->set_wait_for_ready(true);
+  }
+  context->set_deadline(absl::ToChronoTime(absl::Now() + options.timeout));
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,120 @@
+// The client's connection to one server: its address checked, a channel, and the calls. Thread-safe
+// once made.
+#ifndef ATELIER_CLIENT_CALLS_CONNECTION_H_
+#define ATELIER_CLIENT_CALLS_CONNECTION_H_
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "atelier/v1/dataset_service.grpc.pb.h"
+#include "atelier/v1/experiment_service.grpc.pb.h"
+#include "atelier/v1/inference_service.grpc.pb.h"
+#include "atelier/v1/model_service.grpc.pb.h"
+#include "atelier/v1/monitoring_service.grpc.pb.h"
+#include "atelier/v1/training_service.grpc.pb.h"
+#include "client/calls/status_text.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+
+namespace atelier::client {
+
+using TrainingService = v1::TrainingService::StubInterface;
+using ModelService = v1::ModelService::StubInterface;
+using DatasetService = v1::DatasetService::StubInterface;
+using InferenceService = v1::InferenceService::StubInterface;
+using MonitoringService = v1::MonitoringService::StubInterface;
+using ExperimentService = v1::ExperimentService::StubInterface;
+using HealthService = grpc::health::v1::Health::StubInterface;
+
+struct CallOptions {
+  // Until the answer must be there.
+  absl::Duration timeout = absl::Seconds(30);
+  // How often the call is made again after the connection broke; waits for the server then. Only
+  // for calls that do no harm when made twice.
+  int repeats = 0;
+  FieldNamer name_field = FlagOf;
+};
+
+// PEM files for a server with TLS.
+struct TlsOptions {
+  std::string authorities;  // --tls-ca: whom to believe. Empty: no TLS.
+  std::string certificate;  // --tls-cert: who we are, for servers that ask. May be empty.
+  std::string key;          // --tls-key: the certificate's.
+};
+
+class Connection {
+ public:
+  // `address` is HOST:PORT or unix:PATH; anything else, or files that are not what they should be,
+  // is INVALID_ARGUMENT. Does not connect.
+  static absl::StatusOr<std::unique_ptr<Connection>> Create(absl::string_view address,
+                                                            const TlsOptions& tls = {});
+
+  // Connects; UNAVAILABLE if nobody answers, at once where the system says so, else after
+  // `timeout`, or if who answers is not to be trusted.
+  absl::Status WaitUntilReady(absl::Duration timeout);
+
+  // Makes one unary call: Call(&TrainingService::GetJob, request).
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request, const CallOptions& options = {}) {
+    for (int repeats = 0;; ++repeats) {
+      grpc::ClientContext context;
+      PrepareContext(&context, options, repeats);
+      Response response;
+      const grpc::Status status = (stub<Service>().*method)(&context, request, &response);
+      if (status.ok()) return response;
+      if (repeats >= options.repeats || !IsBroken(status)) {
+        return ToStatus(status, address_, options.name_field);
+      }
+    }
+  }
+
+  template <typename Service>
+  Service& stub() {
+    if constexpr (std::is_same_v<Service, TrainingService>) return *training_;
+    if constexpr (std::is_same_v<Service, ModelService>) return *models_;
+    if constexpr (std::is_same_v<Service, DatasetService>) return *datasets_;
+    if constexpr (std::is_same_v<Service, InferenceService>) return *inference_;
+    if constexpr (std::is_same_v<Service, MonitoringService>) return *monitoring_;
+    if constexpr (std::is_same_v<Service, ExperimentService>) return *experiments_;
+    if constexpr (std::is_same_v<Service, HealthService>) return *health_;
+  }
+
+  // Whether the channel is connected at this moment.
+  bool connected() const { return channel_->GetState(false) == GRPC_CHANNEL_READY; }
+
+  const std::string& address() const { return address_; }
+
+ private:
+  Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel);
+
+  // What the channel's last attempt to connect failed with.
+  absl::Status WhyNot();
+
+  // The deadline, and before a repetition a short pause.
+  static void PrepareContext(grpc::ClientContext* context, const CallOptions& options, int repeats);
+
+  // Constant after construction.
+  const std::string address_;
+  const TlsOptions tls_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<TrainingService> training_;
+  const std::unique_ptr<ModelService> models_;
+  const std::unique_ptr<DatasetService> datasets_;
+  const std::unique_ptr<InferenceService> inference_;
+  const std::unique_ptr<MonitoringService> monitoring_;
+  const std::unique_ptr<ExperimentService> experiments_;
+  const std::unique_ptr<HealthService> health_;
+};
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_CALLS_CONNECTION_H_

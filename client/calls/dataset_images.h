@@ -1,0 +1,20 @@
+// Images of a data set, as many as are asked for, in answers of bounded size. Thread-safe: a free
+// function.
+#ifndef ATELIER_CLIENT_CALLS_DATASET_IMAGES_H_
+#define ATELIER_CLIENT_CALLS_DATASET_IMAGES_H_
+
+#include "absl/status/statusor.h"
+#include "atelier/v1/dataset_service.pb.h"
+#include "client/calls/session.h"
+
+namespace atelier::client {
+
+// GetImages, in as many calls as the size of the images demands: a server sends at most 4 MiB at a
+// time.
+absl::StatusOr<v1::GetImagesResponse> GetImages(Session& session,
+                                                const v1::GetImagesRequest& request,
+                                                const CallOptions& options = {});
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_CALLS_DATASET_IMAGES_H_

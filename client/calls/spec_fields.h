@@ -1,0 +1,42 @@
+// The fields of a TrainingSpec as the command line names and writes them, read from the message's
+// own description: a field that is added there can be swept, compared and reported without a word
+// here. Thread-safe: pure functions.
+#ifndef ATELIER_CLIENT_CALLS_SPEC_FIELDS_H_
+#define ATELIER_CLIENT_CALLS_SPEC_FIELDS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "atelier/v1/job.pb.h"
+#include "google/protobuf/descriptor.h"
+
+namespace atelier::client {
+
+using SpecField = const google::protobuf::FieldDescriptor*;
+
+// All of them but the seed, in the order of the message.
+std::vector<SpecField> SpecFields();
+
+// The flag: `--batch-size`.
+std::string OptionOf(SpecField field);
+// The flag without its dashes, for titles: `batch-size`.
+std::string TitleOf(SpecField field);
+
+// The field's value as the command line takes it; empty if it is absent, or zero where absence
+// cannot be told from it.
+std::string ValueText(const v1::TrainingSpec& spec, SpecField field);
+
+// The same for programs: sizes are numbers of bytes.
+std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field);
+
+// Sets the field to what the command line says. INVALID_ARGUMENT naming the flag.
+absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec* spec);
+
+// The options of `atelier train` that make this very job, beginning with a space.
+std::string TrainOptions(const v1::TrainingSpec& spec);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_CALLS_SPEC_FIELDS_H_

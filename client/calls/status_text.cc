@@ -1,0 +1,192 @@
+#include "client/calls/status_text.h"
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "client/terminal/display_text.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace atelier::client {
+namespace {
+
+using Words = std::pair<absl::string_view, absl::string_view>;
+
+// Fields that the command line calls otherwise.
+constexpr std::array<Words, 12> kFlags = {{
+    {"spec.memory_bytes", "--memory"},
+    {"base_name", "--name"},
+    {"page_size", "--limit"},
+    {"states", "--state"},
+    {"indices", "--test-image"},
+    {"name", "the name"},
+    {"model", "--model"},
+    {"alias", "ALIAS"},
+    {"version", "the version"},
+    {"encoded.files", "the image files"},
+    {"raw.pixels", "the images"},
+    {"page_token", "the page token"},
+}};
+
+// What to do about an error, by its reason.
+constexpr std::array<Words, 10> kAdvice = {{
+    {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs there are."},
+    {"MODEL_NOT_FOUND", "`atelier models` lists the models there are."},
+    {"VERSION_NOT_FOUND", "`atelier models NAME` lists a model's versions."},
+    {"ALIAS_NOT_FOUND", "`atelier models NAME` lists a model's versions and aliases."},
+    {"VERSION_IN_USE",
+     "`atelier alias NAME ALIAS --remove` removes one; --force deletes it with its aliases."},
+    {"OTHER_CLASSES", "--force moves the alias nevertheless."},
+    {"JOB_NOT_ENDED", "`atelier stop JOB` ends it first."},
+    {"EXPERIMENT_NOT_FOUND", "`atelier experiments` lists those there are."},
+    {"EXPERIMENT_NOT_ENDED", "`atelier stop EXPERIMENT` ends it first."},
+    {"NOT_EVALUATED", "`atelier show JOB` says how far it is, or why it ended."},
+}};
+
+template <std::size_t size>
+absl::string_view Find(const std::array<Words, size>& words, absl::string_view key) {
+  for (const auto& [name, value] : words) {
+    if (name == key) return value;
+  }
+  return "";
+}
+
+struct Details {
+  google::rpc::BadRequest bad_request;
+  std::string reason;
+};
+
+Details ReadDetails(const grpc::Status& status) {
+  Details details;
+  google::rpc::Status rich;
+  if (!rich.ParseFromString(status.error_details())) return details;
+  for (const auto& any : rich.details()) {
+    google::rpc::ErrorInfo info;
+    if (any.Is<google::rpc::BadRequest>()) any.UnpackTo(&details.bad_request);
+    if (any.UnpackTo(&info)) details.reason = info.reason();
+  }
+  return details;
+}
+
+// A text that ends like a sentence.
+std::string Sentence(absl::string_view text) {
+  std::string sentence = EscapeControls(absl::StripSuffix(text, "\n"));
+  if (!sentence.empty() && !absl::EndsWith(sentence, ".") && !absl::EndsWith(sentence, "!")) {
+    sentence += ".";
+  }
+  return sentence;
+}
+
+std::string Violations(const google::rpc::BadRequest& request, const FieldNamer& name_field) {
+  std::vector<std::string> lines;
+  for (const auto& violation : request.field_violations()) {
+    lines.push_back(absl::StrCat(EscapeControls(name_field(violation.field())), ": ",
+                                 Sentence(violation.description())));
+  }
+  return absl::StrJoin(lines, "\n");
+}
+
+// For errors that the server did not make itself, or that say too little.
+std::string Explained(const grpc::Status& status, absl::string_view address) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return absl::StrCat("The server at ", address, " did not answer in time.");
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return absl::StrCat("What answers at ", address,
+                          " does not know this request: it is an Atelier server of another "
+                          "version, or none at all.");
+    case grpc::StatusCode::UNAVAILABLE:
+      return absl::StrCat("The connection to the server at ", address,
+                          " broke: ", Sentence(status.error_message()));
+    default:
+      return Sentence(status.error_message());
+  }
+}
+
+}  // namespace
+
+std::string FlagOf(absl::string_view field) {
+  const absl::string_view known = Find(kFlags, field);
+  if (!known.empty()) return std::string(known);
+  absl::string_view name = field;
+  absl::ConsumePrefix(&name, "spec.");
+  return absl::StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}}));
+}
+
+absl::Status ToStatus(const grpc::Status& status, absl::string_view address,
+                      const FieldNamer& name_field) {
+  if (status.ok()) return absl::OkStatus();
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  const Details details = ReadDetails(status);
+  if (details.bad_request.field_violations_size() > 0) {
+    return absl::Status(code, Violations(details.bad_request, name_field));
+  }
+  std::string text = details.reason.empty() ? Explained(status, EscapeControls(address))
+                                            : Sentence(status.error_message());
+  if (text.empty())
+    text = absl::StrCat("The server answered ", absl::StatusCodeToString(code), ".");
+  const absl::string_view advice = Find(kAdvice, details.reason);
+  if (!advice.empty()) absl::StrAppend(&text, " ", advice);
+  return absl::Status(code, text);
+}
+
+absl::Status NoServer(absl::string_view address) {
+  return absl::UnavailableError(
+      absl::StrCat("No server answers at ", EscapeControls(address),
+                   ". Start one with `atelierd`, or name another with --server=HOST:PORT or in "
+                   "ATELIER_SERVER."));
+}
+
+absl::Status NotConnected(absl::string_view why, absl::string_view address,
+                          absl::string_view authorities) {
+  const std::string server = EscapeControls(address);
+  const auto says = [why](absl::string_view words) { return absl::StrContains(why, words); };
+  const auto refuse = [](auto&&... words) {
+    return absl::UnavailableError(absl::StrCat(words...));
+  };
+  if (says("certificate verify failed")) {
+    return refuse("The server at ", server, " shows a certificate that has expired or that no ",
+                  "authority in ", authorities, " (--tls-ca) vouches for.");
+  }
+  if (says("is not in peer certificate")) {
+    return refuse("The certificate of the server at ", server,
+                  " was made for another name; dial it by the name it was made for.");
+  }
+  if (says("wrong version number")) {
+    return refuse("The server at ", server, " has no TLS: leave out --tls-ca and ATELIER_TLS_CA.");
+  }
+  const bool answered = says("Socket closed") || says("onnection reset") ||
+                        says("Failed parsing HTTP/2") || says("handshake failed");
+  if (answered && authorities.empty()) {
+    return refuse("What answers at ", server,
+                  " hangs up: a server with TLS wants --tls-ca=FILE or ATELIER_TLS_CA.");
+  }
+  if (answered) {
+    return refuse("The server at ", server,
+                  " hangs up: one that asks who you are wants --tls-cert and --tls-key of an "
+                  "authority it knows.");
+  }
+  return NoServer(address);
+}
+
+bool IsBroken(const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::CANCELLED:
+      return true;
+    case grpc::StatusCode::UNKNOWN:
+    case grpc::StatusCode::INTERNAL:
+      // The server's own errors carry details; these come from the transport.
+      return status.error_details().empty();
+    default:
+      return false;
+  }
+}
+
+}  // namespace atelier::client

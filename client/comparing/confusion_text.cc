@@ -1,0 +1,179 @@
+#include "client/comparing/confusion_text.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "client/terminal/display_text.h"
+#include "client/terminal/figures.h"
+#include "client/terminal/output.h"
+#include "client/terminal/table.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr std::size_t kWorst = 5;
+constexpr int kGap = 2;
+// A title cut shorter than this says nothing; the columns are numbered then.
+constexpr int kShortestTitle = 5;
+// From this share of a class on, a confusion stands out.
+constexpr double kConspicuous = 0.05;
+
+std::int64_t Support(const v1::ConfusionRow& row) {
+  return std::accumulate(row.counts().begin(), row.counts().end(), std::int64_t{0});
+}
+
+std::int64_t CountAt(const v1::ConfusionMatrix& matrix, int row, int column) {
+  if (row >= matrix.rows_size() || column >= matrix.rows(row).counts_size()) return 0;
+  return matrix.rows(row).counts(column);
+}
+
+int WidestName(const v1::ConfusionMatrix& matrix) {
+  int widest = 0;
+  for (const auto& name : matrix.class_names()) widest = std::max(widest, DisplayWidth(name));
+  return widest;
+}
+
+int WidestCount(const v1::ConfusionMatrix& matrix) {
+  std::int64_t largest = 0;
+  for (const auto& row : matrix.rows()) {
+    for (const std::int64_t count : row.counts()) largest = std::max(largest, count);
+  }
+  return DisplayWidth(Count(largest));
+}
+
+// How the columns are titled: class names, cut names, or the numbers of the classes.
+struct Titles {
+  bool numbered = false;
+  int width = 0;
+};
+
+Titles ChooseTitles(const v1::ConfusionMatrix& matrix, int width) {
+  const int classes = std::max(1, matrix.class_names_size());
+  const int widest = WidestName(matrix);
+  const int room = (width - widest) / classes - kGap;
+  if (room >= kShortestTitle) return {false, std::min(room, widest)};
+  return {true, DisplayWidth(absl::StrCat(classes - 1))};
+}
+
+Table::Cell MatrixCell(const v1::ConfusionMatrix& matrix, int row, int column) {
+  const std::int64_t count = CountAt(matrix, row, column);
+  if (row == column) return {Count(count), Ink::kBoldGreen};
+  if (count == 0) return {"·", Ink::kDim};
+  const double share = static_cast<double>(count) /
+                       static_cast<double>(std::max<std::int64_t>(1, Support(matrix.rows(row))));
+  return {Count(count), share >= kConspicuous ? Ink::kRed : Ink::kPlain};
+}
+
+std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+  const Titles titles = ChooseTitles(matrix, width);
+  const int classes = matrix.class_names_size();
+  const int cell_width = std::max(titles.width, WidestCount(matrix));
+  const int number_width = DisplayWidth(absl::StrCat(std::max(0, classes - 1)));
+  std::vector<Table::Column> columns = {{""}};
+  const auto numbered_name = [&](int i) {
+    return absl::StrCat(PadLeft(absl::StrCat(i), number_width), " ", matrix.class_names(i));
+  };
+  int total = titles.numbered ? number_width + 1 + WidestName(matrix) : WidestName(matrix);
+  for (int i = 0; i < classes; ++i) {
+    const std::string title =
+        titles.numbered ? absl::StrCat(i) : Clip(matrix.class_names(i), titles.width);
+    columns.push_back({PadLeft(title, cell_width), Table::Align::kRight});
+    total += kGap + cell_width;
+  }
+  if (total > width) {
+    return absl::StrCat("The matrix takes ", total, " columns and the terminal has ", width,
+                        "; --output=csv prints all of it.\n");
+  }
+  Table table(std::move(columns));
+  for (int row = 0; row < classes; ++row) {
+    std::vector<Table::Cell> cells = {titles.numbered ? numbered_name(row)
+                                                      : matrix.class_names(row)};
+    for (int column = 0; column < classes; ++column) {
+      cells.push_back(MatrixCell(matrix, row, column));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return absl::StrCat(style.Paint(Ink::kDim, "A row per true class, a column per predicted class:"),
+                      "\n", table.Render(style, width));
+}
+
+std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+  using Align = Table::Align;
+  Table table({{"class"},
+               {"precision", Align::kRight},
+               {"recall", Align::kRight},
+               {"F1", Align::kRight},
+               {"support", Align::kRight}});
+  v1::ClassMetrics mean;
+  const int classes = std::min(matrix.class_names_size(), matrix.class_metrics_size());
+  for (int i = 0; i < classes; ++i) {
+    const v1::ClassMetrics& metrics = matrix.class_metrics(i);
+    table.AddRow({matrix.class_names(i), Percent(metrics.precision(), 1),
+                  Percent(metrics.recall(), 1), Percent(metrics.f1(), 1),
+                  Count(metrics.support())});
+    mean.set_precision(mean.precision() + metrics.precision() / classes);
+    mean.set_recall(mean.recall() + metrics.recall() / classes);
+    mean.set_f1(mean.f1() + metrics.f1() / classes);
+    mean.set_support(mean.support() + metrics.support());
+  }
+  table.AddRow({{"mean", Ink::kBold},
+                {Percent(mean.precision(), 1), Ink::kBold},
+                {Percent(mean.recall(), 1), Ink::kBold},
+                {Percent(mean.f1(), 1), Ink::kBold},
+                {Count(mean.support()), Ink::kBold}});
+  return table.Render(style, width);
+}
+
+std::string WorstText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+  Table table({{""}, {"", Table::Align::kRight}, {"", Table::Align::kRight}});
+  for (const Confusion& worst : WorstConfusions(matrix, kWorst)) {
+    const double share = static_cast<double>(worst.count) / static_cast<double>(worst.support);
+    table.AddRow({absl::StrCat("  ", matrix.class_names(worst.true_class), " → ",
+                               matrix.class_names(worst.predicted_class)),
+                  absl::StrCat(Count(worst.count), " of ", Count(worst.support)),
+                  absl::StrCat("(", Percent(share, 1), ")")});
+  }
+  if (table.empty()) return "No image was confused.\n";
+  return style.Paint(Ink::kBold, "Most often confused") + "\n" + table.Render(style, width);
+}
+
+}  // namespace
+
+std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::size_t limit) {
+  std::vector<Confusion> confusions;
+  const int classes = std::min(matrix.class_names_size(), matrix.rows_size());
+  for (int row = 0; row < classes; ++row) {
+    for (int column = 0; column < matrix.class_names_size(); ++column) {
+      const std::int64_t count = CountAt(matrix, row, column);
+      if (row == column || count == 0) continue;
+      confusions.push_back({row, column, count, Support(matrix.rows(row))});
+    }
+  }
+  std::stable_sort(confusions.begin(), confusions.end(),
+                   [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
+  confusions.resize(std::min(confusions.size(), limit));
+  return confusions;
+}
+
+std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+  return absl::StrCat(Percent(matrix.accuracy()), " of the test images are classified rightly.\n\n",
+                      MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width), "\n",
+                      WorstText(matrix, style, width));
+}
+
+std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {
+  std::vector<std::string> titles = {"true_class"};
+  titles.insert(titles.end(), matrix.class_names().begin(), matrix.class_names().end());
+  std::string csv = CsvLine(titles);
+  for (int row = 0; row < std::min(matrix.class_names_size(), matrix.rows_size()); ++row) {
+    std::vector<std::string> values = {matrix.class_names(row)};
+    for (const std::int64_t count : matrix.rows(row).counts()) {
+      values.push_back(absl::StrCat(count));
+    }
+    absl::StrAppend(&csv, CsvLine(values));
+  }
+  return csv;
+}
+
+}  // namespace atelier::client

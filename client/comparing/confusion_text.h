@@ -1,0 +1,35 @@
+// A confusion matrix in words: the matrix, figures per class, and the worst confusions by name.
+// Thread-safe: pure functions.
+#ifndef ATELIER_CLIENT_COMPARING_CONFUSION_TEXT_H_
+#define ATELIER_CLIENT_COMPARING_CONFUSION_TEXT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "atelier/v1/job.pb.h"
+#include "client/terminal/style.h"
+
+namespace atelier::client {
+
+// Images of one class that were taken for another.
+struct Confusion {
+  int true_class = 0;
+  int predicted_class = 0;
+  std::int64_t count = 0;
+  // Images of the true class.
+  std::int64_t support = 0;
+};
+
+// At most `limit` of them, the most frequent first.
+std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::size_t limit);
+
+// INVALID matrices (rows of other lengths than there are class names) are shown as far as they go.
+std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width);
+
+// A row per true class, a column per predicted class.
+std::string ConfusionCsv(const v1::ConfusionMatrix& matrix);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_COMPARING_CONFUSION_TEXT_H_

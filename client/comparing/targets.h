@@ -1,0 +1,52 @@
+// Arguments that name a job, an experiment, a model or a data set. Used by one thread.
+#ifndef ATELIER_CLIENT_COMPARING_TARGETS_H_
+#define ATELIER_CLIENT_COMPARING_TARGETS_H_
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "atelier/v1/experiment_service.pb.h"
+#include "atelier/v1/job.pb.h"
+#include "client/calls/arguments.h"
+#include "client/calls/session.h"
+#include "client/comparing/comparison.h"
+
+namespace atelier::client {
+
+using Target = std::variant<v1::TrainingJob, v1::Experiment>;
+
+// `jobs/x`, `experiments/x`, or `x`, which is a job's name before it is an experiment's. NOT_FOUND
+// if it is neither's.
+absl::StatusOr<Target> GetTarget(Session& session, const std::string& text);
+
+// The experiment of a name that is no job's, as `no_job` says. If there is none either, the error
+// to show: `no_job` unless the name can only be an experiment's.
+absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
+                                                    const absl::Status& no_job);
+
+// The trainings that arguments name, each once, whether it was named twice or lies in an experiment
+// that was named, too; where several are named, one that is not there becomes a missing trial.
+// NOT_FOUND if none is there.
+struct Named {
+  std::vector<Trial> trials;
+  std::vector<v1::Experiment> experiments;
+};
+absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts);
+
+// What ParseModel reads, and `jobs/x` for the model version that the job made; FAILED_PRECONDITION
+// if it made none.
+absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text);
+
+// The model with all of its versions, however many pages they fill.
+absl::StatusOr<v1::Model> GetModel(Session& session, const ModelReference& reference);
+
+// `datasets/x`: the data set of that name, or if it is empty the one that the model was trained on.
+absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,
+                                      const ModelReference& model);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_COMPARING_TARGETS_H_

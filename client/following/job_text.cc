@@ -1,0 +1,179 @@
+#include "client/following/job_text.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "client/calls/arguments.h"
+#include "client/terminal/figures.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace atelier::client {
+namespace {
+
+std::string TimeText(bool present, const google::protobuf::Timestamp& time) {
+  return present ? google::protobuf::util::TimeUtil::ToString(time) : "";
+}
+
+}  // namespace
+
+std::string StateText(v1::JobState state) { return EnumWord(v1::JobState_descriptor(), state); }
+
+Ink InkOf(v1::JobState state) {
+  switch (state) {
+    case v1::JOB_STATE_COMPLETED:
+      return Ink::kGreen;
+    case v1::JOB_STATE_FAILED:
+      return Ink::kRed;
+    case v1::JOB_STATE_STOPPED:
+    case v1::JOB_STATE_STOPPING:
+      return Ink::kYellow;
+    case v1::JOB_STATE_QUEUED:
+      return Ink::kDim;
+    default:
+      return Ink::kCyan;
+  }
+}
+
+std::vector<std::string> JobCsvNames() {
+  return {"name",
+          "state",
+          "preset",
+          "dataset",
+          "seed",
+          "epoch",
+          "epochs",
+          "test_accuracy",
+          "test_loss",
+          "best_epoch",
+          "validation_loss",
+          "validation_accuracy",
+          "parameter_count",
+          "training_seconds",
+          "images_per_second",
+          "model_version",
+          "create_time",
+          "end_time",
+          "dataset_checksum"};
+}
+
+std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
+  const v1::TrainingSpec& spec = job.spec();
+  const v1::TrainingResult& result = job.result();
+  const auto figure = [&](double value) { return job.has_result() ? Exact(value) : ""; };
+  const auto whole = [&](std::int64_t value) {
+    return job.has_result() ? absl::StrCat(value) : "";
+  };
+  return {job.name(),
+          StateText(job.state()),
+          spec.preset(),
+          spec.dataset(),
+          absl::StrCat(spec.seed()),
+          job.has_result() ? absl::StrCat(result.epochs_trained())
+                           : absl::StrCat(job.progress().epoch()),
+          absl::StrCat(spec.epochs()),
+          figure(result.test_accuracy()),
+          figure(result.test_loss()),
+          whole(result.best_epoch()),
+          figure(result.validation_loss()),
+          figure(result.validation_accuracy()),
+          whole(result.parameter_count()),
+          figure(result.training_seconds()),
+          figure(result.images_per_second()),
+          result.model_version(),
+          TimeText(job.has_create_time(), job.create_time()),
+          TimeText(job.has_end_time(), job.end_time()),
+          result.dataset_checksum()};
+}
+
+std::vector<std::string> EpochCsvNames() {
+  return {"epoch",           "training_loss",       "training_accuracy",
+          "validation_loss", "validation_accuracy", "learning_rate",
+          "seconds",         "images_per_second",   "best"};
+}
+
+std::vector<std::string> EpochCsvValues(const v1::EpochMetrics& epoch) {
+  return {absl::StrCat(epoch.epoch()),
+          Exact(epoch.training_loss()),
+          Exact(epoch.training_accuracy()),
+          Exact(epoch.validation_loss()),
+          Exact(epoch.validation_accuracy()),
+          Exact(epoch.learning_rate()),
+          Exact(epoch.seconds()),
+          Exact(epoch.images_per_second()),
+          epoch.best() ? "true" : "false"};
+}
+
+std::string Ending(const v1::TrainingJob& job, const Style& style) {
+  const std::string after =
+      absl::StrCat(" after ", Duration(ToTime(job.end_time()) - ToTime(job.create_time())));
+  const std::string message =
+      job.transitions().empty() ? "" : job.transitions().rbegin()->message();
+  switch (job.state()) {
+    case v1::JOB_STATE_COMPLETED:
+      return style.Paint(Ink::kBoldGreen, "✔ completed") + after;
+    case v1::JOB_STATE_FAILED:
+      return absl::StrCat(style.Paint(Ink::kBoldRed, "✘ failed"), after, ": ", message);
+    case v1::JOB_STATE_STOPPED:
+      return absl::StrCat(style.Paint(Ink::kYellow, "■ stopped"), after,
+                          job.has_result() ? "" : "; no epoch was finished, so there is no model");
+    default:
+      return StateText(job.state());
+  }
+}
+
+std::string ServingText(const v1::TrainingResult& result) {
+  return absl::StrCat(EnumWord(v1::Precision_descriptor(), result.serving_precision()),
+                      "; validation with bfloat16 ", Percent(result.bfloat16_validation_accuracy()),
+                      ", with float32 ", Percent(result.validation_accuracy()));
+}
+
+Table ResultTable(const v1::TrainingJob& job) {
+  const v1::TrainingResult& result = job.result();
+  const std::string trainable =
+      result.trainable_parameter_count() == result.parameter_count()
+          ? "all of them trainable"
+          : Count(result.trainable_parameter_count()) + " of them trainable";
+  Table table({{""}, {""}});
+  table.AddRow({{"  test accuracy", Ink::kDim}, {Percent(result.test_accuracy()), Ink::kBold}});
+  table.AddRow({{"  test loss", Ink::kDim}, Loss(result.test_loss())});
+  table.AddRow({{"  validation", Ink::kDim},
+                absl::StrCat(Percent(result.validation_accuracy()), ", loss ",
+                             Loss(result.validation_loss()))});
+  table.AddRow({{"  best epoch", Ink::kDim},
+                absl::StrCat(result.best_epoch(), " of ", result.epochs_trained(), " trained",
+                             result.epochs_trained() < job.spec().epochs()
+                                 ? absl::StrCat(" (at most ", job.spec().epochs(), ")")
+                                 : "")});
+  table.AddRow({{"  parameters", Ink::kDim},
+                absl::StrCat(Count(result.parameter_count()), ", ", trainable)});
+  table.AddRow({{"  training", Ink::kDim},
+                absl::StrCat(Duration(absl::Seconds(result.training_seconds())), ", ",
+                             Count(std::llround(result.images_per_second())), " images/s")});
+  if (result.has_bfloat16_validation_accuracy()) {
+    table.AddRow({{"  served in", Ink::kDim}, ServingText(result)});
+  }
+  if (!result.dataset_checksum().empty()) {
+    table.AddRow(
+        {{"  data", Ink::kDim}, absl::StrCat("SHA-256 ", result.dataset_checksum().substr(0, 12))});
+  }
+  if (!result.model_version().empty()) {
+    table.AddRow({{"  model", Ink::kDim}, ShortModel(result.model_version())});
+  }
+  return table;
+}
+
+std::string WarningsText(const v1::TrainingResult& result, const Style& style) {
+  std::string text;
+  for (const std::string& warning : result.warnings()) {
+    absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", warning, "\n");
+  }
+  return text.empty() ? text : absl::StrCat("\n", text);
+}
+
+std::string EndMark(const v1::TrainingResult& result) {
+  if (result.diverged()) return " (diverged)";
+  return result.stopped_early() ? " (stopped early)" : "";
+}
+
+}  // namespace atelier::client

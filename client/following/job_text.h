@@ -1,0 +1,45 @@
+// Jobs in words: one line of CSV or of a table for each, and how one ended. Thread-safe: pure
+// functions.
+#ifndef ATELIER_CLIENT_FOLLOWING_JOB_TEXT_H_
+#define ATELIER_CLIENT_FOLLOWING_JOB_TEXT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "atelier/v1/job.pb.h"
+#include "client/terminal/style.h"
+#include "client/terminal/table.h"
+
+namespace atelier::client {
+
+// "training" for JOB_STATE_TRAINING.
+std::string StateText(v1::JobState state);
+Ink InkOf(v1::JobState state);
+
+// A job's figures for CSV, and their names.
+std::vector<std::string> JobCsvNames();
+std::vector<std::string> JobCsvValues(const v1::TrainingJob& job);
+
+// An epoch's figures for CSV, and their names.
+std::vector<std::string> EpochCsvNames();
+std::vector<std::string> EpochCsvValues(const v1::EpochMetrics& epoch);
+
+// How an ended job ended, in a line: "✔ completed after 1m 12s".
+std::string Ending(const v1::TrainingJob& job, const Style& style);
+
+// What came out, a row per figure.
+Table ResultTable(const v1::TrainingJob& job);
+// What makes a result doubtful, a line each after an empty one; empty if nothing does.
+std::string WarningsText(const v1::TrainingResult& result, const Style& style);
+// ` (diverged)` or ` (stopped early)`, behind the name of what a training that did not complete
+// left.
+std::string EndMark(const v1::TrainingResult& result);
+
+// The number format that a model's dense weights are served in, and why; requires that bfloat16 was
+// measured.
+std::string ServingText(const v1::TrainingResult& result);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_FOLLOWING_JOB_TEXT_H_

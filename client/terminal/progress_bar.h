@@ -1,0 +1,38 @@
+// A bar with words after it, updated in place below what is printed for good. Not on a terminal it
+// shows nothing. Used by one thread.
+#ifndef ATELIER_CLIENT_TERMINAL_PROGRESS_BAR_H_
+#define ATELIER_CLIENT_TERMINAL_PROGRESS_BAR_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/terminal/terminal.h"
+
+namespace atelier::client {
+
+class ProgressBar {
+ public:
+  // Draws only if `wanted` and the terminal is one.
+  ProgressBar(const Terminal& terminal, bool wanted)
+      : terminal_(terminal), shown_(wanted && terminal.interactive) {}
+  ~ProgressBar() { Clear(); }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  // `fraction` from 0 to 1. Draws at once after Clear, else at most ten times a second.
+  void Show(double fraction, absl::string_view words);
+
+  // Takes the bar away; what is printed next begins on a line of its own.
+  void Clear();
+
+ private:
+  const Terminal& terminal_;
+  const bool shown_;
+  absl::Time last_draw_ = absl::InfinitePast();
+  bool drawn_ = false;
+};
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_TERMINAL_PROGRESS_BAR_H_

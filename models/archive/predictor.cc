@@ -1,0 +1,169 @@
+#include "models/archive/predictor.h"
+
+#include <cmath>
+#include <sstream>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "models/archive/model_archive.h"
+#include "models/base/exception_guard.h"
+#include "models/base/failure.h"
+#include "models/torch/libtorch_jit.h"
+#include "models/torch/network.h"
+#include "models/torch/torch_program.h"
+#include "models/torch/torchscript.h"
+
+namespace atelier::models {
+namespace {
+
+// How far probabilities may be from what the TorchScript module answers.
+constexpr double kTolerance = 1e-4;
+
+constexpr int64_t kTrialImages = 32;
+
+// Images to try a network on: every pixel value comes up.
+std::vector<float> TrialPixels(const ImageShape& shape) {
+  std::vector<float> pixels(static_cast<size_t>(kTrialImages * shape.size()));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(37 * i % 256) / 255.0F;
+  return pixels;
+}
+
+// What a program makes of the trial pixels. This is its warm-up, too: the largest batch it has
+// memory for runs once.
+std::vector<float> Try(const InferenceProgram& program, const Architecture& architecture,
+                       const std::vector<float>& pixels) {
+  std::vector<float> answers(static_cast<size_t>(kTrialImages * architecture.classes));
+  const PixelSpan part = absl::MakeConstSpan(pixels);
+  program.Run(absl::MakeConstSpan(&part, 1), answers.data());
+  return answers;
+}
+
+// Makes the network that the module holds ready to classify, having checked that it then answers as
+// the module does.
+absl::StatusOr<std::unique_ptr<const InferenceProgram>> Compile(const TrainedModel& model,
+                                                                torch::jit::Module& module,
+                                                                Precision precision) {
+  UseOneTorchThread();
+  const at::InferenceMode inference;
+  const Architecture& architecture = model.architecture;
+  const ImageShape& shape = architecture.input;
+  std::vector<float> pixels = TrialPixels(shape);
+  auto program = std::make_unique<const InferenceProgram>(model);
+  std::vector<float> ours = Try(*program, architecture, pixels);
+  // A few are enough for the module, whose first calls are slow.
+  const at::Tensor images =
+      at::from_blob(pixels.data(), {2, shape.channels, shape.height, shape.width}, at::kFloat);
+  const at::Tensor answer = module.forward({images}).toTensor();
+  const at::Tensor expected = at::from_blob(ours.data(), {2, architecture.classes}, at::kFloat);
+  if (answer.sizes() != expected.sizes() || !at::allclose(answer, expected, 0, kTolerance)) {
+    return absl::InternalError("model.pt does not answer as the network in metadata.json does");
+  }
+  if (precision == Precision::kFloat32) return program;
+  program.reset();
+  program = std::make_unique<const InferenceProgram>(model, precision);
+  Try(*program, architecture, pixels);
+  return program;
+}
+
+}  // namespace
+
+class Predictor::Impl {
+ public:
+  Impl(ModelArchive archive, std::unique_ptr<const InferenceProgram> compiled)
+      : architecture(std::move(archive.architecture)),
+        class_names(std::move(archive.class_names)),
+        metadata_json(std::move(archive.metadata_json)),
+        precision(archive.serving_precision),
+        program(std::move(compiled)) {}
+
+  const Architecture architecture;
+  const std::vector<std::string> class_names;
+  const std::string metadata_json;
+  const Precision precision;
+  const std::unique_ptr<const InferenceProgram> program;
+  // Computes in place of the program; null on the processor.
+  std::unique_ptr<const TorchProgram> on_gpu;
+};
+
+Predictor::Predictor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Predictor::~Predictor() = default;
+
+absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::string& archive_path,
+                                                                 Device device) {
+  absl::StatusOr<ModelArchive> archive = ReadModelArchive(archive_path);
+  if (!archive.ok()) return archive.status();
+  const auto load = [&]() -> absl::StatusOr<std::unique_ptr<const Predictor>> {
+    std::istringstream bytes(std::exchange(archive->model_pt, {}));
+    torch::jit::Module module = torch::jit::load(bytes);
+    module.eval();
+    absl::StatusOr<TrainedModel> model = TensorsIn(module, archive->architecture);
+    if (!model.ok()) return model.status();
+    if (device == Device::kCuda) archive->serving_precision = Precision::kFloat32;
+    auto program = Compile(*model, module, archive->serving_precision);
+    if (!program.ok()) return program.status();
+    auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(program));
+    if (device == Device::kCuda) {
+      impl->on_gpu = std::make_unique<const TorchProgram>(*model, device);
+    }
+    return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));
+  };
+  absl::StatusOr<std::unique_ptr<const Predictor>> predictor =
+      GuardExceptions("loading the network", load);
+  if (predictor.ok()) return predictor;
+  return Failure(ReasonOf(predictor.status()),
+                 absl::StrCat("cannot use the model archive ", archive_path, ": ",
+                              predictor.status().message()));
+}
+
+const ImageShape& Predictor::input_shape() const { return impl_->architecture.input; }
+
+const std::vector<std::string>& Predictor::class_names() const { return impl_->class_names; }
+
+const Architecture& Predictor::architecture() const { return impl_->architecture; }
+
+const std::string& Predictor::metadata_json() const { return impl_->metadata_json; }
+
+Precision Predictor::precision() const { return impl_->precision; }
+
+int64_t Predictor::memory_bytes() const { return impl_->program->memory_bytes(); }
+
+absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const float> images) const {
+  for (const float value : images) {
+    if (std::isfinite(value)) continue;
+    return absl::InvalidArgumentError("a pixel is NaN or infinite; pixels are 0 to 1");
+  }
+  return Classify({PixelSpan(images)});
+}
+
+absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const uint8_t> images) const {
+  return Classify({PixelSpan(images)});
+}
+
+absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const PixelSpan> parts) const {
+  const ImageShape& shape = impl_->architecture.input;
+  const auto size = static_cast<size_t>(shape.size());
+  size_t pixels = 0;
+  for (const PixelSpan& part : parts) {
+    const size_t here = std::visit([](const auto& span) { return span.size(); }, part);
+    if (here == 0 || here % size != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("there are ", here, " pixel values; an image of this model has ", size, " (",
+                       shape.channels, "x", shape.height, "x", shape.width, ")"));
+    }
+    pixels += here;
+  }
+  return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
+    std::vector<float> probabilities(pixels / size *
+                                     static_cast<size_t>(impl_->architecture.classes));
+    if (impl_->on_gpu != nullptr) {
+      impl_->on_gpu->Run(parts, probabilities.data());
+    } else {
+      impl_->program->Run(parts, probabilities.data());
+    }
+    return probabilities;
+  });
+}
+
+}  // namespace atelier::models

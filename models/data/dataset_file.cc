@@ -1,0 +1,189 @@
+#include "models/data/dataset_file.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/types/span.h"
+#include "models/base/failure.h"
+#include "models/files/sha256.h"
+
+namespace atelier::models {
+namespace {
+
+// The magic word, 64 digits, 8 digits, blanks between them, a line's end.
+constexpr int64_t kLineBytes =
+    static_cast<int64_t>(DatasetFile::kMagic.size()) + 1 + 64 + 1 + 8 + 1;
+constexpr int64_t kMaxFooterBytes = 99'999'999;
+constexpr int64_t kPiece = int64_t{1} << 20;
+
+absl::Status WriteAll(int descriptor, const std::string& path, const void* data, size_t size) {
+  const char* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t written = write(descriptor, from, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      return absl::UnavailableError(
+          absl::StrCat("writing ", path, " failed: ", std::strerror(errno)));
+    }
+    from += written;
+    size -= static_cast<size_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+std::string FooterText(const DatasetSummary& summary) {
+  const DatasetInfo& info = summary.info;
+  const std::string json = nlohmann::json{
+      {"shape", {info.shape.channels, info.shape.height, info.shape.width}},
+      {"training_images", info.training_images},
+      {"test_images", info.test_images},
+      {"class_names", info.class_names},
+      {"checksum", summary.checksum},
+      {"warnings",
+       summary.warnings}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return absl::StrCat(json, DatasetFile::kMagic, " ", Sha256Of(json),
+                      absl::StrFormat(" %08d\n", json.size()));
+}
+
+// Throws nlohmann's exceptions.
+DatasetSummary ParseFooter(const std::string& json) {
+  DatasetSummary summary;
+  const auto fields = nlohmann::json::parse(json);
+  const auto sizes = fields.at("shape").get<std::vector<int64_t>>();
+  summary.info.shape = {sizes.at(0), sizes.at(1), sizes.at(2)};
+  fields.at("training_images").get_to(summary.info.training_images);
+  fields.at("test_images").get_to(summary.info.test_images);
+  fields.at("class_names").get_to(summary.info.class_names);
+  fields.at("checksum").get_to(summary.checksum);
+  fields.at("warnings").get_to(summary.warnings);
+  return summary;
+}
+
+// A file's first bytes, as long as this lives.
+class Mapping {
+ public:
+  Mapping(int descriptor, size_t size)
+      : bytes_(mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_POPULATE, descriptor, 0)),
+        size_(size) {}
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() {
+    if (good()) munmap(bytes_, size_);
+  }
+
+  bool good() const { return bytes_ != MAP_FAILED; }
+  absl::Span<const uint8_t> bytes() const { return {static_cast<const uint8_t*>(bytes_), size_}; }
+
+ private:
+  void* const bytes_;
+  const size_t size_;
+};
+
+}  // namespace
+
+absl::Status DatasetFile::Write(int descriptor, const std::string& path, DatasetFolder* folder,
+                                const StopSignal* stop) {
+  const absl::StatusOr<DatasetSummary> summary = folder->Read(
+      [&](absl::Span<const uint8_t> piece) {
+        return WriteAll(descriptor, path, piece.data(), piece.size());
+      },
+      stop);
+  if (!summary.ok()) return summary.status();
+  const std::string footer = FooterText(*summary);
+  return WriteAll(descriptor, path, footer.data(), footer.size());
+}
+
+absl::StatusOr<DatasetFile> DatasetFile::Open(const std::string& path) {
+  absl::StatusOr<RegularFile> regular = RegularFile::Open(path);
+  if (!regular.ok()) return regular.status();
+  DatasetFile file(path, *std::move(regular));
+  if (absl::Status status = file.ReadFooter(); !status.ok()) return status;
+  return file;
+}
+
+absl::Status DatasetFile::Damaged(absl::string_view what) const {
+  return absl::DataLossError(absl::StrCat("the cached data set ", path_, " is not usable: ", what));
+}
+
+absl::Status DatasetFile::ReadFooter() {
+  std::string line(static_cast<size_t>(kLineBytes), '\0');
+  int64_t length = 0;
+  if (file_.size() < kLineBytes ||
+      !file_.ReadExactly(file_.size() - kLineBytes, line.data(), line.size()).ok()) {
+    return Damaged("it is too short");
+  }
+  const std::vector<std::string> words =
+      absl::StrSplit(absl::string_view(line).substr(0, line.size() - 1), ' ');
+  if (words.size() != 3 || words[0] != kMagic || line.back() != '\n' ||
+      !absl::SimpleAtoi(words[2], &length) || length < 0 || length > kMaxFooterBytes ||
+      length > file_.size() - kLineBytes) {
+    return Damaged("its last line is damaged");
+  }
+  std::string json(static_cast<size_t>(length), '\0');
+  if (!file_.ReadExactly(file_.size() - kLineBytes - length, json.data(), json.size()).ok() ||
+      Sha256Of(json) != words[1]) {
+    return Damaged("its footer is damaged");
+  }
+  try {
+    summary_ = ParseFooter(json);
+  } catch (const std::exception& error) {
+    return Damaged(absl::StrCat("its footer is of no use: ", error.what()));
+  }
+  const int64_t expected = summary_.info.bytes() + length + kLineBytes;
+  if (expected == file_.size()) return absl::OkStatus();
+  return Damaged(absl::StrCat("it has ", file_.size(), " bytes instead of ", expected));
+}
+
+absl::Status DatasetFile::Verify(const StopSignal* stop) const {
+  DatasetDigest digest(summary_.info);
+  std::vector<uint8_t> piece(static_cast<size_t>(kPiece));
+  for (int64_t at = 0; at < summary_.info.bytes();) {
+    if (stop != nullptr && stop->Get() != StopRequest::kNone) {
+      return Failure(FailureReason::kCancelled, "asked to stop while reading the data");
+    }
+    const auto size = static_cast<size_t>(std::min(kPiece, summary_.info.bytes() - at));
+    const absl::Status read = file_.ReadExactly(at, piece.data(), size);
+    if (!read.ok()) return Damaged(read.message());
+    digest.Update(absl::MakeConstSpan(piece).first(size));
+    at += static_cast<int64_t>(size);
+  }
+  if (digest.Finish() == summary_.checksum) return absl::OkStatus();
+  return Damaged("its bytes do not have its checksum");
+}
+
+absl::StatusOr<std::shared_ptr<const Dataset>> DatasetFile::Map() const {
+  const auto mapping = std::make_shared<const Mapping>(file_.descriptor(),
+                                                       static_cast<size_t>(summary_.info.bytes()));
+  if (!mapping->good()) return Damaged("it cannot be mapped");
+  absl::StatusOr<std::shared_ptr<const Dataset>> dataset =
+      Dataset::Create(summary_, SharedBytes(mapping, mapping->bytes()));
+  if (!dataset.ok()) return Damaged(dataset.status().message());
+  return dataset;
+}
+
+absl::StatusOr<DatasetFile::Image> DatasetFile::ReadImage(SplitName split, int64_t index) const {
+  const DatasetInfo& info = summary_.info;
+  const int64_t size = info.shape.size();
+  const bool training = split == SplitName::kTraining;
+  const int64_t pixels_at = training ? 0 : info.training_images * (size + 1);
+  const int64_t labels_at = pixels_at + (training ? info.training_images : info.test_images) * size;
+  Image image;
+  image.pixels.resize(static_cast<size_t>(size));
+  absl::Status read =
+      file_.ReadExactly(pixels_at + index * size, image.pixels.data(), image.pixels.size());
+  if (read.ok()) read = file_.ReadExactly(labels_at + index, &image.label, 1);
+  if (!read.ok()) return Damaged(read.message());
+  return image;
+}
+
+}  // namespace atelier::models

@@ -1,0 +1,167 @@
+#include "models/kernels/packed_layout.h"
+
+#include <algorithm>
+
+namespace atelier::models {
+namespace {
+
+// Position of row k, column j of a matrix in panels.
+int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
+  return (j / kPanel * inner + k) * kPanel + j % kPanel;
+}
+
+}  // namespace
+
+void AddSkipped(const PackedConvLayer& source, const float* from, const PackedConvLayer& layer,
+                float* to) {
+  AddRows(layer.pool.pooled_height(), layer.pool.pooled_width() * layer.pool.channels, from,
+          source.pool.pooled_row_stride, to, layer.pool.pooled_row_stride);
+}
+
+PackedLayout::PackedLayout(const Architecture& architecture)
+    : averages_(architecture.average_features) {
+  positions_.reserve(static_cast<size_t>(architecture.TrainableParameterCount()));
+  AddConvLayers(architecture);
+  AddDenseLayers(architecture);
+}
+
+int64_t PackedLayout::Reserve(int64_t size) {
+  const int64_t offset = parameters_;
+  parameters_ += PadToPanel(size);
+  return offset;
+}
+
+int64_t PackedLayout::ReserveTransposed(int64_t inner, int64_t columns, int64_t weights) {
+  const int64_t offset = derived_;
+  derived_ += inner * columns;
+  for (int64_t panel = 0; panel < inner / kPanel; ++panel) {
+    pieces_.push_back({1, inner, columns, panel, weights, offset, -1});
+  }
+  return offset;
+}
+
+int64_t PackedLayout::ReserveTransformed(int64_t inner, int64_t columns, int64_t weights) {
+  const int64_t offset = derived_;
+  derived_ += kWinogradPlaces * inner * columns;
+  for (int64_t panel = 0; panel < columns / kPanel; ++panel) {
+    pieces_.push_back({9, inner, columns, panel, weights, -1, offset});
+  }
+  return offset;
+}
+
+int64_t PackedLayout::ReserveBoth(int64_t inner, int64_t columns, int64_t weights) {
+  const int64_t transposed = derived_;
+  derived_ += 9 * inner * columns;
+  const int64_t transformed = derived_;
+  derived_ += kWinogradPlaces * inner * columns;
+  for (int64_t panel = 0; panel < inner / kPanel; ++panel) {
+    pieces_.push_back({9, inner, columns, panel, weights, transposed, transformed});
+  }
+  return transformed;
+}
+
+void PackedLayout::AddConvLayers(const Architecture& architecture) {
+  ImageShape input = architecture.input;
+  // As stored: padded from the second layer on.
+  int64_t stored = input.channels;
+  for (const ConvBlock& block : architecture.conv_blocks) {
+    PackedConvLayer layer;
+    layer.filters = block.filters;
+    layer.shape = {input.height, input.width, stored, PadToPanel(block.filters)};
+    const int64_t outputs = layer.shape.outputs;
+    layer.weights = Reserve(9 * stored * outputs);
+    layer.bias = Reserve(outputs);
+    layer.scale = Reserve(outputs);
+    layer.shift = Reserve(outputs);
+    layer.statistics = statistics_;
+    statistics_ += 2 * block.filters;
+    if (!conv_layers_.empty()) {
+      layer.transposed = ReserveBoth(stored, outputs, layer.weights);
+    }
+    if (stored % kPanel == 0) {
+      layer.transformed = ReserveTransformed(stored, outputs, layer.weights);
+    }
+    for (int64_t j = 0; j < block.filters; ++j) {
+      for (int64_t c = 0; c < input.channels; ++c) {
+        for (int64_t tap = 0; tap < 9; ++tap) {
+          const int64_t at = InPanels(tap * stored + c, j, 9 * stored);
+          positions_.push_back(static_cast<int32_t>(layer.weights + at));
+        }
+      }
+    }
+    for (const int64_t offset : {layer.bias, layer.scale, layer.shift}) {
+      for (int64_t j = 0; j < block.filters; ++j) {
+        positions_.push_back(static_cast<int32_t>(offset + j));
+      }
+    }
+    if (block.squeeze > 0) {
+      const int64_t units = block.squeeze_units();
+      layer.squeeze = AddDense(1, block.filters, outputs, units, /*transposed=*/true);
+      layer.excite = AddDense(1, units, PadToPanel(units), block.filters, /*transposed=*/true);
+    }
+    layer.skip = static_cast<size_t>(block.skip);
+    layer.pool = {input.height, input.width, outputs, std::max<int64_t>(block.pool, 1), 0};
+    const bool last = conv_layers_.size() + 1 == architecture.conv_blocks.size();
+    layer.pool.pooled_row_stride = (layer.pool.pooled_width() + (last ? 0 : 2)) * outputs;
+    input = {block.filters, layer.pool.pooled_height(), layer.pool.pooled_width()};
+    stored = outputs;
+    conv_layers_.push_back(layer);
+  }
+}
+
+PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t stored,
+                                        int64_t units, bool transposed) {
+  PackedDenseLayer layer;
+  layer.inputs = plane * stored;
+  layer.units = units;
+  layer.outputs = PadToPanel(units);
+  layer.weights = Reserve(layer.inputs * layer.outputs);
+  layer.bias = Reserve(layer.outputs);
+  if (transposed) {
+    layer.transposed = ReserveTransposed(layer.inputs, layer.outputs, layer.weights);
+  }
+  for (int64_t j = 0; j < units; ++j) {
+    for (int64_t i = 0; i < plane * channels; ++i) {
+      const int64_t k = i % plane * stored + i / plane;
+      positions_.push_back(static_cast<int32_t>(layer.weights + InPanels(k, j, layer.inputs)));
+    }
+  }
+  for (int64_t j = 0; j < units; ++j) {
+    positions_.push_back(static_cast<int32_t>(layer.bias + j));
+  }
+  return layer;
+}
+
+void PackedLayout::AddDenseLayers(const Architecture& architecture) {
+  const ImageShape features = architecture.FeatureShape();
+  // Features lie as the images do, channels side by side; pixels of a network without convolutions
+  // as the data set has them.
+  const bool convolved = !conv_layers_.empty();
+  int64_t plane = convolved ? features.height * features.width : 1;
+  int64_t channels = convolved ? features.channels : features.size();
+  int64_t stored = convolved ? PadToPanel(channels) : channels;
+  std::vector<int64_t> widths = architecture.dense_layers;
+  widths.push_back(architecture.classes);
+  for (const int64_t units : widths) {
+    const bool transposed = convolved || !dense_layers_.empty();
+    dense_layers_.push_back(AddDense(plane, channels, stored, units, transposed));
+    plane = 1;
+    channels = units;
+    stored = dense_layers_.back().outputs;
+  }
+}
+
+void PackedLayout::Derive(int64_t piece, const float* parameters, float* derived) const {
+  const DerivePiece& what = pieces_[static_cast<size_t>(piece)];
+  const float* weights = parameters + what.weights;
+  if (what.transposed < 0) {
+    return TransformWeights(what.inner, what.columns, what.panel, weights,
+                            derived + what.transformed);
+  }
+  float* const transposed = derived + what.transposed;
+  TransposePanels(what.taps, what.inner, what.columns, what.panel, weights, transposed);
+  if (what.transformed < 0) return;
+  TransformWeights(what.columns, what.inner, what.panel, transposed, derived + what.transformed);
+}
+
+}  // namespace atelier::models

@@ -1,0 +1,133 @@
+// How the kernels want a network's numbers: weights in panels (panel_kernels.h), channels and units
+// padded to a panel's width, images with their channels side by side. Training keeps weights,
+// gradients and moments this way throughout, as Adam does not mind, and translates only when they
+// go in or out. The padding is zero and stays so: its gradients are zero. Values; thread-safe.
+#ifndef ATELIER_MODELS_KERNELS_PACKED_LAYOUT_H_
+#define ATELIER_MODELS_KERNELS_PACKED_LAYOUT_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "models/kernels/layer_kernels.h"
+#include "models/kernels/panel_kernels.h"
+#include "models/kernels/winograd.h"
+#include "models/network/architecture.h"
+
+namespace atelier::models {
+
+// Offsets are into the flat buffers that PackedLayout describes.
+struct PackedDenseLayer {
+  int64_t inputs = 0;
+  // Padded, and those that are real.
+  int64_t outputs = 0;
+  int64_t units = 0;
+  int64_t weights = 0;
+  int64_t bias = 0;
+  // Transposed weights in the derived buffer; -1 for the first layer, which needs none.
+  int64_t transposed = -1;
+};
+
+struct PackedConvLayer {
+  // Outputs padded.
+  ConvolutionShape shape;
+  int64_t filters = 0;
+  // Of its output; pooled_row_stride is set as the layer after it wants its input.
+  PoolShape pool;
+  int64_t weights = 0;
+  int64_t bias = 0;
+  int64_t scale = 0;
+  int64_t shift = 0;
+  // Running means, `filters` of them, then as many variances.
+  int64_t statistics = 0;
+  // In the derived buffer: transformed weights (winograd.h); -1 for a layer whose inputs are no
+  // multiple of kPanel, which is computed the plain way. And the same of the transposed weights; -1
+  // for the first layer, which needs none.
+  int64_t transformed = -1;
+  int64_t transposed = -1;
+  // Squeeze and excitation's two; without outputs if there is none.
+  PackedDenseLayer squeeze;
+  PackedDenseLayer excite;
+  // The output of the layer that many before is added to this one's; 0 for none.
+  size_t skip = 0;
+
+  bool squeezes() const { return squeeze.outputs > 0; }
+  // As NormalizeAndPool is to write: to the next layer's input, or without border where squeeze and
+  // excitation comes in between.
+  PoolShape map_shape() const {
+    PoolShape map = pool;
+    if (squeezes()) map.pooled_row_stride = pool.pooled_width() * pool.channels;
+    return map;
+  }
+  // From an image's input to its first pixel, past the border.
+  int64_t past_border() const { return shape.padded_row(shape.inputs) + shape.inputs; }
+  // Numbers of an image's input, with border.
+  int64_t input_size() const { return shape.padded_size(shape.inputs); }
+  int64_t output_size() const { return shape.height * shape.width * shape.outputs; }
+  int64_t pixels() const { return shape.height * shape.width; }
+};
+
+// Adds an image's output of `source` to that of `layer`, which skips from there.
+void AddSkipped(const PackedConvLayer& source, const float* from, const PackedConvLayer& layer,
+                float* to);
+
+class PackedLayout {
+ public:
+  // Requires a valid architecture.
+  explicit PackedLayout(const Architecture& architecture);
+
+  const std::vector<PackedConvLayer>& conv_layers() const { return conv_layers_; }
+  // The output layer is the last.
+  const std::vector<PackedDenseLayer>& dense_layers() const { return dense_layers_; }
+  // Sizes of the flat buffers; parameters a multiple of kPanel.
+  int64_t parameters() const { return parameters_; }
+  int64_t statistics() const { return statistics_; }
+  int64_t derived() const { return derived_; }
+  // Where each trainable number lies, these being in the order of TensorSpecsOf, row by row.
+  const std::vector<int32_t>& positions() const { return positions_; }
+  // Whether the first of them gets the means of the last convolution's channels.
+  bool averages() const { return averages_; }
+  // Numbers the dense layers get for an image.
+  int64_t features() const { return dense_layers_.front().inputs; }
+
+  // What is derived from the weights, transposed and transformed ones, is work of so many pieces,
+  // each independent of the others.
+  int64_t derive_pieces() const { return static_cast<int64_t>(pieces_.size()); }
+  void Derive(int64_t piece, const float* parameters, float* derived) const;
+
+ private:
+  // A panel of a layer's derived weights; offsets of -1 are of what it has not.
+  struct DerivePiece {
+    int64_t taps;
+    int64_t inner;
+    int64_t columns;
+    int64_t panel;
+    int64_t weights;
+    int64_t transposed;
+    int64_t transformed;
+  };
+
+  void AddConvLayers(const Architecture& architecture);
+  void AddDenseLayers(const Architecture& architecture);
+  // A dense layer of `units`, which gets `plane` pixels of `channels` numbers each, stored as
+  // `stored` side by side; in `positions_` channel by channel.
+  PackedDenseLayer AddDense(int64_t plane, int64_t channels, int64_t stored, int64_t units,
+                            bool transposed);
+  int64_t Reserve(int64_t size);
+  // Room for a layer's transposed weights, for transformed ones, and for both one after the other.
+  int64_t ReserveTransposed(int64_t inner, int64_t columns, int64_t weights);
+  int64_t ReserveTransformed(int64_t inner, int64_t columns, int64_t weights);
+  int64_t ReserveBoth(int64_t inner, int64_t columns, int64_t weights);
+
+  std::vector<PackedConvLayer> conv_layers_;
+  std::vector<PackedDenseLayer> dense_layers_;
+  bool averages_ = false;
+  std::vector<DerivePiece> pieces_;
+  std::vector<int32_t> positions_;
+  int64_t parameters_ = 0;
+  int64_t statistics_ = 0;
+  int64_t derived_ = 0;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_KERNELS_PACKED_LAYOUT_H_

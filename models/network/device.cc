@@ -1,0 +1,7 @@
+#include "models/network/device.h"
+
+namespace atelier::models {
+
+absl::string_view DeviceName(Device device) { return device == Device::kCpu ? "cpu" : "cuda"; }
+
+}  // namespace atelier::models

@@ -1,0 +1,214 @@
+#include "models/network/training_options.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/base/failure.h"
+
+namespace atelier::models {
+namespace {
+
+// How much more the latest of the first steps count in the running statistics, while the weights
+// change fast: at time t the share is (this + 1) / (t + this), so 1 in the first step, until it has
+// fallen to the momentum.
+constexpr double kStatisticsWarmup = 9;
+
+// 2: validation images by class, running statistics without what they begin with.
+constexpr int kMethod = 2;
+
+// What one-cycle begins and ends near, as a share of the highest learning rate.
+constexpr double kLowestRate = 0.01;
+
+// Collects what is wrong, a phrase per field.
+class Problems {
+ public:
+  // Written so that NaN is out of every range.
+  template <typename T>
+  void RequireRange(absl::string_view field, T value, bool within, absl::string_view range) {
+    if (!within) list_.push_back(absl::StrCat(field, " is ", value, ", it must be ", range));
+  }
+  void Add(std::string problem) { list_.push_back(std::move(problem)); }
+
+  absl::Status ToStatus() const {
+    if (list_.empty()) return absl::OkStatus();
+    return Failure(FailureReason::kInvalidSpec, absl::StrJoin(list_, "; "));
+  }
+
+ private:
+  std::vector<std::string> list_;
+};
+
+void CheckSchedule(const TrainingOptions& options, int64_t training_images, Problems& problems) {
+  const auto within = [](int64_t value, int64_t low, int64_t high) {
+    return low <= value && value <= high;
+  };
+  problems.RequireRange("epochs", options.epochs, within(options.epochs, 1, 10000), "1 to 10000");
+  problems.RequireRange("patience", options.patience, within(options.patience, 1, 10000),
+                        "1 to 10000");
+  problems.RequireRange("shards", options.shards, within(options.shards, 1, 64), "1 to 64");
+  problems.RequireRange("threads", options.threads, within(options.threads, 1, 64), "1 to 64");
+  const double fraction = options.validation_fraction;
+  const bool fraction_ok = fraction >= 0.01 && fraction <= 0.5;
+  problems.RequireRange("validation_fraction", fraction, fraction_ok, "0.01 to 0.5");
+  if (!within(options.batch_size, 1, 65536)) {
+    problems.RequireRange("batch_size", options.batch_size, false, "1 to 65536");
+    return;
+  }
+  if (fraction_ok) {
+    const int64_t left = training_images - options.ValidationImages(training_images);
+    problems.RequireRange(
+        "batch_size", options.batch_size, options.batch_size <= left,
+        absl::StrCat("at most the ", left, " images left for training after validation"));
+  }
+  if (options.shards >= 1 && options.batch_size % options.shards != 0) {
+    problems.Add(absl::StrCat("shards is ", options.shards, ", it must divide the batch size of ",
+                              options.batch_size));
+  }
+}
+
+void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
+  const double rate = options.learning_rate;
+  problems.RequireRange("learning_rate", rate, rate > 0 && rate <= 10, "above 0 and at most 10");
+  problems.RequireRange("warmup_fraction", options.warmup_fraction,
+                        options.warmup_fraction > 0 && options.warmup_fraction < 1,
+                        "above 0 and below 1");
+  const auto fraction = [&](absl::string_view field, double value) {
+    problems.RequireRange(field, value, value >= 0 && value < 1, "at least 0 and below 1");
+  };
+  fraction("label_smoothing", options.label_smoothing);
+  fraction("average_decay", options.average_decay);
+  const double decay = options.weight_decay;
+  problems.RequireRange("weight_decay", decay, decay >= 0 && decay <= 1, "0 to 1");
+  fraction("adam_beta1", options.adam_beta1);
+  fraction("adam_beta2", options.adam_beta2);
+  problems.RequireRange("adam_epsilon", options.adam_epsilon,
+                        options.adam_epsilon > 0 && options.adam_epsilon <= 1,
+                        "above 0 and at most 1");
+  problems.RequireRange("batch_norm_momentum", options.batch_norm_momentum,
+                        options.batch_norm_momentum > 0 && options.batch_norm_momentum <= 1,
+                        "above 0 and at most 1");
+}
+
+void CheckAugmentation(const TrainingOptions& options, Problems& problems) {
+  const ImageShape& image = options.architecture.input;
+  const int64_t most = std::min<int64_t>({16, image.height - 1, image.width - 1});
+  const int64_t shift = options.augmentation.shift;
+  problems.RequireRange("shift", shift, shift >= 0 && shift <= most, absl::StrCat("0 to ", most));
+  const double erasing = options.augmentation.erasing;
+  problems.RequireRange("erasing", erasing, erasing >= 0 && erasing <= 1, "0 to 1");
+}
+
+void CheckNetwork(const TrainingOptions& options, const Dataset& dataset, Problems& problems) {
+  const Architecture& network = options.architecture;
+  if (absl::Status status = network.Validate(); !status.ok()) {
+    problems.Add(std::string(status.message()));
+    return;
+  }
+  if (network.input != dataset.shape() || network.classes != dataset.classes()) {
+    const auto text = [](const ImageShape& s, int64_t classes) {
+      return absl::StrCat(s.channels, "x", s.height, "x", s.width, " images of ", classes,
+                          " classes");
+    };
+    problems.Add(absl::StrCat("the network is for ", text(network.input, network.classes),
+                              ", the data set has ", text(dataset.shape(), dataset.classes())));
+  }
+}
+
+}  // namespace
+
+absl::string_view ScheduleName(Schedule schedule) {
+  return schedule == Schedule::kConstant ? "constant" : "one-cycle";
+}
+
+int64_t AutoShards(int64_t threads, int64_t batch_size) {
+  int64_t shards = std::clamp<int64_t>(threads, 1, 64);
+  while (batch_size % shards != 0) --shards;
+  return shards;
+}
+
+double TrainingOptions::LearningRateAt(int64_t step, int64_t steps) const {
+  if (schedule == Schedule::kConstant) return learning_rate;
+  const double done = (static_cast<double>(step) + 0.5) / static_cast<double>(steps);
+  const double share =
+      done < warmup_fraction ? done / warmup_fraction : (1 - done) / (1 - warmup_fraction);
+  return learning_rate * (kLowestRate + (1 - kLowestRate) * share);
+}
+
+double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images) const {
+  const double full =
+      std::max(batch_norm_momentum,
+               (kStatisticsWarmup + 1) / (static_cast<double>(time) + kStatisticsWarmup));
+  return full * static_cast<double>(images) / static_cast<double>(batch_size);
+}
+
+int64_t TrainingOptions::ValidationImages(int64_t training_images) const {
+  const auto images =
+      static_cast<int64_t>(static_cast<double>(training_images) * validation_fraction + 0.5);
+  return std::max<int64_t>(images, 1);
+}
+
+absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
+  Problems problems;
+  CheckNetwork(*this, dataset, problems);
+  CheckSchedule(*this, dataset.training().size(), problems);
+  CheckOptimizer(*this, problems);
+  CheckAugmentation(*this, problems);
+  if (device == Device::kCuda && !CudaAvailable()) {
+    problems.Add("device is cuda, but LibTorch has no GPU here; use cpu");
+  }
+  if (precision == Precision::kBfloat16 && device == Device::kCpu && !Bfloat16Supported()) {
+    problems.Add("precision is bfloat16, which this machine's processor has not; use float32");
+  }
+  return problems.ToStatus();
+}
+
+std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
+  nlohmann::ordered_json all = {{"architecture", architecture.ToJson()},
+                                {"epochs", epochs},
+                                {"batch_size", batch_size},
+                                {"patience", patience},
+                                {"validation_fraction", validation_fraction},
+                                {"seed", seed},
+                                {"learning_rate", learning_rate},
+                                {"schedule", std::string(ScheduleName(schedule))},
+                                {"warmup_fraction", warmup_fraction},
+                                {"horizontal_flip", augmentation.horizontal_flip},
+                                {"shift", augmentation.shift},
+                                {"erasing", augmentation.erasing},
+                                {"label_smoothing", label_smoothing},
+                                {"weight_decay", weight_decay},
+                                {"average_decay", average_decay},
+                                {"adam_beta1", adam_beta1},
+                                {"adam_beta2", adam_beta2},
+                                {"adam_epsilon", adam_epsilon},
+                                {"batch_norm_momentum", batch_norm_momentum},
+                                {"precision", std::string(PrecisionName(precision))},
+                                {"shards", shards},
+                                {kMethodField, kMethod},
+                                {"dataset", dataset.checksum()}};
+  // Weights made on another device are others, in the last digits.
+  if (device != Device::kCpu) all["device"] = std::string(DeviceName(device));
+  return all.dump();
+}
+
+std::vector<std::string> FingerprintDifferences(const std::string& one, const std::string& other) {
+  const auto parse = [](const std::string& text) {
+    return nlohmann::json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  };
+  const nlohmann::json first = parse(one);
+  const nlohmann::json second = parse(other);
+  std::vector<std::string> names;
+  if (!first.is_object() || !second.is_object()) return names;
+  for (const auto& [name, value] : first.items()) {
+    if (!second.contains(name) || second[name] != value) names.push_back(name);
+  }
+  for (const auto& [name, value] : second.items()) {
+    if (!first.contains(name)) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace atelier::models

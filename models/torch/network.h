@@ -1,0 +1,57 @@
+// The network of an Architecture, computed with LibTorch: a pure function of its tensors and a
+// batch of images. Private to models/: it needs LibTorch's headers. Functions throw what LibTorch
+// throws; public callers guard (exception_guard.h). Thread-safe for distinct tensors and for shared
+// ones that nobody writes.
+#ifndef ATELIER_MODELS_TORCH_NETWORK_H_
+#define ATELIER_MODELS_TORCH_NETWORK_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "models/base/compute_thread.h"
+#include "models/base/random.h"
+#include "models/data/dataset.h"
+#include "models/network/architecture.h"
+#include "models/network/trained_model.h"
+#include "models/network/training_options.h"
+#include "models/torch/libtorch.h"
+
+namespace atelier::models {
+
+// The images of a split at `indices`, N×C×H×W floats in [0,1], channels last in memory if the
+// network convolves.
+at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
+                        absl::Span<const int32_t> indices);
+// The same of images side by side, N×C×H×W; bytes are divided by 255, floats are taken as they are.
+at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const uint8_t> pixels);
+at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const float> pixels);
+// Their labels, N int64.
+at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices);
+
+// What a training pass needs beyond the tensors.
+struct TrainingPass {
+  RandomStream& dropout;
+  Precision precision = Precision::kFloat32;
+};
+
+// Logits (N×classes, float32) with batch norm on the batch's statistics and dropout. `tensors` are
+// in the order of TensorSpecsOf; the batch's statistics take the place of the running ones.
+at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                          at::Tensor images, TrainingPass pass);
+// Logits (N×classes, float32) with batch norm on the running statistics.
+at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+                           at::Tensor images);
+// What each conv block makes of the images on the way there, first block first: N×C×H×W.
+std::vector<at::Tensor> BlockOutputs(const Architecture& architecture,
+                                     const std::vector<at::Tensor>& tensors, at::Tensor images);
+
+// Tensors that own a copy of the model's values, in its order.
+std::vector<at::Tensor> TensorsOf(const TrainedModel& model);
+
+// LibTorch's name of a device.
+at::Device TorchDevice(Device device);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TORCH_NETWORK_H_

@@ -1,0 +1,128 @@
+#include "models/torch/torch_shard.h"
+
+#include <c10/core/GradMode.h>
+
+#include <vector>
+
+#include "models/base/float_buffer.h"
+#include "models/kernels/panel_kernels.h"
+#include "models/network/trained_model.h"
+#include "models/torch/network.h"
+
+namespace atelier::models {
+namespace {
+
+// Views of a network's tensors on two flat buffers: trainable numbers and running statistics.
+std::vector<at::Tensor> ViewsOn(const std::vector<TensorSpec>& specs, float* parameters,
+                                float* statistics) {
+  std::vector<at::Tensor> views;
+  for (const TensorSpec& spec : specs) {
+    float*& next = spec.trainable ? parameters : statistics;
+    views.push_back(at::from_blob(next, spec.shape, at::kFloat));
+    next += spec.size();
+  }
+  return views;
+}
+
+class TorchShard : public ShardNetwork {
+ public:
+  TorchShard(const TrainingOptions& options, const LabeledImages& images, float* parameters)
+      : options_(options), device_(TorchDevice(options.device)), images_(images) {
+    const int64_t trainable = options.architecture.TrainableParameterCount();
+    gradients_ = FloatBuffer(PadToPanel(trainable));
+    statistics_ = FloatBuffer(options.architecture.ParameterCount() - trainable);
+    const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
+    host_ = ViewsOn(specs, parameters, statistics_.data());
+    host_gradients_ = ViewsOn(specs, gradients_.data(), statistics_.data());
+    for (size_t i = 0; i < specs.size(); ++i) {
+      // On the processor these are the very same numbers, else a copy of them.
+      tensors_.push_back(host_[i].to(device_));
+      if (!specs[i].trainable) continue;
+      tensors_[i].set_requires_grad(true);
+      tensors_[i].mutable_grad() = host_gradients_[i].to(device_);
+    }
+  }
+
+  PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& random) override {
+    profile_.Start();
+    std::fill_n(gradients_.data(), gradients_.size(), 0.0F);
+    if (!device_.is_cpu()) CopyToDevice();
+    const at::Tensor labels = GatherLabels(images_, indices).to(device_);
+    const at::Tensor images = LoadImages(indices, random).to(device_);
+    profile_.Lap(StepPart::kImages);
+    const at::Tensor logits =
+        TrainingLogits(options_.architecture, tensors_, images, {random, options_.precision});
+    const at::Tensor scores = at::log_softmax(logits, 1);
+    const at::Tensor loss = at::nll_loss(scores, labels, {}, at::Reduction::Sum);
+    const double smoothing = options_.label_smoothing;
+    const at::Tensor smoothed =
+        loss * (1 - smoothing) -
+        scores.sum() * (smoothing / static_cast<double>(options_.architecture.classes));
+    (smoothed / static_cast<double>(batch)).backward();
+    PassResult result;
+    result.loss_sum = loss.item<float>();
+    result.correct = logits.detach().argmax(1).eq(labels).sum().item<int64_t>();
+    if (!device_.is_cpu()) CopyToHost();
+    profile_.Lap(StepPart::kWholePass);
+    return result;
+  }
+
+  const float* gradients() const override { return gradients_.data(); }
+  absl::Span<float> statistics() override {
+    return {statistics_.data(), static_cast<size_t>(statistics_.size())};
+  }
+
+ private:
+  // The engine's weights and our statistics as they are now; gradients of zero.
+  void CopyToDevice() {
+    const c10::NoGradGuard guard;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      tensors_[i].copy_(host_[i]);
+      if (tensors_[i].requires_grad()) tensors_[i].mutable_grad().zero_();
+    }
+  }
+
+  // What the pass made of them.
+  void CopyToHost() {
+    const c10::NoGradGuard guard;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (tensors_[i].requires_grad()) {
+        host_gradients_[i].copy_(tensors_[i].grad());
+      } else {
+        host_[i].copy_(tensors_[i]);
+      }
+    }
+  }
+
+  at::Tensor LoadImages(absl::Span<const int32_t> indices, RandomStream& random) const {
+    const Architecture& network = options_.architecture;
+    if (!options_.augmentation.any()) return GatherImages(network, images_, indices);
+    const auto size = static_cast<size_t>(network.input.size());
+    std::vector<uint8_t> pixels(indices.size() * size);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      Augment(options_.augmentation, network.input,
+              &images_.pixels[static_cast<size_t>(indices[i]) * size], random, &pixels[i * size]);
+    }
+    return ImagesTensor(network, pixels);
+  }
+
+  const TrainingOptions options_;
+  const at::Device device_;
+  const LabeledImages& images_;
+  FloatBuffer gradients_;
+  FloatBuffer statistics_;
+  // The engine's weights and our statistics, and our gradients, where the engine reads them.
+  std::vector<at::Tensor> host_;
+  std::vector<at::Tensor> host_gradients_;
+  // The same where they are computed with.
+  std::vector<at::Tensor> tensors_;
+};
+
+}  // namespace
+
+std::unique_ptr<ShardNetwork> MakeTorchShard(const TrainingOptions& options,
+                                             const LabeledImages& images, float* parameters) {
+  return std::make_unique<TorchShard>(options, images, parameters);
+}
+
+}  // namespace atelier::models

@@ -1,0 +1,73 @@
+// A training, stopped between two steps, as a file: everything that the rest of it depends on, so
+// that it goes on bit-identically. (Random numbers need no place in it, see random.h.) The file is
+// a line "atelier-checkpoint 2\n", the length of a JSON object as 8 little-endian bytes, the
+// object, the tensors' values as little-endian floats in the order the object lists them, and the
+// SHA-256 of all of that, as 64 hexadecimal digits. Values and free functions; a folder has one
+// writer.
+#ifndef ATELIER_MODELS_TRAINING_CHECKPOINT_H_
+#define ATELIER_MODELS_TRAINING_CHECKPOINT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/network/trained_model.h"
+#include "models/training/trainer.h"
+
+namespace atelier::models {
+
+// The part of an epoch that is done.
+struct EpochProgress {
+  int64_t step = 0;
+  int64_t images = 0;
+  int64_t correct = 0;
+  double loss_sum = 0;
+  double training_seconds = 0;
+};
+
+struct TrainingState {
+  // TrainingOptions::Fingerprint of the run.
+  std::string fingerprint;
+  // One entry per finished epoch.
+  std::vector<EpochMetrics> history;
+  EpochProgress epoch;
+  int64_t global_step = 0;
+  // 0 while no epoch is finished.
+  int64_t best_epoch = 0;
+  // Sums over the finished epochs.
+  double total_seconds = 0;
+  double training_seconds = 0;
+  int64_t images = 0;
+
+  std::vector<NamedTensor> weights;
+  // Of their moving average; empty if there is none.
+  std::vector<NamedTensor> average;
+  // Adam's moments, one number per trainable parameter, in the order of the weights.
+  std::vector<float> first_moment;
+  std::vector<float> second_moment;
+  // Weights of the best epoch; empty while no epoch is finished.
+  std::vector<NamedTensor> best_weights;
+};
+
+// Writes `checkpoint-<global step>.ckpt` into `dir`, durably, then removes all checkpoints there
+// but this and the newest other one. FailureReason kInternal if it cannot be written.
+absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir, const TrainingState& state);
+
+// FailureReason kInternal if the file cannot be read or is damaged in any way.
+absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
+
+// Checks that a checkpoint is one of a training with that fingerprint and network, and with moving
+// averages if `averages`. kBadData if only the data differ, kInvalidSpec if options do or the
+// checkpoint is of another version's way to train, kInternal if tensors are missing.
+absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
+                            const Architecture& architecture, bool averages);
+
+// The readable checkpoint with the most steps in any of the folders; empty if there is none.
+std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TRAINING_CHECKPOINT_H_

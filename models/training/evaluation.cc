@@ -1,0 +1,102 @@
+#include "models/training/evaluation.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "models/base/exception_guard.h"
+#include "models/base/failure.h"
+#include "models/base/thread_team.h"
+#include "models/training/scoring.h"
+
+namespace atelier::models {
+namespace {
+
+absl::Status CheckFit(const TrainedModel& model, const Dataset& dataset,
+                      const EvaluationOptions& options) {
+  if (absl::Status status = model.Validate(); !status.ok()) {
+    return Failure(FailureReason::kInvalidSpec, status.message());
+  }
+  if (model.architecture.input != dataset.shape() ||
+      model.architecture.classes != dataset.classes()) {
+    return Failure(FailureReason::kInvalidSpec,
+                   "the model is for images or classes other than the data set's");
+  }
+  if (options.threads < 1 || options.batch_size < 1) {
+    return Failure(FailureReason::kInvalidSpec,
+                   absl::StrCat("threads is ", options.threads, " and batch_size ",
+                                options.batch_size, "; both must be at least 1"));
+  }
+  return absl::OkStatus();
+}
+
+Evaluation Summarize(const std::vector<ImageScore>& scores, const LabeledImages& images,
+                     int64_t classes) {
+  Evaluation evaluation;
+  evaluation.confusion.assign(static_cast<size_t>(classes),
+                              std::vector<int64_t>(static_cast<size_t>(classes), 0));
+  double loss_sum = 0;
+  int64_t correct = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const ImageScore& score = scores[i];
+    const Prediction prediction{static_cast<int64_t>(i), images.labels[i], score.predicted_class,
+                                score.probability, score.true_probability};
+    loss_sum += score.loss;
+    correct += prediction.right();
+    ++evaluation.confusion[prediction.true_class][prediction.predicted_class];
+    evaluation.predictions.push_back(prediction);
+  }
+  const auto count = static_cast<double>(scores.size());
+  evaluation.loss = loss_sum / count;
+  evaluation.accuracy = static_cast<double>(correct) / count;
+  evaluation.class_metrics = ClassMetricsOf(evaluation.confusion);
+  SortPredictions(evaluation.predictions);
+  return evaluation;
+}
+
+double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+}  // namespace
+
+absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& dataset,
+                                    SplitName split, const EvaluationOptions& options,
+                                    const StopSignal* stop) {
+  if (absl::Status status = CheckFit(model, dataset, options); !status.ok()) return status;
+  return GuardExceptions("evaluating", [&]() -> absl::StatusOr<Evaluation> {
+    const LabeledImages& images = dataset.split(split);
+    std::vector<int32_t> all(static_cast<size_t>(images.size()));
+    std::iota(all.begin(), all.end(), 0);
+    ThreadTeam team(options.threads);
+    absl::StatusOr<std::vector<ImageScore>> scores =
+        ScoreImages(model, images, all, options.batch_size, team, stop, options.device);
+    if (!scores.ok()) return scores.status();
+    return Summarize(*scores, images, dataset.classes());
+  });
+}
+
+std::vector<ClassMetrics> ClassMetricsOf(const std::vector<std::vector<int64_t>>& confusion) {
+  std::vector<ClassMetrics> metrics(confusion.size());
+  for (size_t c = 0; c < confusion.size(); ++c) {
+    int64_t predicted = 0;
+    for (const std::vector<int64_t>& row : confusion) predicted += row[c];
+    const auto right = static_cast<double>(confusion[c][c]);
+    ClassMetrics& figures = metrics[c];
+    figures.support = std::accumulate(confusion[c].begin(), confusion[c].end(), int64_t{0});
+    figures.precision = Ratio(right, static_cast<double>(predicted));
+    figures.recall = Ratio(right, static_cast<double>(figures.support));
+    figures.f1 = Ratio(2 * figures.precision * figures.recall, figures.precision + figures.recall);
+  }
+  return metrics;
+}
+
+void SortPredictions(std::vector<Prediction>& predictions) {
+  std::sort(predictions.begin(), predictions.end(), [](const Prediction& a, const Prediction& b) {
+    if (a.right() != b.right()) return b.right();
+    if (a.probability != b.probability) {
+      return a.right() ? a.probability < b.probability : a.probability > b.probability;
+    }
+    return a.index < b.index;
+  });
+}
+
+}  // namespace atelier::models

@@ -1,0 +1,79 @@
+// How good a network is on a split: loss, accuracy, confusion matrix, figures per class, and every
+// single prediction. Always float32, so that the numbers are those of the served model.
+// Thread-safe: free functions and values.
+#ifndef ATELIER_MODELS_TRAINING_EVALUATION_H_
+#define ATELIER_MODELS_TRAINING_EVALUATION_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "models/base/stop_signal.h"
+#include "models/data/dataset.h"
+#include "models/network/trained_model.h"
+#include "models/network/training_options.h"
+
+namespace atelier::models {
+
+// How well one class is recognised; a figure that would divide by zero is 0.
+struct ClassMetrics {
+  // Of the images predicted to be of the class, the fraction that are.
+  double precision = 0;
+  // Of the images of the class, the fraction predicted to be.
+  double recall = 0;
+  // Harmonic mean of the two.
+  double f1 = 0;
+  // Images of the class.
+  int64_t support = 0;
+};
+
+struct Prediction {
+  // Of the image in its split, from 0.
+  int64_t index = 0;
+  int64_t true_class = 0;
+  // The most probable class; the lowest-numbered one of equals.
+  int64_t predicted_class = 0;
+  // Given to the predicted class.
+  float probability = 0;
+  // Given to the true class.
+  float true_probability = 0;
+
+  bool right() const { return true_class == predicted_class; }
+};
+
+struct Evaluation {
+  // Mean cross-entropy over the images.
+  double loss = 0;
+  // Fraction classified rightly.
+  double accuracy = 0;
+  // Images by [true class][predicted class].
+  std::vector<std::vector<int64_t>> confusion;
+  std::vector<ClassMetrics> class_metrics;
+  // Every image once: most confidently wrong first, then the right ones, least confident first.
+  std::vector<Prediction> predictions;
+};
+
+struct EvaluationOptions {
+  // Batches that run at once; results do not depend on it.
+  int64_t threads = 1;
+  int64_t batch_size = 500;
+  // On another device the last digits may differ.
+  Device device = Device::kCpu;
+};
+
+// Scores a split. kInvalidSpec if the network does not fit the images; kCancelled if `stop` (may be
+// null) asks to end meanwhile; kOutOfMemory, kInternal, also where the device is not there.
+absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& dataset,
+                                    SplitName split, const EvaluationOptions& options = {},
+                                    const StopSignal* stop = nullptr);
+
+// Figures per class of a square matrix of counts by [true][predicted].
+std::vector<ClassMetrics> ClassMetricsOf(const std::vector<std::vector<int64_t>>& confusion);
+
+// Puts predictions into the order Evaluation states; equals by index.
+void SortPredictions(std::vector<Prediction>& predictions);
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TRAINING_EVALUATION_H_

@@ -1,0 +1,395 @@
+#include "models/training/trainer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <future>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/base/exception_guard.h"
+#include "models/base/failure.h"
+#include "models/base/random.h"
+#include "models/data/validation_split.h"
+#include "models/training/checkpoint.h"
+#include "models/training/scoring.h"
+#include "models/training/training_engine.h"
+#include "models/training/training_warnings.h"
+
+namespace atelier::models {
+namespace {
+
+constexpr int64_t kValidationBatch = 500;
+
+// Measures time in laps.
+class Stopwatch {
+ public:
+  // Seconds since the last lap, or since construction.
+  double Lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// Images a second over about the last second.
+class RateMeter {
+ public:
+  double Add(int64_t images, double seconds) {
+    images_ += images;
+    seconds_ += seconds;
+    if (seconds_ >= 1 || rate_ == 0) rate_ = static_cast<double>(images_) / seconds_;
+    if (seconds_ >= 1) images_ = 0, seconds_ = 0;
+    return rate_;
+  }
+
+ private:
+  int64_t images_ = 0;
+  double seconds_ = 0;
+  double rate_ = 0;
+};
+
+absl::Status PrepareFolder(const std::string& dir) {
+  if (dir.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (!error && access(dir.c_str(), W_OK) == 0) return absl::OkStatus();
+  return Failure(FailureReason::kInternal,
+                 absl::StrCat("the checkpoint folder ", dir, " cannot be written: ",
+                              error ? error.message() : "permission denied"));
+}
+
+// What ends a training whose `loss` is no number any more.
+absl::Status Diverged(absl::string_view loss, double value, int64_t epoch, int64_t step,
+                      double learning_rate) {
+  return Failure(
+      FailureReason::kDiverged,
+      absl::StrCat("the ", loss, " loss became ", value, " in epoch ", epoch, ", step ", step,
+                   " (learning rate ", learning_rate, "); use a lower learning rate"));
+}
+
+}  // namespace
+
+class Trainer::Impl {
+ public:
+  Impl(const TrainingOptions& options, std::shared_ptr<const Dataset> dataset,
+       const CheckpointOptions& checkpoints)
+      : options_(options),
+        dataset_(std::move(dataset)),
+        checkpoints_(checkpoints),
+        split_(SplitByClass(dataset_->training(), dataset_->classes(),
+                            options.ValidationImages(dataset_->training().size()), options.seed)),
+        steps_per_epoch_((static_cast<int64_t>(split_.training.size()) + options.batch_size - 1) /
+                         options.batch_size) {}
+
+  absl::Status Prepare();
+  absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
+  absl::StatusOr<TrainedModel> BestModel() const;
+  absl::StatusOr<double> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
+  TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
+  StepProfile Profile() const { return engine_->profile(); }
+
+  std::optional<ResumePoint> resumed_;
+
+ private:
+  StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
+  // Of a step, counted from 0.
+  double LearningRate(int64_t step) const {
+    return options_.LearningRateAt(step, options_.epochs * steps_per_epoch_);
+  }
+  int64_t FinishedEpochs() const { return static_cast<int64_t>(state_.history.size()); }
+  bool OutOfPatience() const {
+    return FinishedEpochs() > 0 && FinishedEpochs() - state_.best_epoch >= options_.patience;
+  }
+
+  // Trains what is left of the current epoch and finishes it. False if asked to end before that.
+  absl::StatusOr<bool> RunEpoch();
+  absl::Status TrainStep(absl::Span<const int32_t> order);
+  void ReportStep(int64_t images, double seconds);
+  // Fraction that is right, of scores of the validation images.
+  double ValidationAccuracy(const std::vector<ImageScore>& scores) const;
+  absl::Status FinishEpoch(const std::vector<ImageScore>& scores, double validation_seconds);
+  // Begins to write a checkpoint of now beside the training, once the one before is on disk.
+  absl::Status BeginCheckpoint();
+  // Tells the observer of the checkpoint that is being written, if it is done.
+  absl::Status ReportCheckpoint();
+  // Waits for it first.
+  absl::Status FinishCheckpoint();
+  absl::StatusOr<TrainingOutcome> EndWith(TrainingOutcome::End end);
+  // A training that diverges after a finished epoch ends with what it had.
+  absl::StatusOr<TrainingOutcome> EndByError(const absl::Status& error);
+
+  // Constant after construction.
+  const TrainingOptions options_;
+  const std::shared_ptr<const Dataset> dataset_;
+  const CheckpointOptions checkpoints_;
+  const ValidationSplit split_;
+  const int64_t steps_per_epoch_;
+
+  // Without weights and moments: the engine has them.
+  TrainingState state_;
+  std::unique_ptr<TrainingEngine> engine_;
+  Stopwatch watch_;
+  RateMeter rate_;
+  TrainingObserver silent_;
+  TrainingObserver* observer_ = &silent_;
+  const StopSignal* stop_ = nullptr;
+  // The checkpoint being written, at most one.
+  std::future<absl::StatusOr<CheckpointSaved>> writing_;
+};
+
+absl::Status Trainer::Impl::Prepare() {
+  if (absl::Status status = PrepareFolder(checkpoints_.dir); !status.ok()) return status;
+  const std::string fingerprint = options_.Fingerprint(*dataset_);
+  std::optional<TrainingState> found = FindNewestCheckpoint(checkpoints_.resume_from);
+  if (!found) {
+    state_.fingerprint = fingerprint;
+    engine_ = std::make_unique<TrainingEngine>(
+        options_, dataset_->training(),
+        TrainedModel::Initial(options_.architecture, options_.seed));
+    return absl::OkStatus();
+  }
+  if (absl::Status status =
+          CheckResumable(*found, fingerprint, options_.architecture, options_.average_decay > 0);
+      !status.ok()) {
+    return status;
+  }
+  state_ = *std::move(found);
+  engine_ = std::make_unique<TrainingEngine>(
+      options_, dataset_->training(),
+      TrainedModel{options_.architecture, std::exchange(state_.weights, {})});
+  engine_->SetMoments(std::exchange(state_.first_moment, {}),
+                      std::exchange(state_.second_moment, {}));
+  engine_->SetAverage({options_.architecture, std::exchange(state_.average, {})});
+  resumed_ = {FinishedEpochs(), state_.epoch.step, state_.global_step, state_.history};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
+                                                   const StopSignal* stop) {
+  if (observer != nullptr) observer_ = observer;
+  stop_ = stop;
+  while (FinishedEpochs() < options_.epochs) {
+    if (OutOfPatience()) {
+      if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
+      observer_->OnEarlyStop(FinishedEpochs(), state_.best_epoch);
+      return EndWith(TrainingOutcome::End::kEarlyStop);
+    }
+    absl::StatusOr<bool> finished = RunEpoch();
+    if (!finished.ok()) return EndByError(finished.status());
+    if (*finished) continue;
+    if (Requested() == StopRequest::kStop) return EndWith(TrainingOutcome::End::kStopped);
+    if (absl::Status status = BeginCheckpoint(); !status.ok()) return status;
+    return EndWith(TrainingOutcome::End::kSuspended);
+  }
+  return EndWith(TrainingOutcome::End::kFinished);
+}
+
+absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
+  std::vector<int32_t> order = split_.training;
+  RandomStream random(options_.seed, RandomPurpose::kOrder,
+                      static_cast<uint64_t>(FinishedEpochs()));
+  Shuffle(order, random);
+  watch_.Lap();
+  while (state_.epoch.step < steps_per_epoch_) {
+    if (Requested() != StopRequest::kNone) return false;
+    if (absl::Status status = TrainStep(order); !status.ok()) return status;
+    if (absl::Status status = ReportCheckpoint(); !status.ok()) return status;
+  }
+  absl::StatusOr<std::vector<ImageScore>> scores =
+      ScoreImages(CurrentModel(), dataset_->training(), split_.validation, kValidationBatch,
+                  engine_->team(), stop_, options_.device);
+  if (!scores.ok() && absl::IsCancelled(scores.status())) return false;
+  if (!scores.ok()) return scores.status();
+  if (absl::Status status = FinishEpoch(*scores, watch_.Lap()); !status.ok()) return status;
+  return true;
+}
+
+absl::Status Trainer::Impl::TrainStep(absl::Span<const int32_t> order) {
+  const absl::Span<const int32_t> batch =
+      order.subspan(static_cast<size_t>(state_.epoch.step * options_.batch_size),
+                    static_cast<size_t>(options_.batch_size));
+  const PassResult result =
+      engine_->Step(batch, state_.global_step, LearningRate(state_.global_step));
+  if (!std::isfinite(result.loss_sum)) {
+    return Diverged("training", result.loss_sum, FinishedEpochs() + 1, state_.epoch.step + 1,
+                    LearningRate(state_.global_step));
+  }
+  ++state_.epoch.step;
+  ++state_.global_step;
+  state_.epoch.images += static_cast<int64_t>(batch.size());
+  state_.epoch.correct += result.correct;
+  state_.epoch.loss_sum += result.loss_sum;
+  const double seconds = watch_.Lap();
+  state_.epoch.training_seconds += seconds;
+  ReportStep(static_cast<int64_t>(batch.size()), seconds);
+  return absl::OkStatus();
+}
+
+void Trainer::Impl::ReportStep(int64_t images, double seconds) {
+  const auto done = static_cast<double>(state_.epoch.images);
+  StepProgress progress;
+  progress.epoch = FinishedEpochs() + 1;
+  progress.epochs = options_.epochs;
+  progress.step = state_.epoch.step;
+  progress.steps_per_epoch = steps_per_epoch_;
+  progress.global_step = state_.global_step;
+  progress.training_loss = state_.epoch.loss_sum / done;
+  progress.training_accuracy = static_cast<double>(state_.epoch.correct) / done;
+  progress.images_per_second = rate_.Add(images, seconds);
+  observer_->OnStep(progress);
+}
+
+double Trainer::Impl::ValidationAccuracy(const std::vector<ImageScore>& scores) const {
+  int64_t correct = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    correct += scores[i].predicted_class == dataset_->training().labels[split_.validation[i]];
+  }
+  return static_cast<double>(correct) / static_cast<double>(scores.size());
+}
+
+absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
+                                        double validation_seconds) {
+  double loss_sum = 0;
+  for (const ImageScore& score : scores) loss_sum += score.loss;
+  const EpochProgress done = std::exchange(state_.epoch, {});
+  const auto images = static_cast<double>(done.images);
+  EpochMetrics metrics;
+  metrics.epoch = FinishedEpochs() + 1;
+  metrics.training_loss = done.loss_sum / images;
+  metrics.training_accuracy = static_cast<double>(done.correct) / images;
+  metrics.validation_loss = loss_sum / static_cast<double>(scores.size());
+  metrics.validation_accuracy = ValidationAccuracy(scores);
+  metrics.learning_rate = LearningRate(state_.global_step - 1);
+  metrics.seconds = done.training_seconds + validation_seconds;
+  metrics.images_per_second = images / done.training_seconds;
+  if (!std::isfinite(metrics.validation_loss)) {
+    return Diverged("validation", metrics.validation_loss, metrics.epoch, done.step,
+                    metrics.learning_rate);
+  }
+  metrics.best = state_.best_epoch == 0 ||
+                 metrics.validation_loss < state_.history[state_.best_epoch - 1].validation_loss;
+  if (metrics.best) {
+    state_.best_epoch = metrics.epoch;
+    state_.best_weights = engine_->AveragedWeights();
+  }
+  state_.history.push_back(metrics);
+  state_.total_seconds += metrics.seconds;
+  state_.training_seconds += done.training_seconds;
+  state_.images += done.images;
+  observer_->OnEpoch(metrics);
+  return BeginCheckpoint();
+}
+
+absl::Status Trainer::Impl::BeginCheckpoint() {
+  if (checkpoints_.dir.empty()) return absl::OkStatus();
+  if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
+  TrainingState now = state_;
+  now.weights = engine_->Weights();
+  if (options_.average_decay > 0) now.average = engine_->AveragedWeights();
+  now.first_moment = engine_->FirstMoment();
+  now.second_moment = engine_->SecondMoment();
+  writing_ = std::async(std::launch::async, [dir = checkpoints_.dir, state = std::move(now)] {
+    return WriteCheckpoint(dir, state);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Impl::ReportCheckpoint() {
+  if (!writing_.valid() || writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+    return absl::OkStatus();
+  absl::StatusOr<CheckpointSaved> saved = writing_.get();
+  if (!saved.ok()) return saved.status();
+  observer_->OnCheckpoint(*saved);
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Impl::FinishCheckpoint() {
+  if (writing_.valid()) writing_.wait();
+  return ReportCheckpoint();
+}
+
+absl::StatusOr<TrainingOutcome> Trainer::Impl::EndWith(TrainingOutcome::End end) {
+  if (absl::Status status = FinishCheckpoint(); !status.ok()) return status;
+  TrainingOutcome outcome;
+  outcome.end = end;
+  outcome.history = state_.history;
+  outcome.best_epoch = state_.best_epoch;
+  outcome.training_seconds = state_.total_seconds;
+  if (state_.training_seconds > 0) {
+    outcome.images_per_second = static_cast<double>(state_.images) / state_.training_seconds;
+  }
+  outcome.warnings = TrainingWarnings(*dataset_, split_, outcome);
+  return outcome;
+}
+
+absl::StatusOr<TrainingOutcome> Trainer::Impl::EndByError(const absl::Status& error) {
+  if (ReasonOf(error) != FailureReason::kDiverged || state_.best_epoch == 0) return error;
+  absl::StatusOr<TrainingOutcome> outcome = EndWith(TrainingOutcome::End::kDiverged);
+  if (outcome.ok()) outcome->failure = error;
+  return outcome;
+}
+
+absl::StatusOr<TrainedModel> Trainer::Impl::BestModel() const {
+  if (state_.best_epoch == 0) {
+    return absl::FailedPreconditionError("no epoch is finished, so there is no best model");
+  }
+  return TrainedModel{options_.architecture, state_.best_weights};
+}
+
+absl::StatusOr<double> Trainer::Impl::Bfloat16ValidationAccuracy(const StopSignal* stop) const {
+  const absl::StatusOr<TrainedModel> model = BestModel();
+  if (!model.ok()) return model.status();
+  const InferenceProgram program(*model, Precision::kBfloat16);
+  const auto run = [&program](absl::Span<const PixelSpan> parts, float* probabilities) {
+    program.Run(parts, probabilities);
+  };
+  const absl::StatusOr<std::vector<ImageScore>> scores =
+      ScoreImagesBy(run, options_.architecture, dataset_->training(), split_.validation,
+                    kValidationBatch, engine_->team(), stop);
+  if (!scores.ok()) return scores.status();
+  return ValidationAccuracy(*scores);
+}
+
+Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Trainer::~Trainer() = default;
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainingOptions& options,
+                                                         std::shared_ptr<const Dataset> dataset,
+                                                         const CheckpointOptions& checkpoints) {
+  return GuardExceptions("preparing the training",
+                         [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
+                           if (absl::Status status = options.Validate(*dataset); !status.ok()) {
+                             return status;
+                           }
+                           auto impl = std::make_unique<Impl>(options, dataset, checkpoints);
+                           if (absl::Status status = impl->Prepare(); !status.ok()) return status;
+                           return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));
+                         });
+}
+
+const std::optional<ResumePoint>& Trainer::resumed() const { return impl_->resumed_; }
+
+absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const StopSignal* stop) {
+  return GuardExceptions("training", [&] { return impl_->Run(observer, stop); });
+}
+
+absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }
+
+absl::StatusOr<double> Trainer::Bfloat16ValidationAccuracy(const StopSignal* stop) const {
+  return GuardExceptions("validating in bfloat16",
+                         [&] { return impl_->Bfloat16ValidationAccuracy(stop); });
+}
+
+TrainedModel Trainer::CurrentModel() const { return impl_->CurrentModel(); }
+
+StepProfile Trainer::profile() const { return impl_->Profile(); }
+
+}  // namespace atelier::models

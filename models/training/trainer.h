@@ -1,0 +1,148 @@
+// Trains one network on one data set by the study's recipe: seeded validation split, shuffled
+// epochs, data-parallel shards, Adam, early stopping on the validation loss, best weights kept,
+// checkpoints. The same options, data and processor give bit-identical weights, whatever the number
+// of threads and however often the run was suspended or killed and continued.
+//
+// A Trainer belongs to one thread: Create and Run on it, callbacks come on it. Only the StopSignal
+// is touched from elsewhere. LibTorch's exceptions end here, as statuses of a FailureReason.
+#ifndef ATELIER_MODELS_TRAINING_TRAINER_H_
+#define ATELIER_MODELS_TRAINING_TRAINER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/base/step_profile.h"
+#include "models/base/stop_signal.h"
+#include "models/data/dataset.h"
+#include "models/network/trained_model.h"
+#include "models/network/training_options.h"
+#include "models/training/epoch_metrics.h"
+
+namespace atelier::models {
+
+// Where a training is, told after every step.
+struct StepProgress {
+  // The epoch being trained, from 1, and epochs at most.
+  int64_t epoch = 0;
+  int64_t epochs = 0;
+  // Steps done of this epoch, and steps of an epoch.
+  int64_t step = 0;
+  int64_t steps_per_epoch = 0;
+  // Optimiser steps done, over all epochs.
+  int64_t global_step = 0;
+  // Means over this epoch's images so far, dropout on.
+  double training_loss = 0;
+  double training_accuracy = 0;
+  // Over about the last second.
+  double images_per_second = 0;
+};
+
+struct CheckpointSaved {
+  std::string path;
+  // Finished epochs and optimiser steps it holds.
+  int64_t epoch = 0;
+  int64_t global_step = 0;
+  int64_t size_bytes = 0;
+};
+
+// Told what happens; every method is called on Run's thread and holds training up while it runs.
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  virtual void OnStep(const StepProgress& /*progress*/) {}
+  virtual void OnEpoch(const EpochMetrics& /*metrics*/) {}
+  // The checkpoint is durably on disk. It is written beside the training: an epoch's own comes some
+  // steps into the next epoch, the last one before the training's end.
+  virtual void OnCheckpoint(const CheckpointSaved& /*checkpoint*/) {}
+  // `epoch` is the last one trained, `best_epoch` the one whose weights count.
+  virtual void OnEarlyStop(int64_t /*epoch*/, int64_t /*best_epoch*/) {}
+};
+
+struct CheckpointOptions {
+  // Folder for this run's checkpoints, made if it is not there; empty writes none. At most two
+  // files stay: `checkpoint-<global step>.ckpt`.
+  std::string dir;
+  // Folders where checkpoints to continue from may lie (`dir` itself may be among them). The valid
+  // one with the most steps is taken; damaged ones are passed over; none valid begins afresh.
+  std::vector<std::string> resume_from;
+};
+
+// What a run continues from.
+struct ResumePoint {
+  // Finished epochs, steps done of the next one, and optimiser steps done.
+  int64_t epoch = 0;
+  int64_t step = 0;
+  int64_t global_step = 0;
+  // The finished epochs' metrics, in order.
+  std::vector<EpochMetrics> history;
+};
+
+struct TrainingOutcome {
+  enum class End {
+    kFinished,   // All epochs trained.
+    kEarlyStop,  // The validation loss no longer fell.
+    kStopped,    // StopRequest::kStop.
+    kDiverged,   // The loss became NaN or infinite after the best epoch.
+    kSuspended,  // StopRequest::kSuspend; the checkpoint is on disk if there is a folder for it.
+  };
+  End end = End::kFinished;
+  // Finished epochs, those before a resume included.
+  std::vector<EpochMetrics> history;
+  // The epoch with the lowest validation loss; 0 if none was finished.
+  int64_t best_epoch = 0;
+  // Training and validating, over everything that still counts, earlier attempts included.
+  double training_seconds = 0;
+  // Training images a second over the whole training, validation excluded.
+  double images_per_second = 0;
+  // As Trainer::Bfloat16ValidationAccuracy; empty if nobody asked for it.
+  std::optional<double> bfloat16_validation_accuracy;
+  // Of kDiverged: which loss became what, where.
+  absl::Status failure;
+  // What makes the figures doubtful, a sentence each, see TrainingWarnings.
+  std::vector<std::string> warnings;
+};
+
+class Trainer {
+ public:
+  // Checks the options, builds the network and looks for a checkpoint. kInvalidSpec as
+  // TrainingOptions::Validate, and if a valid checkpoint was made under other options or data;
+  // kInternal if the folder cannot be written.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(const TrainingOptions& options,
+                                                         std::shared_ptr<const Dataset> dataset,
+                                                         const CheckpointOptions& checkpoints = {});
+  ~Trainer();
+
+  // What Run will continue from; empty if it begins afresh.
+  const std::optional<ResumePoint>& resumed() const;
+
+  // Trains until done or told to end; `observer` and `stop` may be null. A stop request is honoured
+  // before the next step. kDiverged, with epoch and step, if the loss is NaN or infinite before an
+  // epoch is finished;
+  // kOutOfMemory; kInternal if a checkpoint cannot be written. Call once.
+  absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer = nullptr,
+                                      const StopSignal* stop = nullptr);
+
+  // The network with the best epoch's weights. kFailedPrecondition if no epoch is finished.
+  absl::StatusOr<TrainedModel> BestModel() const;
+  // Fraction of the validation images that BestModel classifies rightly if it is served with its
+  // weights in bfloat16. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
+  absl::StatusOr<double> Bfloat16ValidationAccuracy(const StopSignal* stop = nullptr) const;
+  // The network as validation would see it after the last step.
+  TrainedModel CurrentModel() const;
+  // Where the steps' time went so far.
+  StepProfile profile() const;
+
+ private:
+  class Impl;
+  explicit Trainer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_TRAINING_TRAINER_H_
