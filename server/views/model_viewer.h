@@ -42,8 +42,8 @@ struct FiltersResult {
 struct FeatureMapsRequest {
   std::string model = {};
   std::string reference = {};
-  ImageInput image = {};   // One; what it views must stay until the answer is there.
-  std::int64_t block = 0;  // From 1; 0 for all.
+  serving::ImageInput image = {};  // One; what it views must stay until the answer is there.
+  std::int64_t block = 0;          // From 1; 0 for all.
   std::int64_t zoom = 0;
   bool values = false;                    // Whether they must be few enough to be sent.
   models::StillWanted still_wanted = {};  // While the image is decoded.
