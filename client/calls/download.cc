@@ -1,7 +1,5 @@
 #include "client/calls/download.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -10,35 +8,15 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
 #include "client/calls/status_text.h"
 #include "client/files/new_file.h"
 #include "client/terminal/display_text.h"
+#include "models/files/sha256.h"
 
 namespace atelier::client {
 namespace {
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
-  }
-
-  void Add(absl::string_view data) { EVP_DigestUpdate(context_.get(), data.data(), data.size()); }
-
-  // Lower-case hexadecimal digits; call once.
-  std::string Finish() {
-    std::string digest(EVP_MAX_MD_SIZE, '\0');
-    unsigned size = 0;
-    EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest.data()), &size);
-    return absl::BytesToHexString(absl::string_view(digest).substr(0, size));
-  }
-
- private:
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
 
 // `cnn-3-v4.tar.gz`.
 std::string FileName(absl::string_view model_version, v1::ModelFormat format) {
@@ -80,7 +58,7 @@ class Receiver {
     if (!file_.has_value()) {
       if (const absl::Status status = Begin(chunk); !status.ok()) return status;
     }
-    sha256_.Add(chunk.data());
+    sha256_.Update(chunk.data().data(), chunk.data().size());
     received_ += static_cast<std::int64_t>(chunk.data().size());
     options_.progress(received_, total_);
     return file_->Write(chunk.data());
@@ -143,7 +121,7 @@ class Receiver {
 
   const DownloadOptions& options_;
   std::optional<NewFile> file_;
-  Sha256 sha256_;
+  models::Sha256 sha256_;
   std::string expected_;
   std::int64_t received_ = 0;
   std::int64_t total_ = 0;

@@ -6,11 +6,11 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "client/terminal/display_text.h"
+#include "models/files/file_io.h"
 
 namespace atelier::client {
 namespace {
@@ -19,11 +19,6 @@ absl::Status SystemError(absl::string_view what, absl::string_view path) {
   // Not FAILED_PRECONDITION or NOT_FOUND: those mean something else to the caller.
   return absl::InternalError(absl::StrCat(what, " ", EscapeControls(path), ": ",
                                           std::generic_category().message(errno), "."));
-}
-
-std::string FolderOf(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  return folder.empty() ? "." : folder.string();
 }
 
 }  // namespace
@@ -57,13 +52,8 @@ NewFile::~NewFile() {
 }
 
 absl::Status NewFile::Write(absl::string_view data) {
-  while (!data.empty()) {
-    const ssize_t written = write(descriptor_, data.data(), data.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemError("Cannot write", path_);
-    data.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return absl::OkStatus();
+  return models::WriteAll(descriptor_, data) ? absl::OkStatus()
+                                             : SystemError("Cannot write", path_);
 }
 
 absl::Status NewFile::Commit(bool replace) {
@@ -77,11 +67,8 @@ absl::Status NewFile::Commit(bool replace) {
   } else if (link(passing_path_.c_str(), path_.c_str()) != 0) {
     return errno == EEXIST ? FileExists(path_) : SystemError("Cannot create", path_);
   }
-  const int folder = open(FolderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    fsync(folder);
-    close(folder);
-  }
+  // The file is there; a folder that cannot be synced changes nothing of that.
+  static_cast<void>(models::SyncPath(models::FolderOf(path_)));
   return absl::OkStatus();
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "models/base/failure.h"
+#include "models/files/file_io.h"
 #include "models/files/sha256.h"
 
 namespace atelier::models {
@@ -26,19 +27,9 @@ constexpr int64_t kLineBytes =
 constexpr int64_t kMaxFooterBytes = 99'999'999;
 constexpr int64_t kPiece = int64_t{1} << 20;
 
-absl::Status WriteAll(int descriptor, const std::string& path, const void* data, size_t size) {
-  const char* from = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t written = write(descriptor, from, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      return absl::UnavailableError(
-          absl::StrCat("writing ", path, " failed: ", std::strerror(errno)));
-    }
-    from += written;
-    size -= static_cast<size_t>(written);
-  }
-  return absl::OkStatus();
+absl::Status Append(int descriptor, const std::string& path, absl::string_view bytes) {
+  if (WriteAll(descriptor, bytes)) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("writing ", path, " failed: ", std::strerror(errno)));
 }
 
 std::string FooterText(const DatasetSummary& summary) {
@@ -95,12 +86,12 @@ absl::Status DatasetFile::Write(int descriptor, const std::string& path, Dataset
                                 const StopSignal* stop) {
   const absl::StatusOr<DatasetSummary> summary = folder->Read(
       [&](absl::Span<const uint8_t> piece) {
-        return WriteAll(descriptor, path, piece.data(), piece.size());
+        return Append(descriptor, path,
+                      {reinterpret_cast<const char*>(piece.data()), piece.size()});
       },
       stop);
   if (!summary.ok()) return summary.status();
-  const std::string footer = FooterText(*summary);
-  return WriteAll(descriptor, path, footer.data(), footer.size());
+  return Append(descriptor, path, FooterText(*summary));
 }
 
 absl::StatusOr<DatasetFile> DatasetFile::Open(const std::string& path) {

@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "models/base/failure.h"
+#include "models/files/file_io.h"
 #include "models/files/regular_file.h"
 
 namespace atelier::models {
@@ -39,22 +39,8 @@ class File {
 absl::Status WriteAndSync(const std::string& path, absl::string_view bytes) {
   const File file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file.open()) return SystemFailure("creating", path);
-  while (!bytes.empty()) {
-    const ssize_t written = write(file.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemFailure("writing", path);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
+  if (!WriteAll(file.get(), bytes)) return SystemFailure("writing", path);
   if (fsync(file.get()) != 0) return SystemFailure("syncing", path);
-  return absl::OkStatus();
-}
-
-absl::Status SyncFolder(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path();
-  const std::string folder = parent.empty() ? "." : parent;
-  const File file(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!file.open()) return SystemFailure("opening", folder);
-  if (fsync(file.get()) != 0) return SystemFailure("syncing", folder);
   return absl::OkStatus();
 }
 
@@ -70,7 +56,8 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view bytes) 
     unlink(temporary.c_str());
     return status;
   }
-  return SyncFolder(path);
+  const std::string folder = FolderOf(path);
+  return SyncPath(folder) ? absl::OkStatus() : SystemFailure("syncing", folder);
 }
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path, int64_t max_bytes) {

@@ -1,7 +1,5 @@
 #include "server/launch/process_handle.h"
 
-#include <fstream>
-#include <sstream>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -9,17 +7,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/base/proc_file.h"
 
 namespace atelier::launch {
 namespace {
-
-// Files of /proc are made when they are read and have no size of their own.
-std::string ReadProcFile(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // What /proc/<pid>/stat says: the state's letter and the start time.
 struct ProcessStat {

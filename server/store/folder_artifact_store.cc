@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "models/files/file_io.h"
 
 namespace atelier::store {
 namespace {
@@ -32,20 +33,11 @@ absl::Status FileError(absl::string_view what, const std::string& path, int erro
   return absl::InternalError(message);
 }
 
-// Makes the names in a folder durable.
-absl::Status SyncFolder(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FileError("opened", path, errno);
-  const auto close_fd = absl::MakeCleanup([fd] { close(fd); });
-  if (fsync(fd) != 0) return FileError("written", path, errno);
-  return absl::OkStatus();
-}
-
 // Makes the names of all folders on the way from `root` to `folder` durable: each may be new.
 absl::Status SyncFoldersUpTo(const fs::path& root, const fs::path& folder) {
   for (fs::path path = folder; path.string().size() >= root.string().size();
        path = path.parent_path()) {
-    if (auto status = SyncFolder(path); !status.ok()) return status;
+    if (!models::SyncPath(path)) return FileError("synced", path, errno);
     if (path == root) break;
   }
   return absl::OkStatus();
@@ -71,11 +63,8 @@ absl::Status CopyDurably(const std::string& from, std::int64_t size, const std::
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FileError("read", from, errno);
     if (got == 0) break;
-    for (ssize_t done = 0; done < got;) {
-      const ssize_t wrote = write(target, buffer.data() + done, got - done);
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) return FileError("written", to, errno);
-      done += wrote;
+    if (!models::WriteAll(target, {buffer.data(), static_cast<std::size_t>(got)})) {
+      return FileError("written", to, errno);
     }
     copied += got;
   }

@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "models/files/file_io.h"
 #include "server/jobs/job_state.h"
 #include "server/tensorboard/confusion_picture.h"
 #include "server/tensorboard/records.h"
@@ -42,23 +43,15 @@ absl::Status WriteAt(const std::string& path, std::int64_t offset, absl::string_
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) return FileFailure("made", path);
   const auto close_file = absl::MakeCleanup([file] { close(file); });
-  while (!bytes.empty()) {
-    const ssize_t wrote = pwrite(file, bytes.data(), bytes.size(), offset);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return FileFailure("written", path);
-    bytes.remove_prefix(static_cast<std::size_t>(wrote));
-    offset += wrote;
+  if (lseek(file, offset, SEEK_SET) < 0 || !models::WriteAll(file, bytes) ||
+      ftruncate(file, offset + static_cast<std::int64_t>(bytes.size())) != 0) {
+    return FileFailure("written", path);
   }
-  if (ftruncate(file, offset) != 0) return FileFailure("written", path);
   return absl::OkStatus();
 }
 
 absl::Status Sync(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return FileFailure("opened", path);
-  const auto close_file = absl::MakeCleanup([file] { close(file); });
-  if (fsync(file) != 0) return FileFailure("written", path);
-  return absl::OkStatus();
+  return models::SyncPath(path) ? absl::OkStatus() : FileFailure("synced", path);
 }
 
 // The file is whole and stays as it is; the mark is durable only after the file.
