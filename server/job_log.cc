@@ -34,24 +34,17 @@ void LogTransition(const jobs::JobRecord& record, const v1::StateTransition& tra
 
 }  // namespace
 
-void JobLog::Began(const jobs::JobCounts& stored) {
-  if (next_ != nullptr) next_->Began(stored);
-}
-
 void JobLog::Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) {
-  if (next_ != nullptr) next_->Stored(record, events);
   for (const v1::JobEvent& event : events) {
     if (event.has_transition()) LogTransition(record, event.transition());
   }
 }
 
 void JobLog::NotStarted(const jobs::JobRecord& record, const std::string& why) {
-  if (next_ != nullptr) next_->NotStarted(record, why);
   LogEvent(spdlog::level::warn, why, {{"job", record.id}});
 }
 
 void JobLog::Deleted(const jobs::JobRecord& record) {
-  if (next_ != nullptr) next_->Deleted(record);
   LogEvent(spdlog::level::info, "Deleted on a client's request.", {{"job", record.id}});
 }
 

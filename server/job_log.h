@@ -9,20 +9,12 @@
 
 namespace atelier::server {
 
-// Thread-safe. Passes on what it is told. The log's lines are written by a thread of the log's own,
-// so that nobody waits for them.
+// Thread-safe. The log's own thread writes the lines, so that nobody waits for them.
 class JobLog final : public jobs::JobObserver {
  public:
-  // `next` is told as well and must outlive it; null for nobody.
-  explicit JobLog(jobs::JobObserver* next) : next_(next) {}
-
-  void Began(const jobs::JobCounts& stored) override;
   void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override;
   void NotStarted(const jobs::JobRecord& record, const std::string& why) override;
   void Deleted(const jobs::JobRecord& record) override;
-
- private:
-  jobs::JobObserver* const next_;
 };
 
 }  // namespace atelier::server

@@ -204,9 +204,9 @@ absl::Status Server::Parts::StartMetrics() {
   auto started = metrics::ServerMetrics::Start(counting, &clock);
   if (!started.ok()) return started.status();
   metrics = *std::move(started);
-  job_log = std::make_unique<JobLog>(metrics->jobs());
-  model_signal = std::make_unique<wiring::ModelSignal>(job_log.get());
-  experiment_signal = std::make_unique<jobs::ExperimentSignal>(model_signal.get());
+  job_log = std::make_unique<JobLog>();
+  model_signal = std::make_unique<wiring::ModelSignal>();
+  experiment_signal = std::make_unique<jobs::ExperimentSignal>();
   return absl::OkStatus();
 }
 
@@ -225,10 +225,8 @@ void Server::Parts::StartEventFiles() {
   };
   writing.log = &Warn;
   event_files = std::make_unique<tensorboard::EventFiles>(
-      writing, tensorboard::EventFiles::Dependencies{.store = store.get(),
-                                                     .events = events.get(),
-                                                     .artifacts = artifacts.get(),
-                                                     .next = experiment_signal.get()});
+      writing, tensorboard::EventFiles::Dependencies{
+                   .store = store.get(), .events = events.get(), .artifacts = artifacts.get()});
 }
 
 absl::Status Server::Parts::StartJobs() {
@@ -249,15 +247,17 @@ absl::Status Server::Parts::StartJobs() {
   controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
   controlling.lease = options.lease;
   controlling.log = &Warn;
-  auto created = jobs::JobController::Create(controlling, {.clock = &clock,
-                                                           .jobs = store.get(),
-                                                           .models = store.get(),
-                                                           .artifacts = artifacts.get(),
-                                                           .datasets = catalog_facts.get(),
-                                                           .executor = executor.get(),
-                                                           .resolver = resolver.get(),
-                                                           .events = events.get(),
-                                                           .observer = event_files.get()});
+  auto created = jobs::JobController::Create(
+      controlling, {.clock = &clock,
+                    .jobs = store.get(),
+                    .models = store.get(),
+                    .artifacts = artifacts.get(),
+                    .datasets = catalog_facts.get(),
+                    .executor = executor.get(),
+                    .resolver = resolver.get(),
+                    .events = events.get(),
+                    .observers = {metrics->jobs(), job_log.get(), model_signal.get(),
+                                  experiment_signal.get(), event_files.get()}});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();

@@ -4,7 +4,6 @@
 #define ATELIER_SERVER_JOBS_EXPERIMENT_SIGNAL_H_
 
 #include <functional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,37 +12,22 @@
 
 namespace atelier::jobs {
 
-// Thread-safe. Passes on what it is told.
+// Thread-safe.
 class ExperimentSignal final : public JobObserver {
  public:
-  // `next` is told as well and must outlive it; null for nobody.
-  explicit ExperimentSignal(JobObserver* next) : next_(next) {}
-
   // What is called; it never waits. None before.
   void SetKick(std::function<void()> kick) {
     MutexLock lock(&mutex_);
     kick_ = std::move(kick);
   }
 
-  void Began(const JobCounts& stored) override {
-    if (next_ != nullptr) next_->Began(stored);
-  }
-
-  void Stored(const JobRecord& record, const std::vector<v1::JobEvent>& events) override {
-    if (next_ != nullptr) next_->Stored(record, events);
+  void Stored(const JobRecord& /*record*/, const std::vector<v1::JobEvent>& events) override {
     for (const v1::JobEvent& event : events) {
       if (event.has_transition() || event.has_epoch()) return Kick();
     }
   }
 
-  void NotStarted(const JobRecord& record, const std::string& why) override {
-    if (next_ != nullptr) next_->NotStarted(record, why);
-  }
-
-  void Deleted(const JobRecord& record) override {
-    if (next_ != nullptr) next_->Deleted(record);
-    Kick();
-  }
+  void Deleted(const JobRecord& /*record*/) override { Kick(); }
 
  private:
   void Kick() {
@@ -51,7 +35,6 @@ class ExperimentSignal final : public JobObserver {
     if (kick_) kick_();
   }
 
-  JobObserver* const next_;
   Mutex mutex_;
   std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);
 };

@@ -28,7 +28,8 @@ std::string Canonical(v1::StartTrainingRequest request) {
 
 JobController::JobController(Options options, Dependencies dependencies)
     : options_(std::move(options)),
-      with_(dependencies),
+      with_(std::move(dependencies)),
+      observers_(with_.observers),
       relay_(std::make_shared<ExitRelay>()),
       scheduler_(
           {.cores = std::max(1, options_.total_cores), .memory_bytes = options_.total_memory_bytes},
@@ -36,7 +37,8 @@ JobController::JobController(Options options, Dependencies dependencies)
 
 absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options options,
                                                                      Dependencies dependencies) {
-  std::unique_ptr<JobController> controller(new JobController(std::move(options), dependencies));
+  std::unique_ptr<JobController> controller(
+      new JobController(std::move(options), std::move(dependencies)));
   {
     MutexLock lock(&controller->relay_->mutex);
     controller->relay_->controller = controller.get();
@@ -64,7 +66,7 @@ absl::Status JobController::Recover() {
   std::vector<JobRecord> idle;  // Without an attempt.
   {
     MutexLock lock(&mutex_);
-    if (with_.observer != nullptr) with_.observer->Began(*counts);
+    observers_.Began(*counts);
     for (JobRecord& record : *records) {
       if (!record.attempt_active()) idle.push_back(record);
       if (IsTerminal(record.job.state())) {
@@ -72,7 +74,7 @@ absl::Status JobController::Recover() {
         continue;
       }
       with_.events->Open(record.id, record.last_event);
-      if (with_.observer != nullptr) with_.observer->Stored(record, {});
+      observers_.Stored(record, {});
       if (WaitsForCores(record)) {
         Enqueue(record);
       } else {
@@ -309,7 +311,7 @@ absl::Status JobController::Delete(absl::string_view id) {
   // Files first: if the server dies between the two, the job is still there to be deleted again.
   if (auto status = with_.artifacts->RemoveJob(id); !status.ok()) return status;
   if (auto status = with_.jobs->Delete(id, with_.clock->Now()); !status.ok()) return status;
-  if (with_.observer != nullptr) with_.observer->Deleted(*record);
+  observers_.Deleted(*record);
   return absl::OkStatus();
 }
 

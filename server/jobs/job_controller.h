@@ -57,7 +57,7 @@ struct JobLoad {
 };
 
 // Thread-safe. Calls wait for the disk (a commit takes milliseconds), so none belongs on a gRPC
-// thread. Locks: mutex_, then view_mutex_ or a lock of the stores, the event log or the observer;
+// thread. Locks: mutex_, then view_mutex_ or a lock of the stores, the event log or the observers;
 // executor, links and wake-ups are called with no lock held.
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
@@ -90,7 +90,7 @@ class JobController {
     std::function<void(const std::string&)> log;
   };
 
-  // All must outlive the controller. None may be null but the observer.
+  // All must outlive the controller; none may be null.
   struct Dependencies {
     Clock* clock;
     JobStore* jobs;
@@ -100,7 +100,7 @@ class JobController {
     Executor* executor;
     SpecResolver* resolver;
     EventLog* events;
-    JobObserver* observer = nullptr;
+    std::vector<JobObserver*> observers = {};  // Told in this order.
   };
 
   // Takes over what an earlier server left: queued jobs are queued again; running ones keep their
@@ -274,7 +274,7 @@ class JobController {
   // What closes the worker's connection and kills its process.
   WakeList Dismissal(const LiveJob& live) const;
   bool NoneActive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Tells readers and the observer what was stored.
+  // Tells readers and observers what was stored.
   void Show(const JobRecord& record, std::optional<std::int64_t> withdraw_from,
             const std::vector<v1::JobEvent>& events, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -317,6 +317,7 @@ class JobController {
 
   const Options options_;
   const Dependencies with_;
+  JobObservers observers_;
   std::shared_ptr<ExitRelay> relay_;
 
   Mutex mutex_;

@@ -33,7 +33,7 @@ absl::Status JobController::Apply(JobChange change, LiveJob* live, Effects* effe
 void JobController::Show(const JobRecord& record, std::optional<std::int64_t> withdraw_from,
                          const std::vector<v1::JobEvent>& events, Effects* effects) {
   effects->Add(with_.events->Append(record.id, withdraw_from, events));
-  if (with_.observer != nullptr) with_.observer->Stored(record, events);
+  observers_.Stored(record, events);
 }
 
 void JobController::AfterAttempt(LiveJob* live, Effects* effects) {

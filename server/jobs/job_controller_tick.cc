@@ -147,9 +147,8 @@ void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* ef
                    failed_starts_ == 1 ? " try failed so far)." : " tries failed so far).");
   scheduler_.Release(live->record.id);
   Enqueue(live->record);
-  if (with_.observer == nullptr) return;
-  effects->Add([observer = with_.observer, record = live->record, reason = live->waiting_reason] {
-    observer->NotStarted(record, reason);
+  effects->Add([this, record = live->record, reason = live->waiting_reason] {
+    observers_.NotStarted(record, reason);
   });
 }
 

@@ -147,12 +147,8 @@ EventFiles::EventFiles(Options options, Dependencies dependencies)
       with_(dependencies),
       thread_({.name = "tensorboard", .pause = options_.pause}, [this] { return Tick(); }) {}
 
-void EventFiles::Began(const jobs::JobCounts& stored) {
-  if (with_.next != nullptr) with_.next->Began(stored);
-}
-
-void EventFiles::Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) {
-  if (with_.next != nullptr) with_.next->Stored(record, events);
+void EventFiles::Stored(const jobs::JobRecord& record,
+                        const std::vector<v1::JobEvent>& /*events*/) {
   {
     MutexLock lock(&changed_mutex_);
     changed_.insert(record.id);
@@ -160,12 +156,7 @@ void EventFiles::Stored(const jobs::JobRecord& record, const std::vector<v1::Job
   thread_.kick()();
 }
 
-void EventFiles::NotStarted(const jobs::JobRecord& record, const std::string& why) {
-  if (with_.next != nullptr) with_.next->NotStarted(record, why);
-}
-
 void EventFiles::Deleted(const jobs::JobRecord& record) {
-  if (with_.next != nullptr) with_.next->Deleted(record);
   {
     MutexLock lock(&changed_mutex_);
     deleted_.insert(record.id);

@@ -39,7 +39,7 @@ struct EventFile {
 };
 
 // Thread-safe; a thread of its own writes. Locks: writing_, then changed_mutex_ or one of the
-// stores. Passes on what it is told as an observer.
+// stores.
 class EventFiles final : public jobs::JobObserver {
  public:
   struct Options {
@@ -53,12 +53,11 @@ class EventFiles final : public jobs::JobObserver {
     std::function<void(const std::string& sentence)> log;
   };
 
-  // All must outlive the files. None may be null but `next`, which is told what these are told.
+  // All must outlive the files; none may be null.
   struct Dependencies {
     jobs::JobStore* store;
     jobs::EventLog* events;
     jobs::ArtifactStore* artifacts;
-    jobs::JobObserver* next = nullptr;
   };
 
   EventFiles(Options options, Dependencies dependencies);
@@ -67,9 +66,7 @@ class EventFiles final : public jobs::JobObserver {
   // RESOURCE_EXHAUSTED on a full disk; INTERNAL. Waits for the disk.
   absl::StatusOr<EventFile> Update(const std::string& job_id);
 
-  void Began(const jobs::JobCounts& stored) override;
   void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override;
-  void NotStarted(const jobs::JobRecord& record, const std::string& why) override;
   void Deleted(const jobs::JobRecord& record) override;
 
  private:

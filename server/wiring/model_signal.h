@@ -13,13 +13,10 @@
 
 namespace atelier::wiring {
 
-// Thread-safe. Passes on what it is told.
+// Thread-safe.
 class ModelSignal final : public jobs::JobObserver {
  public:
   using Follow = std::function<void(const std::string& model)>;
-
-  // `next` is told as well and must outlive it; null for nobody.
-  explicit ModelSignal(jobs::JobObserver* next) : next_(next) {}
 
   // What is called with the model's name once its version is registered; it never waits. Empty for
   // nothing. When this returns, what was set before is not being called any more.
@@ -28,12 +25,7 @@ class ModelSignal final : public jobs::JobObserver {
     follow_ = std::move(follow);
   }
 
-  void Began(const jobs::JobCounts& stored) override {
-    if (next_ != nullptr) next_->Began(stored);
-  }
-
   void Stored(const jobs::JobRecord& record, const std::vector<v1::JobEvent>& events) override {
-    if (next_ != nullptr) next_->Stored(record, events);
     const std::string& version = record.job.result().model_version();
     if (version.empty() || events.empty()) return;
     const auto name = jobs::ParseModelName(version);
@@ -41,16 +33,7 @@ class ModelSignal final : public jobs::JobObserver {
     if (name.ok() && follow_) follow_(name->model);
   }
 
-  void NotStarted(const jobs::JobRecord& record, const std::string& why) override {
-    if (next_ != nullptr) next_->NotStarted(record, why);
-  }
-
-  void Deleted(const jobs::JobRecord& record) override {
-    if (next_ != nullptr) next_->Deleted(record);
-  }
-
  private:
-  jobs::JobObserver* const next_;
   Mutex mutex_;
   Follow follow_ ABSL_GUARDED_BY(mutex_);
 };

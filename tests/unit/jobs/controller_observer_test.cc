@@ -31,7 +31,7 @@ class Notes final : public JobObserver {
 class ControllerObserverTest : public ControllerTest {
  protected:
   ControllerObserverTest() {
-    observer_ = &notes_;
+    observers_ = {&silent_, &notes_};
     Boot();
   }
   ~ControllerObserverTest() override { controller_.reset(); }
@@ -40,6 +40,7 @@ class ControllerObserverTest : public ControllerTest {
   std::vector<std::string> Told() { return std::exchange(notes_.lines, {}); }
   using Lines = std::vector<std::string>;
 
+  JobObserver silent_;  // Handles nothing.
   Notes notes_;
 };
 
@@ -73,6 +74,24 @@ TEST_F(ControllerObserverTest, TellsOfDeletedJobs) {
   Told();
   ASSERT_TRUE(controller_->Delete(id).ok());
   EXPECT_EQ(Told(), (Lines{"deleted STOPPED"}));
+}
+
+TEST_F(ControllerObserverTest, TellsSeveralInTheirOrder) {
+  struct After final : JobObserver {
+    explicit After(Notes* notes) : before(notes) {}
+    void Stored(const JobRecord& /*record*/, const std::vector<v1::JobEvent>& /*events*/) override {
+      seen = before->lines.size();
+    }
+    Notes* const before;
+    std::size_t seen = 0;
+  } after(&notes_);
+  JobObservers both({&notes_, &after});
+  both.Began({{v1::JOB_STATE_FAILED, 2}});
+  both.Stored({}, {});
+  both.NotStarted({}, "");
+  both.Deleted({});
+  EXPECT_EQ(Told().size(), 4);
+  EXPECT_EQ(after.seen, 2) << "after the first";
 }
 
 TEST_F(ControllerObserverTest, IsToldOfStartsThatFail) {

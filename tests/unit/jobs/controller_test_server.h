@@ -64,7 +64,7 @@ class ControllerTest : public testing::Test {
                                                        .executor = &executor_,
                                                        .resolver = resolver_.get(),
                                                        .events = events_.get(),
-                                                       .observer = observer_});
+                                                       .observers = observers_});
     ASSERT_TRUE(controller.ok()) << controller.status();
     controller_ = *std::move(controller);
   }
@@ -239,7 +239,7 @@ class ControllerTest : public testing::Test {
   FakeDatasets datasets_;
   FakeArtifacts artifacts_;
   std::vector<std::string> logged_;
-  JobObserver* observer_ = nullptr;  // Of the next Boot.
+  std::vector<JobObserver*> observers_;  // Of the next Boot.
   std::unique_ptr<store::SqliteStore> store_;
   std::unique_ptr<FullDiskStore> disk_;
   std::unique_ptr<EventLog> events_;

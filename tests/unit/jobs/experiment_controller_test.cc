@@ -408,7 +408,7 @@ TEST_F(ExperimentRequestTest, NamesAreCheckedOnce) {
 }
 
 TEST(ExperimentSignalTest, KicksWhenAJobChangesAndWhenItsEpochEnds) {
-  ExperimentSignal signal(nullptr);
+  ExperimentSignal signal;
   int kicked = 0;
   signal.SetKick([&kicked] { ++kicked; });
   v1::JobEvent step;

@@ -20,8 +20,7 @@ using ::testing::SizeIs;
 class ExperimentServiceTest : public jobs::ControllerTest {
  protected:
   ExperimentServiceTest()
-      : signal_(nullptr),
-        service_((StartController(),
+      : service_((StartController(),
                   ExperimentService::Dependencies{
                       .controller = experiments_.get(), .tasks = &tasks_, .streams = &streams_})),
         server_({{"service", &service_}}),
@@ -29,7 +28,7 @@ class ExperimentServiceTest : public jobs::ControllerTest {
 
   // The server of the fixture again, whose job controller tells the signal.
   void StartController() {
-    observer_ = &signal_;
+    observers_ = {&signal_};
     Boot();
     auto created = jobs::ExperimentController::Create({}, {.clock = &clock_,
                                                            .experiments = store_.get(),
