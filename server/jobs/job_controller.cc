@@ -186,7 +186,7 @@ absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindRepeat(
   if (!before.ok()) return before.status();
   if (before->has_value()) {
     if ((*before)->request == Canonical(request)) {
-      return std::optional<v1::TrainingJob>(Shown((*before)->job));
+      return std::optional<v1::TrainingJob>(Shown(**before));
     }
     return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
                  absl::StrCat("The request id ", id, " already made ", (*before)->job.name(),
@@ -227,27 +227,26 @@ absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std
     Enqueue(change.record());
     auto& live = live_[record.id] = std::make_unique<LiveJob>();
     live->record = std::move(change.record());
-    return Shown(live->record.job);
+    return Shown(live->record);
   }
   return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_JOBS",
                absl::StrCat("More than ", kJobIdTries, " jobs named ", base_name,
                             " were started in one second; try again."));
 }
 
-v1::TrainingJob JobController::Shown(v1::TrainingJob job) {
-  if (job.state() != v1::JOB_STATE_QUEUED) return job;
-  MutexLock lock(&view_mutex_);
-  const auto place = places_.find(absl::string_view(job.name()).substr(sizeof("jobs/") - 1));
-  if (place == places_.end()) return job;
-  job.set_queue_position(place->second.number);
-  job.set_waiting_reason(place->second.waiting_reason);
-  return job;
+v1::TrainingJob JobController::Shown(JobRecord record) const {
+  if (record.job.state() != v1::JOB_STATE_QUEUED) return std::move(record.job);
+  if (const auto place = queue_view_.Find(record); place.has_value()) {
+    record.job.set_queue_position(place->number);
+    record.job.set_waiting_reason(place->waiting_reason);
+  }
+  return std::move(record.job);
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::Get(absl::string_view id) {
   auto record = with_.jobs->Load(id);
   if (!record.ok()) return record.status();
-  return Shown(std::move(record->job));
+  return Shown(*std::move(record));
 }
 
 absl::StatusOr<v1::ListJobsResponse> JobController::List(const v1::ListJobsRequest& request) {
@@ -263,7 +262,7 @@ absl::StatusOr<v1::ListJobsResponse> JobController::List(const v1::ListJobsReque
   auto page = with_.jobs->List(query);
   if (!page.ok()) return page.status();
   v1::ListJobsResponse response;
-  for (JobRecord& record : page->records) *response.add_jobs() = Shown(std::move(record.job));
+  for (JobRecord& record : page->records) *response.add_jobs() = Shown(std::move(record));
   response.set_next_page_token(page->next_page_token);
   return response;
 }

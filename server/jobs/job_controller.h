@@ -34,6 +34,7 @@
 #include "server/jobs/job_observer.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
+#include "server/jobs/queue_view.h"
 #include "server/jobs/scheduler.h"
 #include "server/jobs/spec_resolver.h"
 #include "server/jobs/worker_link.h"
@@ -57,7 +58,7 @@ struct JobLoad {
 };
 
 // Thread-safe. Calls wait for the disk (a commit takes milliseconds), so none belongs on a gRPC
-// thread. Locks: mutex_, then view_mutex_ or a lock of the stores, the event log or the observers;
+// thread. Locks: mutex_, then one of the stores, the event log, the queue view or the observers;
 // executor, links and wake-ups are called with no lock held.
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
@@ -214,9 +215,12 @@ class JobController {
     JobController* controller ABSL_GUARDED_BY(mutex);
   };
 
-  // An outcome whose archive is to be published, with the lock released meanwhile.
-  struct PendingOutcome {
-    const worker::v1::WorkerEvent* event = nullptr;  // Null: there is none.
+  // What is left to do of a report, with the lock released.
+  struct Unfinished {
+    // Where the attempt starts, to be looked up in the job's history; nothing was stored then.
+    std::optional<worker::v1::Resumed> start;
+    // An outcome whose archive is to be published; null if there is none.
+    const worker::v1::WorkerEvent* outcome = nullptr;
     Publication publication;
   };
 
@@ -238,7 +242,7 @@ class JobController {
   absl::StatusOr<v1::TrainingJob> Admit(JobRecord record, const std::string& base_name,
                                         Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job as clients see it, with its place in the queue.
-  v1::TrainingJob Shown(v1::TrainingJob job);
+  v1::TrainingJob Shown(JobRecord record) const;
 
   // job_controller_state.cc: what every step goes through.
 
@@ -259,7 +263,8 @@ class JobController {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JobChange Change(const LiveJob& live) const { return {live.record, with_.clock->Now()}; }
   void Enqueue(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void PublishPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells readers what the queue's head waits for.
+  void ShowHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The attempt's worker is gone, or has to be: the attempt is lost or suspended, or the job fails,
   // as the end's cause and a stopping server ask for. Its process is killed.
   void Lose(LiveJob* live, const ProcessEnd& end, Effects* effects)
@@ -281,18 +286,27 @@ class JobController {
   void Log(const std::string& sentence) const;
 
   // job_controller_workers.cc: sessions and reports.
+  // Stores a report under the lock, or says in `left` what has to be done without it.
+  // `first_beyond` is what FindFirstBeyond said of where the attempt starts; null before it was
+  // asked.
+  absl::StatusOr<std::int64_t> TakeIn(absl::string_view job, int attempt,
+                                      absl::Span<const worker::v1::WorkerEvent> events,
+                                      const std::optional<std::int64_t>* first_beyond,
+                                      Unfinished* left) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<worker::v1::Assignment> MakeAssignment(const LiveJob& live)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Stores events up to the last, or up to an outcome, which it describes in `pending`.
+  // Stores events up to the last, or up to an outcome, which it describes in `left`.
+  // `first_beyond` as in ApplyWorkerEvent.
   absl::Status StoreEvents(LiveJob* live, absl::Span<const worker::v1::WorkerEvent> events,
-                           PendingOutcome* pending, Effects* effects)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status ApplyEvent(const worker::v1::WorkerEvent& event, JobChange* change)
+                           std::optional<std::int64_t> first_beyond, Unfinished* left,
+                           Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ApplyEvent(const worker::v1::WorkerEvent& event,
+                          std::optional<std::int64_t> first_beyond, JobChange* change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareOutcome(const worker::v1::WorkerEvent& event, JobChange* change,
-                              PendingOutcome* pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                              Unfinished* left) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::int64_t> StoreOutcome(absl::string_view job, int attempt,
-                                            const PendingOutcome& pending);
+                                            const Unfinished& left);
 
   // job_controller_tick.cc: what is due.
   // Moves all deadlines, if `gap` is more than the watch allows.
@@ -319,6 +333,7 @@ class JobController {
   const Dependencies with_;
   JobObservers observers_;
   std::shared_ptr<ExitRelay> relay_;
+  QueueView queue_view_;
 
   Mutex mutex_;
   CondVar attempts_changed_;  // Or a process is gone.
@@ -342,15 +357,6 @@ class JobController {
   std::vector<std::pair<std::string, int>> to_trim_ ABSL_GUARDED_BY(mutex_);
   // Ended jobs whose files are still to be freed.
   std::vector<JobRecord> to_clean_ ABSL_GUARDED_BY(mutex_);
-
-  Mutex view_mutex_ ABSL_ACQUIRED_AFTER(mutex_);
-  // A queued job's place, and why it could not be started when its turn came.
-  struct Place {
-    int number = 0;
-    std::string waiting_reason;
-  };
-  // So that reading them never waits for a commit.
-  absl::flat_hash_map<std::string, Place> places_ ABSL_GUARDED_BY(view_mutex_);
 };
 
 }  // namespace atelier::jobs

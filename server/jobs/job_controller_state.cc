@@ -10,6 +10,16 @@
 
 namespace atelier::jobs {
 
+namespace {
+
+// The attempt's worker was lost before it showed that it works.
+bool EndsFailedStart(const JobRecord& record) {
+  return !record.positioned &&
+         record.job.attempts(record.attempt() - 1).end_reason() == "WORKER_LOST";
+}
+
+}  // namespace
+
 JobController::Effects::~Effects() {
   for (const auto& call : calls_) call();
 }
@@ -60,9 +70,12 @@ Scheduler::Resources JobController::HeldBy(const JobRecord& record) {
 }
 
 void JobController::AfterEnd(const std::string& id, Effects* effects) {
-  if (scheduler_.queue().Remove(id)) PublishPlaces();
-  effects->Add(with_.events->Close(id));
   const auto live = live_.find(id);
+  if (scheduler_.queue().Remove(id)) {
+    queue_view_.Remove(live->second->record);
+    ShowHead();
+  }
+  effects->Add(with_.events->Close(id));
   to_clean_.push_back(live->second->record);
   effects->Keep(std::move(live->second));
   live_.erase(live);
@@ -90,20 +103,13 @@ void JobController::Enqueue(const JobRecord& record) {
                            .sequence = record.sequence,
                            .cores = record.job.spec().cores(),
                            .memory_bytes = record.job.spec().memory_bytes()});
-  PublishPlaces();
+  const LiveJob* live = Find(record.id);
+  queue_view_.Add(record, live == nullptr ? "" : live->waiting_reason);
+  ShowHead();
 }
 
-void JobController::PublishPlaces() {
-  const bool needs_memory = scheduler_.HeadWaitsForMemory();
-  MutexLock lock(&view_mutex_);
-  places_.clear();
-  for (const QueuedJob& job : scheduler_.queue().jobs()) {
-    const LiveJob* live = Find(job.id);
-    Place place{.number = static_cast<int>(places_.size()),
-                .waiting_reason = live == nullptr ? "" : live->waiting_reason};
-    if (needs_memory && place.number == 0) place.waiting_reason = MemoryReason();
-    places_.emplace(job.id, std::move(place));
-  }
+void JobController::ShowHead() {
+  queue_view_.SetHeadReason(scheduler_.HeadWaitsForMemory() ? MemoryReason() : "");
 }
 
 std::string JobController::MemoryReason() const {
@@ -146,7 +152,6 @@ absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
                      "machine or container with more memory."),
         change);
   }
-  if (!record.positioned) BackOff();
   return LoseAttempt(end.how, options_.max_lost_attempts, change);
 }
 
@@ -164,8 +169,12 @@ void JobController::Lose(LiveJob* live, const ProcessEnd& end, Effects* effects)
   }
   JobChange change = Change(*live);
   auto status = EndLost(end, &change);
+  const bool failed_start = EndsFailedStart(change.record());
   if (status.ok()) status = Apply(std::move(change), live, effects);
-  if (status.ok()) return;
+  if (status.ok()) {
+    if (failed_start) BackOff();
+    return;
+  }
   // Tried again by Tick: the attempt counts as running until its end is stored.
   live->lease_end = with_.clock->Elapsed() + options_.retry_delay;
   if (kick_) effects->Add(kick_);

@@ -89,7 +89,7 @@ bool JobController::StartNext() {
     if (shutting_down_ || with_.clock->Elapsed() < next_launch_) return false;
     request = PrepareLaunch(&effects);
     if (!request.has_value()) {
-      PublishPlaces();  // With what the head waits for.
+      ShowHead();
       return false;
     }
     launching_ = request->job_id;
@@ -106,9 +106,10 @@ absl::StatusOr<std::string> JobController::Launch(const LaunchRequest& request) 
 
 std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
   while (auto grant = scheduler_.Next()) {
-    PublishPlaces();
     LiveJob* live = Find(grant->id);
     const JobRecord& record = live->record;
+    queue_view_.Remove(record);
+    ShowHead();
     if (!with_.datasets->Directory(record.job.spec().dataset()).has_value()) {
       scheduler_.Release(grant->id);
       auto failed = Fail(

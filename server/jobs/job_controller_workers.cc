@@ -101,23 +101,45 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
 
 absl::StatusOr<std::int64_t> JobController::Report(absl::string_view job, int attempt,
                                                    absl::Span<const WorkerEvent> events) {
-  PendingOutcome pending;
-  {
-    Effects effects;
-    MutexLock lock(&mutex_);
-    auto live = FindAttempt(job, attempt);
-    if (!live.ok()) return live.status();
-    (*live)->lease_end = with_.clock->Elapsed() + options_.lease;
-    auto status = StoreEvents(*live, events, &pending, &effects);
-    if (!status.ok()) return status;
-    if (pending.event == nullptr) return (*live)->record.acknowledged;
-    (*live)->publishing = true;
+  Unfinished left;
+  auto acknowledged = TakeIn(job, attempt, events, nullptr, &left);
+  if (acknowledged.ok() && left.start.has_value()) {
+    // Without the lock: a long history takes long. Until the attempt has shown where it starts,
+    // nothing is stored that it could withdraw, so what is found stays true.
+    const auto first_beyond = FindFirstBeyond(with_.jobs, job, *left.start);
+    if (!first_beyond.ok()) return first_beyond.status();
+    left = {};
+    acknowledged = TakeIn(job, attempt, events, &*first_beyond, &left);
   }
-  return StoreOutcome(job, attempt, pending);
+  if (!acknowledged.ok() || left.outcome == nullptr) return acknowledged;
+  return StoreOutcome(job, attempt, left);
+}
+
+absl::StatusOr<std::int64_t> JobController::TakeIn(absl::string_view job, int attempt,
+                                                   absl::Span<const WorkerEvent> events,
+                                                   const std::optional<std::int64_t>* first_beyond,
+                                                   Unfinished* left) {
+  Effects effects;
+  MutexLock lock(&mutex_);
+  auto live = FindAttempt(job, attempt);
+  if (!live.ok()) return live.status();
+  (*live)->lease_end = with_.clock->Elapsed() + options_.lease;
+  if (first_beyond == nullptr && !(*live)->record.positioned) {
+    left->start = StartingPoint(events);
+    if (left->start.has_value()) return (*live)->record.acknowledged;
+  }
+  const std::optional<std::int64_t> withdrawn =
+      first_beyond == nullptr ? std::nullopt : *first_beyond;
+  if (auto status = StoreEvents(*live, events, withdrawn, left, &effects); !status.ok()) {
+    return status;
+  }
+  if (left->outcome != nullptr) (*live)->publishing = true;
+  return (*live)->record.acknowledged;
 }
 
 absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEvent> events,
-                                        PendingOutcome* pending, Effects* effects) {
+                                        std::optional<std::int64_t> first_beyond, Unfinished* left,
+                                        Effects* effects) {
   JobChange change = Change(*live);
   absl::Status status;
   bool changed = false;
@@ -135,10 +157,10 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
     if (event.has_outcome()) {
       // A second delivery while the first is being stored: its turn comes with the next connection.
       if (live->publishing) return absl::UnavailableError("The outcome is being stored.");
-      status = PrepareOutcome(event, &change, pending);
+      status = PrepareOutcome(event, &change, left);
       break;
     }
-    status = ApplyEvent(event, &change);
+    status = ApplyEvent(event, first_beyond, &change);
     if (!status.ok()) break;
     change.record().acknowledged = event.number();
     obeys = obeys || Obeys(event);
@@ -162,7 +184,9 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
   return absl::OkStatus();
 }
 
-absl::Status JobController::ApplyEvent(const WorkerEvent& event, JobChange* change) {
+absl::Status JobController::ApplyEvent(const WorkerEvent& event,
+                                       std::optional<std::int64_t> first_beyond,
+                                       JobChange* change) {
   switch (event.event_case()) {
     case WorkerEvent::kFailure:
       return FailAttempt(event.failure().reason().empty() ? "INTERNAL" : event.failure().reason(),
@@ -172,19 +196,14 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event, JobChange* chan
     case WorkerEvent::kStoppedEmpty:
       return StopEmptyAttempt(change);
     default:
-      return ApplyWorkerEvent(
-          event,
-          [&](const worker::v1::Resumed& checkpoint) {
-            return FindFirstBeyond(with_.jobs, change->record().id, checkpoint);
-          },
-          change);
+      return ApplyWorkerEvent(event, first_beyond, change);
   }
 }
 
 // The number is reserved and on record before anything is published under it, so that whoever
 // delivers the outcome again after a crash publishes it in the same place.
 absl::Status JobController::PrepareOutcome(const WorkerEvent& event, JobChange* change,
-                                           PendingOutcome* pending) {
+                                           Unfinished* left) {
   if (auto status = Advance(v1::JOB_STATE_STORING, change); !status.ok()) return status;
   JobRecord& record = change->record();
   const std::string& model = record.job.spec().model_name();
@@ -193,19 +212,19 @@ absl::Status JobController::PrepareOutcome(const WorkerEvent& event, JobChange* 
     if (!version.ok()) return version.status();
     record.reserved_version = *version;
   }
-  pending->event = &event;
-  pending->publication = {.job_id = record.id,
-                          .attempt = record.attempt(),
-                          .archive = event.outcome().archive(),
-                          .size_bytes = event.outcome().size_bytes(),
-                          .model = model,
-                          .version = record.reserved_version};
+  left->outcome = &event;
+  left->publication = {.job_id = record.id,
+                       .attempt = record.attempt(),
+                       .archive = event.outcome().archive(),
+                       .size_bytes = event.outcome().size_bytes(),
+                       .model = model,
+                       .version = record.reserved_version};
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, int attempt,
-                                                         const PendingOutcome& pending) {
-  const absl::Status published = with_.artifacts->Publish(pending.publication);
+                                                         const Unfinished& left) {
+  const absl::Status published = with_.artifacts->Publish(left.publication);
   Effects effects;
   MutexLock lock(&mutex_);
   auto found = FindAttempt(job, attempt);
@@ -217,11 +236,11 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
   absl::Status status = published;
   if (published.ok()) {
     JobChange change = Change(*live);
-    change.record().acknowledged = pending.event->number();
+    change.record().acknowledged = left.outcome->number();
     const auto judge = [this](const v1::ModelVersion& version) {
       return with_.models->JudgeLatest(version).value_or(LatestVerdict());
     };
-    status = FinishAttempt(pending.event->outcome(), judge, &change);
+    status = FinishAttempt(left.outcome->outcome(), judge, &change);
     if (status.ok()) status = Apply(std::move(change), live, &effects);
     if (status.ok()) return live->record.acknowledged;
   } else if (IsWorkersFault(published)) {

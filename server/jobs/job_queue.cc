@@ -1,27 +1,30 @@
 #include "server/jobs/job_queue.h"
 
-#include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace atelier::jobs {
-namespace {
 
-bool LeavesBefore(const QueuedJob& a, const QueuedJob& b) {
-  if (a.priority != b.priority) return a.priority > b.priority;
-  return a.sequence < b.sequence;
+bool operator<(const QueuedJob& a, const QueuedJob& b) {
+  return std::tie(b.priority, a.sequence, a.id) < std::tie(a.priority, b.sequence, b.id);
 }
-
-}  // namespace
 
 void JobQueue::Push(QueuedJob job) {
-  const auto place = std::upper_bound(jobs_.begin(), jobs_.end(), job, LeavesBefore);
-  jobs_.insert(place, std::move(job));
+  const auto place = jobs_.insert(std::move(job)).first;
+  by_id_[place->id] = place;
 }
 
-void JobQueue::PopFront() { jobs_.erase(jobs_.begin()); }
+void JobQueue::PopFront() {
+  by_id_.erase(jobs_.begin()->id);
+  jobs_.erase(jobs_.begin());
+}
 
 bool JobQueue::Remove(absl::string_view id) {
-  return std::erase_if(jobs_, [id](const QueuedJob& job) { return job.id == id; }) > 0;
+  const auto job = by_id_.find(id);
+  if (job == by_id_.end()) return false;
+  jobs_.erase(job->second);
+  by_id_.erase(job);
+  return true;
 }
 
 }  // namespace atelier::jobs

@@ -5,9 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
-#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 
 namespace atelier::jobs {
@@ -19,6 +20,9 @@ struct QueuedJob {
   std::int64_t sequence = 0;  // Lower leaves first among equals; the order of acceptance.
   int cores = 1;
   std::int64_t memory_bytes = 0;
+
+  // In the order in which they leave.
+  friend bool operator<(const QueuedJob& a, const QueuedJob& b);
 };
 
 // Bounded for new jobs alone: a job that was running and has to wait again always finds room, and
@@ -35,17 +39,18 @@ class JobQueue {
 
   void Push(QueuedJob job);
   // The job that leaves next; the queue must not be empty.
-  const QueuedJob& front() const { return jobs_.front(); }
+  const QueuedJob& front() const { return *jobs_.begin(); }
   void PopFront();
   // Removes a job wherever it stands; false if it is not in the queue.
   bool Remove(absl::string_view id);
 
   // First to leave first.
-  const std::vector<QueuedJob>& jobs() const { return jobs_; }
+  const std::set<QueuedJob>& jobs() const { return jobs_; }
 
  private:
   const std::size_t capacity_;
-  std::vector<QueuedJob> jobs_;  // Sorted: first to leave first.
+  std::set<QueuedJob> jobs_;
+  absl::flat_hash_map<std::string, std::set<QueuedJob>::const_iterator> by_id_;
 };
 
 }  // namespace atelier::jobs

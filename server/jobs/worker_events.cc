@@ -15,16 +15,19 @@ using worker::v1::WorkerEvent;
 constexpr int kScanPage = 1000;  // Events read at once while looking for the first beyond.
 
 // The attempt goes on from `checkpoint`: from here on its progress counts.
-absl::Status Position(const worker::v1::Resumed& checkpoint, FirstBeyond first_beyond,
-                      JobChange* change) {
+void Position(const worker::v1::Resumed& checkpoint, std::optional<std::int64_t> first_beyond,
+              JobChange* change) {
   JobRecord& record = change->record();
   record.positioned = true;
   record.checkpointed = checkpoint.global_step() > 0;
   record.job.mutable_attempts(record.attempt() - 1)->set_resumed_epoch(checkpoint.epoch());
-  auto first = first_beyond(checkpoint);
-  if (!first.ok()) return first.status();
-  if (first->has_value()) change->Rewind(**first, checkpoint.epoch(), checkpoint.step());
-  return absl::OkStatus();
+  if (first_beyond.has_value()) {
+    change->Rewind(*first_beyond, checkpoint.epoch(), checkpoint.step());
+  }
+}
+
+bool ShowsProgress(const WorkerEvent& event) {
+  return event.has_step() || event.has_epoch() || event.has_checkpoint() || event.has_early_stop();
 }
 
 absl::Status ApplyPhase(worker::v1::Phase phase, JobChange* change) {
@@ -86,7 +89,15 @@ bool EndsAttempt(const WorkerEvent& event) {
          event.has_stopped_empty();
 }
 
-absl::Status ApplyWorkerEvent(const WorkerEvent& event, FirstBeyond first_beyond,
+std::optional<worker::v1::Resumed> StartingPoint(absl::Span<const WorkerEvent> events) {
+  for (const WorkerEvent& event : events) {
+    if (event.has_resumed()) return event.resumed();
+    if (ShowsProgress(event)) return worker::v1::Resumed();
+  }
+  return std::nullopt;
+}
+
+absl::Status ApplyWorkerEvent(const WorkerEvent& event, std::optional<std::int64_t> first_beyond,
                               JobChange* change) {
   JobRecord& record = change->record();
   v1::JobEvent stored;
@@ -101,7 +112,8 @@ absl::Status ApplyWorkerEvent(const WorkerEvent& event, FirstBeyond first_beyond
       return absl::OkStatus();
     case WorkerEvent::kResumed:
       if (record.positioned) return ProtocolViolation("a starting point after progress");
-      return Position(event.resumed(), first_beyond, change);
+      Position(event.resumed(), first_beyond, change);
+      return absl::OkStatus();
     case WorkerEvent::kStep:
     case WorkerEvent::kEpoch:
     case WorkerEvent::kCheckpoint:
@@ -111,9 +123,7 @@ absl::Status ApplyWorkerEvent(const WorkerEvent& event, FirstBeyond first_beyond
       return ProtocolViolation(
           absl::StrCat("an event of an unknown kind as number ", event.number()));
   }
-  if (!record.positioned) {
-    if (auto status = Position({}, first_beyond, change); !status.ok()) return status;
-  }
+  if (!record.positioned) Position({}, first_beyond, change);
   if (event.has_step()) {
     *record.job.mutable_progress() = event.step();
     *stored.mutable_step() = event.step();

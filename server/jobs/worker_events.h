@@ -6,9 +6,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "atelier/v1/job.pb.h"
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "server/jobs/job_change.h"
@@ -28,15 +29,17 @@ absl::StatusOr<std::optional<std::int64_t>> FindFirstBeyond(JobStore* store, abs
 // True for the last event of an attempt.
 bool EndsAttempt(const worker::v1::WorkerEvent& event);
 
-// FindFirstBeyond, for this job.
-using FirstBeyond =
-    absl::FunctionRef<absl::StatusOr<std::optional<std::int64_t>>(const worker::v1::Resumed&)>;
+// The checkpoint from which the progress in these events goes on: that of the first Resumed, or an
+// empty one if progress comes before any. Nothing if there is no progress in them.
+std::optional<worker::v1::Resumed> StartingPoint(absl::Span<const worker::v1::WorkerEvent> events);
 
 // Puts one event into the change. An attempt whose progress begins without Resumed began afresh:
 // everything stored before is withdrawn. An epoch that is on record already is left out.
-// INVALID_ARGUMENT (PROTOCOL_VIOLATION) for an event that cannot be; errors of `first_beyond`.
-absl::Status ApplyWorkerEvent(const worker::v1::WorkerEvent& event, FirstBeyond first_beyond,
-                              JobChange* change);
+// `first_beyond` is what FindFirstBeyond says of the attempt's starting point; looked at only while
+// the attempt has not shown where it starts. INVALID_ARGUMENT (PROTOCOL_VIOLATION) for an event
+// that cannot be.
+absl::Status ApplyWorkerEvent(const worker::v1::WorkerEvent& event,
+                              std::optional<std::int64_t> first_beyond, JobChange* change);
 
 // The error of a worker that breaks the protocol.
 absl::Status ProtocolViolation(absl::string_view what);

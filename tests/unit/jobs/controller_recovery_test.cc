@@ -109,6 +109,30 @@ TEST_F(ControllerRewindTest, RewindingTwiceWithdrawsOnlyWhatStillCounts) {
   EXPECT_EQ(Words(Replay(id)), (std::vector<std::string>{"epoch 1", "rewound 7", "rewound 6"}));
 }
 
+TEST_F(ControllerRewindTest, OthersAreServedWhileAHistoryIsRead) {
+  const std::string id = Train();
+  ASSERT_TRUE(Report(id, {Epoch(1), Epoch(2)}).ok());
+  executor_.Exit("process-1", "killed by signal 9");
+  controller_->Tick();
+  Attach(id);
+  std::string other;
+  disk_->DuringNextRead([&] { other = Start(); });  // Would wait for ever for the lock.
+  ASSERT_TRUE(Report(id, {Resumed(1, 0, 422)}).ok());
+  EXPECT_EQ(State(other), "QUEUED");
+  EXPECT_EQ(Words(Replay(id)), (std::vector<std::string>{"epoch 1", "rewound 6"}));
+}
+
+TEST_F(ControllerRewindTest, AnAttemptThatEndsWhileItsHistoryIsReadStoresNothing) {
+  const std::string id = Train();
+  ASSERT_TRUE(Report(id, {Epoch(1), Epoch(2)}).ok());
+  executor_.Exit("process-1", "killed by signal 9");
+  controller_->Tick();
+  Attach(id);
+  disk_->DuringNextRead([&] { executor_.Exit("process-2", "killed by signal 9"); });
+  EXPECT_EQ(ReasonOf(Report(id, {Resumed(1, 0, 422)}).status()), "ATTEMPT_NOT_WANTED");
+  EXPECT_EQ(Words(Replay(id)), (std::vector<std::string>{"epoch 1", "epoch 2"}));
+}
+
 TEST_F(ControllerRewindTest, AStartingPointAfterProgressIsAViolation) {
   const std::string id = Train();
   ASSERT_TRUE(Report(id, {Step(1, 1)}).ok());

@@ -443,6 +443,24 @@ TEST_F(ControllerWorkersTest, LostWorkerIsNotForgottenWhileTheDiskIsFull) {
   EXPECT_NE(Get(id).transitions(4).message().find("signal 9"), std::string::npos);
 }
 
+TEST_F(ControllerWorkersTest, AStartFailsOnceHoweverOftenThatCannotBeStored) {
+  const std::string id = Start();
+  controller_->Tick();
+  disk_->set_full(true);
+  executor_.Exit("process-1", "exited with code 1");
+  for (int i = 0; i < 5; ++i) {
+    clock_.Advance(options_.retry_delay);
+    controller_->Tick();
+  }
+  disk_->set_full(false);
+  clock_.Advance(options_.retry_delay);
+  EXPECT_EQ(controller_->Tick(), options_.retry_delay) << "the pause after one failed start";
+  EXPECT_EQ(State(id), "QUEUED");
+  clock_.Advance(options_.retry_delay);
+  controller_->Tick();
+  EXPECT_EQ(AttemptOf(id), 2);
+}
+
 TEST_F(ControllerWorkersTest, JobStaysQueuedWhileItsStartCannotBeStored) {
   const std::string id = Start();
   disk_->set_full(true);

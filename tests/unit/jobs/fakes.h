@@ -299,6 +299,12 @@ class FullDiskStore final : public JobStore {
     full_ = full;
   }
 
+  // Called by the next ReadEvents, before it reads.
+  void DuringNextRead(std::function<void()> call) {
+    MutexLock lock(&mutex_);
+    during_read_ = std::move(call);
+  }
+
   absl::StatusOr<std::int64_t> Insert(const JobRecord& record,
                                       const std::vector<v1::JobEvent>& events) override {
     if (full()) return Full();
@@ -323,6 +329,12 @@ class FullDiskStore final : public JobStore {
   }
   absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(absl::string_view id, std::int64_t after,
                                                        int limit, bool epochs_only) override {
+    std::function<void()> during;
+    {
+      MutexLock lock(&mutex_);
+      during = std::exchange(during_read_, nullptr);
+    }
+    if (during) during();
     return store_->ReadEvents(id, after, limit, epochs_only);
   }
   absl::StatusOr<v1::ConfusionMatrix> ReadConfusionMatrix(absl::string_view id) override {
@@ -348,6 +360,7 @@ class FullDiskStore final : public JobStore {
   JobStore* const store_;
   mutable Mutex mutex_;
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> during_read_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace atelier::jobs
