@@ -14,6 +14,9 @@
 
 namespace atelier::serving {
 
+// In place of a version's number.
+inline constexpr std::int64_t kWholeModel = 0;
+
 struct ServingState {
   std::set<std::pair<std::string, std::string>> loaded;     // Models and references to them.
   std::set<std::pair<std::string, std::int64_t>> unloaded;  // By request.

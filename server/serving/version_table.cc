@@ -177,32 +177,31 @@ VersionTable::Result VersionTable::Obtain(const Route& route) {
 VersionTable::Result VersionTable::LoadVersion(const Version& version) {
   const Number number(version.model, version.number);
   const auto file = FileIdentity::Of(version.archive_path);
+  ServedPtr old;  // What was loaded from another file.
   {
     absl::MutexLock lock(&mutex_);
     if (IsUnloaded(number)) return WasUnloaded(version);
-    if (const auto known = loaded_.find(number); known != loaded_.end()) {
-      if (known->second.file == file) {
-        known->second.served->Touch(Clock::now());
-        return known->second.served;
-      }
+    const SteadyTime now = Clock::now();
+    VersionState& state = states_[number];
+    if (ServedPtr served = state.ServedFrom(file); served != nullptr) {
+      served->Touch(now);
+      return served;
     }
-    if (const auto failed = failures_.find(number); failed != failures_.end()) {
-      const bool recent =
-          Clock::now() - failed->second.time < absl::ToChronoNanoseconds(options_.retry_delay);
-      if (recent && failed->second.file == file) return failed->second.status;
-      failures_.erase(failed);
-    }
-    loading_ = number;
+    absl::Status failed =
+        state.RecentFailure(file, now, absl::ToChronoNanoseconds(options_.retry_delay));
+    if (!failed.ok()) return failed;
+    old = state.BeginLoading();
+    EraseRoutesTo(old);
   }
-  Drop(number);  // What was loaded from another file.
+  old.reset();  // Before the new one needs memory.
   Result result = LoadAnew(version, file);
   {
     absl::MutexLock lock(&mutex_);
-    loading_.reset();
+    VersionState& state = states_[number];
     if (result.ok()) {
-      loaded_[number] = {*result, *file};
+      state.FinishLoading(*result, *file);
     } else {
-      failures_[number] = {result.status(), file, Clock::now()};
+      state.FailLoading(result.status(), file, Clock::now());
     }
   }
   if (result.ok()) EvictBeyondLimit(*result);
@@ -236,7 +235,13 @@ void VersionTable::Restore() {
     const ServingState state = ReadServingState(options_.state_path);
     {
       absl::MutexLock lock(&mutex_);
-      unloaded_.insert(state.unloaded.begin(), state.unloaded.end());
+      for (const Number& number : state.unloaded) {
+        if (number.second == kWholeModel) {
+          unloaded_models_.insert(number.first);
+        } else {
+          states_[number].KeepOut();
+        }
+      }
     }
     for (const auto& route : state.loaded) {
       const Result result = Obtain(route);
@@ -259,8 +264,7 @@ void VersionTable::Forget(const std::string& model, std::int64_t number) {
   PostAndWait([this, number = Number(model, number)] {
     Drop(number);
     absl::MutexLock lock(&mutex_);
-    failures_.erase(number);
-    unloaded_.erase(number);
+    states_.erase(number);
   });
 }
 
@@ -268,7 +272,11 @@ void VersionTable::Unload(const std::string& model, std::optional<std::int64_t> 
   PostAndWait([this, model, number] {
     {
       absl::MutexLock lock(&mutex_);
-      unloaded_.insert({model, number.value_or(0)});
+      if (number.has_value()) {
+        states_[{model, *number}].KeepOut();
+      } else {
+        unloaded_models_.insert(model);
+      }
     }
     for (const ServedPtr& served : Loaded()) {
       const Version& version = served->version;
@@ -282,17 +290,48 @@ void VersionTable::Unload(const std::string& model, std::optional<std::int64_t> 
 void VersionTable::Allow(const std::string& model, std::optional<std::int64_t> number) {
   PostAndWait([this, model, number] {
     absl::MutexLock lock(&mutex_);
-    unloaded_.erase({model, 0});
-    if (number.has_value()) unloaded_.erase({model, *number});
+    unloaded_models_.erase(model);
+    if (!number.has_value()) return;
+    const auto state = states_.find(Number(model, *number));
+    if (state == states_.end()) return;
+    state->second.Allow();
+    ForgetIfBlank(state->first);
   });
 }
 
+const VersionState* VersionTable::Find(const Number& number) const {
+  const auto state = states_.find(number);
+  return state == states_.end() ? nullptr : &state->second;
+}
+
+void VersionTable::ForgetIfBlank(const Number& number) {
+  const auto state = states_.find(number);
+  if (state != states_.end() && state->second.blank()) states_.erase(state);
+}
+
 bool VersionTable::IsUnloaded(const Number& number) const {
-  return unloaded_.contains(number) || unloaded_.contains({number.first, 0});
+  const VersionState* state = Find(number);
+  return unloaded_models_.contains(number.first) || (state != nullptr && state->kept_out());
 }
 
 void VersionTable::Log(const std::string& sentence) const {
   if (options_.log) options_.log(sentence);
+}
+
+absl::StatusOr<bool> VersionTable::CanAnswer(const std::string& model,
+                                             const std::string& reference) const {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (routes_.contains(Route(model, reference))) return true;
+  }
+  const auto version = source_->Resolve(model, reference);
+  if (!version.ok()) return version.status();
+  const auto file = FileIdentity::Of(version->archive_path);
+  const Number number(model, version->number);
+  absl::MutexLock lock(&mutex_);
+  if (IsUnloaded(number)) return false;
+  const VersionState* state = Find(number);
+  return (state == nullptr ? VersionState() : *state).CanAnswer(file);
 }
 
 VersionTable::Standing VersionTable::StandingOf(const Version& version) const {
@@ -300,16 +339,17 @@ VersionTable::Standing VersionTable::StandingOf(const Version& version) const {
   Standing standing;
   standing.version = version;
   absl::MutexLock lock(&mutex_);
-  if (loaded_.contains(number)) {
+  const VersionState* state = Find(number);
+  if (state != nullptr && state->served() != nullptr) {
     standing.state = State::kReady;
-  } else if (loading_ == number) {
+  } else if (state != nullptr && state->loading()) {
     standing.state = State::kLoading;
     standing.reason = "it is being loaded";
   } else if (IsUnloaded(number)) {
     standing.reason = "unloaded";
-  } else if (const auto failed = failures_.find(number); failed != failures_.end()) {
+  } else if (state != nullptr && !state->failure().ok()) {
     standing.state = State::kFailed;
-    standing.reason = std::string(failed->second.status.message());
+    standing.reason = std::string(state->failure().message());
   } else {
     standing.reason = "not in memory; it is loaded when it is asked for";
   }
@@ -319,8 +359,9 @@ VersionTable::Standing VersionTable::StandingOf(const Version& version) const {
 std::vector<std::shared_ptr<ServedVersion>> VersionTable::Loaded() const {
   std::vector<ServedPtr> loaded;
   absl::MutexLock lock(&mutex_);
-  loaded.reserve(loaded_.size());
-  for (const auto& [number, entry] : loaded_) loaded.push_back(entry.served);
+  for (const auto& [number, state] : states_) {
+    if (ServedPtr served = state.served(); served != nullptr) loaded.push_back(std::move(served));
+  }
   return loaded;
 }
 

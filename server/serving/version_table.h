@@ -29,10 +29,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/serving/engine.h"
-#include "server/serving/file_identity.h"
 #include "server/serving/served_version.h"
 #include "server/serving/serving_observer.h"
 #include "server/serving/version_source.h"
+#include "server/serving/version_state.h"
 
 namespace atelier::serving {
 
@@ -97,6 +97,10 @@ class VersionTable {
   void Unload(const std::string& model, std::optional<std::int64_t> number);
   void Allow(const std::string& model, std::optional<std::int64_t> number);
 
+  // True if a request for this would be answered, as far as is known: what it leads to is in
+  // memory, or nothing speaks against loading it when it is asked for. Loads nothing. Waits for the
+  // source. Errors: the source's.
+  absl::StatusOr<bool> CanAnswer(const std::string& model, const std::string& reference) const;
   // How a version stands; does not wait.
   Standing StandingOf(const Version& version) const;
   // What is in memory.
@@ -106,16 +110,6 @@ class VersionTable {
   using Route = std::pair<std::string, std::string>;    // Model and reference.
   using Number = std::pair<std::string, std::int64_t>;  // Model and version.
   using ServedPtr = std::shared_ptr<ServedVersion>;
-
-  struct InMemory {
-    ServedPtr served;
-    FileIdentity file;
-  };
-  struct Failure {
-    absl::Status status;
-    std::optional<FileIdentity> file;
-    SteadyTime time;
-  };
 
   void Run();
   void Post(std::function<void()> task);
@@ -129,11 +123,15 @@ class VersionTable {
   // Looks for files that changed, tries again what could not switch, and frees what is idle.
   void Check();
   void Drop(const Number& number);
+  void EraseRoutesTo(const ServedPtr& served) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Frees the versions that were least recently used, but never `kept`, which was just loaded:
   // whoever asked for it is about to be led to it.
   void EvictBeyondLimit(const ServedPtr& kept);
   void SaveState();
 
+  // The version's state; null while there is nothing to be remembered of it.
+  const VersionState* Find(const Number& number) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetIfBlank(const Number& number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsUnloaded(const Number& number) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Log(const std::string& sentence) const;
 
@@ -143,12 +141,13 @@ class VersionTable {
 
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;
+  // Of the versions that something is known of; changed by the loading thread alone.
+  absl::flat_hash_map<Number, VersionState> states_ ABSL_GUARDED_BY(mutex_);
+  // Models that are kept out of memory with all their versions.
+  std::set<std::string> unloaded_models_ ABSL_GUARDED_BY(mutex_);
+  // What references lead to, each of them ready.
   absl::flat_hash_map<Route, ServedPtr> routes_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<Number, InMemory> loaded_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<Number, Failure> failures_ ABSL_GUARDED_BY(mutex_);
-  std::optional<Number> loading_ ABSL_GUARDED_BY(mutex_);
-  // Number 0 stands for the whole model.
-  std::set<Number> unloaded_ ABSL_GUARDED_BY(mutex_);
+  // Who waits for a reference that leads nowhere yet.
   absl::flat_hash_map<Route, std::vector<Ready>> waiting_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;

@@ -45,8 +45,8 @@ void VersionTable::Check() {
     bool same = false;
     {
       absl::MutexLock lock(&mutex_);
-      const auto entry = loaded_.find(number);
-      same = entry != loaded_.end() && entry->second.file == file;
+      const VersionState* state = Find(number);
+      same = state != nullptr && state->ServedFrom(file) != nullptr;
     }
     const bool idle = absl::FromChrono(now - served->last_use.load()) >= options_.idle;
     if (!same) {
@@ -64,11 +64,16 @@ void VersionTable::Check() {
 void VersionTable::Drop(const Number& number) {
   ServedPtr last;  // Destroyed without the lock.
   absl::MutexLock lock(&mutex_);
-  const auto entry = loaded_.find(number);
-  if (entry == loaded_.end()) return;
-  last = std::move(entry->second.served);
-  loaded_.erase(entry);
-  absl::erase_if(routes_, [&](const auto& route) { return route.second == last; });
+  const auto state = states_.find(number);
+  if (state == states_.end()) return;
+  last = state->second.Drop();
+  EraseRoutesTo(last);
+  ForgetIfBlank(number);
+}
+
+void VersionTable::EraseRoutesTo(const ServedPtr& served) {
+  if (served == nullptr) return;
+  absl::erase_if(routes_, [&](const auto& route) { return route.second == served; });
 }
 
 void VersionTable::EvictBeyondLimit(const ServedPtr& kept) {
@@ -93,7 +98,10 @@ void VersionTable::SaveState() {
     absl::MutexLock lock(&mutex_);
     if (ending_) return;  // What goes now comes back.
     for (const auto& [route, served] : routes_) state.loaded.insert(route);
-    state.unloaded = unloaded_;
+    for (const std::string& model : unloaded_models_) state.unloaded.emplace(model, kWholeModel);
+    for (const auto& [number, its] : states_) {
+      if (its.kept_out()) state.unloaded.insert(number);
+    }
   }
   std::string text = ServingStateText(state);
   if (text == saved_state_) return;
