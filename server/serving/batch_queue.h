@@ -37,7 +37,8 @@ struct BatchItem {
   SteadyTime arrival;
   SteadyTime deadline = SteadyTime::max();
   std::function<bool()> cancelled;  // May be empty; never waits.
-  std::function<void()> done;       // Called once, when `status` and the results are final.
+  // Called once with the item, when `status` and the results are final.
+  std::function<void(BatchItem& item)> done;
 
   // Written by those who compute, each its own images.
   std::vector<float> probabilities;

@@ -20,11 +20,11 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLinger = std::chrono::microseconds(300);
 
 // Its part that was not computed has left the queue, too.
-void Tell(const BatchItem& item) {
+void Tell(BatchItem& item) {
   if (item.taken < item.images) {
     item.version->observer->QueueChanged(-static_cast<std::int64_t>(item.images - item.taken));
   }
-  item.done();
+  item.done(item);
 }
 
 }  // namespace

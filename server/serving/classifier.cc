@@ -174,15 +174,13 @@ void Classifier::Prepare(const WorkPtr& work) {
   item->deadline = work->request.deadline;
   item->cancelled = work->request.cancelled;
   item->probabilities.resize(item->images * engine.class_names().size());
-  item->done = [this, work] { OnComputed(work); };
-  work->item = item;
+  item->done = [this, work](BatchItem& computed) { OnComputed(work, computed); };
   if (absl::Status status = batcher_->Submit(item); !status.ok()) {
     Answer(work, std::move(status));
   }
 }
 
-void Classifier::OnComputed(const WorkPtr& work) {
-  BatchItem& item = *work->item;
+void Classifier::OnComputed(const WorkPtr& work, BatchItem& item) {
   if (!item.status.ok()) return Answer(work, item.status);
   const SteadyTime now = Clock::now();
   ClassifyResult result;
@@ -205,8 +203,6 @@ void Classifier::Answer(const WorkPtr& work, absl::StatusOr<ClassifyResult> resu
   }
   if (work->version != nullptr) Report(*work, result);
   work->done(std::move(result));
-  // The item refers to the work: without this neither would ever be freed.
-  work->item.reset();
 }
 
 void Classifier::Report(const Work& work, const absl::StatusOr<ClassifyResult>& result) {

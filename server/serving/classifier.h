@@ -92,6 +92,7 @@ class Classifier {
   const Options& options() const { return options_; }
 
  private:
+  // One request on its way; owned by whoever has it, which is its item while that is computed.
   struct Work {
     ClassifyRequest request;
     Done done;
@@ -101,7 +102,6 @@ class Classifier {
     int top_k = 0;
     CheckedImages images;
     absl::Duration input_time;
-    std::shared_ptr<BatchItem> item;
   };
   using WorkPtr = std::shared_ptr<Work>;
 
@@ -110,7 +110,7 @@ class Classifier {
   // Decodes and checks, then hands on to the batcher.
   void Prepare(const WorkPtr& work);
   void Decode();
-  void OnComputed(const WorkPtr& work);
+  void OnComputed(const WorkPtr& work, BatchItem& item);
   void Answer(const WorkPtr& work, absl::StatusOr<ClassifyResult> result);
   void Report(const Work& work, const absl::StatusOr<ClassifyResult>& result);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

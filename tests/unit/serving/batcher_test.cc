@@ -38,9 +38,7 @@ class BatcherTest : public testing::Test {
     asked.item->images = images;
     asked.item->arrival = std::chrono::steady_clock::now();
     asked.item->probabilities.resize(images * 4);
-    asked.item->done = [item = asked.item.get(), answer = asked.answer] {
-      answer.Set(item->status);
-    };
+    asked.item->done = [answer = asked.answer](BatchItem& item) { answer.Set(item.status); };
     submitted_ = batcher->Submit(asked.item);
     return asked;
   }

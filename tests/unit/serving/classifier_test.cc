@@ -65,6 +65,19 @@ TEST_F(ClassifierTest, AnswersEveryImageMostProbableClassFirst) {
   EXPECT_EQ(result->largest_batch, 2);
 }
 
+TEST_F(ClassifierTest, ARequestIsFreedWithItsAnswer) {
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> watched = held;
+  {
+    Classifier classifier({}, &source_, Loader());
+    ClassifyRequest request = Request();
+    request.cancelled = [held] { return *held != 0; };
+    held.reset();
+    ASSERT_TRUE(Ask(&classifier, std::move(request)).Wait().ok());
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST_F(ClassifierTest, AnswersWithAsManyClassesAsAreAskedFor) {
   Classifier classifier({}, &source_, Loader());
   for (const int top_k : {1, 4}) {
