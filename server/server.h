@@ -10,6 +10,8 @@
 
 namespace atelier::server {
 
+struct ServerParts;
+
 // One thread uses it.
 class Server {
  public:
@@ -28,9 +30,8 @@ class Server {
   void Stop();
 
  private:
-  struct Parts;
-  explicit Server(std::unique_ptr<Parts> parts);
-  const std::unique_ptr<Parts> parts_;
+  explicit Server(std::unique_ptr<ServerParts> parts);
+  const std::unique_ptr<ServerParts> parts_;
 };
 
 }  // namespace atelier::server

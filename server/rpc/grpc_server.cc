@@ -59,7 +59,7 @@ void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder)
   builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
-  if (options.for_strangers) {
+  if (options.public_services) {
     builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
     grpc::ResourceQuota quota("strangers");
     quota.Resize(kMaxIncomingBytes).SetMaxThreads(kMaxSyncThreads);
@@ -76,7 +76,7 @@ void AddInterceptors(const GrpcServer::Options& options, const std::vector<Named
   std::vector<std::string> names;
   for (const NamedService& named : services) names.push_back(named.name);
   if (options.memory != nullptr) interceptors.push_back(LimitMemory(options.memory, names));
-  if (options.for_strangers) {
+  if (options.public_services) {
     names.push_back(
         grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name());
     names.push_back("grpc.reflection.v1alpha.ServerReflection");
@@ -107,9 +107,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const Options& options, const std::vector<NamedService>& services) {
   auto listener = ConnectionListener::Listen(
       {.address = options.address,
-       .last_descriptor = options.for_strangers ? LastDescriptorForClients() : INT_MAX});
+       .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX});
   if (!listener.ok()) return listener.status();
-  grpc::EnableDefaultHealthCheckService(options.for_strangers);
+  grpc::EnableDefaultHealthCheckService(options.public_services);
   grpc::ServerBuilder builder;
   Configure(options, &builder);
   auto acceptor = builder.experimental().AddExternalConnectionAcceptor(

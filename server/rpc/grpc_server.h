@@ -45,7 +45,7 @@ class GrpcServer {
     int max_receive_bytes = kMaxRequestBytes;
     // Adds grpc.health.v1.Health, which tells of every service and of the server as a whole, and
     // server reflection; and bounds what one connection can take.
-    bool for_strangers = false;
+    bool public_services = false;
     CallObserver* calls = nullptr;  // Told of every call of its services; null for nobody.
     // What the calls of `services` may hold; null for as much as they like. Must outlive the
     // server.

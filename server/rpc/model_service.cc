@@ -92,18 +92,20 @@ grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* ModelService::SetAlias(grpc::CallbackServerContext* context,
                                                  const v1::SetAliasRequest* request,
                                                  v1::Model* response) {
-  return RunUnary(context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::Model> {
-    const auto model = ParseModelAlone(request->name());
-    if (!model.ok()) return model.status();
-    if (const absl::Status status = CheckAlias(*request); !status.ok()) return status;
-    return ChangeAlias(*model, *request);
-  });
+  return RunUnary(context, with_.loading_tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::Model> {
+                    const auto model = ParseModelAlone(request->name());
+                    if (!model.ok()) return model.status();
+                    if (const absl::Status status = CheckAlias(*request); !status.ok())
+                      return status;
+                    return ChangeAlias(*model, *request);
+                  });
 }
 
 grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
                                                     const v1::DeleteModelRequest* request,
                                                     google::protobuf::Empty* response) {
-  return RunUnary(context, with_.tasks, response,
+  return RunUnary(context, with_.loading_tasks, response,
                   [this, request]() -> absl::StatusOr<google::protobuf::Empty> {
                     const absl::Status status = Delete(*request);
                     if (!status.ok()) return status;

@@ -28,6 +28,8 @@ class ModelService final : public v1::ModelService::CallbackService {
     views::ModelViewer* viewer;
     // Where pictures are made, which takes longer than other calls.
     TaskQueue* picture_tasks;
+    // Where aliases are set and models deleted, which waits for versions to be loaded.
+    TaskQueue* loading_tasks;
     // Told of each version that was deleted, so that it leaves memory. May be empty.
     std::function<void(const std::string& model, std::int64_t version)> on_deleted;
     // Loads a version before an alias names it; an error keeps the alias as it was. May be empty.

@@ -16,6 +16,29 @@ namespace atelier::rpc {
 using serving::ServedVersion;
 using serving::VersionTable;
 
+namespace {
+
+// RunUnary with the version that a reference leads to; no thread waits until it is loaded.
+template <typename Response, typename Function>
+grpc::ServerUnaryReactor* RunWithVersion(VersionTable* versions, const std::string& model,
+                                         const std::string& reference,
+                                         grpc::CallbackServerContext* context, TaskQueue* tasks,
+                                         Response* response, Function function) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
+    reactor->Finish(ToGrpcStatus(taken));
+    return reactor;
+  }
+  versions->Get(model, reference, [=](VersionTable::Result served) {
+    if (!served.ok()) return reactor->Finish(ToGrpcStatus(WithDetail(served.status())));
+    FinishOn(tasks, context, reactor, response,
+             [function, served = *std::move(served)] { return function(*served); });
+  });
+  return reactor;
+}
+
+}  // namespace
+
 grpc::ServerUnaryReactor* OpenInferenceService::ServerLive(
     grpc::CallbackServerContext* context, const inference::ServerLiveRequest* /*request*/,
     inference::ServerLiveResponse* response) {
@@ -51,10 +74,10 @@ grpc::ServerUnaryReactor* OpenInferenceService::ServerMetadata(
 
 absl::StatusOr<inference::ModelReadyResponse> OpenInferenceService::Ready(
     const std::string& model, const std::string& version) {
-  const auto served = classifier_->versions().Load(model, version);
-  if (!served.ok() && !absl::IsUnavailable(served.status())) return served.status();
+  const auto ready = classifier_->versions().CanAnswer(model, version);
+  if (!ready.ok() && !absl::IsUnavailable(ready.status())) return ready.status();
   inference::ModelReadyResponse response;
-  response.set_ready(served.ok());
+  response.set_ready(ready.value_or(false));
   return response;
 }
 
@@ -65,32 +88,31 @@ grpc::ServerUnaryReactor* OpenInferenceService::ModelReady(
                   [this, request] { return Ready(request->name(), request->version()); });
 }
 
+absl::StatusOr<inference::ModelMetadataResponse> OpenInferenceService::Metadata(
+    const ServedVersion& served) {
+  const auto versions = classifier_->source().Versions(served.version.model);
+  if (!versions.ok()) return versions.status();
+  return InferMetadata(served, *versions);
+}
+
 grpc::ServerUnaryReactor* OpenInferenceService::ModelMetadata(
     grpc::CallbackServerContext* context, const inference::ModelMetadataRequest* request,
     inference::ModelMetadataResponse* response) {
-  return RunUnary(context, tasks_, response,
-                  [this, request]() -> absl::StatusOr<inference::ModelMetadataResponse> {
-                    const auto served =
-                        classifier_->versions().Load(request->name(), request->version());
-                    if (!served.ok()) return WithDetail(served.status());
-                    const auto versions = classifier_->source().Versions(request->name());
-                    if (!versions.ok()) return versions.status();
-                    return InferMetadata(**served, *versions);
-                  });
+  return RunWithVersion(&classifier_->versions(), request->name(), request->version(), context,
+                        tasks_, response,
+                        [this](const ServedVersion& served) { return Metadata(served); });
 }
 
 grpc::ServerUnaryReactor* OpenInferenceService::ModelConfig(
     grpc::CallbackServerContext* context, const inference::ModelConfigRequest* request,
     inference::ModelConfigResponse* response) {
-  return RunUnary(context, tasks_, response,
-                  [this, request]() -> absl::StatusOr<inference::ModelConfigResponse> {
-                    const auto served =
-                        classifier_->versions().Load(request->name(), request->version());
-                    if (!served.ok()) return WithDetail(served.status());
-                    inference::ModelConfigResponse answer;
-                    *answer.mutable_config() = InferConfig(**served, classifier_->options());
-                    return answer;
-                  });
+  return RunWithVersion(
+      &classifier_->versions(), request->name(), request->version(), context, tasks_, response,
+      [this](const ServedVersion& served) -> absl::StatusOr<inference::ModelConfigResponse> {
+        inference::ModelConfigResponse answer;
+        *answer.mutable_config() = InferConfig(served, classifier_->options());
+        return answer;
+      });
 }
 
 grpc::ServerUnaryReactor* OpenInferenceService::ModelInfer(
@@ -168,7 +190,7 @@ grpc::ServerUnaryReactor* OpenInferenceService::RepositoryIndex(
 grpc::ServerUnaryReactor* OpenInferenceService::RepositoryModelLoad(
     grpc::CallbackServerContext* context, const inference::RepositoryModelLoadRequest* request,
     inference::RepositoryModelLoadResponse* response) {
-  return RunUnary(context, tasks_, response,
+  return RunUnary(context, loading_tasks_, response,
                   [this, request]() -> absl::StatusOr<inference::RepositoryModelLoadResponse> {
                     const std::string& model = request->model_name();
                     const auto versions = classifier_->source().Versions(model);
@@ -183,7 +205,7 @@ grpc::ServerUnaryReactor* OpenInferenceService::RepositoryModelLoad(
 grpc::ServerUnaryReactor* OpenInferenceService::RepositoryModelUnload(
     grpc::CallbackServerContext* context, const inference::RepositoryModelUnloadRequest* request,
     inference::RepositoryModelUnloadResponse* response) {
-  return RunUnary(context, tasks_, response,
+  return RunUnary(context, loading_tasks_, response,
                   [this, request]() -> absl::StatusOr<inference::RepositoryModelUnloadResponse> {
                     const auto versions = classifier_->source().Versions(request->model_name());
                     if (!versions.ok()) return versions.status();

@@ -15,12 +15,14 @@ namespace atelier::rpc {
 // Thread-safe.
 class OpenInferenceService final : public inference::GRPCInferenceService::CallbackService {
  public:
-  // All must outlive the service; `memory`, for streams, may be null. `software_version` is what
+  // All must outlive the service; `memory`, for streams, may be null. On `loading_tasks` run the
+  // calls that wait for versions to be loaded or unloaded. `software_version` is what
   // ServerMetadata tells.
-  OpenInferenceService(serving::Classifier* classifier, TaskQueue* tasks,
+  OpenInferenceService(serving::Classifier* classifier, TaskQueue* tasks, TaskQueue* loading_tasks,
                        std::string software_version, CallMemory* memory = nullptr)
       : classifier_(classifier),
         tasks_(tasks),
+        loading_tasks_(loading_tasks),
         software_version_(std::move(software_version)),
         memory_(memory) {}
 
@@ -61,6 +63,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
       inference::RepositoryModelUnloadResponse* response) override;
 
  private:
+  absl::StatusOr<inference::ModelMetadataResponse> Metadata(const serving::ServedVersion& served);
   absl::StatusOr<inference::ModelReadyResponse> Ready(const std::string& model,
                                                       const std::string& version);
   absl::StatusOr<inference::ModelStatisticsResponse> Statistics(
@@ -69,6 +72,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
 
   serving::Classifier* const classifier_;
   TaskQueue* const tasks_;
+  TaskQueue* const loading_tasks_;
   const std::string software_version_;
   CallMemory* const memory_;
 };

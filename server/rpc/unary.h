@@ -17,13 +17,8 @@ namespace atelier::rpc {
 // call with what it answered. A call that was cancelled meanwhile is not computed; one that finds
 // the queue full is answered at once. The request outlives the function, gRPC keeps it until then.
 template <typename Response, typename Function>
-grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, TaskQueue* tasks,
-                                   Response* response, Function function) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
-    reactor->Finish(ToGrpcStatus(taken));
-    return reactor;
-  }
+void FinishOn(TaskQueue* tasks, grpc::CallbackServerContext* context,
+              grpc::ServerUnaryReactor* reactor, Response* response, Function function) {
   const bool added = tasks->TryAdd([context, reactor, response, function = std::move(function)] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
     absl::StatusOr<Response> answer = function();
@@ -32,6 +27,18 @@ grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, TaskQue
     reactor->Finish(grpc::Status::OK);
   });
   if (!added) reactor->Finish(ToGrpcStatus(ServerBusy()));
+}
+
+// FinishOn, for a call that has just come.
+template <typename Response, typename Function>
+grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, TaskQueue* tasks,
+                                   Response* response, Function function) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
+    reactor->Finish(ToGrpcStatus(taken));
+  } else {
+    FinishOn(tasks, context, reactor, response, std::move(function));
+  }
   return reactor;
 }
 

@@ -169,7 +169,7 @@ TEST(CallInterceptorServicesTest, HealthAndReflectionCountAsWell) {
   InferenceService service(nullptr);
   const auto server = GrpcServer::Start({.address = "127.0.0.1:0",
                                          .credentials = grpc::InsecureServerCredentials(),
-                                         .for_strangers = true,
+                                         .public_services = true,
                                          .calls = &calls},
                                         {{"atelier.v1.InferenceService", &service}});
   ASSERT_TRUE(server.ok()) << server.status();

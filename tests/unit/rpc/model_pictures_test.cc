@@ -68,6 +68,7 @@ class ModelPicturesTest : public testing::Test {
                          .streams = nullptr,
                          .viewer = &viewer_,
                          .picture_tasks = &tasks_,
+                         .loading_tasks = &tasks_,
                          .on_deleted = nullptr,
                          .prepare = nullptr,
                          .on_changed = nullptr,

@@ -34,6 +34,7 @@ class ModelServiceTest : public jobs::ControllerTest {
                   .streams = &streams_,
                   .viewer = nullptr,
                   .picture_tasks = nullptr,
+                  .loading_tasks = &loading_tasks_,
                   .on_deleted =
                       [this](const std::string& model, std::int64_t version) {
                         forgotten_.push_back(absl::StrCat(model, "@", version));
@@ -41,6 +42,7 @@ class ModelServiceTest : public jobs::ControllerTest {
                   .prepare =
                       [this](const std::string& model, std::int64_t version) {
                         prepared_.push_back(absl::StrCat(model, "@", version));
+                        if (during_prepare_) during_prepare_();
                         return loadable_;
                       },
                   .on_changed = [this](const std::string& model) { changed_.push_back(model); },
@@ -117,11 +119,29 @@ class ModelServiceTest : public jobs::ControllerTest {
   absl::Status loadable_;
   std::vector<std::string> said_;
   StreamSet streams_{{}};
+  std::function<void()> during_prepare_;
   TaskQueue tasks_{{.name = "calls", .threads = 1}};
+  TaskQueue loading_tasks_{{.name = "loading", .threads = 1}};
   ModelService service_;
   RpcTestServer server_;
   std::unique_ptr<v1::ModelService::Stub> stub_;
 };
+
+TEST_F(ModelServiceTest, OtherCallsAreServedWhileAnAliasWaitsForItsVersion) {
+  MakeVersion("a");
+  grpc::Status other;
+  during_prepare_ = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    v1::GetModelRequest request;
+    request.set_name("models/a");
+    v1::Model model;
+    other = stub_->GetModel(&context, request, &model);
+  };
+  v1::Model model;
+  EXPECT_TRUE(SetAlias("models/a", "production", 1, &model).ok());
+  EXPECT_TRUE(other.ok()) << other.error_message();
+}
 
 TEST_F(ModelServiceTest, ListsAndGets) {
   MakeVersion("b");

@@ -70,13 +70,20 @@ class OpenInferenceServiceTest : public testing::Test {
 
   models::TemporaryFolder folder_;
   serving::FakeVersions versions_;
+  std::atomic<int> loads_ = 0;
+  absl::Notification* loading_gate_ = nullptr;  // If set, loading waits for it.
   absl::Notification gate_;  // Outlives the classifier's threads, which wait for it.
   const std::shared_ptr<serving::FakeEngine> engine_ = std::make_shared<serving::FakeEngine>();
   serving::Classifier classifier_{
-      {}, &versions_, [this](const serving::Version&) -> serving::EngineResult { return engine_; }};
-  TaskQueue tasks_{{.name = "calls", .threads = 2}};
+      {}, &versions_, [this](const serving::Version&) -> serving::EngineResult {
+        ++loads_;
+        if (loading_gate_ != nullptr) loading_gate_->WaitForNotification();
+        return engine_;
+      }};
+  TaskQueue tasks_{{.name = "calls", .threads = 1}};
+  TaskQueue loading_tasks_{{.name = "loading", .threads = 1}};
   CallMemory memory_{{}};
-  OpenInferenceService service_{&classifier_, &tasks_, "1.2.3", &memory_};
+  OpenInferenceService service_{&classifier_, &tasks_, &loading_tasks_, "1.2.3", &memory_};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<inference::GRPCInferenceService::Stub> stub_ =
       inference::GRPCInferenceService::NewStub(server_.channel());
@@ -245,12 +252,58 @@ TEST_F(OpenInferenceServiceTest, TellsWhichVersionsAreReady) {
   inference::ModelReadyRequest request;
   request.set_name("net");
   EXPECT_TRUE(Call(&Stub::ModelReady, request).ready());
+  EXPECT_EQ(loads_, 0) << "a probe loads nothing";
   request.set_version("2");
   EXPECT_FALSE(Call(&Stub::ModelReady, request).ready());
   EXPECT_TRUE(status_.ok());
   request.set_version("9");
   Call(&Stub::ModelReady, request);
   EXPECT_EQ(status_.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(OpenInferenceServiceTest, WhatServesIsReadyWhateverItsReferenceLeadsToNow) {
+  ASSERT_TRUE(Infer(Request()).ok());
+  versions_.SetLatest(2);  // Whose archive is missing.
+  classifier_.versions().Refresh("net");
+  ASSERT_TRUE(Infer(Request()).ok());
+  inference::ModelReadyRequest request;
+  request.set_name("net");
+  EXPECT_TRUE(Call(&Stub::ModelReady, request).ready());
+  request.set_version("2");
+  EXPECT_FALSE(Call(&Stub::ModelReady, request).ready());
+}
+
+TEST_F(OpenInferenceServiceTest, OtherCallsAreServedWhileAVersionIsLoaded) {
+  absl::Notification gate;
+  loading_gate_ = &gate;
+  std::vector<std::thread> waiting;
+  const auto wait = [&](auto method, auto request, auto response) {
+    waiting.emplace_back([this, method, request, response]() mutable {
+      grpc::ClientContext context;
+      EXPECT_TRUE((stub_.get()->*method)(&context, request, &response).ok());
+    });
+  };
+  inference::RepositoryModelLoadRequest load;
+  load.set_model_name("net");
+  inference::ModelMetadataRequest metadata;
+  metadata.set_name("net");
+  inference::ModelConfigRequest config;
+  config.set_name("net");
+  wait(&Stub::RepositoryModelLoad, load, inference::RepositoryModelLoadResponse());
+  wait(&Stub::ModelMetadata, metadata, inference::ModelMetadataResponse());
+  wait(&Stub::ModelConfig, config, inference::ModelConfigResponse());
+  EXPECT_TRUE(WaitFor([&] { return loads_ == 1; }));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  inference::RepositoryIndexResponse index;
+  const grpc::Status status = stub_->RepositoryIndex(&context, {}, &index);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(index.models(0).state(), "LOADING");
+  inference::ModelReadyRequest ready;
+  ready.set_name("net");
+  EXPECT_TRUE(Call(&Stub::ModelReady, ready).ready());
+  gate.Notify();
+  for (std::thread& call : waiting) call.join();
 }
 
 TEST_F(OpenInferenceServiceTest, TellsAboutAModel) {

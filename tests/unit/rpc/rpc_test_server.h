@@ -21,7 +21,7 @@ class RpcTestServer {
   explicit RpcTestServer(const std::vector<NamedService>& services, CallMemory* memory = nullptr) {
     auto server = GrpcServer::Start({.address = "127.0.0.1:0",
                                      .credentials = grpc::InsecureServerCredentials(),
-                                     .for_strangers = true,
+                                     .public_services = true,
                                      .memory = memory},
                                     services);
     EXPECT_TRUE(server.ok()) << server.status();

@@ -1,0 +1,120 @@
+// ServerParts: what clients call.
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/machine.h"
+#include "server/credentials.h"
+#include "server/server_parts.h"
+
+namespace atelier::server {
+namespace {
+
+absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
+                                                 const std::string& job) {
+  auto file = files->Update(job);
+  if (!file.ok()) return file.status();
+  return rpc::GrowingFile{std::move(file->path), file->bytes};
+}
+
+}  // namespace
+
+void ServerParts::StartClassifier() {
+  serving::Classifier::Options classifying;
+  classifying.batching.threads = options.serving_threads;
+  classifying.batching.lingers = UsableCores() > 1;
+  classifying.batching.queue.max_delay = options.batch_delay;
+  classifying.decoders = options.serving_threads;
+  classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);
+  classifying.versions.idle = options.serving_idle;
+  classifying.versions.state_path = absl::StrCat(data_directory->path(), "/serving.json");
+  classifying.versions.observer = metrics->serving();
+  classifying.versions.log = &Warn;
+  classifier = std::make_unique<serving::Classifier>(
+      classifying, versions.get(),
+      serving::LoadEngineOn(options.serving_on_gpu ? models::Device::kCuda : models::Device::kCpu));
+  // Before anything is restored, so that no new version falls between the two.
+  model_signal->SetFollow(
+      [this](const std::string& model) { classifier->versions().Follow(model); });
+  // Ready means warm.
+  classifier->versions().Restore();
+}
+
+void ServerParts::StartTaskQueues() {
+  call_memory = std::make_unique<rpc::CallMemory>(rpc::CallMemory::Options());
+  tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "calls", .threads = 4, .capacity = 1000});
+  loading_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "loading", .threads = 2, .capacity = 1000});
+  picture_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
+  dataset_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "datasets", .threads = 2, .capacity = 100});
+  streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options{.memory = call_memory.get()});
+}
+
+void ServerParts::MakeJobServices() {
+  training_service = std::make_unique<rpc::TrainingService>(
+      rpc::TrainingService::Dependencies{.controller = controller.get(),
+                                         .events = events.get(),
+                                         .artifacts = artifacts.get(),
+                                         .tasks = tasks.get(),
+                                         .streams = streams.get(),
+                                         .tensorboard = [this](const std::string& job) {
+                                           return TensorboardFile(event_files.get(), job);
+                                         }});
+  experiment_service =
+      std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
+          .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
+  dataset_service = std::make_unique<rpc::DatasetService>(catalog.get(), dataset_tasks.get());
+  monitoring_service = std::make_unique<rpc::MonitoringService>(
+      [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
+      tasks.get());
+}
+
+void ServerParts::MakeModelServices() {
+  model_service = std::make_unique<rpc::ModelService>(rpc::ModelService::Dependencies{
+      .models = store.get(),
+      .artifacts = artifacts.get(),
+      .tasks = tasks.get(),
+      .streams = streams.get(),
+      .viewer = viewer.get(),
+      .picture_tasks = picture_tasks.get(),
+      .loading_tasks = loading_tasks.get(),
+      .on_deleted = [this](const std::string& model,
+                           std::int64_t version) { classifier->versions().Forget(model, version); },
+      .prepare =
+          [this](const std::string& model, std::int64_t version) {
+            return classifier->versions().Load(model, absl::StrCat(version)).status();
+          },
+      .on_changed = [this](const std::string& model) { classifier->versions().Refresh(model); },
+      .log = &Warn});
+  inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
+  open_inference_service = std::make_unique<rpc::OpenInferenceService>(
+      classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get());
+}
+
+absl::Status ServerParts::ServeClients() {
+  StartClassifier();
+  StartTaskQueues();
+  MakeJobServices();
+  MakeModelServices();
+  auto server = rpc::GrpcServer::Start(
+      {.address = options.listen.ToString(),
+       .credentials = ClientCredentials(options),
+       .public_services = true,
+       .calls = metrics->calls(),
+       .memory = call_memory.get()},
+      {{v1::TrainingService::service_full_name(), training_service.get()},
+       {v1::ExperimentService::service_full_name(), experiment_service.get()},
+       {v1::DatasetService::service_full_name(), dataset_service.get()},
+       {v1::ModelService::service_full_name(), model_service.get()},
+       {v1::InferenceService::service_full_name(), inference_service.get()},
+       {v1::MonitoringService::service_full_name(), monitoring_service.get()},
+       {inference::GRPCInferenceService::service_full_name(), open_inference_service.get()}});
+  if (!server.ok()) return server.status();
+  public_server = *std::move(server);
+  return absl::OkStatus();
+}
+
+}  // namespace atelier::server

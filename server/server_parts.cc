@@ -1,0 +1,61 @@
+// ServerParts: data, metrics and catalogs.
+#include "server/server_parts.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "models/torch/libtorch_version.h"
+#include "server/logging.h"
+#include "spdlog/spdlog.h"
+
+namespace atelier::server {
+
+void Warn(const std::string& sentence) { spdlog::warn("{}", sentence); }
+
+// Jobs may end while the classifier goes.
+ServerParts::~ServerParts() {
+  if (model_signal != nullptr) model_signal->SetFollow({});
+}
+
+absl::Status ServerParts::OpenData() {
+  auto directory = store::DataDirectory::Open(options.data_dir);
+  if (!directory.ok()) return directory.status();
+  data_directory = *std::move(directory);
+  auto database = store::SqliteStore::Open(data_directory->database_path());
+  if (!database.ok()) return database.status();
+  store = *std::move(database);
+  artifacts = std::make_unique<store::FolderArtifactStore>(data_directory->path());
+  return absl::OkStatus();
+}
+
+absl::Status ServerParts::StartMetrics() {
+  metrics::ServerMetrics::Options counting;
+  counting.page.host = options.metrics_listen.host;
+  counting.page.port = options.metrics_listen.port;
+  counting.page.version = ATELIER_VERSION;
+  counting.page.libtorch_version = models::LibTorchVersion();
+  counting.jobs.worker_cores = options.workers * options.threads_per_worker;
+  counting.jobs.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
+  counting.serving.max_versions = std::max(counting.serving.max_versions,
+                                           2 * static_cast<std::size_t>(options.serving_versions));
+  counting.dropped_log_lines = &DroppedLogLines;
+  counting.data_dir = data_directory->path();
+  auto started = metrics::ServerMetrics::Start(counting, &clock);
+  if (!started.ok()) return started.status();
+  metrics = *std::move(started);
+  job_log = std::make_unique<JobLog>();
+  model_signal = std::make_unique<wiring::ModelSignal>();
+  experiment_signal = std::make_unique<jobs::ExperimentSignal>();
+  return absl::OkStatus();
+}
+
+void ServerParts::OpenCatalogs() {
+  catalog = std::make_unique<views::DatasetCatalog>(
+      options.datasets, views::DatasetCatalog::Options{.cache_dir = artifacts->DatasetCacheDir()});
+  catalog_facts = std::make_unique<wiring::CatalogFacts>(catalog.get());
+  versions = std::make_unique<wiring::RegistryVersions>(store.get(), artifacts.get());
+  viewer = std::make_unique<views::ModelViewer>(versions.get());
+}
+
+}  // namespace atelier::server

@@ -1,0 +1,132 @@
+// What the server is made of, and how each part is made from those before it.
+#ifndef ATELIER_SERVER_SERVER_PARTS_H_
+#define ATELIER_SERVER_SERVER_PARTS_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "server/base/short_address.h"
+#include "server/base/system_clock.h"
+#include "server/base/task_queue.h"
+#include "server/base/tick_thread.h"
+#include "server/job_log.h"
+#include "server/jobs/event_log.h"
+#include "server/jobs/experiment_controller.h"
+#include "server/jobs/experiment_signal.h"
+#include "server/jobs/job_controller.h"
+#include "server/jobs/job_driver.h"
+#include "server/jobs/spec_resolver.h"
+#include "server/launch/process_executor.h"
+#include "server/launch/session_host.h"
+#include "server/launch/worker_service.h"
+#include "server/metrics/server_metrics.h"
+#include "server/rpc/call_memory.h"
+#include "server/rpc/dataset_service.h"
+#include "server/rpc/experiment_service.h"
+#include "server/rpc/grpc_server.h"
+#include "server/rpc/inference_service.h"
+#include "server/rpc/model_service.h"
+#include "server/rpc/monitoring_service.h"
+#include "server/rpc/open_inference_service.h"
+#include "server/rpc/stream_set.h"
+#include "server/rpc/training_service.h"
+#include "server/server_options.h"
+#include "server/serving/classifier.h"
+#include "server/store/data_directory.h"
+#include "server/store/folder_artifact_store.h"
+#include "server/store/sqlite_store.h"
+#include "server/tensorboard/event_files.h"
+#include "server/views/dataset_catalog.h"
+#include "server/views/model_viewer.h"
+#include "server/wiring/catalog_facts.h"
+#include "server/wiring/model_signal.h"
+#include "server/wiring/registry_versions.h"
+
+namespace atelier::server {
+
+// In the order in which they are made; they go in the opposite one. Used by one thread. Errors are
+// one sentence for the operator.
+struct ServerParts {
+  rpc::GrpcThreads grpc_threads;
+  ServerOptions options;
+
+  std::unique_ptr<store::DataDirectory> data_directory;
+  std::unique_ptr<store::SqliteStore> store;
+  std::unique_ptr<store::FolderArtifactStore> artifacts;
+  SystemClock clock;
+  std::unique_ptr<metrics::ServerMetrics> metrics;
+  std::unique_ptr<JobLog> job_log;
+  std::unique_ptr<wiring::ModelSignal> model_signal;
+  std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
+
+  // What there is to train on, and what came of it.
+  std::unique_ptr<views::DatasetCatalog> catalog;
+  std::unique_ptr<wiring::CatalogFacts> catalog_facts;
+  std::unique_ptr<wiring::RegistryVersions> versions;
+  std::unique_ptr<views::ModelViewer> viewer;
+
+  // Jobs and their workers.
+  std::unique_ptr<jobs::SpecResolver> resolver;
+  std::unique_ptr<jobs::EventLog> events;
+  std::unique_ptr<tensorboard::EventFiles> event_files;
+  std::unique_ptr<launch::ProcessExecutor> executor;
+  std::unique_ptr<jobs::JobController> controller;
+  std::unique_ptr<jobs::ExperimentController> experiments;
+  std::unique_ptr<launch::ControllerSessionHost> session_host;
+  std::unique_ptr<launch::WorkerService> worker_service;
+  std::unique_ptr<TaskQueue> session_tasks;
+  std::unique_ptr<ShortAddress> worker_address;
+  std::unique_ptr<rpc::GrpcServer> worker_server;
+
+  // Clients.
+  std::unique_ptr<serving::Classifier> classifier;
+  std::unique_ptr<rpc::CallMemory> call_memory;
+  std::unique_ptr<TaskQueue> tasks;
+  std::unique_ptr<TaskQueue> loading_tasks;  // For calls that wait for versions to be loaded.
+  std::unique_ptr<TaskQueue> picture_tasks;
+  std::unique_ptr<TaskQueue> dataset_tasks;
+  std::unique_ptr<rpc::StreamSet> streams;
+  std::unique_ptr<rpc::TrainingService> training_service;
+  std::unique_ptr<rpc::ExperimentService> experiment_service;
+  std::unique_ptr<rpc::DatasetService> dataset_service;
+  std::unique_ptr<rpc::ModelService> model_service;
+  std::unique_ptr<rpc::InferenceService> inference_service;
+  std::unique_ptr<rpc::OpenInferenceService> open_inference_service;
+  std::unique_ptr<rpc::MonitoringService> monitoring_service;
+  std::unique_ptr<rpc::GrpcServer> public_server;
+
+  std::unique_ptr<jobs::JobDriver> driver;
+  std::unique_ptr<TickThread> experiment_driver;
+
+  ~ServerParts();
+
+  // server_parts.cc: data, metrics and catalogs.
+  absl::Status OpenData();
+  absl::Status StartMetrics();
+  void OpenCatalogs();
+
+  // server_jobs.cc: jobs, experiments and workers.
+  void StartEventFiles();
+  absl::Status StartExecutor();
+  absl::Status StartJobs();
+  absl::Status StartExperiments();
+  // Lets jobs and experiments go on by themselves.
+  void Drive();
+  absl::Status ServeWorkers();
+
+  // server_clients.cc: what clients call.
+  // Loads the versions that the last server had in memory.
+  void StartClassifier();
+  void StartTaskQueues();
+  void MakeJobServices();
+  void MakeModelServices();
+  absl::Status ServeClients();
+};
+
+// Writes a sentence into the log, as a warning.
+void Warn(const std::string& sentence);
+
+}  // namespace atelier::server
+
+#endif  // ATELIER_SERVER_SERVER_PARTS_H_
