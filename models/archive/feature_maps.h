@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/kernels/inference_program.h"
+#include "models/base/pixel_span.h"
 #include "models/network/architecture.h"
 #include "models/network/trained_model.h"
 #include "models/pictures/tiled_picture.h"

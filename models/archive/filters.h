@@ -14,9 +14,10 @@ namespace atelier::models {
 // Input channels of which tiles are drawn, at most.
 inline constexpr int64_t kMaxFilterColumns = 512;
 
-// The weights of a convolution layer, counted from 1: filters × input channels × 3 × 3.
-// kOutOfRange, saying which layers there are, if there is no such one; kFailedPrecondition if the
-// network has no convolutions. Points into the model, which must be valid.
+// The weights of a convolution layer, counted from 1: filters × input channels of its
+// group × kernel height × kernel width. kOutOfRange, saying which layers there are, if there is no
+// such one; kFailedPrecondition if the network has no convolutions. Points into the model, which
+// must be valid.
 absl::StatusOr<const NamedTensor*> FiltersOf(const TrainedModel& model, int64_t layer);
 
 // The largest magnitude of a tensor's values.

@@ -78,6 +78,7 @@ std::string MetadataJson(const ArchiveContents& contents) {
                            {"epochs_trained", outcome.history.size()},
                            {"training_seconds", outcome.training_seconds},
                            {"images_per_second", outcome.images_per_second},
+                           {"compute_path", std::string(ComputePathName(outcome.path))},
                            {"end", std::string(EndName(outcome.end))},
                            {"dataset", contents.dataset_name},
                            {"dataset_checksum", contents.dataset_checksum},

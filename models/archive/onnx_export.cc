@@ -87,16 +87,21 @@ void AddWeights(const TrainedModel& model, onnx::GraphProto* graph) {
 
 void AddConvBlock(const Architecture& architecture, size_t number, GraphWriter* writer) {
   const std::string conv = absl::StrCat("conv", number);
+  const ConvBlock& block = architecture.conv_blocks[number - 1];
   onnx::NodeProto* node = writer->Add("Conv", conv, {conv + ".weight", conv + ".bias"});
-  SetInts("kernel_shape", {3, 3}, node);
-  SetInts("pads", {1, 1, 1, 1}, node);
+  const Padding around = block.padding();
+  SetInts("kernel_shape", {block.kernel_height, block.kernel_width}, node);
+  SetInts("pads", {around.top, around.left, around.bottom, around.right}, node);
+  // As it always was for networks without.
+  if (block.stride != 1) SetInts("strides", {block.stride, block.stride}, node);
+  if (block.groups != 1) SetInt("group", block.groups, node);
   writer->Add("Relu", conv + "_relu");
   const std::string norm = absl::StrCat("norm", number);
   node = writer->Add(
       "BatchNormalization", norm,
       {norm + ".weight", norm + ".bias", norm + ".running_mean", norm + ".running_var"});
   SetFloat("epsilon", architecture.batch_norm_epsilon, node);
-  const int64_t pool = architecture.conv_blocks[number - 1].pool;
+  const int64_t pool = block.pool;
   if (pool < 2) return;
   node = writer->Add("MaxPool", absl::StrCat("pool", number));
   SetInts("kernel_shape", {pool, pool}, node);

@@ -9,9 +9,9 @@
 #include "models/archive/model_archive.h"
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
+#include "models/compute/compile.h"
 #include "models/torch/libtorch_jit.h"
 #include "models/torch/network.h"
-#include "models/torch/torch_program.h"
 #include "models/torch/torchscript.h"
 
 namespace atelier::models {
@@ -29,61 +29,63 @@ std::vector<float> TrialPixels(const ImageShape& shape) {
   return pixels;
 }
 
-// What a program makes of the trial pixels. This is its warm-up, too: the largest batch it has
+// What a network makes of the trial pixels. This is its warm-up, too: the largest batch it has
 // memory for runs once.
-std::vector<float> Try(const InferenceProgram& program, const Architecture& architecture,
-                       const std::vector<float>& pixels) {
-  std::vector<float> answers(static_cast<size_t>(kTrialImages * architecture.classes));
+std::vector<float> Try(const InferenceNetwork& network, const std::vector<float>& pixels) {
+  std::vector<float> answers(static_cast<size_t>(kTrialImages * network.classes()));
   const PixelSpan part = absl::MakeConstSpan(pixels);
-  program.Run(absl::MakeConstSpan(&part, 1), answers.data());
+  network.Run(absl::MakeConstSpan(&part, 1), answers.data());
   return answers;
 }
 
+// Whether the module answers trial images as the network did; a few of them are enough, as its
+// first calls are slow.
+bool AnswersAlike(torch::jit::Module& module, const ImageShape& shape, std::vector<float>& pixels,
+                  std::vector<float>& ours) {
+  const int64_t images = 2;
+  const at::Tensor answer =
+      module
+          .forward({at::from_blob(pixels.data(),
+                                  {images, shape.channels, shape.height, shape.width}, at::kFloat)})
+          .toTensor();
+  const auto classes = static_cast<int64_t>(ours.size()) / kTrialImages;
+  const at::Tensor expected = at::from_blob(ours.data(), {images, classes}, at::kFloat);
+  return answer.sizes() == expected.sizes() && at::allclose(answer, expected, 0, kTolerance);
+}
+
 // Makes the network that the module holds ready to classify, having checked that it then answers as
-// the module does.
-absl::StatusOr<std::unique_ptr<const InferenceProgram>> Compile(const TrainedModel& model,
-                                                                torch::jit::Module& module,
-                                                                Precision precision) {
+// the module does: in float32 on the processor, whatever it is to classify with.
+absl::StatusOr<std::unique_ptr<const InferenceNetwork>> CompileChecked(
+    const TrainedModel& model, torch::jit::Module& module, const CompileOptions& options) {
   UseOneTorchThread();
   const at::InferenceMode inference;
-  const Architecture& architecture = model.architecture;
-  const ImageShape& shape = architecture.input;
-  std::vector<float> pixels = TrialPixels(shape);
-  auto program = std::make_unique<const InferenceProgram>(model);
-  std::vector<float> ours = Try(*program, architecture, pixels);
-  // A few are enough for the module, whose first calls are slow.
-  const at::Tensor images =
-      at::from_blob(pixels.data(), {2, shape.channels, shape.height, shape.width}, at::kFloat);
-  const at::Tensor answer = module.forward({images}).toTensor();
-  const at::Tensor expected = at::from_blob(ours.data(), {2, architecture.classes}, at::kFloat);
-  if (answer.sizes() != expected.sizes() || !at::allclose(answer, expected, 0, kTolerance)) {
+  std::vector<float> pixels = TrialPixels(model.architecture.input);
+  auto network = Compile(model, {Precision::kFloat32, Device::kCpu, options.path_choice});
+  std::vector<float> ours = Try(*network, pixels);
+  if (!AnswersAlike(module, network->input_shape(), pixels, ours)) {
     return absl::InternalError("model.pt does not answer as the network in metadata.json does");
   }
-  if (precision == Precision::kFloat32) return program;
-  program.reset();
-  program = std::make_unique<const InferenceProgram>(model, precision);
-  Try(*program, architecture, pixels);
-  return program;
+  if (options.device == Device::kCpu && options.precision == Precision::kFloat32) return network;
+  network.reset();
+  network = Compile(model, options);
+  Try(*network, pixels);
+  return network;
 }
 
 }  // namespace
 
 class Predictor::Impl {
  public:
-  Impl(ModelArchive archive, std::unique_ptr<const InferenceProgram> compiled)
+  Impl(ModelArchive archive, std::unique_ptr<const InferenceNetwork> compiled)
       : architecture(std::move(archive.architecture)),
         class_names(std::move(archive.class_names)),
         metadata_json(std::move(archive.metadata_json)),
-        precision(archive.serving_precision),
-        program(std::move(compiled)) {}
+        network(std::move(compiled)) {}
 
   const Architecture architecture;
   const std::vector<std::string> class_names;
   const std::string metadata_json;
-  const Precision precision;
-  const std::unique_ptr<const InferenceProgram> program;
-  // Computes in place of the program; null on the processor.
-  std::unique_ptr<const TorchProgram> on_gpu;
+  const std::unique_ptr<const InferenceNetwork> network;
 };
 
 Predictor::Predictor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -91,7 +93,8 @@ Predictor::Predictor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Predictor::~Predictor() = default;
 
 absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::string& archive_path,
-                                                                 Device device) {
+                                                                 Device device,
+                                                                 PathChoice path_choice) {
   absl::StatusOr<ModelArchive> archive = ReadModelArchive(archive_path);
   if (!archive.ok()) return archive.status();
   const auto load = [&]() -> absl::StatusOr<std::unique_ptr<const Predictor>> {
@@ -100,13 +103,10 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
     module.eval();
     absl::StatusOr<TrainedModel> model = TensorsIn(module, archive->architecture);
     if (!model.ok()) return model.status();
-    if (device == Device::kCuda) archive->serving_precision = Precision::kFloat32;
-    auto program = Compile(*model, module, archive->serving_precision);
-    if (!program.ok()) return program.status();
-    auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(program));
-    if (device == Device::kCuda) {
-      impl->on_gpu = std::make_unique<const TorchProgram>(*model, device);
-    }
+    auto network =
+        CompileChecked(*model, module, {archive->serving_precision, device, path_choice});
+    if (!network.ok()) return network.status();
+    auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(network));
     return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));
   };
   absl::StatusOr<std::unique_ptr<const Predictor>> predictor =
@@ -125,9 +125,11 @@ const Architecture& Predictor::architecture() const { return impl_->architecture
 
 const std::string& Predictor::metadata_json() const { return impl_->metadata_json; }
 
-Precision Predictor::precision() const { return impl_->precision; }
+Precision Predictor::precision() const { return impl_->network->precision(); }
 
-int64_t Predictor::memory_bytes() const { return impl_->program->memory_bytes(); }
+int64_t Predictor::memory_bytes() const { return impl_->network->memory_bytes(); }
+
+ComputePath Predictor::path() const { return impl_->network->path(); }
 
 absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const float> images) const {
   for (const float value : images) {
@@ -157,11 +159,7 @@ absl::StatusOr<std::vector<float>> Predictor::Classify(absl::Span<const PixelSpa
   return GuardExceptions("classifying", [&]() -> absl::StatusOr<std::vector<float>> {
     std::vector<float> probabilities(pixels / size *
                                      static_cast<size_t>(impl_->architecture.classes));
-    if (impl_->on_gpu != nullptr) {
-      impl_->on_gpu->Run(parts, probabilities.data());
-    } else {
-      impl_->program->Run(parts, probabilities.data());
-    }
+    impl_->network->Run(parts, probabilities.data());
     return probabilities;
   });
 }

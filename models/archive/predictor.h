@@ -1,4 +1,4 @@
-// Classifies images with the network of an archive, compiled for inference (inference_program.h).
+// Classifies images with the network of an archive, compiled for inference (compile.h).
 // Thread-safe: any number of threads may classify at once, each computing on its own.
 #ifndef ATELIER_MODELS_ARCHIVE_PREDICTOR_H_
 #define ATELIER_MODELS_ARCHIVE_PREDICTOR_H_
@@ -10,9 +10,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "models/kernels/inference_program.h"
+#include "models/base/pixel_span.h"
 #include "models/network/architecture.h"
-#include "models/network/training_options.h"
+#include "models/network/compute_path.h"
+#include "models/network/device.h"
+#include "models/network/precision.h"
 
 namespace atelier::models {
 
@@ -20,11 +22,12 @@ class Predictor {
  public:
   // Reads the archive, compiles its network and warms it up. Errors as ReadModelArchive, and
   // kInternal if model.pt is damaged or is not the network that metadata.json describes: it must
-  // hold its tensors and answer trial images as the compiled network does, in float32. On the
-  // processor the dense layers' weights are then kept as the archive says they are served.
-  // On a GPU LibTorch computes, in float32; kInternal if there is none.
-  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(const std::string& archive_path,
-                                                               Device device = Device::kCpu);
+  // hold its tensors and answer trial images as the compiled network does, in float32. Where our
+  // kernels compute, the dense layers' weights are then kept as the archive says they are served;
+  // LibTorch keeps them in float32. kInternal if there is no such device.
+  static absl::StatusOr<std::unique_ptr<const Predictor>> Load(
+      const std::string& archive_path, Device device = Device::kCpu,
+      PathChoice path_choice = PathChoice::kAutomatic);
   ~Predictor();
 
   const ImageShape& input_shape() const;
@@ -36,6 +39,8 @@ class Predictor {
   Precision precision() const;
   // Bytes of the compiled weights.
   int64_t memory_bytes() const;
+  // What classifies.
+  ComputePath path() const;
 
   // `images` are any number N ≥ 1 of images side by side, N×C×H×W; the answer is N×classes
   // probabilities. Floats are in [0,1]; bytes are divided by 255. kInvalidArgument if the size is

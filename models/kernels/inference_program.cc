@@ -91,9 +91,7 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
 }
 
 InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precision)
-    : input_(model.architecture.input),
-      classes_(model.architecture.classes),
-      layout_(model.architecture) {
+    : InferenceNetwork(model.architecture), precision_(precision), layout_(model.architecture) {
   const auto kept = [precision](FloatBuffer weights) -> PackedWeights {
     if (precision == Precision::kFloat32) return weights;
     NumberBuffer<Bfloat16> rounded(weights.size());
@@ -152,21 +150,22 @@ void InferenceProgram::ReturnWorkspace(std::unique_ptr<Workspace> workspace) con
 template <typename Pixel>
 void InferenceProgram::LoadImage(Workspace& workspace, int64_t image, const Pixel* pixels) const {
   if (layout_.conv_layers().empty()) {
-    return PlaceRow(pixels, input_.size(), workspace.features.data() + image * layout_.features());
+    return PlaceRow(pixels, input_shape().size(),
+                    workspace.features.data() + image * layout_.features());
   }
-  const int64_t row = (input_.width + 2) * input_.channels;
-  float* const first = workspace.inputs.front().data() + row + input_.channels;
-  const int64_t plane = input_.height * input_.width;
-  for (int64_t y = 0; y < input_.height; ++y) {
+  const int64_t row = (input_shape().width + 2) * input_shape().channels;
+  float* const first = workspace.inputs.front().data() + row + input_shape().channels;
+  const int64_t plane = input_shape().height * input_shape().width;
+  for (int64_t y = 0; y < input_shape().height; ++y) {
     float* const to = first + y * row;
-    const Pixel* const from = pixels + y * input_.width;
-    if (input_.channels == 1) {
-      PlaceRow(from, input_.width, to);
+    const Pixel* const from = pixels + y * input_shape().width;
+    if (input_shape().channels == 1) {
+      PlaceRow(from, input_shape().width, to);
       continue;
     }
-    for (int64_t c = 0; c < input_.channels; ++c) {
-      for (int64_t x = 0; x < input_.width; ++x) {
-        to[x * input_.channels + c] = ToUnit(from[c * plane + x]);
+    for (int64_t c = 0; c < input_shape().channels; ++c) {
+      for (int64_t x = 0; x < input_shape().width; ++x) {
+        to[x * input_shape().channels + c] = ToUnit(from[c * plane + x]);
       }
     }
   }
@@ -230,7 +229,7 @@ void InferenceProgram::Dense(Workspace& workspace, int64_t count, float* probabi
     from = workspace.dense[i].data();
   }
   for (int64_t image = 0; image < count; ++image) {
-    Softmax(from + image * layers.back().outputs, classes_, probabilities + image * classes_);
+    Softmax(from + image * layers.back().outputs, classes(), probabilities + image * classes());
   }
 }
 
@@ -239,11 +238,11 @@ void InferenceProgram::Run(absl::Span<const PixelSpan> parts, float* probabiliti
   int64_t loaded = 0;
   const auto flush = [&] {
     Dense(*workspace, loaded, probabilities);
-    probabilities += loaded * classes_;
+    probabilities += loaded * classes();
     loaded = 0;
   };
   const auto add = [&](const auto& pixels) {
-    for (size_t at = 0; at < pixels.size(); at += static_cast<size_t>(input_.size())) {
+    for (size_t at = 0; at < pixels.size(); at += static_cast<size_t>(input_shape().size())) {
       LoadImage(*workspace, loaded, pixels.data() + at);
       Convolutions(*workspace, loaded);
       if (++loaded == kDenseBatch) flush();

@@ -17,28 +17,27 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "models/base/float_buffer.h"
-#include "models/base/pixel_span.h"
 #include "models/kernels/packed_layout.h"
 #include "models/kernels/squeeze_excitation.h"
+#include "models/network/inference_network.h"
 #include "models/network/trained_model.h"
-#include "models/network/training_options.h"
 
 namespace atelier::models {
 
-class InferenceProgram {
+class InferenceProgram : public InferenceNetwork {
  public:
   // In bfloat16 the dense layers' weights are kept so, which are most of them where the last
   // feature map is large: half as much has to be read for a request of one image. Convolutions'
   // weights, read for every image, and all sums are float32 either way, so every processor can.
-  // Requires a valid model. Throws std::bad_alloc.
+  // Requires a valid model. Throws std::bad_alloc, and std::logic_error if the kernels do not cover
+  // its architecture (KernelsCoverInference).
   explicit InferenceProgram(const TrainedModel& model, Precision precision = Precision::kFloat32);
 
-  // Writes the class probabilities of every image of all parts, in their order: images × classes.
-  // Each part is a whole number of images. Throws std::bad_alloc.
-  void Run(absl::Span<const PixelSpan> parts, float* probabilities) const;
-
-  // Bytes of the weights.
-  int64_t memory_bytes() const;
+  // Throws std::bad_alloc.
+  void Run(absl::Span<const PixelSpan> parts, float* probabilities) const override;
+  int64_t memory_bytes() const override;
+  Precision precision() const override { return precision_; }
+  ComputePath path() const override { return ComputePath::kKernels; }
 
  private:
   using PackedWeights = std::variant<FloatBuffer, NumberBuffer<Bfloat16>>;
@@ -82,8 +81,7 @@ class InferenceProgram {
   void LoadImage(Workspace& workspace, int64_t image, const Pixel* pixels) const;
 
   // Constant after construction.
-  const ImageShape input_;
-  const int64_t classes_;
+  const Precision precision_;
   const PackedLayout layout_;
   // As the layout has them up to the dense layers; scale and shift are those of the folded batch
   // norms.

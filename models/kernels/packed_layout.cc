@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "models/kernels/coverage.h"
+
 namespace atelier::models {
 namespace {
 
@@ -20,6 +22,7 @@ void AddSkipped(const PackedConvLayer& source, const float* from, const PackedCo
 
 PackedLayout::PackedLayout(const Architecture& architecture)
     : averages_(architecture.average_features) {
+  RequireCovered(KernelsCoverInference(architecture, Device::kCpu));
   positions_.reserve(static_cast<size_t>(architecture.TrainableParameterCount()));
   AddConvLayers(architecture);
   AddDenseLayers(architecture);

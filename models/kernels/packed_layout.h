@@ -72,7 +72,8 @@ void AddSkipped(const PackedConvLayer& source, const float* from, const PackedCo
 
 class PackedLayout {
  public:
-  // Requires a valid architecture.
+  // Requires a valid architecture. Throws std::logic_error unless the kernels cover it
+  // (coverage.h).
   explicit PackedLayout(const Architecture& architecture);
 
   const std::vector<PackedConvLayer>& conv_layers() const { return conv_layers_; }

@@ -18,6 +18,8 @@ constexpr int64_t kMaxClasses = 256;
 constexpr int64_t kMaxWidth = 65536;
 constexpr size_t kMaxLayers = 64;
 constexpr int64_t kMaxParameters = int64_t{1} << 28;
+constexpr int64_t kMaxKernel = 11;
+constexpr int64_t kMaxStride = 8;
 
 struct Preset {
   std::string name;
@@ -60,6 +62,44 @@ absl::Status OutOfRange(absl::string_view what, int64_t value, int64_t low, int6
 
 bool Within(int64_t value, int64_t low, int64_t high) { return low <= value && value <= high; }
 
+// The convolution of a block called `name` on so many channels.
+absl::Status ValidateConvolution(const ConvBlock& block, const std::string& name,
+                                 int64_t channels) {
+  if (!Within(block.filters, 1, kMaxWidth)) {
+    return OutOfRange(absl::StrCat("the number of filters of ", name), block.filters, 1, kMaxWidth);
+  }
+  if (!Within(block.kernel_height, 1, kMaxKernel)) {
+    return OutOfRange(absl::StrCat("the kernel height of ", name), block.kernel_height, 1,
+                      kMaxKernel);
+  }
+  if (!Within(block.kernel_width, 1, kMaxKernel)) {
+    return OutOfRange(absl::StrCat("the kernel width of ", name), block.kernel_width, 1,
+                      kMaxKernel);
+  }
+  if (!Within(block.stride, 1, kMaxStride)) {
+    return OutOfRange(absl::StrCat("the stride of ", name), block.stride, 1, kMaxStride);
+  }
+  if (block.groups >= 1 && channels % block.groups == 0 && block.filters % block.groups == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("the groups of ", name, " are ", block.groups, "; they must divide its ",
+                   channels, " input channels and its ", block.filters, " filters"));
+}
+
+// The pooling of a block called `name`, of an image that its convolution leaves so large.
+absl::Status ValidatePooling(const ConvBlock& block, const std::string& name,
+                             const ImageShape& convolved, const ImageShape& image) {
+  if (!Within(block.pool, 0, kMaxEdge)) {
+    return OutOfRange(absl::StrCat("the pooling of ", name), block.pool, 0, kMaxEdge);
+  }
+  if (std::min(convolved.height, convolved.width) >= block.pool) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " pools ", block.pool, "x", block.pool, " but only ", convolved.height,
+                   "x", convolved.width, " pixels are left of the ", image.height, "x", image.width,
+                   " image; use larger images or a network with less pooling"));
+}
+
 // What a block does beyond the usual; `shapes` are those of the outputs so far, its own included.
 absl::Status ValidateExtras(const std::vector<ConvBlock>& blocks,
                             const std::vector<ImageShape>& shapes) {
@@ -88,29 +128,21 @@ absl::Status ValidateConvBlocks(const Architecture& network) {
     return OutOfRange("the number of conv blocks", static_cast<int64_t>(network.conv_blocks.size()),
                       0, kMaxLayers);
   }
-  int64_t height = network.input.height;
-  int64_t width = network.input.width;
+  ImageShape shape = network.input;
   std::vector<ImageShape> shapes;
   for (size_t i = 0; i < network.conv_blocks.size(); ++i) {
     const ConvBlock& block = network.conv_blocks[i];
     const std::string name = absl::StrCat("conv block ", i + 1);
-    if (!Within(block.filters, 1, kMaxWidth)) {
-      return OutOfRange(absl::StrCat("the number of filters of ", name), block.filters, 1,
-                        kMaxWidth);
+    if (absl::Status status = ValidateConvolution(block, name, shape.channels); !status.ok()) {
+      return status;
     }
-    if (!Within(block.pool, 0, kMaxEdge)) {
-      return OutOfRange(absl::StrCat("the pooling of ", name), block.pool, 0, kMaxEdge);
+    if (absl::Status status =
+            ValidatePooling(block, name, block.ConvolvedShape(shape), network.input);
+        !status.ok()) {
+      return status;
     }
-    const int64_t pool = std::max<int64_t>(block.pool, 1);
-    if (height < pool || width < pool) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          name, " pools ", block.pool, "x", block.pool, " but only ", height, "x", width,
-          " pixels are left of the ", network.input.height, "x", network.input.width,
-          " image; use larger images or a network with less pooling"));
-    }
-    height /= pool;
-    width /= pool;
-    shapes.push_back({block.filters, height, width});
+    shape = block.OutputShape(shape);
+    shapes.push_back(shape);
     if (absl::Status status = ValidateExtras(network.conv_blocks, shapes); !status.ok()) {
       return status;
     }
@@ -120,6 +152,20 @@ absl::Status ValidateConvBlocks(const Architecture& network) {
         "average_features is set; it needs a network with conv blocks");
   }
   return absl::OkStatus();
+}
+
+// Reads what ToJson wrote of a block. Throws nlohmann's exceptions.
+ConvBlock ConvBlockOf(const nlohmann::json& json) {
+  ConvBlock block;
+  json.at("filters").get_to(block.filters);
+  json.at("pool").get_to(block.pool);
+  block.squeeze = json.value("squeeze", block.squeeze);
+  block.skip = json.value("skip", block.skip);
+  block.kernel_height = json.value("kernel_height", block.kernel_height);
+  block.kernel_width = json.value("kernel_width", block.kernel_width);
+  block.stride = json.value("stride", block.stride);
+  block.groups = json.value("groups", block.groups);
+  return block;
 }
 
 absl::Status ValidateDenseLayers(const Architecture& network) {
@@ -136,6 +182,22 @@ absl::Status ValidateDenseLayers(const Architecture& network) {
 }
 
 }  // namespace
+
+Padding ConvBlock::padding() const {
+  return {(kernel_height - 1) / 2, kernel_height / 2, (kernel_width - 1) / 2, kernel_width / 2};
+}
+
+ImageShape ConvBlock::ConvolvedShape(const ImageShape& block_input) const {
+  return {filters, (block_input.height + stride - 1) / stride,
+          (block_input.width + stride - 1) / stride};
+}
+
+ImageShape ConvBlock::OutputShape(const ImageShape& block_input) const {
+  ImageShape shape = ConvolvedShape(block_input);
+  shape.height /= std::max<int64_t>(pool, 1);
+  shape.width /= std::max<int64_t>(pool, 1);
+  return shape;
+}
 
 absl::StatusOr<Architecture> Architecture::FromPreset(absl::string_view preset, ImageShape input,
                                                       int64_t classes, double dropout) {
@@ -187,13 +249,7 @@ absl::Status Architecture::Validate() const {
 
 ImageShape Architecture::FeatureShape() const {
   ImageShape shape = input;
-  for (const ConvBlock& block : conv_blocks) {
-    shape.channels = block.filters;
-    if (block.pool >= 2) {
-      shape.height /= block.pool;
-      shape.width /= block.pool;
-    }
-  }
+  for (const ConvBlock& block : conv_blocks) shape = block.OutputShape(shape);
   if (average_features) shape.height = shape.width = 1;
   return shape;
 }
@@ -203,7 +259,8 @@ int64_t Architecture::TrainableParameterCount() const {
   int64_t channels = input.channels;
   for (const ConvBlock& block : conv_blocks) {
     // Kernel and bias of the convolution, scale and shift of the batch norm.
-    count += block.filters * (channels * 9 + 3);
+    const int64_t kernel = block.kernel_height * block.kernel_width;
+    count += block.filters * (channels / block.groups * kernel + 3);
     if (block.squeeze > 0) {
       const int64_t units = block.squeeze_units();
       count += 2 * block.filters * units + units + block.filters;
@@ -231,6 +288,10 @@ std::string Architecture::ToJson() const {
     // As it always was for networks without.
     if (block.squeeze > 0) blocks.back()["squeeze"] = block.squeeze;
     if (block.skip > 0) blocks.back()["skip"] = block.skip;
+    if (block.kernel_height != 3) blocks.back()["kernel_height"] = block.kernel_height;
+    if (block.kernel_width != 3) blocks.back()["kernel_width"] = block.kernel_width;
+    if (block.stride != 1) blocks.back()["stride"] = block.stride;
+    if (block.groups != 1) blocks.back()["groups"] = block.groups;
   }
   nlohmann::ordered_json json = {
       {"name", name},
@@ -254,9 +315,7 @@ absl::StatusOr<Architecture> Architecture::FromJson(absl::string_view text) {
                      input.at("width").get<int64_t>()};
     json.at("classes").get_to(network.classes);
     for (const nlohmann::json& block : json.at("conv_blocks")) {
-      network.conv_blocks.push_back(
-          {block.at("filters").get<int64_t>(), block.at("pool").get<int64_t>(),
-           block.value("squeeze", int64_t{0}), block.value("skip", int64_t{0})});
+      network.conv_blocks.push_back(ConvBlockOf(block));
     }
     network.average_features = json.value("average_features", false);
     json.at("dense_layers").get_to(network.dense_layers);

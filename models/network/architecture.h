@@ -16,8 +16,19 @@
 
 namespace atelier::models {
 
-// 3×3 convolution with same padding, ReLU, batch norm, then max pooling; then, where asked for,
-// squeeze and excitation and the sum with an earlier block's output.
+// Zeros around an image before a convolution, in pixels.
+struct Padding {
+  int64_t top = 0;
+  int64_t bottom = 0;
+  int64_t left = 0;
+  int64_t right = 0;
+
+  // Whether it is the same on opposite sides.
+  bool symmetric() const { return top == bottom && left == right; }
+};
+
+// Convolution with same padding, ReLU, batch norm, then max pooling; then, where asked for, squeeze
+// and excitation and the sum with an earlier block's output.
 struct ConvBlock {
   // Output channels.
   int64_t filters = 0;
@@ -30,7 +41,22 @@ struct ConvBlock {
   // The output of the block that many before this one is added to it (He et al., 2016), being of
   // the same shape. 0 for none.
   int64_t skip = 0;
+  // Edges of the convolution's kernel, 1 to 11.
+  int64_t kernel_height = 3;
+  int64_t kernel_width = 3;
+  // Pixels from one position of the kernel to the next, in both directions, 1 to 8.
+  int64_t stride = 1;
+  // The convolution is this many side by side, each from as many of the input channels to as many
+  // of the filters; must divide both. As many as input channels is a depthwise convolution.
+  int64_t groups = 1;
 
+  // Before the image (edge - 1) / 2, after it edge / 2, whatever the stride: with an odd kernel the
+  // first output lies at the first pixel.
+  Padding padding() const;
+  // Size of the convolution's output for such an input: ceil(pixels / stride).
+  ImageShape ConvolvedShape(const ImageShape& block_input) const;
+  // Size of the block's output: that after pooling.
+  ImageShape OutputShape(const ImageShape& block_input) const;
   // Width of the hidden layer of squeeze and excitation.
   int64_t squeeze_units() const { return filters / squeeze; }
   friend bool operator==(const ConvBlock&, const ConvBlock&) = default;

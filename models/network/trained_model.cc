@@ -24,7 +24,7 @@ void AddDense(std::vector<TensorSpec>& specs, const std::string& name, int64_t i
 void FillGlorot(const TensorSpec& spec, RandomStream& random, std::vector<float>& values) {
   int64_t area = 1;
   for (size_t i = 2; i < spec.shape.size(); ++i) area *= spec.shape[i];
-  const auto fans = static_cast<float>(area * (spec.shape[0] + spec.shape[1]));
+  const auto fans = static_cast<float>(area * (spec.shape[0] / spec.groups + spec.shape[1]));
   const float limit = std::sqrt(6.0F / fans);
   for (float& value : values) value = limit * (2 * random.NextFloat() - 1);
 }
@@ -43,7 +43,11 @@ std::vector<TensorSpec> TensorSpecsOf(const Architecture& architecture) {
     const int64_t filters = block.filters;
     const std::string conv = absl::StrCat("conv", i + 1);
     const std::string norm = absl::StrCat("norm", i + 1);
-    specs.push_back({conv + ".weight", {filters, channels, 3, 3}, true, Start::kGlorotUniform});
+    specs.push_back({conv + ".weight",
+                     {filters, channels / block.groups, block.kernel_height, block.kernel_width},
+                     true,
+                     Start::kGlorotUniform,
+                     block.groups});
     specs.push_back({conv + ".bias", {filters}, true, Start::kZeros});
     specs.push_back({norm + ".weight", {filters}, true, Start::kOnes});
     specs.push_back({norm + ".bias", {filters}, true, Start::kZeros});

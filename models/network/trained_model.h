@@ -14,7 +14,8 @@
 namespace atelier::models {
 
 // What a tensor of a network is. Tensors of a network, in this order: for each conv block i (from
-// 1) `conv<i>.weight` (filters × channels × 3 × 3), `conv<i>.bias`, `norm<i>.weight`,
+// 1) `conv<i>.weight` (filters × channels / groups ×
+// kernel height × kernel width), `conv<i>.bias`, `norm<i>.weight`,
 // `norm<i>.bias`, `norm<i>.running_mean`, `norm<i>.running_var`, and with squeeze and excitation
 // `squeeze<i>.weight` (units × filters), `squeeze<i>.bias`, `excite<i>.weight` (filters × units),
 // `excite<i>.bias`; for each hidden dense layer j `dense<j>.weight` (out × in) and `dense<j>.bias`;
@@ -28,6 +29,8 @@ struct TensorSpec {
   bool trainable = true;
   // How it begins.
   Start start = Start::kZeros;
+  // Of a convolution's weight: its groups, each a convolution of its own.
+  int64_t groups = 1;
 
   int64_t size() const;
 };

@@ -191,6 +191,9 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
                                 {"dataset", dataset.checksum()}};
   // Weights made on another device are others, in the last digits.
   if (device != Device::kCpu) all["device"] = std::string(DeviceName(device));
+  if (path_choice == PathChoice::kLibTorch) {
+    all["compute_path"] = std::string(ComputePathName(ComputePath::kLibTorch));
+  }
   return all.dump();
 }
 

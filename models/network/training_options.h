@@ -14,6 +14,7 @@
 #include "models/data/augmentation.h"
 #include "models/data/dataset.h"
 #include "models/network/architecture.h"
+#include "models/network/compute_path.h"
 #include "models/network/device.h"
 #include "models/network/precision.h"
 
@@ -75,8 +76,9 @@ struct TrainingOptions {
   double average_decay = 0;
 
   Precision precision = Precision::kFloat32;
-  // On kCuda LibTorch computes all of a shard.
   Device device = Device::kCpu;
+  // kLibTorch is for tests and measurements.
+  PathChoice path_choice = PathChoice::kAutomatic;
   // Pieces every batch is split into, as even as possible; batch norm sees one piece. Part of the
   // specification: results depend on it. Must divide batch_size, 1 to 64.
   int64_t shards = 1;

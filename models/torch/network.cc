@@ -48,16 +48,24 @@ bool HasOneDnn(const at::Tensor& x) {
          at::globalContext().userEnabledMkldnn();
 }
 
-// 3×3, same padding. For single images at::conv2d would leave oneDNN for a loop five times slower;
-// training has none, and needs at::conv2d's backward.
-at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                    bool training) {
-  if (!training && HasOneDnn(x)) {
-    return at::mkldnn_convolution(x, weight, bias, /*padding=*/{1, 1}, /*stride=*/{1, 1},
-                                  /*dilation=*/{1, 1}, /*groups=*/1);
+// A block's convolution. For single images at::conv2d would leave oneDNN for a loop five times
+// slower; training has none, and needs at::conv2d's backward.
+at::Tensor Convolve(const ConvBlock& block, at::Tensor x, const at::Tensor& weight,
+                    const at::Tensor& bias, bool training) {
+  const Padding around = block.padding();
+  std::vector<int64_t> padding = {around.top, around.left};
+  // LibTorch's convolutions pad opposite sides alike.
+  if (!around.symmetric()) {
+    x = at::constant_pad_nd(x, {around.left, around.right, around.top, around.bottom});
+    padding = {0, 0};
   }
-  return at::conv2d(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), /*stride=*/1,
-                    /*padding=*/1);
+  const std::vector<int64_t> stride = {block.stride, block.stride};
+  if (!training && HasOneDnn(x)) {
+    return at::mkldnn_convolution(x, weight, bias, padding, stride, /*dilation=*/{1, 1},
+                                  block.groups);
+  }
+  return at::conv2d(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), stride, padding,
+                    /*dilation=*/1, block.groups);
 }
 
 // Inverted dropout. Not at::dropout, which takes no generator.
@@ -110,7 +118,7 @@ at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor
   const at::Tensor* next = tensors.data();
   std::vector<at::Tensor> outputs;
   for (const ConvBlock& block : architecture.conv_blocks) {
-    x = Convolve(x, next[0], next[1], training);
+    x = Convolve(block, x, next[0], next[1], training);
     x = BatchNorm(at::relu(x), next + 2, training, architecture.batch_norm_epsilon);
     if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
     next += 6;

@@ -1,25 +1,28 @@
-// A trained network as LibTorch computes it, on a device: for GPUs what InferenceProgram is for the
-// processor. Private to models/. Thread-safe.
+// A trained network as LibTorch computes it, any network on any device: the general path, where
+// InferenceProgram is the fast one for what the kernels cover. Private to models/. Thread-safe:
+// each call computes on its own thread alone.
 #ifndef ATELIER_MODELS_TORCH_TORCH_PROGRAM_H_
 #define ATELIER_MODELS_TORCH_TORCH_PROGRAM_H_
 
 #include <memory>
 
 #include "absl/types/span.h"
-#include "models/kernels/inference_program.h"
+#include "models/network/device.h"
+#include "models/network/inference_network.h"
 #include "models/network/trained_model.h"
-#include "models/network/training_options.h"
 
 namespace atelier::models {
 
-class TorchProgram {
+class TorchProgram : public InferenceNetwork {
  public:
   // Copies the weights to the device. Requires a valid model. Throws what LibTorch throws.
   TorchProgram(const TrainedModel& model, Device device);
-  ~TorchProgram();
+  ~TorchProgram() override;
 
-  // As InferenceProgram::Run. Throws what LibTorch throws.
-  void Run(absl::Span<const PixelSpan> parts, float* probabilities) const;
+  void Run(absl::Span<const PixelSpan> parts, float* probabilities) const override;
+  int64_t memory_bytes() const override;
+  Precision precision() const override { return Precision::kFloat32; }
+  ComputePath path() const override { return ComputePath::kLibTorch; }
 
  private:
   struct Network;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "models/base/float_buffer.h"
-#include "models/kernels/panel_kernels.h"
 #include "models/network/trained_model.h"
 #include "models/torch/network.h"
 
@@ -26,13 +25,16 @@ std::vector<at::Tensor> ViewsOn(const std::vector<TensorSpec>& specs, float* par
 
 class TorchShard : public ShardNetwork {
  public:
-  TorchShard(const TrainingOptions& options, const LabeledImages& images, float* parameters)
-      : options_(options), device_(TorchDevice(options.device)), images_(images) {
-    const int64_t trainable = options.architecture.TrainableParameterCount();
-    gradients_ = FloatBuffer(PadToPanel(trainable));
-    statistics_ = FloatBuffer(options.architecture.ParameterCount() - trainable);
+  TorchShard(const TrainingOptions& options, const LabeledImages& images,
+             const FloatBuffer& parameters)
+      : options_(options),
+        device_(TorchDevice(options.device)),
+        images_(images),
+        gradients_(parameters.size()),
+        statistics_(options.architecture.ParameterCount() -
+                    options.architecture.TrainableParameterCount()) {
     const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
-    host_ = ViewsOn(specs, parameters, statistics_.data());
+    host_ = ViewsOn(specs, parameters.data(), statistics_.data());
     host_gradients_ = ViewsOn(specs, gradients_.data(), statistics_.data());
     for (size_t i = 0; i < specs.size(); ++i) {
       // On the processor these are the very same numbers, else a copy of them.
@@ -109,8 +111,8 @@ class TorchShard : public ShardNetwork {
   const TrainingOptions options_;
   const at::Device device_;
   const LabeledImages& images_;
-  FloatBuffer gradients_;
-  FloatBuffer statistics_;
+  const FloatBuffer gradients_;
+  const FloatBuffer statistics_;
   // The engine's weights and our statistics, and our gradients, where the engine reads them.
   std::vector<at::Tensor> host_;
   std::vector<at::Tensor> host_gradients_;
@@ -121,7 +123,8 @@ class TorchShard : public ShardNetwork {
 }  // namespace
 
 std::unique_ptr<ShardNetwork> MakeTorchShard(const TrainingOptions& options,
-                                             const LabeledImages& images, float* parameters) {
+                                             const LabeledImages& images,
+                                             const FloatBuffer& parameters) {
   return std::make_unique<TorchShard>(options, images, parameters);
 }
 

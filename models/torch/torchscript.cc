@@ -22,6 +22,23 @@ bool SkippedFrom(const Architecture& architecture, size_t number) {
   return false;
 }
 
+// The lines of block i's convolution and ReLU.
+std::string ConvolutionSource(const ConvBlock& block, size_t i) {
+  const Padding around = block.padding();
+  std::string source;
+  std::string padding = absl::StrCat(around.top, ", ", around.left);
+  if (!around.symmetric()) {
+    source = absl::StrFormat("  x = torch.constant_pad_nd(x, [%d, %d, %d, %d], 0)\n", around.left,
+                             around.right, around.top, around.bottom);
+    padding = "0, 0";
+  }
+  absl::StrAppendFormat(&source,
+                        "  x = torch.conv2d(x, self.conv%1$d_weight, self.conv%1$d_bias, "
+                        "[%2$d, %2$d], [%3$s], [1, 1], %4$d)\n  x = torch.relu(x)\n",
+                        i, block.stride, padding, block.groups);
+  return source;
+}
+
 }  // namespace
 
 // Names of attributes cannot have dots.
@@ -34,8 +51,7 @@ std::string TorchScriptSource(const Architecture& architecture) {
   const size_t blocks = architecture.conv_blocks.size();
   for (size_t i = 1; i <= blocks; ++i) {
     const ConvBlock& block = architecture.conv_blocks[i - 1];
-    absl::StrAppend(&source, "  x = torch.conv2d(x, self.conv", i, "_weight, self.conv", i,
-                    "_bias, [1, 1], [1, 1], [1, 1], 1)\n  x = torch.relu(x)\n");
+    absl::StrAppend(&source, ConvolutionSource(block, i));
     absl::StrAppendFormat(&source,
                           "  x = torch.batch_norm(x, self.norm%1$d_weight, self.norm%1$d_bias, "
                           "self.norm%1$d_running_mean, self.norm%1$d_running_var, False, 0.0, "

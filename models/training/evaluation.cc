@@ -7,6 +7,7 @@
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
 #include "models/base/thread_team.h"
+#include "models/compute/compile.h"
 #include "models/training/scoring.h"
 
 namespace atelier::models {
@@ -67,8 +68,9 @@ absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& da
     std::vector<int32_t> all(static_cast<size_t>(images.size()));
     std::iota(all.begin(), all.end(), 0);
     ThreadTeam team(options.threads);
+    const auto network = Compile(model, {Precision::kFloat32, options.device, options.path_choice});
     absl::StatusOr<std::vector<ImageScore>> scores =
-        ScoreImages(model, images, all, options.batch_size, team, stop, options.device);
+        ScoreImages(*network, images, all, options.batch_size, team, stop);
     if (!scores.ok()) return scores.status();
     return Summarize(*scores, images, dataset.classes());
   });

@@ -11,8 +11,9 @@
 #include "absl/types/span.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
+#include "models/network/compute_path.h"
+#include "models/network/device.h"
 #include "models/network/trained_model.h"
-#include "models/network/training_options.h"
 
 namespace atelier::models {
 
@@ -60,6 +61,7 @@ struct EvaluationOptions {
   int64_t batch_size = 500;
   // On another device the last digits may differ.
   Device device = Device::kCpu;
+  PathChoice path_choice = PathChoice::kAutomatic;
 };
 
 // Scores a split. kInvalidSpec if the network does not fit the images; kCancelled if `stop` (may be

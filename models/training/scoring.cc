@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "models/base/failure.h"
-#include "models/torch/torch_program.h"
 
 namespace atelier::models {
 namespace {
@@ -19,17 +18,17 @@ float CrossEntropy(float probability) {
                        : probability);
 }
 
-void ScoreBatch(RunNetwork run, const Architecture& architecture, const LabeledImages& images,
+void ScoreBatch(const InferenceNetwork& network, const LabeledImages& images,
                 absl::Span<const int32_t> indices, absl::Span<ImageScore> scores) {
-  const auto size = static_cast<size_t>(architecture.input.size());
-  const auto classes = static_cast<size_t>(architecture.classes);
+  const auto size = static_cast<size_t>(network.input_shape().size());
+  const auto classes = static_cast<size_t>(network.classes());
   std::vector<PixelSpan> pixels;
   for (const int32_t index : indices) {
     pixels.push_back(
         absl::MakeConstSpan(images.pixels).subspan(static_cast<size_t>(index) * size, size));
   }
   std::vector<float> probabilities(indices.size() * classes);
-  run(pixels, probabilities.data());
+  network.Run(pixels, probabilities.data());
   for (size_t i = 0; i < indices.size(); ++i) {
     const float* row = &probabilities[i * classes];
     const uint8_t label = images.labels[static_cast<size_t>(indices[i])];
@@ -40,26 +39,11 @@ void ScoreBatch(RunNetwork run, const Architecture& architecture, const LabeledI
 
 }  // namespace
 
-absl::StatusOr<std::vector<ImageScore>> ScoreImages(const TrainedModel& model,
+absl::StatusOr<std::vector<ImageScore>> ScoreImages(const InferenceNetwork& network,
                                                     const LabeledImages& images,
                                                     absl::Span<const int32_t> indices,
                                                     int64_t batch_size, ThreadTeam& team,
-                                                    const StopSignal* stop, Device device) {
-  const auto score = [&](const auto& program) {
-    return ScoreImagesBy([&program](absl::Span<const PixelSpan> parts,
-                                    float* probabilities) { program.Run(parts, probabilities); },
-                         model.architecture, images, indices, batch_size, team, stop);
-  };
-  if (device == Device::kCuda) return score(TorchProgram(model, device));
-  return score(InferenceProgram(model));
-}
-
-absl::StatusOr<std::vector<ImageScore>> ScoreImagesBy(RunNetwork run,
-                                                      const Architecture& architecture,
-                                                      const LabeledImages& images,
-                                                      absl::Span<const int32_t> indices,
-                                                      int64_t batch_size, ThreadTeam& team,
-                                                      const StopSignal* stop) {
+                                                    const StopSignal* stop) {
   const auto count = static_cast<int64_t>(indices.size());
   std::vector<ImageScore> scores(indices.size());
   std::atomic<bool> cancelled = false;
@@ -68,7 +52,7 @@ absl::StatusOr<std::vector<ImageScore>> ScoreImagesBy(RunNetwork run,
     if (cancelled) return;
     const auto begin = static_cast<size_t>(batch * batch_size);
     const auto size = static_cast<size_t>(batch_size);
-    ScoreBatch(run, architecture, images, indices.subspan(begin, size),
+    ScoreBatch(network, images, indices.subspan(begin, size),
                absl::MakeSpan(scores).subspan(begin, size));
   });
   if (cancelled) return Failure(FailureReason::kCancelled, "asked to stop while scoring images");

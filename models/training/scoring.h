@@ -1,21 +1,17 @@
 // What a network makes of images, image by image: the one pass behind validation during training
-// and evaluation after it, by the kernels that serve (InferenceProgram), or on a GPU by LibTorch.
-// Private to models/.
+// and evaluation after it, by the network that is served. Private to models/.
 #ifndef ATELIER_MODELS_TRAINING_SCORING_H_
 #define ATELIER_MODELS_TRAINING_SCORING_H_
 
 #include <cstdint>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/base/stop_signal.h"
 #include "models/base/thread_team.h"
 #include "models/data/dataset.h"
-#include "models/kernels/inference_program.h"
-#include "models/network/trained_model.h"
-#include "models/network/training_options.h"
+#include "models/network/inference_network.h"
 
 namespace atelier::models {
 
@@ -29,22 +25,13 @@ struct ImageScore {
 };
 
 // Scores the images of a split at `indices`, in batches that the team shares out; results do not
-// depend on its size. FailureReason kCancelled if `stop` (may be null) asks to end. Throws
-// std::bad_alloc, on a GPU what LibTorch throws. Requires a valid model that fits the data set.
-absl::StatusOr<std::vector<ImageScore>> ScoreImages(
-    const TrainedModel& model, const LabeledImages& images, absl::Span<const int32_t> indices,
-    int64_t batch_size, ThreadTeam& team, const StopSignal* stop, Device device = Device::kCpu);
-
-// A network's probabilities, as InferenceProgram::Run. Called by several threads at once.
-using RunNetwork = absl::FunctionRef<void(absl::Span<const PixelSpan> parts, float* probabilities)>;
-
-// The same by whatever computes a network of this architecture.
-absl::StatusOr<std::vector<ImageScore>> ScoreImagesBy(RunNetwork run,
-                                                      const Architecture& architecture,
-                                                      const LabeledImages& images,
-                                                      absl::Span<const int32_t> indices,
-                                                      int64_t batch_size, ThreadTeam& team,
-                                                      const StopSignal* stop);
+// depend on its size. FailureReason kCancelled if `stop` (may be null) asks to end. Throws what the
+// network throws. Requires a network that fits the images.
+absl::StatusOr<std::vector<ImageScore>> ScoreImages(const InferenceNetwork& network,
+                                                    const LabeledImages& images,
+                                                    absl::Span<const int32_t> indices,
+                                                    int64_t batch_size, ThreadTeam& team,
+                                                    const StopSignal* stop);
 
 }  // namespace atelier::models
 

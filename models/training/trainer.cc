@@ -14,9 +14,11 @@
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
 #include "models/base/random.h"
+#include "models/compute/compile.h"
 #include "models/data/validation_split.h"
 #include "models/training/checkpoint.h"
 #include "models/training/scoring.h"
+#include "models/training/step_timing.h"
 #include "models/training/training_engine.h"
 #include "models/training/training_warnings.h"
 
@@ -24,36 +26,6 @@ namespace atelier::models {
 namespace {
 
 constexpr int64_t kValidationBatch = 500;
-
-// Measures time in laps.
-class Stopwatch {
- public:
-  // Seconds since the last lap, or since construction.
-  double Lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-// Images a second over about the last second.
-class RateMeter {
- public:
-  double Add(int64_t images, double seconds) {
-    images_ += images;
-    seconds_ += seconds;
-    if (seconds_ >= 1 || rate_ == 0) rate_ = static_cast<double>(images_) / seconds_;
-    if (seconds_ >= 1) images_ = 0, seconds_ = 0;
-    return rate_;
-  }
-
- private:
-  int64_t images_ = 0;
-  double seconds_ = 0;
-  double rate_ = 0;
-};
 
 absl::Status PrepareFolder(const std::string& dir) {
   if (dir.empty()) return absl::OkStatus();
@@ -91,13 +63,18 @@ class Trainer::Impl {
   absl::Status Prepare();
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
-  absl::StatusOr<double> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
+  absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
   TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
   StepProfile Profile() const { return engine_->profile(); }
 
   std::optional<ResumePoint> resumed_;
 
  private:
+  absl::StatusOr<std::vector<ImageScore>> Validate(const InferenceNetwork& network,
+                                                   const StopSignal* stop) const {
+    return ScoreImages(network, dataset_->training(), split_.validation, kValidationBatch,
+                       engine_->team(), stop);
+  }
   StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
   // Of a step, counted from 0.
   double LearningRate(int64_t step) const {
@@ -202,9 +179,9 @@ absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
     if (absl::Status status = TrainStep(order); !status.ok()) return status;
     if (absl::Status status = ReportCheckpoint(); !status.ok()) return status;
   }
-  absl::StatusOr<std::vector<ImageScore>> scores =
-      ScoreImages(CurrentModel(), dataset_->training(), split_.validation, kValidationBatch,
-                  engine_->team(), stop_, options_.device);
+  absl::StatusOr<std::vector<ImageScore>> scores = Validate(
+      *Compile(CurrentModel(), {Precision::kFloat32, options_.device, options_.path_choice}),
+      stop_);
   if (!scores.ok() && absl::IsCancelled(scores.status())) return false;
   if (!scores.ok()) return scores.status();
   if (absl::Status status = FinishEpoch(*scores, watch_.Lap()); !status.ok()) return status;
@@ -321,6 +298,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::EndWith(TrainingOutcome::End end)
   outcome.end = end;
   outcome.history = state_.history;
   outcome.best_epoch = state_.best_epoch;
+  outcome.path = engine_->path();
   outcome.training_seconds = state_.total_seconds;
   if (state_.training_seconds > 0) {
     outcome.images_per_second = static_cast<double>(state_.images) / state_.training_seconds;
@@ -343,16 +321,13 @@ absl::StatusOr<TrainedModel> Trainer::Impl::BestModel() const {
   return TrainedModel{options_.architecture, state_.best_weights};
 }
 
-absl::StatusOr<double> Trainer::Impl::Bfloat16ValidationAccuracy(const StopSignal* stop) const {
+absl::StatusOr<std::optional<double>> Trainer::Impl::Bfloat16ValidationAccuracy(
+    const StopSignal* stop) const {
   const absl::StatusOr<TrainedModel> model = BestModel();
   if (!model.ok()) return model.status();
-  const InferenceProgram program(*model, Precision::kBfloat16);
-  const auto run = [&program](absl::Span<const PixelSpan> parts, float* probabilities) {
-    program.Run(parts, probabilities);
-  };
-  const absl::StatusOr<std::vector<ImageScore>> scores =
-      ScoreImagesBy(run, options_.architecture, dataset_->training(), split_.validation,
-                    kValidationBatch, engine_->team(), stop);
+  const auto network = Compile(*model, {Precision::kBfloat16, Device::kCpu, options_.path_choice});
+  if (network->precision() != Precision::kBfloat16) return std::nullopt;
+  const absl::StatusOr<std::vector<ImageScore>> scores = Validate(*network, stop);
   if (!scores.ok()) return scores.status();
   return ValidationAccuracy(*scores);
 }
@@ -383,7 +358,8 @@ absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const S
 
 absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }
 
-absl::StatusOr<double> Trainer::Bfloat16ValidationAccuracy(const StopSignal* stop) const {
+absl::StatusOr<std::optional<double>> Trainer::Bfloat16ValidationAccuracy(
+    const StopSignal* stop) const {
   return GuardExceptions("validating in bfloat16",
                          [&] { return impl_->Bfloat16ValidationAccuracy(stop); });
 }

@@ -19,6 +19,7 @@
 #include "models/base/step_profile.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
+#include "models/network/compute_path.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
 #include "models/training/epoch_metrics.h"
@@ -99,6 +100,8 @@ struct TrainingOutcome {
   double training_seconds = 0;
   // Training images a second over the whole training, validation excluded.
   double images_per_second = 0;
+  // What computed it.
+  ComputePath path = ComputePath::kKernels;
   // As Trainer::Bfloat16ValidationAccuracy; empty if nobody asked for it.
   std::optional<double> bfloat16_validation_accuracy;
   // Of kDiverged: which loss became what, where.
@@ -130,8 +133,10 @@ class Trainer {
   // The network with the best epoch's weights. kFailedPrecondition if no epoch is finished.
   absl::StatusOr<TrainedModel> BestModel() const;
   // Fraction of the validation images that BestModel classifies rightly if it is served with its
-  // weights in bfloat16. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
-  absl::StatusOr<double> Bfloat16ValidationAccuracy(const StopSignal* stop = nullptr) const;
+  // weights in bfloat16; empty if it is served in float32 whatever is asked for, as LibTorch
+  // serves. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
+  absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(
+      const StopSignal* stop = nullptr) const;
   // The network as validation would see it after the last step.
   TrainedModel CurrentModel() const;
   // Where the steps' time went so far.

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "models/base/compute_thread.h"
 #include "models/base/float_buffer.h"
 #include "models/base/random.h"
+#include "models/compute/training_network.h"
 #include "models/kernels/layer_kernels.h"
-#include "models/kernels/packed_layout.h"
-#include "models/kernels/packed_shard.h"
-#include "models/torch/torch_shard.h"
 
 namespace atelier::models {
 namespace {
@@ -45,37 +42,19 @@ void Approach(const float* targets, size_t count, float share, float* values) {
 
 class TrainingEngine::Impl {
  public:
-  Impl(const TrainingOptions& options, const LabeledImages& images, const TrainedModel& model,
-       Backend backend)
+  Impl(const TrainingOptions& options, const LabeledImages& images, const TrainedModel& model)
       : options_(options),
         specs_(TensorSpecsOf(options.architecture)),
-        team_(options.threads, UseOneTorchThread) {
+        team_(options.threads, UseOneTorchThread),
+        results_(static_cast<size_t>(options.shards)) {
     UseOneTorchThread();
-    if (backend == Backend::kAutomatic && options.precision == Precision::kFloat32 &&
-        options.device == Device::kCpu) {
-      layout_.emplace(options.architecture);
-    }
-    const int64_t trainable = options.architecture.TrainableParameterCount();
-    const int64_t size = layout_ ? layout_->parameters() : PadToPanel(trainable);
-    for (FloatBuffer* buffer : {&parameters_, &first_moment_, &second_moment_}) {
-      *buffer = FloatBuffer(size);
-    }
-    statistics_.resize(static_cast<size_t>(options.architecture.ParameterCount() - trainable));
-    SetWeights(model, parameters_, statistics_);
-    if (averages()) average_ = FloatBuffer(size);
+    network_ = TrainingNetwork::Create(options_, images);
+    first_moment_ = FloatBuffer(parameters().size());
+    second_moment_ = FloatBuffer(parameters().size());
+    SetWeights(model, parameters(), statistics_);
+    if (averages()) average_ = FloatBuffer(parameters().size());
     SetAverage(model);
-    if (layout_) derived_ = FloatBuffer(layout_->derived());
-    DeriveWeights();
-    const int64_t images_a_shard = (options.batch_size + options.shards - 1) / options.shards;
-    for (int64_t i = 0; i < options.shards; ++i) {
-      if (layout_) {
-        shards_.push_back(std::make_unique<PackedShard>(
-            options_, *layout_, images, parameters_.data(), derived_.data(), images_a_shard));
-      } else {
-        shards_.push_back(MakeTorchShard(options_, images, parameters_.data()));
-      }
-    }
-    results_.resize(shards_.size());
+    network_->Update(team_);
   }
 
   PassResult Step(absl::Span<const int32_t> indices, int64_t step, double learning_rate) {
@@ -85,7 +64,7 @@ class TrainingEngine::Impl {
     team_.Run(shards, [&](int64_t shard) {
       const int64_t begin = images * shard / shards;
       const int64_t end = images * (shard + 1) / shards;
-      ShardNetwork& network = *shards_[static_cast<size_t>(shard)];
+      ShardNetwork& network = network_->shard(shard);
       std::copy(statistics_.begin(), statistics_.end(), network.statistics().begin());
       RandomStream random(options_.seed, RandomPurpose::kStep, static_cast<uint64_t>(step),
                           static_cast<uint64_t>(shard));
@@ -105,13 +84,13 @@ class TrainingEngine::Impl {
     UpdateParameters(shards, AdamAt(options_, learning_rate, step + 1), move);
     if (averages())
       Approach(statistics_.data(), statistics_.size(), move, average_statistics_.data());
-    DeriveWeights();
+    network_->Update(team_);
     profile_.Lap(StepPart::kOptimizer);
     return sum;
   }
 
   bool averages() const { return options_.average_decay > 0; }
-  std::vector<NamedTensor> Weights() const { return Tensors(parameters_, statistics_); }
+  std::vector<NamedTensor> Weights() const { return Tensors(parameters(), statistics_); }
   std::vector<NamedTensor> AveragedWeights() const {
     return averages() ? Tensors(average_, average_statistics_) : Weights();
   }
@@ -121,16 +100,16 @@ class TrainingEngine::Impl {
   // A buffer's numbers in the order of TensorSpecsOf, and the way back.
   std::vector<float> InOrder(const FloatBuffer& buffer) const {
     std::vector<float> values(static_cast<size_t>(options_.architecture.TrainableParameterCount()));
-    for (size_t i = 0; i < values.size(); ++i) values[i] = buffer.data()[Position(i)];
+    for (size_t i = 0; i < values.size(); ++i) values[i] = buffer.data()[network_->Position(i)];
     return values;
   }
   void SetInOrder(absl::Span<const float> values, const FloatBuffer& buffer) const {
-    for (size_t i = 0; i < values.size(); ++i) buffer.data()[Position(i)] = values[i];
+    for (size_t i = 0; i < values.size(); ++i) buffer.data()[network_->Position(i)] = values[i];
   }
 
   StepProfile Profile() const {
     StepProfile sum = profile_;
-    for (const auto& shard : shards_) sum.Add(shard->profile());
+    sum.Add(network_->profile());
     return sum;
   }
 
@@ -138,9 +117,7 @@ class TrainingEngine::Impl {
   FloatBuffer second_moment_;
 
  private:
-  size_t Position(size_t i) const {
-    return layout_ ? static_cast<size_t>(layout_->positions()[i]) : i;
-  }
+  const FloatBuffer& parameters() const { return network_->parameters(); }
 
   void SetWeights(const TrainedModel& model, const FloatBuffer& parameters,
                   std::vector<float>& statistics) const {
@@ -174,8 +151,8 @@ class TrainingEngine::Impl {
       double sum = 0;
       for (int64_t shard = 0; shard < shards; ++shard) {
         const int64_t part = images * (shard + 1) / shards - images * shard / shards;
-        sum += static_cast<double>(part) *
-               static_cast<double>(shards_[static_cast<size_t>(shard)]->statistics()[i]);
+        sum +=
+            static_cast<double>(part) * static_cast<double>(network_->shard(shard).statistics()[i]);
       }
       const auto now = static_cast<double>(statistics_[i]);
       statistics_[i] = static_cast<float>(now + share * (sum / static_cast<double>(images) - now));
@@ -186,38 +163,28 @@ class TrainingEngine::Impl {
   void UpdateParameters(int64_t shards, const AdamRule& rule, float move) {
     std::vector<const float*> gradients;
     for (int64_t i = 0; i < shards; ++i) {
-      gradients.push_back(shards_[static_cast<size_t>(i)]->gradients());
+      gradients.push_back(network_->shard(i).gradients());
     }
-    const int64_t count = parameters_.size();
+    const int64_t count = parameters().size();
     team_.Run((count + kAdamChunk - 1) / kAdamChunk, [&](int64_t chunk) {
       const int64_t begin = chunk * kAdamChunk;
       const int64_t size = std::min(kAdamChunk, count - begin);
       UpdateByAdam(rule, gradients, begin, size, first_moment_.data(), second_moment_.data(),
-                   parameters_.data());
+                   parameters().data());
       if (!averages()) return;
-      Approach(parameters_.data() + begin, static_cast<size_t>(size), move,
+      Approach(parameters().data() + begin, static_cast<size_t>(size), move,
                average_.data() + begin);
     });
-  }
-
-  void DeriveWeights() {
-    if (!layout_) return;
-    team_.Run(layout_->derive_pieces(),
-              [&](int64_t piece) { layout_->Derive(piece, parameters_.data(), derived_.data()); });
   }
 
   const TrainingOptions options_;
   const std::vector<TensorSpec> specs_;
   ThreadTeam team_;
-  // Of our own kernels; empty for LibTorch, whose numbers are in the order of TensorSpecsOf.
-  std::optional<PackedLayout> layout_;
-  FloatBuffer parameters_;
-  FloatBuffer derived_;
+  std::unique_ptr<TrainingNetwork> network_;
   std::vector<float> statistics_;
   // Of both, moving; empty without averaging.
   FloatBuffer average_;
   std::vector<float> average_statistics_;
-  std::vector<std::unique_ptr<ShardNetwork>> shards_;
   std::vector<PassResult> results_;
   StepProfile profile_;
 
@@ -225,8 +192,8 @@ class TrainingEngine::Impl {
 };
 
 TrainingEngine::TrainingEngine(const TrainingOptions& options, const LabeledImages& images,
-                               const TrainedModel& model, Backend backend)
-    : impl_(std::make_unique<Impl>(options, images, model, backend)) {}
+                               const TrainedModel& model)
+    : impl_(std::make_unique<Impl>(options, images, model)) {}
 
 TrainingEngine::~TrainingEngine() = default;
 
@@ -255,6 +222,8 @@ void TrainingEngine::SetMoments(absl::Span<const float> first, absl::Span<const 
   impl_->SetInOrder(first, impl_->first_moment_);
   impl_->SetInOrder(second, impl_->second_moment_);
 }
+
+ComputePath TrainingEngine::path() const { return impl_->network_->path(); }
 
 ThreadTeam& TrainingEngine::team() { return impl_->team_; }
 

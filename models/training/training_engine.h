@@ -1,9 +1,9 @@
 // One optimiser step, fast: a batch is split into shards, each shard runs forward and backward on a
 // thread of its own with its own gradients, gradients are added in shard order and one Adam step
 // changes the weights that all shards read. Owns weights, Adam's moments and the threads. What
-// comes out depends on the number of shards but not of threads. In float32 our own kernels compute
-// (PackedShard), in bfloat16 LibTorch's (TorchShard). Private to models/, but without LibTorch's
-// headers; methods throw what LibTorch throws. Belongs to one thread.
+// comes out depends on the number of shards but not of threads. Who computes the shards is
+// TrainingNetwork's business. Private to models/, but without LibTorch's headers; methods throw
+// what LibTorch throws. Belongs to one thread.
 #ifndef ATELIER_MODELS_TRAINING_TRAINING_ENGINE_H_
 #define ATELIER_MODELS_TRAINING_TRAINING_ENGINE_H_
 
@@ -15,6 +15,7 @@
 #include "models/base/step_profile.h"
 #include "models/base/thread_team.h"
 #include "models/data/dataset.h"
+#include "models/network/compute_path.h"
 #include "models/network/shard_network.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
@@ -23,18 +24,10 @@ namespace atelier::models {
 
 class TrainingEngine {
  public:
-  // Who computes a shard.
-  enum class Backend {
-    // Our own kernels for float32, LibTorch for the rest.
-    kAutomatic,
-    // LibTorch throughout, as a reference.
-    kLibTorch,
-  };
-
   // Begins with the model's weights and moments of zero. `images` must outlive the engine; options
   // must be valid.
   TrainingEngine(const TrainingOptions& options, const LabeledImages& images,
-                 const TrainedModel& model, Backend backend = Backend::kAutomatic);
+                 const TrainedModel& model);
   ~TrainingEngine();
 
   // Trains one step on the images at `indices` (1 to batch_size of them) at a learning rate. `step`
@@ -50,6 +43,9 @@ class TrainingEngine {
   std::vector<float> SecondMoment() const;
   // Sizes must be those of FirstMoment.
   void SetMoments(absl::Span<const float> first, absl::Span<const float> second);
+
+  // What computes the shards.
+  ComputePath path() const;
 
   // The engine's threads, for use between steps.
   ThreadTeam& team();

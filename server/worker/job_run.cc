@@ -211,6 +211,9 @@ void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation
   result->set_best_epoch(static_cast<std::int32_t>(outcome.best_epoch));
   result->set_training_seconds(outcome.training_seconds);
   result->set_images_per_second(outcome.images_per_second);
+  result->set_compute_path(outcome.path == models::ComputePath::kKernels
+                               ? atelier::v1::COMPUTE_PATH_KERNELS
+                               : atelier::v1::COMPUTE_PATH_LIBTORCH);
   result->set_epochs_trained(static_cast<std::int32_t>(outcome.history.size()));
   result->set_stopped_early(outcome.end == models::TrainingOutcome::End::kStopped);
   result->set_diverged(outcome.end == models::TrainingOutcome::End::kDiverged);
@@ -383,8 +386,13 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   if (assignment.spec().serving_precision() != atelier::v1::PRECISION_BFLOAT16) return training;
   const auto accuracy = (*trainer)->Bfloat16ValidationAccuracy(&suspend_);
   if (!accuracy.ok()) return accuracy.status();
-  spdlog::info("validation accuracy with weights in bfloat16 {:.4f}", *accuracy);
   training.outcome.bfloat16_validation_accuracy = *accuracy;
+  if (accuracy->has_value()) {
+    spdlog::info("validation accuracy with weights in bfloat16 {:.4f}", **accuracy);
+  } else {
+    spdlog::info(
+        "served in float32: LibTorch, which computes this network, keeps no weights in bfloat16");
+  }
   return training;
 }
 
