@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/kernels/layer_kernels.h"
+#include "models/kernels/packed_image.h"
 #include "models/kernels/panel_kernels.h"
 
 namespace atelier::models {
@@ -14,12 +15,6 @@ namespace {
 
 // Images that go through the dense layers together: their weights are read once for all of them.
 constexpr int64_t kDenseBatch = 32;
-
-void PlaceRow(const uint8_t* from, int64_t count, float* to) { PixelsToUnit(from, count, to); }
-void PlaceRow(const float* from, int64_t count, float* to) { std::copy_n(from, count, to); }
-
-float ToUnit(uint8_t value) { return static_cast<float>(value) / 255.0F; }
-float ToUnit(float value) { return value; }
 
 void Softmax(const float* logits, int64_t count, float* probabilities) {
   const float highest = *std::max_element(logits, logits + count);
@@ -147,28 +142,9 @@ void InferenceProgram::ReturnWorkspace(std::unique_ptr<Workspace> workspace) con
   idle_.push_back(std::move(workspace));
 }
 
-template <typename Pixel>
-void InferenceProgram::LoadImage(Workspace& workspace, int64_t image, const Pixel* pixels) const {
-  if (layout_.conv_layers().empty()) {
-    return PlaceRow(pixels, input_shape().size(),
-                    workspace.features.data() + image * layout_.features());
-  }
-  const int64_t row = (input_shape().width + 2) * input_shape().channels;
-  float* const first = workspace.inputs.front().data() + row + input_shape().channels;
-  const int64_t plane = input_shape().height * input_shape().width;
-  for (int64_t y = 0; y < input_shape().height; ++y) {
-    float* const to = first + y * row;
-    const Pixel* const from = pixels + y * input_shape().width;
-    if (input_shape().channels == 1) {
-      PlaceRow(from, input_shape().width, to);
-      continue;
-    }
-    for (int64_t c = 0; c < input_shape().channels; ++c) {
-      for (int64_t x = 0; x < input_shape().width; ++x) {
-        to[x * input_shape().channels + c] = ToUnit(from[c * plane + x]);
-      }
-    }
-  }
+float* InferenceProgram::Input(Workspace& workspace, int64_t image) const {
+  if (!layout_.conv_layers().empty()) return workspace.inputs.front().data();
+  return workspace.features.data() + image * layout_.features();
 }
 
 float* InferenceProgram::Output(Workspace& workspace, size_t i, int64_t image) const {
@@ -187,10 +163,8 @@ void InferenceProgram::Finish(Workspace& workspace, size_t i, int64_t image) con
   NormalizeAndPool(layer.map_shape(), workspace.outputs[i].data(), parameters_.data() + layer.scale,
                    parameters_.data() + layer.shift, workspace.winners.data(),
                    squeeze ? squeeze->map(0) : output);
-  if (squeeze) squeeze->Forward(parameters_.data(), 0, output);
-  if (layer.skip == 0) return;
-  const size_t source = i - layer.skip;
-  AddSkipped(layout_.conv_layers()[source], Output(workspace, source, image), layer, output);
+  const float* const skipped = layer.skip > 0 ? Output(workspace, i - layer.skip, image) : nullptr;
+  FinishOutput(layout_, i, parameters_.data(), 0, squeeze, skipped, output);
 }
 
 void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
@@ -243,7 +217,7 @@ void InferenceProgram::Run(absl::Span<const PixelSpan> parts, float* probabiliti
   };
   const auto add = [&](const auto& pixels) {
     for (size_t at = 0; at < pixels.size(); at += static_cast<size_t>(input_shape().size())) {
-      LoadImage(*workspace, loaded, pixels.data() + at);
+      PlacePixels(layout_, input_shape(), pixels.data() + at, Input(*workspace, loaded));
       Convolutions(*workspace, loaded);
       if (++loaded == kDenseBatch) flush();
     }

@@ -72,13 +72,12 @@ class InferenceProgram : public InferenceNetwork {
   float* Output(Workspace& workspace, size_t i, int64_t image) const;
   // From what convolution i gave to that.
   void Finish(Workspace& workspace, size_t i, int64_t image) const;
-  // One image's features, from where LoadImage put it.
+  // One image's features, from its pixels.
   void Convolutions(Workspace& workspace, int64_t image) const;
   // Probabilities of the first `count` images of the workspace.
   void Dense(Workspace& workspace, int64_t count, float* probabilities) const;
   // Where an image's pixels have to be before Convolutions, or Dense if there are none.
-  template <typename Pixel>
-  void LoadImage(Workspace& workspace, int64_t image, const Pixel* pixels) const;
+  float* Input(Workspace& workspace, int64_t image) const;
 
   // Constant after construction.
   const Precision precision_;

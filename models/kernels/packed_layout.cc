@@ -14,12 +14,6 @@ int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
 
 }  // namespace
 
-void AddSkipped(const PackedConvLayer& source, const float* from, const PackedConvLayer& layer,
-                float* to) {
-  AddRows(layer.pool.pooled_height(), layer.pool.pooled_width() * layer.pool.channels, from,
-          source.pool.pooled_row_stride, to, layer.pool.pooled_row_stride);
-}
-
 PackedLayout::PackedLayout(const Architecture& architecture)
     : averages_(architecture.average_features) {
   RequireCovered(KernelsCoverInference(architecture, Device::kCpu));

@@ -66,10 +66,6 @@ struct PackedConvLayer {
   int64_t pixels() const { return shape.height * shape.width; }
 };
 
-// Adds an image's output of `source` to that of `layer`, which skips from there.
-void AddSkipped(const PackedConvLayer& source, const float* from, const PackedConvLayer& layer,
-                float* to);
-
 class PackedLayout {
  public:
   // Requires a valid architecture. Throws std::logic_error unless the kernels cover it

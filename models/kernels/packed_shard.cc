@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/kernels/coverage.h"
+#include "models/kernels/packed_image.h"
+
 namespace atelier::models {
 namespace {
 
@@ -34,23 +37,21 @@ int64_t TilesAtOnce(const ConvolutionShape& shape) {
 
 }  // namespace
 
-void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint8_t* pixels,
-                 float* to) {
-  if (layout.conv_layers().empty()) return PixelsToUnit(pixels, shape.size(), to);
-  const int64_t row = (shape.width + 2) * shape.channels;
-  float* const first = to + row + shape.channels;
-  for (int64_t y = 0; y < shape.height; ++y) {
-    if (shape.channels == 1) {
-      PixelsToUnit(pixels + y * shape.width, shape.width, first + y * row);
-      continue;
-    }
-    for (int64_t c = 0; c < shape.channels; ++c) {
-      const uint8_t* from = pixels + (c * shape.height + y) * shape.width;
-      for (int64_t x = 0; x < shape.width; ++x) {
-        first[y * row + x * shape.channels + c] = static_cast<float>(from[x]) / 255.0F;
-      }
-    }
+PackedShard::ConvState::ConvState(const PackedConvLayer& layer, int64_t max_images, bool last)
+    : input(max_images * layer.input_size()),
+      values((KeepsValues(layer) ? max_images : 1) * RowsAtOnce(layer) * layer.shape.width *
+             layer.shape.outputs),
+      winners(layer.pool.pool > 1 ? max_images * layer.pool.pooled_size() : 0),
+      gradient(last ? 0 : max_images * layer.pool.pooled_size()),
+      output_gradient(layer.shape.padded_size(layer.shape.outputs)),
+      transformed_gradient(
+          layer.transformed >= 0 ? kWinogradPlaces * layer.shape.inputs * layer.shape.outputs : 0) {
+  const int64_t outputs = layer.shape.outputs;
+  for (std::vector<double>* list : {&sums, &products, &mean, &inverse_deviation}) {
+    list->resize(static_cast<size_t>(outputs));
   }
+  for (FloatBuffer* buffer : {&scale, &shift, &slope, &offset}) *buffer = FloatBuffer(outputs);
+  if (layer.squeezes()) squeeze.emplace(layer, max_images, SqueezeExcitation::Use::kTraining);
 }
 
 PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& layout,
@@ -68,44 +69,28 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       statistics_(static_cast<size_t>(layout.statistics())),
       average_(layout.averages() ? layout.features() : 0),
       head_(options, layout, images, parameters, derived, max_images) {
-  int64_t scratch = 0;
-  int64_t input_tiles = 0;
-  int64_t gradient_tiles = 0;
+  RequireCovered(KernelsCoverTraining(options.architecture, options.precision, options.device));
   for (const PackedConvLayer& layer : layout.conv_layers()) {
-    ConvState state;
-    state.input = FloatBuffer(max_images * layer.input_size());
-    const int64_t row = layer.shape.width * layer.shape.outputs;
-    state.values = FloatBuffer((KeepsValues(layer) ? max_images : 1) * RowsAtOnce(layer) * row);
-    if (layer.pool.pool > 1) state.winners = FloatBuffer(max_images * layer.pool.pooled_size());
-    if (&layer != &layout.conv_layers().back()) {
-      state.gradient = FloatBuffer(max_images * layer.pool.pooled_size());
-    }
-    if (layer.squeezes()) {
-      state.squeeze.emplace(layer, max_images, SqueezeExcitation::Use::kTraining);
-    }
-    const int64_t outputs = layer.shape.outputs;
-    state.output_gradient = FloatBuffer(layer.shape.padded_size(outputs));
-    if (layer.transformed >= 0) {
-      state.transformed_gradient = FloatBuffer(kWinogradPlaces * layer.shape.inputs * outputs);
-      const int64_t tiles = TilesAtOnce(layer.shape);
-      scratch =
-          std::max({scratch, WinogradScratch(layer.shape), WinogradScratch(Back(layer.shape))});
-      input_tiles = std::max(input_tiles, WinogradMatrix(tiles, layer.shape.inputs));
-      gradient_tiles = std::max(gradient_tiles, WinogradMatrix(tiles, outputs));
-    }
-    for (std::vector<double>* list :
-         {&state.sums, &state.products, &state.mean, &state.inverse_deviation}) {
-      list->resize(static_cast<size_t>(outputs));
-    }
-    for (FloatBuffer* buffer : {&state.scale, &state.shift, &state.slope, &state.offset}) {
-      *buffer = FloatBuffer(outputs);
-    }
-    conv_.push_back(std::move(state));
+    conv_.emplace_back(layer, max_images, &layer == &layout.conv_layers().back());
   }
   if (layout.averages()) {
     const int64_t size = max_images * layout.conv_layers().back().pool.pooled_size();
     last_output_ = FloatBuffer(size);
     last_gradient_ = FloatBuffer(size);
+  }
+  ReserveTiles();
+}
+
+void PackedShard::ReserveTiles() {
+  int64_t scratch = 0;
+  int64_t input_tiles = 0;
+  int64_t gradient_tiles = 0;
+  for (const PackedConvLayer& layer : layout_.conv_layers()) {
+    if (layer.transformed < 0) continue;
+    const int64_t tiles = TilesAtOnce(layer.shape);
+    scratch = std::max({scratch, WinogradScratch(layer.shape), WinogradScratch(Back(layer.shape))});
+    input_tiles = std::max(input_tiles, WinogradMatrix(tiles, layer.shape.inputs));
+    gradient_tiles = std::max(gradient_tiles, WinogradMatrix(tiles, layer.shape.outputs));
   }
   scratch_ = FloatBuffer(scratch);
   transformed_input_ = FloatBuffer(kWinogradPlaces * input_tiles);
@@ -241,10 +226,8 @@ void PackedShard::FinishImage(size_t i, int64_t image) {
                      Map(i, image) + rows.map_offset());
   });
   float* const output = Output(i, image);
-  if (state.squeeze) state.squeeze->Forward(parameters_, image, output);
-  if (layer.skip == 0) return;
-  const size_t source = i - layer.skip;
-  AddSkipped(layout_.conv_layers()[source], Output(source, image), layer, output);
+  const float* const skipped = layer.skip > 0 ? Output(i - layer.skip, image) : nullptr;
+  FinishOutput(layout_, i, parameters_, image, state.squeeze, skipped, output);
 }
 
 void PackedShard::AverageFeatures() {

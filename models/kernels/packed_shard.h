@@ -23,7 +23,8 @@ namespace atelier::models {
 class PackedShard : public ShardNetwork {
  public:
   // For up to `max_images` images at a time. Layout, images, parameters and transposed weights (in
-  // that layout) must outlive it.
+  // that layout) must outlive it. Throws std::logic_error unless the kernels cover the options'
+  // network in their precision on their device (KernelsCoverTraining).
   PackedShard(const TrainingOptions& options, const PackedLayout& layout,
               const LabeledImages& images, const float* parameters, const float* derived,
               int64_t max_images);
@@ -35,13 +36,15 @@ class PackedShard : public ShardNetwork {
  private:
   // A convolution block's numbers for all images of the shard.
   struct ConvState {
+    ConvState(const PackedConvLayer& layer, int64_t max_images, bool last);
+
     // Padded input.
     FloatBuffer input;
     // After ReLU; of a few rows where they are computed again.
     FloatBuffer values;
     // See NormalizeAndPool; empty without pooling.
     FloatBuffer winners;
-    // Of the pooled output.
+    // Of the pooled output; empty for the last block.
     FloatBuffer gradient;
     // One image's gradient by the convolution's output, with border.
     FloatBuffer output_gradient;
@@ -73,6 +76,8 @@ class PackedShard : public ShardNetwork {
     }
   };
 
+  // Makes room for what winograd.h wants besides.
+  void ReserveTiles();
   void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);
   void ConvForward(size_t i);
   // Computes block i's values from row `first` on.
@@ -127,11 +132,6 @@ class PackedShard : public ShardNetwork {
   ChannelMeans average_;
   PackedHead head_;
 };
-
-// Writes an image (channels × height × width bytes) as numbers in [0,1] to where a layout's first
-// layer wants it: with channels side by side inside a border for a convolution, as it is otherwise.
-void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint8_t* pixels,
-                 float* to);
 
 }  // namespace atelier::models
 
