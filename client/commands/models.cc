@@ -91,6 +91,7 @@ void PrintVersions(Session& session, const v1::Model& model) {
                {"test acc", Align::kRight},
                {"test loss", Align::kRight, true},
                {"epochs", Align::kRight, true},
+               {"computed by", Align::kLeft, true},
                {"size", Align::kRight, true},
                {"job"},
                {"stored", Align::kLeft, true}});
@@ -101,6 +102,7 @@ void PrintVersions(Session& session, const v1::Model& model) {
                   Percent(version.result().test_accuracy()),
                   Loss(version.result().test_loss()),
                   absl::StrCat(version.result().epochs_trained()),
+                  PathText(version.result()),
                   Bytes(version.size_bytes()),
                   absl::StrCat(Leaf(version.job()), EndMark(version.result())),
                   {Age(ToTime(version.create_time()), absl::Now()), Ink::kDim}});
@@ -121,6 +123,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   add("test accuracy", Percent(version.result().test_accuracy()));
   add("test loss", Loss(version.result().test_loss()));
   add("parameters", Count(version.result().parameter_count()));
+  add("computed by", PathText(version.result()));
   if (version.result().has_bfloat16_validation_accuracy()) {
     add("served in", ServingText(version.result()));
   }

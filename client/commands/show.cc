@@ -86,6 +86,13 @@ Table Attempts(const v1::TrainingJob& job) {
   return table;
 }
 
+// The result, and which code computed it.
+Table ResultAndPath(const v1::TrainingJob& job) {
+  Table table = ResultTable(job);
+  table.AddRow({{"  computed by", Ink::kDim}, PathText(job.result())});
+  return table;
+}
+
 std::string ProgressText(const v1::Progress& progress) {
   std::string text = absl::StrCat("  epoch ", progress.epoch(), " of ", progress.epochs(),
                                   ", step ", progress.step(), " of ", progress.steps_per_epoch(),
@@ -122,7 +129,7 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
     section("How far it is", ProgressText(job.progress()));
   }
   if (job.has_result()) {
-    section("What came out", ResultTable(job).Render(style, width));
+    section("What came out", ResultAndPath(job).Render(style, width));
     session.Print(WarningsText(job.result(), style));
   }
 }

@@ -128,6 +128,11 @@ std::string ServingText(const v1::TrainingResult& result) {
                       ", with float32 ", Percent(result.validation_accuracy()));
 }
 
+std::string PathText(const v1::TrainingResult& result) {
+  if (result.compute_path() == v1::COMPUTE_PATH_UNSPECIFIED) return "not recorded";
+  return EnumWord(v1::ComputePath_descriptor(), result.compute_path());
+}
+
 Table ResultTable(const v1::TrainingJob& job) {
   const v1::TrainingResult& result = job.result();
   const std::string trainable =

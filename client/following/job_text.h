@@ -28,6 +28,9 @@ std::vector<std::string> EpochCsvValues(const v1::EpochMetrics& epoch);
 // How an ended job ended, in a line: "✔ completed after 1m 12s".
 std::string Ending(const v1::TrainingJob& job, const Style& style);
 
+// The code that computed a training: "kernels" or "libtorch"; "not recorded" for what an earlier
+// version trained.
+std::string PathText(const v1::TrainingResult& result);
 // What came out, a row per figure.
 Table ResultTable(const v1::TrainingJob& job);
 // What makes a result doubtful, a line each after an empty one; empty if nothing does.

@@ -123,6 +123,28 @@ INSTANTIATE_TEST_SUITE_P(
                 "skip of conv block 2 is 2; it must be 0 to 1"},
         Mistake{"SkipBetweenShapes", [](Architecture& a) { a.conv_blocks[1].skip = 1; },
                 "conv block 2 gives 64x7x7, the block 1 before it 32x14x14"},
+        Mistake{"KernelTooHigh", [](Architecture& a) { a.conv_blocks[1].kernel_height = 12; },
+                "kernel height of conv block 2 is 12; it must be 1 to 11"},
+        Mistake{"NoKernel", [](Architecture& a) { a.conv_blocks[1].kernel_width = 0; },
+                "kernel width of conv block 2 is 0; it must be 1 to 11"},
+        Mistake{"NoStride", [](Architecture& a) { a.conv_blocks[1].stride = 0; },
+                "stride of conv block 2 is 0; it must be 1 to 8"},
+        Mistake{"StrideBeforePooling",
+                [](Architecture& a) {
+                  a.conv_blocks[0].stride = 8;
+                  a.conv_blocks[0].pool = 5;
+                },
+                "only 4x4 pixels are left"},
+        Mistake{"NoGroups", [](Architecture& a) { a.conv_blocks[1].groups = 0; },
+                "groups of conv block 2 are 0"},
+        Mistake{"GroupsOfUnequalInputs", [](Architecture& a) { a.conv_blocks[1].groups = 64; },
+                "must divide its 32 input channels and its 64 filters"},
+        Mistake{"GroupsOfUnequalFilters",
+                [](Architecture& a) {
+                  a.conv_blocks[1].filters = 24;
+                  a.conv_blocks[1].groups = 32;
+                },
+                "must divide its 32 input channels and its 24 filters"},
         Mistake{"MeansOfNoChannels",
                 [](Architecture& a) {
                   a.conv_blocks = {};
@@ -147,6 +169,48 @@ TEST(ArchitectureTest, JsonTellsOnlyOfExtrasThatAreThere) {
   const std::string resnet = Architecture::FromPreset("resnet", kGrey28, 10, 0.25)->ToJson();
   EXPECT_THAT(resnet, HasSubstr(R"({"filters":32,"pool":0,"skip":2})"));
   EXPECT_THAT(resnet, HasSubstr(R"("average_features":true)"));
+}
+
+// A network with everything that a block can have.
+Architecture Unusual() {
+  Architecture network = *Architecture::FromPreset("cnn-3", {4, 28, 19}, 10, 0.25);
+  network.conv_blocks[0].kernel_height = 5;
+  network.conv_blocks[0].kernel_width = 4;
+  network.conv_blocks[0].stride = 3;
+  network.conv_blocks[1].groups = 32;
+  EXPECT_TRUE(network.Validate().ok()) << network.Validate();
+  return network;
+}
+
+TEST(ArchitectureTest, JsonKeepsKernelStrideAndGroups) {
+  const Architecture network = Unusual();
+  EXPECT_THAT(network.ToJson(),
+              HasSubstr(R"({"filters":32,"pool":2,"kernel_height":5,"kernel_width":4,"stride":3},)"
+                        R"({"filters":64,"pool":2,"groups":32})"));
+  const auto again = Architecture::FromJson(network.ToJson());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, network);
+}
+
+TEST(ArchitectureTest, StridesRoundUpAndPoolingRoundsDown) {
+  ConvBlock block;
+  block.filters = 7;
+  block.stride = 3;
+  block.pool = 2;
+  EXPECT_EQ(block.ConvolvedShape({1, 28, 19}), (ImageShape{7, 10, 7}));
+  EXPECT_EQ(block.OutputShape({1, 28, 19}), (ImageShape{7, 5, 3}));
+}
+
+TEST(ArchitectureTest, CountsKernelsAndGroups) {
+  const Architecture network = Unusual();
+  EXPECT_EQ(network.FeatureShape(), (ImageShape{128, 2, 1}));
+  const int64_t convolutions = 32 * (4 * 5 * 4 + 3) + 64 * (32 / 32 * 9 + 3) + 128 * (64 * 9 + 3);
+  EXPECT_EQ(network.TrainableParameterCount(), convolutions + 128 * (256 + 1) + 10 * (128 + 1));
+  int64_t trainable = 0;
+  for (const TensorSpec& spec : TensorSpecsOf(network)) {
+    if (spec.trainable) trainable += spec.size();
+  }
+  EXPECT_EQ(network.TrainableParameterCount(), trainable);
 }
 
 TEST(ArchitectureTest, RefusesDamagedJson) {
@@ -178,6 +242,18 @@ TEST(TrainedModelTest, StartsGlorotUniformWithZeroBiases) {
   EXPECT_NEAR(sum / static_cast<double>(kernel->values.size()), 0, limit / 50);
   EXPECT_THAT(model.Find("conv2.bias")->values, testing::Each(0.0F));
   EXPECT_THAT(model.Find("norm2.running_var")->values, testing::Each(1.0F));
+}
+
+// Each group is a convolution of its own.
+TEST(TrainedModelTest, GroupsCountByTheirOwnInputsAndOutputs) {
+  const TrainedModel model = TrainedModel::Initial(Unusual(), 7);
+  const float limit = std::sqrt(6.0F / (9 * (1 + 2)));
+  float largest = 0;
+  for (const float value : model.Find("conv2.weight")->values) {
+    largest = std::max(largest, std::abs(value));
+  }
+  EXPECT_LE(largest, limit);
+  EXPECT_GT(largest, 0.95F * limit);
 }
 
 TEST(TrainedModelTest, StartsTheSameForTheSameSeedOnly) {

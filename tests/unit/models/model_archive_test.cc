@@ -99,6 +99,7 @@ TEST_F(ModelArchiveTest, HoldsWhatWasTrained) {
   EXPECT_EQ(metadata["parameter_count"], trained.model.architecture.ParameterCount());
   EXPECT_EQ(metadata["best_epoch"], trained.outcome.best_epoch);
   EXPECT_EQ(metadata["seed"], 11);
+  EXPECT_EQ(metadata["compute_path"], "kernels");
   EXPECT_EQ(metadata["hyperparameters"]["dropout"], 0.3);
   EXPECT_EQ(metadata["dataset_checksum"], "checksum");
   const json first =
@@ -245,10 +246,26 @@ class PredictorTest : public ModelArchiveTest {
   }
 };
 
-TEST_F(PredictorTest, AnswersAsTheNetworkDid) {
-  const auto predictor = Predictor::Load(Path());
+// What holds on both paths.
+class PredictorPathTest : public PredictorTest, public testing::WithParamInterface<PathChoice> {
+ protected:
+  absl::StatusOr<std::unique_ptr<const Predictor>> Load() const {
+    return Predictor::Load(Path(), Device::kCpu, GetParam());
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, PredictorPathTest,
+                         testing::Values(PathChoice::kAutomatic, PathChoice::kLibTorch),
+                         [](const auto& test) {
+                           return test.param == PathChoice::kLibTorch ? "LibTorch" : "Kernels";
+                         });
+
+TEST_P(PredictorPathTest, AnswersAsTheNetworkDid) {
+  const auto predictor = Load();
   ASSERT_TRUE(predictor.ok()) << predictor.status();
   EXPECT_EQ((*predictor)->input_shape(), (ImageShape{1, 28, 28}));
+  EXPECT_EQ((*predictor)->path(),
+            GetParam() == PathChoice::kLibTorch ? ComputePath::kLibTorch : ComputePath::kKernels);
   const auto probabilities = (*predictor)->Classify(TestPixels(300));
   ASSERT_TRUE(probabilities.ok()) << probabilities.status();
   ASSERT_EQ(probabilities->size(), 3000U);
@@ -316,8 +333,8 @@ TEST_F(PredictorTest, ReportsANetworkOfAnotherArchive) {
   EXPECT_THAT(std::string(predictor.status().message()), HasSubstr("does not answer as"));
 }
 
-TEST_F(PredictorTest, TakesFloatsAndBytesInAnyNumber) {
-  const auto predictor = Predictor::Load(Path());
+TEST_P(PredictorPathTest, TakesFloatsAndBytesInAnyNumber) {
+  const auto predictor = Load();
   ASSERT_TRUE(predictor.ok()) << predictor.status();
   const std::vector<uint8_t> bytes = TestPixels(17);
   std::vector<float> floats;
@@ -332,8 +349,8 @@ TEST_F(PredictorTest, TakesFloatsAndBytesInAnyNumber) {
   }
 }
 
-TEST_F(PredictorTest, ServesManyThreadsAtOnce) {
-  const auto predictor = Predictor::Load(Path());
+TEST_P(PredictorPathTest, ServesManyThreadsAtOnce) {
+  const auto predictor = Load();
   ASSERT_TRUE(predictor.ok());
   const std::vector<uint8_t> pixels = TestPixels(4);
   const std::vector<float> expected = *(*predictor)->Classify(pixels);
@@ -346,8 +363,8 @@ TEST_F(PredictorTest, ServesManyThreadsAtOnce) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_F(PredictorTest, RefusesWhatIsNoImage) {
-  const auto predictor = Predictor::Load(Path());
+TEST_P(PredictorPathTest, RefusesWhatIsNoImage) {
+  const auto predictor = Load();
   ASSERT_TRUE(predictor.ok());
   EXPECT_TRUE(absl::IsInvalidArgument((*predictor)->Classify(std::vector<uint8_t>()).status()));
   EXPECT_THAT(std::string((*predictor)->Classify(std::vector<uint8_t>(783)).status().message()),

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "models/data/dataset.h"
 #include "models/network/training_options.h"
@@ -47,6 +48,39 @@ inline TrainingOptions SmallOptions() {
   options.seed = 11;
   options.shards = 2;
   return options;
+}
+
+// The same of a network that only LibTorch computes: a kernel of 5×5 with stride 2, a depthwise
+// convolution, one of single pixels.
+inline TrainingOptions GeneralOptions() {
+  TrainingOptions options = SmallOptions();
+  ConvBlock wide;
+  wide.filters = 8;
+  wide.kernel_height = wide.kernel_width = 5;
+  wide.stride = 2;
+  ConvBlock depthwise;
+  depthwise.filters = 8;
+  depthwise.groups = 8;
+  depthwise.pool = 2;
+  ConvBlock pointwise;
+  pointwise.filters = 16;
+  pointwise.kernel_height = pointwise.kernel_width = 1;
+  options.architecture.name = "general";
+  options.architecture.conv_blocks = {wide, depthwise, pointwise};
+  return options;
+}
+
+// A training that the kernels compute, the same by LibTorch, and one that only LibTorch computes:
+// tests of what holds on both paths run with each.
+struct PathCase {
+  const char* name;
+  TrainingOptions options;
+};
+
+inline std::vector<PathCase> AllPaths() {
+  TrainingOptions forced = SmallOptions();
+  forced.path_choice = PathChoice::kLibTorch;
+  return {{"Kernels", SmallOptions()}, {"LibTorch", forced}, {"General", GeneralOptions()}};
 }
 
 }  // namespace atelier::models

@@ -70,9 +70,15 @@ Finished Train(const TrainingOptions& options, const CheckpointOptions& checkpoi
 
 CheckpointOptions In(const TemporaryFolder& folder) { return {folder.path(), {folder.path()}}; }
 
-TEST(TrainerTest, LearnsAndTellsOfIt) {
+// What holds on both paths.
+class TrainerPathTest : public testing::TestWithParam<PathCase> {};
+
+INSTANTIATE_TEST_SUITE_P(All, TrainerPathTest, testing::ValuesIn(AllPaths()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_P(TrainerPathTest, LearnsAndTellsOfIt) {
   Recorder recorder;
-  TrainingOptions options = SmallOptions();
+  TrainingOptions options = GetParam().options;
   options.epochs = 6;
   const Finished done = Train(options, {}, &recorder);
   EXPECT_EQ(done.outcome.end, End::kFinished);
@@ -107,18 +113,18 @@ TEST(TrainerTest, ValidatesASmallDatasetWithStatisticsOfNow) {
   }
 }
 
-TEST(TrainerTest, GivesTheSameWeightsForTheSameSeed) {
-  EXPECT_EQ(Train(SmallOptions()).model, Train(SmallOptions()).model);
+TEST_P(TrainerPathTest, GivesTheSameWeightsForTheSameSeed) {
+  EXPECT_EQ(Train(GetParam().options).model, Train(GetParam().options).model);
 }
 
-TEST(TrainerTest, GivesOtherWeightsForAnotherSeed) {
-  TrainingOptions other = SmallOptions();
+TEST_P(TrainerPathTest, GivesOtherWeightsForAnotherSeed) {
+  TrainingOptions other = GetParam().options;
   other.seed = 12;
-  EXPECT_NE(Train(SmallOptions()).model, Train(other).model);
+  EXPECT_NE(Train(GetParam().options).model, Train(other).model);
 }
 
-TEST(TrainerTest, GivesTheSameWeightsOnAnyNumberOfThreads) {
-  TrainingOptions options = SmallOptions();
+TEST_P(TrainerPathTest, GivesTheSameWeightsOnAnyNumberOfThreads) {
+  TrainingOptions options = GetParam().options;
   options.shards = 4;
   const Finished one = Train(options);
   for (const int64_t threads : {2, 4, 7}) {
@@ -127,15 +133,15 @@ TEST(TrainerTest, GivesTheSameWeightsOnAnyNumberOfThreads) {
   }
 }
 
-TEST(TrainerTest, ContinuesBitIdenticallyWithinAnEpoch) {
-  const Finished whole = Train(SmallOptions());
+TEST_P(TrainerPathTest, ContinuesBitIdenticallyWithinAnEpoch) {
+  const Finished whole = Train(GetParam().options);
   for (const int64_t step : {1, 7, 15, 22, 44}) {
     const TemporaryFolder folder;
     Recorder first(step, StopRequest::kSuspend);
-    EXPECT_EQ(Train(SmallOptions(), In(folder), &first).outcome.end, End::kSuspended);
+    EXPECT_EQ(Train(GetParam().options, In(folder), &first).outcome.end, End::kSuspended);
     EXPECT_EQ(first.checkpoints.back().global_step, step);
     Recorder second;
-    TrainingOptions options = SmallOptions();
+    TrainingOptions options = GetParam().options;
     options.threads = 2;
     const Finished rest = Train(options, In(folder), &second);
     EXPECT_EQ(rest.model, whole.model) << "suspended after step " << step;
@@ -148,11 +154,11 @@ TEST(TrainerTest, ContinuesBitIdenticallyWithinAnEpoch) {
   }
 }
 
-TEST(TrainerTest, FollowsOneCycleAcrossASuspension) {
-  TrainingOptions options = SmallOptions();
+TEST_P(TrainerPathTest, FollowsOneCycleAcrossASuspension) {
+  TrainingOptions options = GetParam().options;
   options.schedule = Schedule::kOneCycle;
   const Finished whole = Train(options);
-  EXPECT_NE(whole.model, Train(SmallOptions()).model);
+  EXPECT_NE(whole.model, Train(GetParam().options).model);
   const TemporaryFolder folder;
   Recorder first(22, StopRequest::kSuspend);
   Train(options, In(folder), &first);
@@ -162,8 +168,8 @@ TEST(TrainerTest, FollowsOneCycleAcrossASuspension) {
   EXPECT_GT(rest.outcome.history[1].learning_rate, rest.outcome.history[2].learning_rate);
 }
 
-TEST(TrainerTest, KeepsTheAverageAcrossASuspension) {
-  TrainingOptions options = SmallOptions();
+TEST_P(TrainerPathTest, KeepsTheAverageAcrossASuspension) {
+  TrainingOptions options = GetParam().options;
   options.augmentation = {.horizontal_flip = true, .shift = 1, .erasing = 0.3};
   options.label_smoothing = 0.1;
   options.weight_decay = 0.01;
@@ -198,12 +204,12 @@ TEST(TrainingOptionsTest, RaisesAndLowersTheLearningRateInOneCycle) {
 }
 
 // A kill leaves the last epoch's checkpoint and nothing of what came after.
-TEST(TrainerTest, ContinuesBitIdenticallyAfterAKill) {
-  const Finished whole = Train(SmallOptions());
+TEST_P(TrainerPathTest, ContinuesBitIdenticallyAfterAKill) {
+  const Finished whole = Train(GetParam().options);
   const TemporaryFolder folder;
   Recorder killed(20, StopRequest::kStop);
-  Train(SmallOptions(), In(folder), &killed);
-  auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), In(folder));
+  Train(GetParam().options, In(folder), &killed);
+  auto trainer = Trainer::Create(GetParam().options, SmallDataset(), In(folder));
   ASSERT_TRUE(trainer.ok()) << trainer.status();
   ASSERT_TRUE((*trainer)->resumed().has_value());
   EXPECT_EQ((*trainer)->resumed()->epoch, 1);
@@ -284,6 +290,24 @@ TEST(TrainerTest, RefusesACheckpointOfAnotherWayToTrain) {
   EXPECT_EQ(ReasonOf(trainer.status()), FailureReason::kInvalidSpec);
   EXPECT_THAT(std::string(trainer.status().message()),
               HasSubstr("another version of Atelier, which splits and trains otherwise"));
+}
+
+TEST(TrainerTest, RefusesACheckpointOfTheOtherPath) {
+  const TemporaryFolder folder;
+  Train(SmallOptions(), In(folder));
+  TrainingOptions other = SmallOptions();
+  other.path_choice = PathChoice::kLibTorch;
+  const auto trainer = Trainer::Create(other, SmallDataset(), In(folder));
+  EXPECT_THAT(std::string(trainer.status().message()),
+              HasSubstr("other options or data (compute_path);"));
+}
+
+TEST(TrainerTest, TellsWhatComputed) {
+  TrainingOptions options = SmallOptions();
+  options.epochs = 1;
+  EXPECT_EQ(Train(options).outcome.path, ComputePath::kKernels);
+  options.path_choice = PathChoice::kLibTorch;
+  EXPECT_EQ(Train(options).outcome.path, ComputePath::kLibTorch);
 }
 
 TEST(TrainerTest, RefusesACheckpointOfOtherData) {
@@ -370,7 +394,7 @@ TEST(TrainerTest, StopsEarlyAndGivesTheBestEpochsWeights) {
   const EpochMetrics& best = outcome->history[static_cast<size_t>(outcome->best_epoch - 1)];
   const auto bfloat16 = (*trainer)->Bfloat16ValidationAccuracy();
   ASSERT_TRUE(bfloat16.ok()) << bfloat16.status();
-  EXPECT_NEAR(*bfloat16, best.validation_accuracy, 0.02);
+  EXPECT_NEAR(bfloat16->value(), best.validation_accuracy, 0.02);
 }
 
 TEST(TrainerTest, ReportsADivergedLossWithEpochAndStep) {
@@ -417,8 +441,8 @@ TEST(TrainerTest, ADivergedTrainingKeepsItsBestEpoch) {
   EXPECT_EQ(repeated->best_epoch, outcome->best_epoch);
 }
 
-TEST(TrainerTest, TrainsWithFewerImagesThanShardsInTheLastBatch) {
-  TrainingOptions options = SmallOptions();
+TEST_P(TrainerPathTest, TrainsWithFewerImagesThanShardsInTheLastBatch) {
+  TrainingOptions options = GetParam().options;
   options.batch_size = 899;
   options.validation_fraction = 0.1;
   options.shards = 29;
@@ -483,10 +507,14 @@ TEST(TrainerTest, RefusesADeviceThatIsNotThere) {
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr("device is cuda"));
 }
 
-TEST(EvaluateTest, AgreesWithItselfOnAnyNumberOfThreads) {
-  const Finished done = Train(SmallOptions());
-  const auto one = Evaluate(done.model, *SmallDataset(), SplitName::kTest, {1, 32});
-  const auto two = Evaluate(done.model, *SmallDataset(), SplitName::kTest, {3, 32});
+TEST_P(TrainerPathTest, IsScoredAlikeOnAnyNumberOfThreads) {
+  const TrainingOptions& options = GetParam().options;
+  const Finished done = Train(options);
+  const PathChoice choice = options.path_choice;
+  const auto one =
+      Evaluate(done.model, *SmallDataset(), SplitName::kTest, {1, 32, Device::kCpu, choice});
+  const auto two =
+      Evaluate(done.model, *SmallDataset(), SplitName::kTest, {3, 32, Device::kCpu, choice});
   ASSERT_TRUE(one.ok()) << one.status();
   ASSERT_TRUE(two.ok()) << two.status();
   EXPECT_EQ(one->loss, two->loss);

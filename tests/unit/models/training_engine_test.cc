@@ -12,8 +12,8 @@
 #include "hwy/targets.h"
 #include "models/base/random.h"
 #include "models/base/thread_team.h"
+#include "models/compute/compile.h"
 #include "models/torch/network.h"
-#include "models/torch/torch_program.h"
 #include "models/training/scoring.h"
 #include "tests/unit/models/small_training.h"
 
@@ -84,7 +84,7 @@ TEST_P(PresetGradientTest, IsScoredAsLibTorchScoresIt) {
   const TrainedModel model = {options.architecture, engine.Weights()};
   const std::vector<int32_t> indices = FirstIndices(70);
   ThreadTeam team(2);
-  const auto scores = ScoreImages(model, images, indices, 32, team, nullptr);
+  const auto scores = ScoreImages(*Compile(model), images, indices, 32, team, nullptr);
   ASSERT_TRUE(scores.ok()) << scores.status();
 
   const at::InferenceMode inference;
@@ -101,18 +101,18 @@ TEST_P(PresetGradientTest, IsScoredAsLibTorchScoresIt) {
   }
 }
 
-// The way a GPU goes, on the processor.
-TEST_P(PresetGradientTest, IsScoredAlikeByLibTorchOnADevice) {
+TEST_P(PresetGradientTest, IsScoredAlikeOnBothPaths) {
   const auto architecture = *Architecture::FromPreset(GetParam(), {1, 28, 28}, 10, 0);
   const TrainedModel model = TrainedModel::Initial(architecture, 3);
   const LabeledImages& images = SmallDataset()->training();
   const std::vector<int32_t> indices = FirstIndices(50);
   ThreadTeam team(2);
-  const auto ours = ScoreImages(model, images, indices, 32, team, nullptr);
-  const TorchProgram program(model, Device::kCpu);
-  const auto theirs =
-      ScoreImagesBy([&](absl::Span<const PixelSpan> parts, float* to) { program.Run(parts, to); },
-                    architecture, images, indices, 32, team, nullptr);
+  const auto kernels = Compile(model);
+  EXPECT_EQ(kernels->path(), ComputePath::kKernels);
+  const auto ours = ScoreImages(*kernels, images, indices, 32, team, nullptr);
+  const auto torch = Compile(model, {Precision::kFloat32, Device::kCpu, PathChoice::kLibTorch});
+  EXPECT_EQ(torch->path(), ComputePath::kLibTorch);
+  const auto theirs = ScoreImages(*torch, images, indices, 32, team, nullptr);
   ASSERT_TRUE(ours.ok() && theirs.ok()) << ours.status() << theirs.status();
   for (size_t i = 0; i < indices.size(); ++i) {
     EXPECT_NEAR((*ours)[i].loss, (*theirs)[i].loss, 1e-3) << i;
@@ -127,13 +127,19 @@ INSTANTIATE_TEST_SUITE_P(All, PresetGradientTest, testing::ValuesIn(PresetNames(
                            return name;
                          });
 
+constexpr int64_t kNoPadding = 0;
+
 // A network without dropout, as a LibTorch user would write it.
 at::Tensor PlainLogits(const Architecture& network, const std::vector<at::Tensor>& tensors,
                        at::Tensor x) {
   const at::Tensor* t = tensors.data();
   std::vector<at::Tensor> outputs;
   for (const ConvBlock& block : network.conv_blocks) {
-    x = at::relu(at::conv2d(x, t[0], t[1], 1, 1));
+    const int64_t above = (block.kernel_height - 1) / 2;
+    const int64_t left = (block.kernel_width - 1) / 2;
+    x = at::constant_pad_nd(
+        x, {left, block.kernel_width - 1 - left, above, block.kernel_height - 1 - above});
+    x = at::relu(at::conv2d(x, t[0], t[1], block.stride, kNoPadding, 1, block.groups));
     x = at::batch_norm(x, t[2], t[3], {}, {}, true, 0.01, network.batch_norm_epsilon, false);
     if (block.pool > 1) x = at::max_pool2d(x, block.pool);
     t += 6;
@@ -236,6 +242,23 @@ TEST(TrainingEngineTest, HasTheGradientsOfUnusualNetworks) {
   ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
 }
 
+// Without pooling: see ExpectPlainGradients.
+TEST(TrainingEngineTest, HasTheGradientsOfNetworksThatOnlyLibTorchComputes) {
+  TrainingOptions options = GeneralOptions();
+  Architecture& network = options.architecture;
+  network.input = {2, 17, 11};
+  network.classes = 33;
+  for (ConvBlock& block : network.conv_blocks) block.pool = 0;
+  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  network.conv_blocks[0].kernel_width = 4;
+  network.conv_blocks[1].kernel_height = 2;
+  network.conv_blocks[1].groups = 4;
+  network.conv_blocks[1].skip = 1;
+  network.conv_blocks[2].squeeze = 4;
+  ASSERT_TRUE(network.Validate().ok()) << network.Validate();
+  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+}
+
 // As it would be on lesser processors than this: our kernels take their widest instructions at run
 // time.
 TEST(TrainingEngineTest, IsRightWithEveryKindOfInstructions) {
@@ -257,7 +280,10 @@ TEST(TrainingEngineTest, StepsAsLibTorchDoes) {
   const LabeledImages images = NoisyImages(options.architecture.input, 10, 9);
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   TrainingEngine ours(options, images, model);
-  TrainingEngine torch(options, images, model, TrainingEngine::Backend::kLibTorch);
+  options.path_choice = PathChoice::kLibTorch;
+  TrainingEngine torch(options, images, model);
+  EXPECT_EQ(ours.path(), ComputePath::kKernels);
+  EXPECT_EQ(torch.path(), ComputePath::kLibTorch);
   const PassResult result = ours.Step(FirstIndices(9), 3, options.learning_rate);
   const PassResult expected = torch.Step(FirstIndices(9), 3, options.learning_rate);
   EXPECT_NEAR(result.loss_sum, expected.loss_sum, 1e-5 * expected.loss_sum);
@@ -272,8 +298,10 @@ TEST(TrainingEngineTest, StepsAsLibTorchDoes) {
   }
 }
 
-TEST(TrainingEngineTest, StepsAsKerasAdamDoes) {
-  TrainingOptions options = SmallOptions();
+class EnginePathTest : public testing::TestWithParam<PathCase> {};
+
+TEST_P(EnginePathTest, StepsAsKerasAdamDoes) {
+  TrainingOptions options = GetParam().options;
   options.learning_rate = 0.001;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   TrainingEngine engine(options, SmallDataset()->training(), model);
@@ -291,10 +319,9 @@ TEST(TrainingEngineTest, StepsAsKerasAdamDoes) {
 
 // Running statistics of all blocks after one step of an engine that begins with `model`.
 std::vector<float> StatisticsAfter(TrainingOptions options, const TrainedModel& model,
-                                   absl::Span<const int32_t> indices, int64_t step,
-                                   TrainingEngine::Backend backend) {
+                                   absl::Span<const int32_t> indices, int64_t step) {
   options.architecture.dropout = 0;
-  TrainingEngine engine(options, SmallDataset()->training(), model, backend);
+  TrainingEngine engine(options, SmallDataset()->training(), model);
   engine.Step(indices, step, options.learning_rate);
   std::vector<float> statistics;
   for (const NamedTensor& tensor : engine.Weights()) {
@@ -304,67 +331,60 @@ std::vector<float> StatisticsAfter(TrainingOptions options, const TrainedModel& 
   return statistics;
 }
 
-constexpr TrainingEngine::Backend kBackends[] = {TrainingEngine::Backend::kAutomatic,
-                                                 TrainingEngine::Backend::kLibTorch};
 // A step that is long past the first ones.
 constexpr int64_t kLate = 100'000;
 
-TEST(TrainingEngineTest, StatisticsForgetWhatTheyBeganWith) {
-  const TrainingOptions options = SmallOptions();
+TEST_P(EnginePathTest, StatisticsForgetWhatTheyBeganWith) {
+  const TrainingOptions options = GetParam().options;
   TrainedModel zeros_and_ones = TrainedModel::Initial(options.architecture, 5);
   TrainedModel others = zeros_and_ones;
   for (NamedTensor& tensor : others.tensors) {
     if (absl::StrContains(tensor.name, "running_"))
       std::fill(tensor.values.begin(), tensor.values.end(), 50.0F);
   }
-  for (const auto backend : kBackends) {
-    const auto after = [&](const TrainedModel& model, int64_t step) {
-      return StatisticsAfter(options, model, FirstIndices(64), step, backend);
-    };
-    EXPECT_EQ(after(zeros_and_ones, 0), after(others, 0));
-    EXPECT_NE(after(zeros_and_ones, 1), after(others, 1)) << "the steps before count";
-  }
+  const auto after = [&](const TrainedModel& model, int64_t step) {
+    return StatisticsAfter(options, model, FirstIndices(64), step);
+  };
+  EXPECT_EQ(after(zeros_and_ones, 0), after(others, 0));
+  EXPECT_NE(after(zeros_and_ones, 1), after(others, 1)) << "the steps before count";
 }
 
-TEST(TrainingEngineTest, StatisticsMoveByTheMomentumAndTheNumberOfImages) {
-  TrainingOptions options = SmallOptions();
+TEST_P(EnginePathTest, StatisticsMoveByTheMomentumAndTheNumberOfImages) {
+  TrainingOptions options = GetParam().options;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
-  for (const auto backend : kBackends) {
-    const auto indices = FirstIndices(16);
-    options.batch_size = 16;
-    const std::vector<float> target = StatisticsAfter(options, model, indices, 0, backend);
-    // An epoch's last batch: a quarter of a full one counts a quarter.
-    options.batch_size = 64;
-    const std::vector<float> moved = StatisticsAfter(options, model, indices, kLate, backend);
-    // The first block's means and variances, which begin as zeros and ones.
-    for (size_t i = 0; i < 8; ++i) {
-      const float start = i < 4 ? 0 : 1;
-      EXPECT_NEAR(moved[i], start + 0.01F / 4 * (target[i] - start), 1e-6) << i;
-    }
+  const auto indices = FirstIndices(16);
+  options.batch_size = 16;
+  const std::vector<float> target = StatisticsAfter(options, model, indices, 0);
+  // An epoch's last batch: a quarter of a full one counts a quarter.
+  options.batch_size = 64;
+  const std::vector<float> moved = StatisticsAfter(options, model, indices, kLate);
+  // The first block's means and variances, which begin as zeros and ones.
+  const auto filters = static_cast<size_t>(options.architecture.conv_blocks[0].filters);
+  for (size_t i = 0; i < 2 * filters; ++i) {
+    const float start = i < filters ? 0 : 1;
+    EXPECT_NEAR(moved[i], start + 0.01F / 4 * (target[i] - start), 1e-6) << i;
   }
 }
 
-TEST(TrainingEngineTest, ShardsCountByTheirImages) {
-  TrainingOptions options = SmallOptions();
+TEST_P(EnginePathTest, ShardsCountByTheirImages) {
+  TrainingOptions options = GetParam().options;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
-  for (const auto backend : kBackends) {
-    const auto statistics = [&](int64_t shards, size_t from, size_t count) {
-      options.shards = shards;
-      options.batch_size = static_cast<int64_t>(count);
-      return StatisticsAfter(options, model,
-                             absl::MakeConstSpan(FirstIndices(5)).subspan(from, count), 0, backend);
-    };
-    const std::vector<float> both = statistics(2, 0, 5);
-    const std::vector<float> first = statistics(1, 0, 2);
-    const std::vector<float> second = statistics(1, 2, 3);
-    for (size_t i = 0; i < both.size(); ++i) {
-      EXPECT_NEAR(both[i], (2 * first[i] + 3 * second[i]) / 5, 1e-5);
-    }
+  const auto statistics = [&](int64_t shards, size_t from, size_t count) {
+    options.shards = shards;
+    options.batch_size = static_cast<int64_t>(count);
+    return StatisticsAfter(options, model,
+                           absl::MakeConstSpan(FirstIndices(5)).subspan(from, count), 0);
+  };
+  const std::vector<float> both = statistics(2, 0, 5);
+  const std::vector<float> first = statistics(1, 0, 2);
+  const std::vector<float> second = statistics(1, 2, 3);
+  for (size_t i = 0; i < both.size(); ++i) {
+    EXPECT_NEAR(both[i], (2 * first[i] + 3 * second[i]) / 5, 1e-5);
   }
 }
 
-// What both backends draw and smooth is the same.
-TEST(TrainingEngineTest, BothBackendsAugmentAndSmoothAlike) {
+// What both paths draw and smooth is the same.
+TEST(TrainingEngineTest, BothPathsAugmentAndSmoothAlike) {
   TrainingOptions options = SmallOptions();
   options.architecture.dropout = 0;
   options.augmentation = {.horizontal_flip = true, .shift = 2, .erasing = 0.5};
@@ -372,7 +392,9 @@ TEST(TrainingEngineTest, BothBackendsAugmentAndSmoothAlike) {
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   const LabeledImages& images = SmallDataset()->training();
   TrainingEngine ours(options, images, model);
-  TrainingEngine plain(options, images, model, TrainingEngine::Backend::kLibTorch);
+  TrainingOptions by_libtorch = options;
+  by_libtorch.path_choice = PathChoice::kLibTorch;
+  TrainingEngine plain(by_libtorch, images, model);
   const PassResult result = ours.Step(FirstIndices(32), 0, options.learning_rate);
   const PassResult expected = plain.Step(FirstIndices(32), 0, options.learning_rate);
   EXPECT_NEAR(result.loss_sum, expected.loss_sum, 1e-3);
@@ -383,8 +405,8 @@ TEST(TrainingEngineTest, BothBackendsAugmentAndSmoothAlike) {
       1e-2);
 }
 
-TEST(TrainingEngineTest, DecaysAndAveragesTheWeights) {
-  TrainingOptions options = SmallOptions();
+TEST_P(EnginePathTest, DecaysAndAveragesTheWeights) {
+  TrainingOptions options = GetParam().options;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   const LabeledImages& images = SmallDataset()->training();
   TrainingEngine plain(options, images, model);
@@ -411,6 +433,9 @@ TEST(TrainingEngineTest, DecaysAndAveragesTheWeights) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(All, EnginePathTest, testing::ValuesIn(AllPaths()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace atelier::models
