@@ -39,8 +39,9 @@ class PreciseSleep {
 
 }  // namespace
 
-// The calls in flight and what came of those that ended. Each call holds it, so it outlives gRPC's
-// threads' last look at it. Thread-safe.
+// The calls in flight and the results of those that ended. Each call in flight holds a reference,
+// because one of gRPC's threads may still be releasing mutex_ after the run saw the last call end.
+// The calls' contexts do not live that long: see Result(). Thread-safe.
 class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
  public:
   Calls(const LoadGenerator& load, TimePoint begin)
@@ -116,9 +117,13 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
     return progress;
   }
 
-  // Once idle.
+  // Once idle. Destroys the calls here, on the run's own thread: a context holds its channel, and
+  // one of gRPC's threads that dropped the last reference to a channel would destroy the queue that
+  // it is running on.
   LoadResult Result(TimePoint ended) {
     absl::MutexLock lock(&mutex_);
+    free_.clear();
+    calls_.clear();
     result_.measured = Measured(ended);
     return result_;
   }
@@ -209,7 +214,7 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
   const TimePoint end_;
 
   absl::Mutex mutex_;
-  // Added to under the lock, by the run's own thread; never removed from.
+  // Changed under the lock, by the run's own thread alone; removed from only once idle.
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<Call*> free_ ABSL_GUARDED_BY(mutex_);
   std::size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
