@@ -14,15 +14,17 @@
 #include "absl/strings/str_split.h"
 #include "client/calls/session.h"
 #include "client/commands/commands.h"
+#include "client/parser_input.h"
 #include "client/terminal/ascii_stream.h"
 #include "client/terminal/exit_codes.h"
+#include "client/usage_text.h"
 
 namespace atelier::client {
 namespace {
 
 constexpr int kHelpColumn = 27;
 
-// An option that tells how to reach the server; what the environment says is its default.
+// An option for connecting to the server; the environment variable is its default.
 void AddConnectionOption(CLI::App* app, const std::string& name, const char* variable,
                          const char* type, const char* meaning, std::string* value) {
   const char* const environment = std::getenv(variable);
@@ -30,7 +32,7 @@ void AddConnectionOption(CLI::App* app, const std::string& name, const char* var
   app->add_option(name, *value, meaning)->type_name(type);
 }
 
-// What was said about the connection, to be said again in commands that are suggested.
+// The connection options that were given, repeated in suggested commands.
 std::string ConnectionWords(const CLI::App& app) {
   std::string words;
   for (const char* name : {"--server", "--tls-ca", "--tls-cert", "--tls-key"}) {
@@ -44,25 +46,24 @@ void AddGlobalOptions(CLI::App* app, Session::Options* options) {
   static const std::map<std::string, OutputFormat> kFormats = {
       {"text", OutputFormat::kText}, {"json", OutputFormat::kJson}, {"csv", OutputFormat::kCsv}};
   AddConnectionOption(app, "--server", "ATELIER_SERVER", "HOST:PORT",
-                      "or unix:PATH [$ATELIER_SERVER, else 127.0.0.1:50051]", &options->server);
+                      "or unix:PATH [$ATELIER_SERVER or 127.0.0.1:50051]", &options->server);
   AddConnectionOption(app, "--tls-ca", "ATELIER_TLS_CA", "FILE",
-                      "TLS, believing these authorities [$ATELIER_TLS_CA]",
-                      &options->tls.authorities);
+                      "Use TLS; trust these CAs [$ATELIER_TLS_CA]", &options->tls.authorities);
   AddConnectionOption(app, "--tls-cert", "ATELIER_TLS_CERT", "FILE",
-                      "Who you are, for servers that ask [$ATELIER_TLS_CERT]",
+                      "Client certificate for mutual TLS [$ATELIER_TLS_CERT]",
                       &options->tls.certificate);
   AddConnectionOption(app, "--tls-key", "ATELIER_TLS_KEY", "FILE",
-                      "The certificate's key [$ATELIER_TLS_KEY]", &options->tls.key);
+                      "Its private key [$ATELIER_TLS_KEY]", &options->tls.key);
   const auto set_format = [options](const std::string& word) {
     const auto format = kFormats.find(word);
     if (format == kFormats.end()) {
       throw CLI::ValidationError("--output",
-                                 absl::StrCat("'", word, "' is none of text, json, csv."));
+                                 absl::StrCat("'", word, "' is not text, json or csv."));
     }
     options->format = format->second;
   };
   app->add_option_function<std::string>("--output", set_format,
-                                        "text, json (one object a line) or csv [text]")
+                                        "text, json (one object per line) or csv [text]")
       ->type_name("FORMAT");
   app->set_version_flag("--version", "atelier " ATELIER_VERSION, "Print the version");
 }
@@ -76,36 +77,37 @@ void Describe(CLI::App* app) {
   app->get_formatter()->label("SUBCOMMANDS", "COMMANDS");
   app->get_formatter()->label("REQUIRED", "");
   app->footer(
-      "These may also stand after the command. `atelier COMMAND --help` explains a command.\n\n" +
-      ExamplesText({{"atelier train --preset cnn-3", "trains a network, live"},
-                    {"atelier jobs", "what ran and runs"},
-                    {"atelier confusion JOB", "what it confuses"},
-                    {"atelier classify --model=cnn-3 shoe.png", "what it makes of a file"}}));
-  // What the commands inherit when they are added: options of the whole program may follow them.
+      "Global options may also follow the command. `atelier help COMMAND` describes a "
+      "command.\n\n" +
+      ExamplesText({{"atelier train --preset cnn-3", "train a network and watch it"},
+                    {"atelier jobs", "list running and finished jobs"},
+                    {"atelier confusion JOB", "show the confusion matrix of a job's model"},
+                    {"atelier classify cnn-3 shoe.png", "classify an image file"}}));
+  // Inherited by the commands that are added: global options may follow them.
   app->fallthrough();
-  // Of an option that is given twice the last one counts, so that scripts and aliases can be
-  // overruled.
+  // If an option is given twice, the last one counts, so that scripts and aliases can be
+  // overridden.
   app->option_defaults()->take_last();
   app->require_subcommand(1);
 }
 
-// A whole number, if the text is one, as the parser shall read it: without leading zeros, which it
-// would take for octal, and refused where it would cut it down to the largest that it can hold.
+// Rewrites a whole number for the parser: without leading zeros, which would mean octal. Returns an
+// error for a number that the parser would silently reduce to the largest it can hold.
 std::string AsDecimal(std::string& text) {
   const bool negative = absl::StartsWith(text, "-");
   const std::string digits = text.substr(negative ? 1 : 0);
   if (digits.empty() || !std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit)) return "";
   std::int64_t number = 0;
-  if (!absl::SimpleAtoi(text, &number)) return absl::StrCat(text, " is too large a number.");
+  if (!absl::SimpleAtoi(text, &number)) return absl::StrCat(text, " is too large.");
   text = absl::StrCat(number);
   return "";
 }
 
-// Makes every option that counts something take decimal numbers alone.
+// Makes every integer option take decimal numbers only.
 void ReadNumbersAsDecimals(CLI::App* app) {
   for (CLI::Option* const option : app->get_options()) {
     const std::string type = option->get_type_name();
-    if (type == "N" || type == "NUMBER") {
+    if (type == "N" || type == "NUMBER" || type == "K") {
       option->transform(CLI::Validator(AsDecimal, /*validator_desc=*/""));
     }
   }
@@ -114,7 +116,7 @@ void ReadNumbersAsDecimals(CLI::App* app) {
   }
 }
 
-// Each line of the message is a sentence of its own.
+// Each line of the message is a sentence.
 void PrintError(const Terminal& terminal, absl::string_view message) {
   for (const absl::string_view line : absl::StrSplit(message, '\n')) {
     terminal.err << "atelier: " << line << "\n";
@@ -122,8 +124,8 @@ void PrintError(const Terminal& terminal, absl::string_view message) {
   terminal.err << std::flush;
 }
 
-// The first option that is written with '=' and nothing after it, without the '='; empty if there
-// is none. The parser would take the next word for its value, as in `--name=$UNSET --detach`.
+// The name of the first option that ends with '='; empty if there is none. The parser would take
+// the next word as its value, as in `--name=$UNSET --detach`.
 std::string OptionWithNothing(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--") break;
@@ -135,46 +137,15 @@ std::string OptionWithNothing(const std::vector<std::string>& arguments) {
   return "";
 }
 
-// The parser's words as a sentence.
-std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error) {
-  const std::string words = error.what();
-  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
-    const std::vector<std::string> parts =
-        absl::StrSplit(absl::StripPrefix(words, "Could not convert: "), absl::MaxSplits(" = ", 1));
-    if (parts.size() == 2) {
-      return absl::StrCat(parts[0], ": '", EscapeControls(parts[1]),
-                          "' is no value of the kind that is needed here.");
-    }
-  }
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const std::vector<std::string> parts = absl::StrSplit(words, absl::MaxSplits(": ", 1));
-    return absl::StrCat("There is nothing called '", EscapeControls(parts.back()), "' here.");
-  }
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
-    return absl::StrCat(words.substr(0, words.find(':')), " needs a value.");
-  }
-  if (absl::StartsWith(words, "A subcommand is required")) {
-    const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
-    if (rest.empty()) return "Which command?";
-    return absl::StrCat("There is no command '", EscapeControls(rest.front()), "'.");
-  }
-  return absl::EndsWith(words, ".") ? words : words + ".";
-}
-
-int ReportUsage(const CLI::App& app, const CLI::ParseError& error, const Terminal& terminal) {
+int ReportUsage(const CLI::App& app, const std::vector<std::string>& arguments,
+                const CLI::ParseError& error, const Terminal& terminal) {
   if (error.get_exit_code() == 0) return app.exit(error, terminal.out, terminal.err);
-  std::string command;
-  for (auto chosen = app.get_subcommands(); !chosen.empty();
-       chosen = chosen.front()->get_subcommands()) {
-    absl::StrAppend(&command, chosen.front()->get_name(), " ");
-  }
-  PrintError(terminal, absl::StrCat(UsageSentence(app, error), " `atelier ", command,
-                                    "--help` shows what there is."));
+  PrintError(terminal, UsageText(app, arguments, error));
   return kError;
 }
 
-// `text` is where people read, `data` where programs do.
-int Run(const std::vector<std::string>& arguments, const Terminal& text, const Terminal& data,
+// `text` is for output that people read, `data` for output that programs read.
+int Run(const std::vector<std::string>& typed, const Terminal& text, const Terminal& data,
         std::function<bool()> interrupted) {
   CLI::App app;
   Session::Options options;
@@ -184,16 +155,16 @@ int Run(const std::vector<std::string>& arguments, const Terminal& text, const T
   CommandSet commands(&app);
   AddAllCommands(&commands);
   ReadNumbersAsDecimals(&app);
+  const std::vector<std::string> arguments = ParserInput(app, typed);
   if (const std::string option = OptionWithNothing(arguments); !option.empty()) {
-    PrintError(text, absl::StrCat(EscapeControls(option),
-                                  ": There is nothing after its '='; it needs a value."));
+    PrintError(text, absl::StrCat(EscapeControls(option), " needs a value after '='."));
     return kError;
   }
   try {
-    // The parser takes them last first.
+    // The parser takes them in reverse order.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    return ReportUsage(app, error, text);
+    return ReportUsage(app, arguments, error, text);
   }
   options.connection_words = ConnectionWords(app);
   const Terminal& terminal = options.format == OutputFormat::kText ? text : data;

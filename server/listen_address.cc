@@ -45,7 +45,7 @@ absl::StatusOr<ListenAddress> ListenAddress::Parse(absl::string_view text) {
       !absl::SimpleAtoi(text.substr(colon + 1), &address.port) || address.port < 0 ||
       address.port > 65535) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", text, "' is no address; it must be HOST:PORT, such as 127.0.0.1:50051"));
+        absl::StrCat("'", text, "' is not an address; write HOST:PORT, such as 127.0.0.1:50051"));
   }
   address.host = absl::EqualsIgnoreCase(host, "localhost") ? "127.0.0.1" : std::string(host);
   return address;

@@ -1,4 +1,4 @@
-// atelierd, the server: reads its flags, starts everything, and stops it when asked to.
+// atelierd, the server: reads its flags, starts the server and stops it upon a signal.
 #include <signal.h>
 
 #include <algorithm>
@@ -11,63 +11,73 @@
 #include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "proto/flags/duration.h"
+#include "proto/flags/spelling.h"
 #include "server/base/machine.h"
 #include "server/logging.h"
 #include "server/server.h"
 #include "server/server_options.h"
 #include "spdlog/spdlog.h"
 
+using atelier::flags::Duration;
+
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
-          "Where clients are served: HOST:PORT, port 0 for a free one, or unix:PATH.");
-ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
-          "Where Prometheus finds /metrics: HOST:PORT over IPv4, port 0 for a free one.");
-ABSL_FLAG(std::string, worker_listen, "",
-          "Where workers report: unix:PATH or HOST:PORT. Default: worker.sock in the data "
-          "directory.");
+          "Address for clients: HOST:PORT (port 0 picks a free port) or unix:PATH.");
+ABSL_FLAG(
+    std::string, metrics_listen, "127.0.0.1:9464",
+    "Address of the Prometheus page /metrics: HOST:PORT over IPv4 (port 0 picks a free port).");
+ABSL_FLAG(
+    std::string, worker_listen, "",
+    "Address for workers: unix:PATH or HOST:PORT. Default: worker.sock in the data directory.");
 ABSL_FLAG(std::string, data_dir, "",
-          "The folder that everything is kept in. Default: $XDG_DATA_HOME/atelier, or "
-          "~/.local/share/atelier.");
+          "Data directory. Default: $XDG_DATA_HOME/atelier or ~/.local/share/atelier.");
 ABSL_FLAG(std::vector<std::string>, datasets, {},
-          "Data sets as NAME=DIR,…; Debian's fashion-mnist is there without asking.");
-ABSL_FLAG(int, workers, 1, "Jobs of the usual size that train at the same time.");
+          "Data sets: NAME=FOLDER,… Debian's fashion-mnist is added if it is installed.");
+ABSL_FLAG(int, workers, 1, "Number of default-size jobs that train at the same time, 1 to 1024.");
 ABSL_FLAG(int, threads_per_worker, 0,
-          "Cores of a job that asks for none. Default: the usable cores, divided by --workers.");
-ABSL_FLAG(int, serving_threads, 0, "Threads that classify. Default: the usable cores.");
+          "Default number of cores of a job, up to 1024; 0 = usable cores divided by --workers.");
+ABSL_FLAG(int, serving_threads, 0,
+          "Number of threads for inference, up to 1024; 0 = usable cores.");
 ABSL_FLAG(std::string, serving_device, "cpu",
-          "What classifies: cpu, cuda (the first GPU), or auto for the GPU where there is one.");
-ABSL_FLAG(int, serving_versions, 8,
-          "Model versions that may be in memory; the one that was not used for longest leaves.");
-ABSL_FLAG(absl::Duration, serving_idle, absl::Minutes(30),
-          "A model version that was not used for so long leaves memory.");
-ABSL_FLAG(absl::Duration, batch_delay, absl::ZeroDuration(),
-          "How long images may wait for others to be computed with; 0 computes what is there.");
-ABSL_FLAG(int, max_queued_jobs, 1000, "Jobs that may wait; more are refused.");
-ABSL_FLAG(absl::Duration, lease, absl::Seconds(30),
-          "A worker that is silent for so long is lost, and one that hears nothing ends.");
-ABSL_FLAG(absl::Duration, shutdown_grace, absl::Seconds(30),
-          "What workers get for their checkpoints when the server is stopped.");
+          "Device for inference: cpu, cuda (the first GPU) or auto (the GPU if there is one).");
+ABSL_FLAG(
+    int, serving_versions, 8,
+    "Maximum number of model versions in memory, 1 to 10000; the least recently used is evicted.");
+ABSL_FLAG(Duration, serving_idle, Duration{absl::Minutes(30)},
+          "A model version that is idle for this long is evicted from memory; 1s to 87600h.");
+ABSL_FLAG(Duration, batch_delay, Duration{absl::ZeroDuration()},
+          "Maximum time that images wait for others to form a batch, 0 to 1s; 0 = no wait.");
+ABSL_FLAG(int, max_queued_jobs, 1000,
+          "Maximum number of queued jobs, 1 to 100000; more are refused.");
+ABSL_FLAG(Duration, lease, Duration{absl::Seconds(30)},
+          "Time without contact, 1s to 24h, after which a worker counts as lost and ends itself.");
+ABSL_FLAG(Duration, shutdown_grace, Duration{absl::Seconds(30)},
+          "Time that workers have to write checkpoints when the server stops, 0 to 1h.");
 ABSL_FLAG(std::string, worker_binary, "",
-          "The worker's program. Default: atelier-worker beside atelierd.");
-ABSL_FLAG(std::string, tls_cert, "",
-          "The server's certificate, followed by those between it and an authority, as PEM. With "
-          "it clients are served by TLS, and so are workers that report by TCP.");
-ABSL_FLAG(std::string, tls_key, "", "The certificate's private key, as PEM.");
+          "Path of the worker program. Default: atelier-worker in the folder of atelierd.");
+ABSL_FLAG(
+    std::string, tls_cert, "",
+    "The server's certificate chain, a PEM file. Enables TLS for clients and for workers that "
+    "connect by TCP.");
+ABSL_FLAG(std::string, tls_key, "", "The certificate's private key, a PEM file.");
 ABSL_FLAG(std::string, tls_client_ca, "",
-          "Admit only clients with a certificate of these authorities, as PEM.");
+          "Require client certificates issued by these CAs, a PEM file (mutual TLS).");
 ABSL_FLAG(bool, allow_insecure, false,
-          "Serve other machines without encryption or authentication: whoever reaches the address "
-          "can use the server.");
-ABSL_FLAG(std::string, log_format, "text", "How standard error is written: text or json.");
-ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warning or error.");
+          "Allow connections from other machines without TLS: anyone who can reach the address can "
+          "use the server.");
+ABSL_FLAG(std::string, log_format, "text", "Format of the log on standard error: text or json.");
+ABSL_FLAG(std::string, log_level, "info",
+          "Minimum level of log messages: trace, debug, info, warning or error.");
 
 namespace atelier::server {
 namespace {
 
 constexpr int kFailure = 1;
 
-// What Abseil offers for --help ends with 1, as if it were a mistake.
+// Abseil's own --help exits with 1.
 void PrintHelp() {
   std::printf(
       "atelierd: trains, watches and serves small image classifiers.\n\n"
@@ -85,11 +95,12 @@ void PrintHelp() {
                 flag->DefaultValue().c_str(), flag->Help().c_str());
   }
   std::printf(
-      "  --flagfile=FILE\n      Reads flags from a file, one a line.\n"
-      "  --help, --version\n      Print this, or the version, and exit.\n");
+      "  --flagfile=FILE\n      Reads flags from a file, one per line.\n"
+      "  --help, --version\n      Print this help or the version, and exit.\n\n"
+      "Durations are like 8 (seconds), 8s, 500ms or 2m. Dashes work in place of underscores.\n");
 }
 
-// True if the question was answered.
+// Answers --help and --version; true if one of them was given.
 bool AnswerQuestion(int argc, char** argv) {
   for (int i = 1; i < argc && std::string(argv[i]) != "--"; ++i) {
     const std::string argument = argv[i];
@@ -105,10 +116,17 @@ bool AnswerQuestion(int argc, char** argv) {
   return false;
 }
 
+bool IsFlag(absl::string_view name) {
+  // `--noallow_insecure` sets a flag to false.
+  absl::string_view negated = name;
+  return absl::FindCommandLineFlag(name) != nullptr ||
+         (absl::ConsumePrefix(&negated, "no") && absl::FindCommandLineFlag(negated) != nullptr);
+}
+
 absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   if (positional.size() > 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", positional[1], "' is no flag; atelierd takes flags alone, see --help."));
+        absl::StrCat("Unexpected argument '", positional[1], "'; see atelierd --help."));
   }
   const absl::Status logging =
       SetUpLogging(absl::GetFlag(FLAGS_log_format), absl::GetFlag(FLAGS_log_level));
@@ -124,11 +142,11 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.serving_threads = absl::GetFlag(FLAGS_serving_threads);
   flags.serving_device = absl::GetFlag(FLAGS_serving_device);
   flags.serving_versions = absl::GetFlag(FLAGS_serving_versions);
-  flags.serving_idle = absl::GetFlag(FLAGS_serving_idle);
-  flags.batch_delay = absl::GetFlag(FLAGS_batch_delay);
+  flags.serving_idle = absl::GetFlag(FLAGS_serving_idle).value;
+  flags.batch_delay = absl::GetFlag(FLAGS_batch_delay).value;
   flags.max_queued_jobs = absl::GetFlag(FLAGS_max_queued_jobs);
-  flags.lease = absl::GetFlag(FLAGS_lease);
-  flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace);
+  flags.lease = absl::GetFlag(FLAGS_lease).value;
+  flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace).value;
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   flags.tls_key = absl::GetFlag(FLAGS_tls_key);
@@ -143,18 +161,17 @@ int Fail(const absl::Status& status) {
 }
 
 int Main(int argc, char** argv) {
-  // Debian's Abseil looks for deadlocks at every lock; the tests let it, here calls would pay for
-  // it.
+  // Debian's Abseil checks every lock for deadlocks, which would slow down every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   if (AnswerQuestion(argc, argv)) return 0;
-  // Before there are other threads, the log's among them: all of them leave these signals to this
-  // one.
+  // Before other threads start, so that all of them block these signals and this one receives them.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGTERM);
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  flags::RespellArguments(argc, argv, '-', '_', IsFlag);
   const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
   if (!options.ok()) return Fail(options.status());
   RaiseFileLimit();
@@ -172,7 +189,7 @@ int Main(int argc, char** argv) {
 
   int received = 0;
   sigwait(&stop_signals, &received);
-  // From here on a second signal ends the process at once, as it does every program.
+  // A second signal ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);
   spdlog::info("Stopping: received signal {}.", received);
   (*server)->Stop();

@@ -26,14 +26,15 @@ absl::Status Wrong(absl::string_view flag, absl::string_view what) {
 absl::Status CheckRange(absl::string_view flag, std::int64_t value, std::int64_t low,
                         std::int64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Wrong(flag, absl::StrCat("it is ", value, ", but must be ", low, " to ", high));
+  return Wrong(flag, absl::StrCat(value, " is out of range (", low, " to ", high, ")"));
 }
 
 absl::Status CheckRange(absl::string_view flag, absl::Duration value, absl::Duration low,
                         absl::Duration high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Wrong(flag, absl::StrCat("it is ", absl::FormatDuration(value), ", but must be ",
-                                  absl::FormatDuration(low), " to ", absl::FormatDuration(high)));
+  return Wrong(flag,
+               absl::StrCat(absl::FormatDuration(value), " is out of range (",
+                            absl::FormatDuration(low), " to ", absl::FormatDuration(high), ")"));
 }
 
 absl::StatusOr<std::string> DataDirectoryOf(const ServerFlags& flags) {
@@ -45,7 +46,7 @@ absl::StatusOr<std::string> DataDirectoryOf(const ServerFlags& flags) {
   } else if (path.empty() && home != nullptr && home[0] == '/') {
     path = std::filesystem::path(home) / ".local/share/atelier";
   }
-  if (path.empty()) return Wrong("data_dir", "there is no home directory; name a folder");
+  if (path.empty()) return Wrong("data_dir", "there is no home directory; give a folder");
   std::error_code error;
   path = std::filesystem::absolute(path, error);
   if (error) return Wrong("data_dir", absl::StrCat(path.string(), ": ", error.message()));
@@ -62,9 +63,9 @@ absl::Status CheckExposure(absl::string_view flag, const ListenAddress& address,
                            const ServerFlags& flags) {
   if (address.IsLocal() || !flags.tls_cert.empty() || flags.allow_insecure) return absl::OkStatus();
   return Wrong(flag, absl::StrCat(address.ToString(),
-                                  " can be reached from other machines, where everyone could use "
-                                  "this server and read along; give --tls_cert and --tls_key, or "
-                                  "say --allow_insecure if that is what you want"));
+                                  " can be reached from other machines, so anyone could use this "
+                                  "server and read its traffic; give --tls_cert and --tls_key, or "
+                                  "--allow_insecure to allow that"));
 }
 
 absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
@@ -74,21 +75,20 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
   auto metrics = ParseFlag("metrics_listen", flags.metrics_listen);
   if (!metrics.ok()) return metrics.status();
   if (!metrics->socket.empty() || metrics->host.front() == '[') {
-    return Wrong(
-        "metrics_listen",
-        "the page is served over IPv4 alone; it must be HOST:PORT, such as 127.0.0.1:9464");
+    return Wrong("metrics_listen",
+                 "the page is served over IPv4 only; give HOST:PORT, such as 127.0.0.1:9464");
   }
   options->metrics_listen = *std::move(metrics);
   if (flags.worker_listen.empty()) {
-    // However long: server and workers name it in a shorter way (short_address.h).
+    // Of any length: server and workers shorten it (short_address.h).
     options->worker_listen.socket = options->data_dir + "/worker.sock";
   } else {
     auto worker = ParseFlag("worker_listen", flags.worker_listen);
     if (!worker.ok()) return worker.status();
     if (worker->socket.empty() && worker->port == 0) {
       return Wrong("worker_listen",
-                   "port 0 would be another one after a restart, and workers dial the old one; "
-                   "name a port");
+                   "port 0 would pick another port after a restart, but workers reconnect to the "
+                   "old one; give a port");
     }
     options->worker_listen = *std::move(worker);
   }
@@ -106,8 +106,9 @@ absl::StatusOr<std::string> AbsolutePath(absl::string_view flag, const std::stri
 
 absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
   if (flags.tls_cert.empty() != flags.tls_key.empty()) {
-    return flags.tls_cert.empty() ? Wrong("tls_key", "it needs --tls_cert, whose key it is")
-                                  : Wrong("tls_cert", "it needs its key, --tls_key");
+    return flags.tls_cert.empty()
+               ? Wrong("tls_key", "it needs --tls_cert, the certificate of this key")
+               : Wrong("tls_cert", "it needs its key, --tls_key");
   }
   if (flags.tls_cert.empty()) {
     return flags.tls_client_ca.empty()
@@ -143,7 +144,7 @@ absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
     if (equals == std::string::npos || equals + 1 == entry.size() ||
         !jobs::IsSlug(name, kMaxDatasetName)) {
       return Wrong("datasets", absl::StrCat("'", entry,
-                                            "' must be NAME=DIR, the name of a-z, 0-9 and '-', "
+                                            "' is not NAME=FOLDER with a name of a-z, 0-9 and '-', "
                                             "such as kmnist=/srv/kmnist"));
     }
     std::error_code error;
@@ -163,11 +164,11 @@ absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
 absl::Status ReadServingDevice(const ServerFlags& flags, ServerOptions* options) {
   const std::string& device = flags.serving_device;
   if (device != "cpu" && device != "cuda" && device != "auto") {
-    return Wrong("serving_device", absl::StrCat("'", device, "' must be cpu, cuda or auto"));
+    return Wrong("serving_device", absl::StrCat("'", device, "' is not cpu, cuda or auto"));
   }
   const bool there = device != "cpu" && models::CudaAvailable();
   if (device == "cuda" && !there) {
-    return Wrong("serving_device", "LibTorch has no GPU here that it can use; it must be cpu");
+    return Wrong("serving_device", "LibTorch finds no usable GPU; use cpu");
   }
   options->serving_on_gpu = there;
   return absl::OkStatus();
@@ -206,8 +207,8 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
 std::string ServerOptions::MetricsWarning() const {
   if (metrics_listen.IsLocal()) return "";
   return absl::StrCat("--metrics_listen: ", metrics_listen.ToString(),
-                      " can be read from other machines, without TLS and by everybody who reaches "
-                      "it; the page names jobs, models and data sets.");
+                      " can be read from other machines, without TLS or authentication; "
+                      "the page names jobs, models and data sets.");
 }
 
 absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {

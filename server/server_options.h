@@ -1,4 +1,4 @@
-// What a server is told: the flags of atelierd as plain data, checked. Values; thread-safe.
+// The flags of atelierd as plain data, and validated. Values; thread-safe.
 #ifndef ATELIER_SERVER_SERVER_OPTIONS_H_
 #define ATELIER_SERVER_SERVER_OPTIONS_H_
 
@@ -14,14 +14,14 @@
 
 namespace atelier::server {
 
-// As the flags give it; a field's flag has its name. What is empty or 0 takes its default in
-// ServerOptions::Create.
+// The values of the flags; each field has the name of its flag. ServerOptions::Create replaces
+// empty or 0 by the default.
 struct ServerFlags {
   std::string listen;
   std::string metrics_listen;
   std::string worker_listen;          // Default: a socket in the data directory.
   std::string data_dir;               // Default: $XDG_DATA_HOME/atelier or ~/.local/share/atelier.
-  std::vector<std::string> datasets;  // NAME=DIR each.
+  std::vector<std::string> datasets;  // NAME=FOLDER each.
   int workers = 1;
   int threads_per_worker = 0;          // Default: the usable cores over the workers.
   int serving_threads = 0;             // Default: the usable cores.
@@ -32,25 +32,25 @@ struct ServerFlags {
   int max_queued_jobs = 1000;
   absl::Duration lease = absl::Seconds(30);
   absl::Duration shutdown_grace = absl::Seconds(30);
-  std::string worker_binary;  // Default: atelier-worker beside atelierd.
+  std::string worker_binary;  // Default: atelier-worker in the folder of atelierd.
   std::string tls_cert;
   std::string tls_key;
   std::string tls_client_ca;
   bool allow_insecure = false;
 };
 
-// Files in PEM format, checked; absolute paths.
+// Absolute paths of validated PEM files.
 struct TlsFiles {
-  std::string certificate;  // The server's, then those between it and an authority.
+  std::string certificate;  // The server's certificate chain.
   std::string key;
-  std::string client_authorities;  // Whose holders are admitted; empty for everybody.
+  std::string client_authorities;  // CAs of client certificates; empty: none is required.
 };
 
 struct ServerOptions {
   ListenAddress listen;
   ListenAddress metrics_listen;
-  ListenAddress worker_listen;                  // Where workers dial, also after a restart.
-  std::optional<TlsFiles> tls;                  // Nothing: no encryption.
+  ListenAddress worker_listen;                  // Workers connect to it, also after a restart.
+  std::optional<TlsFiles> tls;                  // nullopt: no TLS.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
   int workers = 1;
@@ -63,17 +63,17 @@ struct ServerOptions {
   int max_queued_jobs = 1000;
   absl::Duration lease;
   absl::Duration shutdown_grace;
-  std::string worker_binary;  // Empty for the one beside atelierd.
+  std::string worker_binary;  // Empty: the one in the folder of atelierd.
 
-  // Workers that report by TCP do so by TLS where there are certificates.
+  // Whether workers connect by TLS: over TCP, if there are certificates.
   bool WorkersUseTls() const { return tls.has_value() && worker_listen.socket.empty(); }
 
   // A sentence if other machines can read the metrics page, which has neither TLS nor access
   // control; otherwise empty.
   std::string MetricsWarning() const;
 
-  // Checks the flags and fills in what was left out. INVALID_ARGUMENT with one sentence that names
-  // the first wrong flag. Debian's Fashion-MNIST is added where it is installed.
+  // Validates the flags and fills in defaults. INVALID_ARGUMENT with a sentence that names the
+  // first wrong flag. Debian's Fashion-MNIST is added if it is installed.
   static absl::StatusOr<ServerOptions> Create(const ServerFlags& flags);
 };
 

@@ -42,7 +42,7 @@ absl::StatusOr<std::string> JobName(absl::string_view text) {
   absl::string_view id = text;
   absl::ConsumePrefix(&id, "jobs/");
   if (!IsPart(id)) {
-    return Wrong(text, "is no job's name; `atelier jobs` lists the jobs there are.");
+    return Wrong(text, "is not a job name; `atelier jobs` lists the jobs.");
   }
   return absl::StrCat("jobs/", id);
 }
@@ -51,7 +51,7 @@ absl::StatusOr<std::string> ExperimentName(absl::string_view text) {
   absl::string_view id = text;
   absl::ConsumePrefix(&id, "experiments/");
   if (!IsPart(id)) {
-    return Wrong(text, "is no experiment's name; `atelier experiments` lists those there are.");
+    return Wrong(text, "is not an experiment name; `atelier experiments` lists the experiments.");
   }
   return absl::StrCat("experiments/", id);
 }
@@ -60,7 +60,7 @@ absl::StatusOr<std::string> DatasetName(absl::string_view text) {
   absl::string_view id = text;
   absl::ConsumePrefix(&id, "datasets/");
   if (!IsPart(id)) {
-    return Wrong(text, "is no data set's name; `atelier datasets` lists those there are.");
+    return Wrong(text, "is not a data set name; `atelier datasets` lists the data sets.");
   }
   return absl::StrCat("datasets/", id);
 }
@@ -80,8 +80,8 @@ absl::StatusOr<ModelReference> ParseModel(absl::string_view text) {
   if (versioned) parts = absl::StrSplit(rest, absl::MaxSplits(separator, 1));
   if (!IsPart(parts.first) || (versioned && !IsPart(parts.second))) {
     return Wrong(text,
-                 "is no model; give NAME, NAME@VERSION or NAME@ALIAS. `atelier models` lists "
-                 "the models there are.");
+                 "is not a model; give NAME, NAME@VERSION or NAME@ALIAS. `atelier models` lists "
+                 "the models.");
   }
   return ModelReference{std::string(parts.first), std::string(parts.second)};
 }
@@ -127,12 +127,12 @@ absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text) {
     if (!is_number || word != unit) continue;
     const double bytes = std::round(number * factor);
     if (bytes >= static_cast<double>(std::numeric_limits<std::int64_t>::max())) {
-      return Wrong(text, "is more than any machine has.");
+      return Wrong(text, "is more memory than any machine has.");
     }
     return static_cast<std::int64_t>(bytes);
   }
   return Wrong(text,
-               "is no size; write one like 2GiB, 512MiB or a number of bytes (units: KiB, "
+               "is not a size; write one like 2GiB, 512MiB or a number of bytes (units: KiB, "
                "MiB, GiB, TiB, KB, MB, GB, TB).");
 }
 
@@ -155,7 +155,7 @@ absl::StatusOr<int> ParseEnum(const google::protobuf::EnumDescriptor* type, absl
   const auto* const value = type->FindValueByName(PrefixOf(type) + absl::AsciiStrToUpper(word));
   if (value == nullptr || value->number() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(flag, ": '", EscapeControls(word),
-                                                   "' is none of ",
+                                                   "' is not one of ",
                                                    absl::StrJoin(EnumWords(type), ", "), "."));
   }
   return value->number();

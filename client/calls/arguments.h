@@ -1,4 +1,4 @@
-// What people type for jobs, models and sizes, turned into what the services take. Errors are
+// Parses names and sizes as people type them into what the services take. Errors are
 // INVALID_ARGUMENT with a sentence. Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_CALLS_ARGUMENTS_H_
 #define ATELIER_CLIENT_CALLS_ARGUMENTS_H_
@@ -22,7 +22,7 @@ absl::StatusOr<std::string> ExperimentName(absl::string_view text);
 // `datasets/x` for `x` and for `datasets/x`.
 absl::StatusOr<std::string> DatasetName(absl::string_view text);
 
-// A model and, perhaps, which version of it.
+// A model, or one of its versions.
 struct ModelReference {
   std::string model;
   // A number or an alias; empty for the latest.
@@ -43,7 +43,7 @@ absl::string_view Leaf(absl::string_view resource_name);
 // `cnn-3@4` for `models/cnn-3/versions/4`.
 std::string ShortModel(absl::string_view resource_name);
 
-// What begins the names of a model version's files: `cnn-3-v4` for `models/cnn-3/versions/4`.
+// The prefix of the names of a model version's files: `cnn-3-v4` for `models/cnn-3/versions/4`.
 std::string FileStem(absl::string_view model_version);
 
 // Bytes: `2GiB`, `512 MiB`, `1.5GB`, `1048576`. KiB, MiB, GiB and TiB are powers of 1,024; KB, MB,

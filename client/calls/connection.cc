@@ -7,6 +7,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/calls/connection_error.h"
+#include "client/calls/probe.h"
 #include "client/terminal/display_text.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -26,18 +28,20 @@ absl::Status CheckAddress(absl::string_view address) {
                      absl::SimpleAtoi(address.substr(colon + 1), &port) && port > 0 &&
                      port < 65536 && address.find_first_of(" \t\r\n/") == absl::string_view::npos;
   if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--server: '", EscapeControls(address),
-                                                 "' is no address; write HOST:PORT or unix:PATH."));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--server: '", EscapeControls(address),
+                   "' is not an address; write HOST:PORT or unix:PATH."));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsOptions& tls) {
   if (tls.certificate.empty() != tls.key.empty()) {
-    return absl::InvalidArgumentError("--tls-cert and --tls-key belong together; one is missing.");
+    return absl::InvalidArgumentError(
+        "--tls-cert and --tls-key must be given together; one is missing.");
   }
   if (tls.authorities.empty()) {
     if (tls.certificate.empty()) return grpc::InsecureChannelCredentials();
     return absl::InvalidArgumentError(
-        "--tls-cert needs --tls-ca: by which authority's word the server is believed.");
+        "--tls-cert needs --tls-ca, the CA that issued the server's certificate.");
   }
   auto authorities = tls::ReadAuthorities({"--tls-ca", tls.authorities});
   if (!authorities.ok()) return authorities.status();
@@ -55,14 +59,14 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsO
 grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  // A server that vanished without a word is noticed by unanswered pings.
+  // Unanswered pings reveal a server that vanished without closing its connections.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  // Whoever waits for a restarted server wants it back soon.
+  // Reconnects soon after a server restarts.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  // A server is addressed directly, whatever http_proxy says about web pages.
+  // Connects directly; http_proxy is for web pages.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return arguments;
@@ -97,18 +101,23 @@ absl::Status Connection::WaitUntilReady(absl::Duration timeout) {
     const grpc_connectivity_state state = channel_->GetState(true);
     if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) return WhyNot();
-    if (!channel_->WaitForStateChange(state, deadline)) return NoServer(address_);
+    if (!channel_->WaitForStateChange(state, deadline)) return Explain("it timed out");
   }
 }
 
 absl::Status Connection::WhyNot() {
-  // Only a call is told what the connection failed with; this one fails at once.
+  // Only a call's status says why the connection failed; this call fails at once.
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
   grpc::health::v1::HealthCheckResponse response;
   const grpc::Status status = health_->Check(&context, {}, &response);
   if (status.ok()) return absl::OkStatus();
-  return NotConnected(status.error_message(), address_, tls_.authorities);
+  return Explain(status.error_message());
+}
+
+absl::Status Connection::Explain(absl::string_view why) const {
+  const ProbeFiles files = {tls_.authorities, tls_.certificate, tls_.key};
+  return NotConnected(why, address_, files, ProbeServer(address_, files));
 }
 
 void Connection::PrepareContext(grpc::ClientContext* context, const CallOptions& options,

@@ -1,5 +1,4 @@
-// The client's connection to one server: its address checked, a channel, and the calls. Thread-safe
-// once made.
+// The client's connection to one server: a channel and the calls on it. Thread-safe.
 #ifndef ATELIER_CLIENT_CALLS_CONNECTION_H_
 #define ATELIER_CLIENT_CALLS_CONNECTION_H_
 
@@ -34,30 +33,29 @@ using ExperimentService = v1::ExperimentService::StubInterface;
 using HealthService = grpc::health::v1::Health::StubInterface;
 
 struct CallOptions {
-  // Until the answer must be there.
+  // Deadline of the call.
   absl::Duration timeout = absl::Seconds(30);
-  // How often the call is made again after the connection broke; waits for the server then. Only
-  // for calls that do no harm when made twice.
+  // How often the call is repeated after the connection broke, waiting for the server. Only for
+  // idempotent calls.
   int repeats = 0;
   FieldNamer name_field = FlagOf;
 };
 
 // PEM files for a server with TLS.
 struct TlsOptions {
-  std::string authorities;  // --tls-ca: whom to believe. Empty: no TLS.
-  std::string certificate;  // --tls-cert: who we are, for servers that ask. May be empty.
-  std::string key;          // --tls-key: the certificate's.
+  std::string authorities;  // --tls-ca: the CAs to trust. Empty: no TLS.
+  std::string certificate;  // --tls-cert: the client's, for mutual TLS. May be empty.
+  std::string key;          // --tls-key: the certificate's private key.
 };
 
 class Connection {
  public:
-  // `address` is HOST:PORT or unix:PATH; anything else, or files that are not what they should be,
-  // is INVALID_ARGUMENT. Does not connect.
+  // `address` is HOST:PORT or unix:PATH. INVALID_ARGUMENT for any other address and for unusable
+  // files. Does not connect.
   static absl::StatusOr<std::unique_ptr<Connection>> Create(absl::string_view address,
                                                             const TlsOptions& tls = {});
 
-  // Connects; UNAVAILABLE if nobody answers, at once where the system says so, else after
-  // `timeout`, or if who answers is not to be trusted.
+  // Connects. UNAVAILABLE with the reason if that fails, at the latest after `timeout`.
   absl::Status WaitUntilReady(absl::Duration timeout);
 
   // Makes one unary call: Call(&TrainingService::GetJob, request).
@@ -72,7 +70,7 @@ class Connection {
       const grpc::Status status = (stub<Service>().*method)(&context, request, &response);
       if (status.ok()) return response;
       if (repeats >= options.repeats || !IsBroken(status)) {
-        return ToStatus(status, address_, options.name_field);
+        return ToStatus(status, address_, options.name_field, NameIn(request));
       }
     }
   }
@@ -96,8 +94,10 @@ class Connection {
  private:
   Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel);
 
-  // What the channel's last attempt to connect failed with.
+  // Why the channel's last attempt to connect failed.
   absl::Status WhyNot();
+  // An error for a connection that failed with gRPC's message `why`.
+  absl::Status Explain(absl::string_view why) const;
 
   // The deadline, and before a repetition a short pause.
   static void PrepareContext(grpc::ClientContext* context, const CallOptions& options, int repeats);

@@ -31,7 +31,7 @@ std::string FileName(absl::string_view model_version, v1::ModelFormat format) {
   }
 }
 
-// True for what the server may call a file: one plain name, and not a hidden one.
+// Whether a file name from the server is plain: no folders, not hidden.
 bool IsPlainName(absl::string_view name) {
   if (name.empty() || name.size() > 255 || name[0] == '.') return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
@@ -49,7 +49,7 @@ bool Exists(const std::string& path) {
   return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
 }
 
-// Takes in the chunks of one download.
+// Receives the chunks of one download.
 class Receiver {
  public:
   explicit Receiver(const DownloadOptions& options) : options_(options) {}
@@ -69,11 +69,11 @@ class Receiver {
     result_.bytes = received_;
     result_.sha256 = sha256_.Finish();
     if (received_ != total_ || result_.sha256 != expected_) {
-      return absl::DataLossError(absl::StrCat("What arrived is not what was sent: ", Count(),
+      return absl::DataLossError(absl::StrCat("The download is corrupt: ", Count(),
                                               " with the SHA-256 ", result_.sha256, " instead of ",
                                               EscapeControls(expected_),
-                                              ". Nothing was kept. Try again; if it is "
-                                              "the same then, the file is damaged on the server."));
+                                              ". No file was written. Try again; if it "
+                                              "fails again, the file is damaged on the server."));
     }
     if (absl::Status status = file_->Commit(options_.force); !status.ok()) return status;
     return std::move(result_);
@@ -102,17 +102,17 @@ class Receiver {
     }
     const std::string job(Leaf(std::get<v1::DownloadTensorboardRequest>(options_.request).name()));
     if (!IsPlainName(first.file_name()) || !IsPlainName(job)) {
-      return absl::DataLossError(absl::StrCat("The server calls the file '",
-                                              EscapeControls(first.file_name()),
-                                              "', which is no plain name. Nothing was kept."));
+      return absl::DataLossError(
+          absl::StrCat("The server names the file '", EscapeControls(first.file_name()),
+                       "', which is not a plain file name. No file was written."));
     }
     const std::filesystem::path folder = (target.empty() ? "tensorboard" : target) / job;
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) {
-      return absl::PermissionDeniedError(absl::StrCat("The folder ",
-                                                      EscapeControls(folder.string()),
-                                                      " cannot be made: ", error.message(), "."));
+      return absl::PermissionDeniedError(
+          absl::StrCat("The folder ", EscapeControls(folder.string()),
+                       " cannot be created: ", error.message(), "."));
     }
     return (folder / first.file_name()).string();
   }
@@ -150,7 +150,7 @@ absl::StatusOr<Downloaded> Download(Connection* connection, const DownloadOption
   v1::DownloadChunk chunk;
   absl::Status received;
   while (received.ok() && reader->Read(&chunk)) {
-    received = options.interrupted() ? absl::CancelledError("Interrupted; nothing was kept.")
+    received = options.interrupted() ? absl::CancelledError("Interrupted; no file was written.")
                                      : receiver.Receive(chunk);
   }
   if (!received.ok()) context.TryCancel();

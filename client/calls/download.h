@@ -1,7 +1,6 @@
-// Brings a file of the server's, a model's or a job's TensorBoard log, to this machine: written
-// beside its place under a passing name, checked against the SHA-256 that the server sent, put on
-// disk, and only then given its name. Whatever goes wrong leaves nothing behind and an older file
-// as it was. Used by one thread.
+// Downloads a model or a job's TensorBoard log. The file is written under a temporary name, checked
+// against the SHA-256 that the server sent, synced and then renamed, so a failed download leaves no
+// file behind and an older file unchanged. Used by one thread.
 #ifndef ATELIER_CLIENT_CALLS_DOWNLOAD_H_
 #define ATELIER_CLIENT_CALLS_DOWNLOAD_H_
 
@@ -19,11 +18,11 @@ namespace atelier::client {
 
 struct DownloadOptions {
   std::variant<v1::DownloadModelRequest, v1::DownloadTensorboardRequest> request;
-  // Where to. A model: a file, a folder, or empty for the folder we are in; a folder's file is
-  // named after the model version. A log: a folder, made where it is not, or empty for
-  // `tensorboard`; in it a folder named after the job.
+  // Where to write. A model: a file, a folder, or empty for the current folder; in a folder the
+  // file is named after the model version. A log: a folder, created if missing, or empty for
+  // `tensorboard`; the log goes into a subfolder named after the job.
   std::string target;
-  // Whether a file that exists may be replaced.
+  // Whether an existing file may be replaced.
   bool force = false;
   // Called with the bytes received and their total.
   std::function<void(std::int64_t received, std::int64_t total)> progress = [](auto, auto) {};
@@ -38,7 +37,7 @@ struct Downloaded {
   std::string sha256;
 };
 
-// ALREADY_EXISTS if the file exists, DATA_LOSS if what arrived is not what was sent, CANCELLED when
+// ALREADY_EXISTS if the file exists, DATA_LOSS if the checksum does not match, CANCELLED when
 // interrupted, otherwise the error of the server or the file system.
 absl::StatusOr<Downloaded> Download(Connection* connection, const DownloadOptions& options);
 

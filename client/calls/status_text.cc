@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "client/calls/arguments.h"
 #include "client/terminal/display_text.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -18,7 +19,7 @@ namespace {
 
 using Words = std::pair<absl::string_view, absl::string_view>;
 
-// Fields that the command line calls otherwise.
+// Fields whose option has another name.
 constexpr std::array<Words, 12> kFlags = {{
     {"spec.memory_bytes", "--memory"},
     {"base_name", "--name"},
@@ -34,19 +35,19 @@ constexpr std::array<Words, 12> kFlags = {{
     {"page_token", "the page token"},
 }};
 
-// What to do about an error, by its reason.
+// What to do about an error, by its reason; $ is the name that the request gave.
 constexpr std::array<Words, 10> kAdvice = {{
-    {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs there are."},
-    {"MODEL_NOT_FOUND", "`atelier models` lists the models there are."},
-    {"VERSION_NOT_FOUND", "`atelier models NAME` lists a model's versions."},
-    {"ALIAS_NOT_FOUND", "`atelier models NAME` lists a model's versions and aliases."},
+    {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs."},
+    {"MODEL_NOT_FOUND", "`atelier models` lists the models."},
+    {"VERSION_NOT_FOUND", "`atelier models $` lists the versions."},
+    {"ALIAS_NOT_FOUND", "`atelier models $` lists the versions and aliases."},
     {"VERSION_IN_USE",
-     "`atelier alias NAME ALIAS --remove` removes one; --force deletes it with its aliases."},
-    {"OTHER_CLASSES", "--force moves the alias nevertheless."},
-    {"JOB_NOT_ENDED", "`atelier stop JOB` ends it first."},
-    {"EXPERIMENT_NOT_FOUND", "`atelier experiments` lists those there are."},
-    {"EXPERIMENT_NOT_ENDED", "`atelier stop EXPERIMENT` ends it first."},
-    {"NOT_EVALUATED", "`atelier show JOB` says how far it is, or why it ended."},
+     "`atelier alias $ ALIAS --remove` removes an alias; --force deletes the aliases, too."},
+    {"OTHER_CLASSES", "--force moves the alias anyway."},
+    {"JOB_NOT_ENDED", "Stop it first: `atelier stop $`."},
+    {"EXPERIMENT_NOT_FOUND", "`atelier experiments` lists the experiments."},
+    {"EXPERIMENT_NOT_ENDED", "Stop it first: `atelier stop $`."},
+    {"NOT_EVALUATED", "`atelier show $` shows its progress, or why it ended."},
 }};
 
 template <std::size_t size>
@@ -92,21 +93,29 @@ std::string Violations(const google::rpc::BadRequest& request, const FieldNamer&
   return absl::StrJoin(lines, "\n");
 }
 
-// For errors that the server did not make itself, or that say too little.
+// For errors that gRPC made, not the server, or that say too little.
 std::string Explained(const grpc::Status& status, absl::string_view address) {
   switch (status.error_code()) {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::StrCat("The server at ", address, " did not answer in time.");
     case grpc::StatusCode::UNIMPLEMENTED:
-      return absl::StrCat("What answers at ", address,
+      return absl::StrCat("The server at ", address,
                           " does not know this request: it is an Atelier server of another "
-                          "version, or none at all.");
+                          "version, or another program.");
     case grpc::StatusCode::UNAVAILABLE:
       return absl::StrCat("The connection to the server at ", address,
                           " broke: ", Sentence(status.error_message()));
     default:
       return Sentence(status.error_message());
   }
+}
+
+// What the command line calls the resource: `cnn-3` also for a version of it.
+std::string Advice(absl::string_view reason, absl::string_view name) {
+  const auto model = ParseModel(name);
+  const bool is_model = model.ok() && absl::StartsWith(name, "models/");
+  const std::string id = name.empty() ? "NAME" : is_model ? model->model : std::string(Leaf(name));
+  return absl::StrReplaceAll(Find(kAdvice, reason), {{"$", EscapeControls(id)}});
 }
 
 }  // namespace
@@ -119,8 +128,19 @@ std::string FlagOf(absl::string_view field) {
   return absl::StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}}));
 }
 
+std::string NameIn(const google::protobuf::Message& request) {
+  const auto* const descriptor = request.GetDescriptor();
+  for (const char* const field : {"name", "model"}) {
+    const auto* const found = descriptor->FindFieldByName(field);
+    if (found == nullptr || found->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING)
+      continue;
+    return request.GetReflection()->GetString(request, found);
+  }
+  return "";
+}
+
 absl::Status ToStatus(const grpc::Status& status, absl::string_view address,
-                      const FieldNamer& name_field) {
+                      const FieldNamer& name_field, absl::string_view name) {
   if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   const Details details = ReadDetails(status);
@@ -131,7 +151,7 @@ absl::Status ToStatus(const grpc::Status& status, absl::string_view address,
                                             : Sentence(status.error_message());
   if (text.empty())
     text = absl::StrCat("The server answered ", absl::StatusCodeToString(code), ".");
-  const absl::string_view advice = Find(kAdvice, details.reason);
+  const std::string advice = Advice(details.reason, name);
   if (!advice.empty()) absl::StrAppend(&text, " ", advice);
   return absl::Status(code, text);
 }
@@ -139,40 +159,8 @@ absl::Status ToStatus(const grpc::Status& status, absl::string_view address,
 absl::Status NoServer(absl::string_view address) {
   return absl::UnavailableError(
       absl::StrCat("No server answers at ", EscapeControls(address),
-                   ". Start one with `atelierd`, or name another with --server=HOST:PORT or in "
+                   ". Start one with `atelierd`, or give its address with --server=HOST:PORT or "
                    "ATELIER_SERVER."));
-}
-
-absl::Status NotConnected(absl::string_view why, absl::string_view address,
-                          absl::string_view authorities) {
-  const std::string server = EscapeControls(address);
-  const auto says = [why](absl::string_view words) { return absl::StrContains(why, words); };
-  const auto refuse = [](auto&&... words) {
-    return absl::UnavailableError(absl::StrCat(words...));
-  };
-  if (says("certificate verify failed")) {
-    return refuse("The server at ", server, " shows a certificate that has expired or that no ",
-                  "authority in ", authorities, " (--tls-ca) vouches for.");
-  }
-  if (says("is not in peer certificate")) {
-    return refuse("The certificate of the server at ", server,
-                  " was made for another name; dial it by the name it was made for.");
-  }
-  if (says("wrong version number")) {
-    return refuse("The server at ", server, " has no TLS: leave out --tls-ca and ATELIER_TLS_CA.");
-  }
-  const bool answered = says("Socket closed") || says("onnection reset") ||
-                        says("Failed parsing HTTP/2") || says("handshake failed");
-  if (answered && authorities.empty()) {
-    return refuse("What answers at ", server,
-                  " hangs up: a server with TLS wants --tls-ca=FILE or ATELIER_TLS_CA.");
-  }
-  if (answered) {
-    return refuse("The server at ", server,
-                  " hangs up: one that asks who you are wants --tls-cert and --tls-key of an "
-                  "authority it knows.");
-  }
-  return NoServer(address);
 }
 
 bool IsBroken(const grpc::Status& status) {

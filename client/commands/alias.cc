@@ -1,9 +1,10 @@
-// `atelier alias`: lets another name stand for a version of a model.
+// `atelier alias`: names a version of a model.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
 #include "client/calls/model_versions.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
 #include "client/terminal/exit_codes.h"
@@ -32,8 +33,8 @@ absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
   if (options.remove != reference->version.empty()) {
     return absl::InvalidArgumentError(
         options.remove
-            ? "--remove takes the model without a version: atelier alias NAME ALIAS --remove."
-            : "Which version shall the alias name? Write NAME@VERSION.");
+            ? "--remove takes the model without a version: `atelier alias NAME ALIAS --remove`."
+            : "The version is missing: write NAME@VERSION.");
   }
   v1::SetAliasRequest request;
   request.set_name(reference->ModelName());
@@ -62,23 +63,20 @@ void AddAlias(CommandSet* commands) {
   const auto options = std::make_shared<AliasOptions>();
   CLI::App* const command = commands->Add(
       {"alias",
-       "Let a word like `production` stand for a version",
-       "Whoever asks for the alias gets that version from then on; `latest` moves by itself.\n"
-       "An alias that names a version with other classes or another image size stays where it\n"
-       "is unless --force is given: its clients would get answers to another question.",
+       "Point an alias such as `production` at a version",
+       "Requests for MODEL@ALIAS then use that version; `latest` moves by itself. Moving an alias\n"
+       "to a version with other classes or another image size needs --force, because it may\n"
+       "break the clients that use the alias.",
        {{"atelier alias cnn-3@4 production", ""},
         {"atelier alias cnn-3@latest production", ""},
         {"atelier alias cnn-3 production --remove", ""}}},
-      [options](Session& session) { return Alias(session, *options); });
-  command->add_option("MODEL", options->model, "NAME@VERSION or NAME@ALIAS")
-      ->required()
-      ->type_name("");
+      [options](Session& session) {
+        return ExplainKind(session, options->model, {Kind::kModel}, Alias(session, *options));
+      });
+  AddModelArgument(command, &options->model, "NAME@VERSION or NAME@ALIAS");
   command->add_option("ALIAS", options->alias, "The alias")->required()->type_name("");
-  CLI::Option* const remove =
-      command->add_flag("--remove", options->remove, "Remove the alias instead");
-  command
-      ->add_flag("--force", options->force,
-                 "Move it also to a version with other classes or another image size")
+  CLI::Option* const remove = command->add_flag("--remove", options->remove, "Remove the alias");
+  command->add_flag("--force", options->force, "Allow a version with other classes or image size")
       ->excludes(remove);
 }
 

@@ -1,4 +1,4 @@
-// `atelier bench`: how fast a server answers. So far one of a family: `bench classify`.
+// `atelier bench classify`: measures a server's throughput and latency.
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -8,6 +8,7 @@
 #include "client/calls/arguments.h"
 #include "client/calls/dataset_images.h"
 #include "client/calls/model_versions.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
 #include "client/load/load_generator.h"
@@ -22,7 +23,7 @@ namespace {
 
 constexpr int kCallers = 64;
 constexpr int kMostInFlight = 1000;
-// Requests that differ, so that no part of the path gets away with the same bytes again and again.
+// Requests differ, so that caches cannot help.
 constexpr std::size_t kRequests = 16;
 constexpr std::size_t kRequestBytes = std::size_t{32} << 20;
 constexpr std::size_t kMostTestImages = 1000;
@@ -35,20 +36,20 @@ struct BenchOptions {
   int concurrency = 0;
   int max_in_flight = 0;
   int connections = 4;
-  double duration = 10;
-  double warmup = 2;
-  double deadline = 10;
+  absl::Duration duration = absl::Seconds(10);
+  absl::Duration warmup = absl::Seconds(2);
+  absl::Duration deadline = absl::Seconds(10);
 };
 
 absl::StatusOr<LoadOptions> ToLoadOptions(const BenchOptions& options) {
   const bool open = options.rate > 0;
   if (open && options.concurrency > 0) {
     return absl::InvalidArgumentError(
-        "--rate sends requests whether answers come or not, --concurrency waits for them; give one "
-        "of the two. --max-in-flight bounds what --rate sends.");
+        "--rate (open loop) and --concurrency (closed loop) cannot be combined; --max-in-flight "
+        "limits the requests in flight with --rate.");
   }
   if (!open && options.max_in_flight > 0) {
-    return absl::InvalidArgumentError("--max-in-flight belongs to --rate.");
+    return absl::InvalidArgumentError("--max-in-flight needs --rate.");
   }
   LoadOptions load;
   load.rate = options.rate;
@@ -56,9 +57,9 @@ absl::StatusOr<LoadOptions> ToLoadOptions(const BenchOptions& options) {
                      : options.concurrency > 0 ? options.concurrency
                                                : kCallers;
   if (load.concurrency == 0) load.concurrency = kMostInFlight;
-  load.duration = absl::Seconds(options.duration);
-  load.warmup = absl::Seconds(options.warmup);
-  load.deadline = absl::Seconds(options.deadline);
+  load.duration = options.duration;
+  load.warmup = options.warmup;
+  load.deadline = options.deadline;
   return load;
 }
 
@@ -70,7 +71,7 @@ absl::StatusOr<v1::ImageShape> ShapeOf(Session& session, const ModelReference& r
   return (*version)->image_shape();
 }
 
-// Raw pixels of `count` images that nobody has seen.
+// Random pixels of `count` images.
 std::vector<std::string> InventImages(std::size_t count, std::size_t size) {
   std::mt19937 random;
   std::vector<std::string> images(count, std::string(size, '\0'));
@@ -144,7 +145,7 @@ std::string ProgressWords(const LoadProgress& progress) {
 absl::StatusOr<int> Report(Session& session, const LoadReport& report, bool interrupted) {
   const LoadResult& result = report.result;
   if (result.measured <= absl::ZeroDuration()) {
-    return absl::CancelledError("Nothing was measured: the warm-up had not ended.");
+    return absl::CancelledError("Nothing was measured: the warm-up had not finished.");
   }
   switch (session.format()) {
     case OutputFormat::kText:
@@ -168,7 +169,7 @@ absl::StatusOr<int> BenchClassify(Session& session, const BenchOptions& options)
   if (!model.ok()) return model.status();
   auto requests = MakeRequests(session, options, *model);
   if (!requests.ok()) return requests.status();
-  // Mistakes are told before anything is measured; this also has the version loaded.
+  // Finds errors before the measurement, and loads the version.
   const auto first = session.Call(&InferenceService::Classify, requests->front());
   if (!first.ok()) return first.status();
   std::vector<std::unique_ptr<Connection>> owned;
@@ -197,30 +198,27 @@ absl::StatusOr<int> BenchClassify(Session& session, const BenchOptions& options)
 void AddLoadOptions(CLI::App* command, BenchOptions* options) {
   command
       ->add_option("--concurrency", options->concurrency,
-                   "Closed loop: callers, each waiting for its answer [64]")
+                   "Closed loop: number of concurrent callers [64]")
       ->type_name("N")
       ->check(Between(1, 10'000));
-  command->add_option("--rate", options->rate, "Open loop: Poisson arrivals a second")
+  command->add_option("--rate", options->rate, "Open loop: requests per second")
       ->type_name("R")
       ->check(Between(0.001, 1e6));
   command
       ->add_option("--max-in-flight", options->max_in_flight,
-                   "With --rate: arrivals beyond it are not sent [1000]")
+                   "With --rate: maximum in flight [1000]")
       ->type_name("N")
       ->check(Between(1, 100'000));
-  command->add_option("--images", options->images, "Images a request [1]")
+  command->add_option("--images", options->images, "Images per request [1]")
       ->type_name("N")
       ->check(Between(1, 4096));
-  command->add_option("--duration", options->duration, "What is measured [10]")
-      ->type_name("SECONDS")
-      ->check(Between(0.1, 86'400));
-  command->add_option("--warmup", options->warmup, "Load before it [2]")
-      ->type_name("SECONDS")
-      ->check(Between(0, 3600));
-  command->add_option("--deadline", options->deadline, "Of every request [10]")
-      ->type_name("SECONDS")
-      ->check(Between(0.001, 3600));
-  command->add_option("--connections", options->connections, "Connections to share the calls [4]")
+  AddDurationOption(command, "--duration", &options->duration, "Time to measure [10s]",
+                    {absl::Milliseconds(100), absl::Hours(24)});
+  AddDurationOption(command, "--warmup", &options->warmup, "Load before the measurement [2s]",
+                    {absl::ZeroDuration(), absl::Hours(1)});
+  AddDurationOption(command, "--deadline", &options->deadline, "Deadline of each request [10s]",
+                    {absl::Milliseconds(1), absl::Hours(1)});
+  command->add_option("--connections", options->connections, "Number of connections [4]")
       ->type_name("N")
       ->check(Between(1, 256));
 }
@@ -229,23 +227,25 @@ void AddLoadOptions(CLI::App* command, BenchOptions* options) {
 
 void AddBench(CommandSet* commands) {
   const auto options = std::make_shared<BenchOptions>();
-  CLI::App* const family = commands->AddFamily("bench", "Measure how fast the server classifies");
+  CLI::App* const family = commands->AddFamily("bench", "Measure the server's performance");
   CLI::App* const command = commands->Add(
       {"classify",
-       "Load a model with requests and measure the answers",
-       "Callers wait for each answer before they ask again (--concurrency), or requests arrive\n"
-       "by themselves (--rate); latency then counts from when they should have been sent.\n"
-       "Of an answer's time the server says what was queue and what compute; the rest is calls\n"
-       "and network. Ctrl-C prints what was measured so far.",
+       "Measure throughput and latency of a model",
+       "Callers wait for each response before they send again (--concurrency), or requests\n"
+       "arrive at a rate (--rate); their latency then counts from when each was due. The server\n"
+       "reports queue and compute time; the rest is gRPC and network. Ctrl-C prints the results\n"
+       "so far.",
        {{"atelier bench classify cnn-3", "64 callers, 10 seconds"},
-        {"atelier bench classify cnn-3 --rate=2000", "2,000 requests a second"},
+        {"atelier bench classify cnn-3 --rate=2000", "2,000 requests per second"},
         {"atelier bench classify cnn-3@production --images=32 --concurrency=4", ""}}},
-      [options](Session& session) { return BenchClassify(session, *options); }, family);
-  command->add_option("MODEL,--model", options->model, "NAME, NAME@VERSION or NAME@ALIAS")
-      ->required()
-      ->type_name("");
+      [options](Session& session) {
+        return ExplainKind(session, options->model, {Kind::kModel},
+                           BenchClassify(session, *options));
+      },
+      family);
+  AddModelArgument(command, &options->model);
   AddLoadOptions(command, options.get());
-  command->add_option("--dataset", options->dataset, "Test images to send [random ones]")
+  command->add_option("--dataset", options->dataset, "Send its test images [random pixels]")
       ->type_name("NAME");
 }
 

@@ -1,4 +1,4 @@
-// `atelier classify`: what a model makes of image files or of images of a data set.
+// `atelier classify`: classifies image files or images of a data set.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
 #include "client/calls/dataset_images.h"
+#include "client/calls/resource_kind.h"
 #include "client/classifying/bulk_classifier.h"
 #include "client/classifying/classification_printer.h"
 #include "client/commands/commands.h"
@@ -25,7 +26,7 @@ namespace atelier::client {
 namespace {
 
 constexpr std::size_t kMaxTestImages = 100;
-// More images than this, or a folder, get a line each.
+// More images than this, or a folder, are printed in one line each.
 constexpr std::size_t kMostInFull = 10;
 constexpr int kPictureWidth = 40;
 
@@ -133,7 +134,7 @@ absl::StatusOr<int> ClassifyTestImages(Session& session, const ClassifyOptions& 
     if (!done.ok()) return done;
   }
   if (session.text() && indices.size() > 1) {
-    session.Print(absl::StrCat("\n", printer.right(), " of ", indices.size(), " right\n"));
+    session.Print(absl::StrCat("\n", printer.right(), " of ", indices.size(), " correct\n"));
   }
   return kDone;
 }
@@ -158,7 +159,7 @@ absl::StatusOr<int> ClassifyStandardInput(Session& session, const ClassifyOption
   return kDone;
 }
 
-// How many files there are, for the progress bar alone; 0 if nobody would see it.
+// The number of files, for the progress bar; 0 if none is shown.
 std::int64_t CountFiles(const Session& session, const std::vector<std::string>& paths) {
   if (!session.text() || !session.terminal().interactive) return 0;
   std::int64_t count = 0;
@@ -202,7 +203,7 @@ class FileReport {
     printer_.PrintSummary(absl::Now() - begin_);
     if (session_->interrupted()) {
       session_->terminal().out << std::flush;
-      session_->terminal().err << "atelier: Ctrl-C: the other files were not classified."
+      session_->terminal().err << "atelier: Interrupted: the remaining files were not classified."
                                << std::endl;
     }
     if (skipped_ == 0) return kDone;
@@ -251,8 +252,8 @@ absl::StatusOr<int> Classify(Session& session, const ClassifyOptions& options) {
                       (options.from_stdin ? 1 : 0);
   if (sources != 1) {
     return absl::InvalidArgumentError(
-        "Name the images: files or folders, --stdin for one that is piped in, or --test-image=N, "
-        "which may be repeated; one of the three.");
+        "Give the images after the model: files or folders, --stdin, or --test-image=N; one of the "
+        "three.");
   }
   const auto model = ParseModel(options.model);
   if (!model.ok()) return model.status();
@@ -268,34 +269,30 @@ void AddClassify(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"classify",
        "Classify image files or test images with a model",
-       "Files are PNG or JPEG, of any size; folders are searched for them, and the folders in\n"
-       "them. What is no image is reported and skipped; the exit code is then 1. With\n"
-       "--output=json every image's answer is a line, in the order of the images.",
-       {{"atelier classify --model=cnn-3 shoe.png bag.jpg", ""},
-        {"atelier classify --model=cnn-3@production photos/", "a line for each"},
-        {"curl -s $URL | atelier classify --model=cnn-3 --stdin", ""},
-        {"atelier classify --model=cnn-3@2 --test-image=0 --test-image=7", ""}}},
-      [options](Session& session) { return Classify(session, *options); });
-  command->add_option("--model", options->model, "The model: NAME, NAME@VERSION or NAME@ALIAS")
-      ->required()
-      ->type_name("MODEL");
-  command->add_option("IMAGE", options->files, "Image files, or folders of them")->type_name("");
-  command->add_flag("--stdin", options->from_stdin, "Read one image's bytes from standard input");
+       "Files are PNG or JPEG, of any size; folders are searched recursively. A file that is not\n"
+       "an image is reported and skipped; the exit code is then 1. With --output=json each\n"
+       "image is a line, in the order of the images.",
+       {{"atelier classify cnn-3 shoe.png bag.jpg", ""},
+        {"atelier classify cnn-3@production photos/", "one line per image"},
+        {"curl -s $URL | atelier classify cnn-3 --stdin", ""},
+        {"atelier classify cnn-3@2 --test-image=0 --test-image=7", ""}}},
+      [options](Session& session) {
+        return ExplainKind(session, options->model, {Kind::kModel}, Classify(session, *options));
+      });
+  AddModelArgument(command, &options->model);
+  command->add_option("IMAGE", options->files, "Image files or folders")->type_name("");
+  command->add_flag("--stdin", options->from_stdin, "Read one image from standard input");
   AddWordOption(command, "--invert", v1::Inversion_descriptor(),
-                "Dark on bright to bright on dark: auto (by the border), yes, no [auto]",
+                "Invert dark on light: auto (by border), yes, no [auto]",
                 [options](int value) { options->inversion = static_cast<v1::Inversion>(value); });
   AddWordOption(command, "--resize", v1::Resize_descriptor(),
-                "Files of another size: pad, stretch, none (refuse) [pad]",
+                "Fit other sizes: pad, stretch, none (refuse) [pad]",
                 [options](int value) { options->resize = static_cast<v1::Resize>(value); });
-  command
-      ->add_option("--test-image", options->test_images,
-                   "A test image, counted from 0; may be repeated")
+  command->add_option("--test-image", options->test_images, "A test image, from 0; may be repeated")
       ->type_name("N")
       ->allow_extra_args(false)
       ->check(AtLeast(0));
-  command
-      ->add_option("--dataset", options->dataset,
-                   "Where it is from [what the model was trained on]")
+  command->add_option("--dataset", options->dataset, "Data set of --test-image [the model's]")
       ->type_name("NAME");
   command
       ->add_option_function<std::int32_t>(

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
 #include "client/terminal/display_text.h"
+#include "proto/flags/duration.h"
 
 namespace atelier::client {
 
@@ -24,7 +25,7 @@ CLI::App* CommandSet::AddFamily(const std::string& name, const std::string& summ
   CLI::App* const family = app_->add_subcommand(name, summary);
   family->group(group_);
   family->require_subcommand(1);
-  family->footer(absl::StrCat("`atelier ", name, " COMMAND --help` explains a command."));
+  family->footer(absl::StrCat("`atelier help ", name, " COMMAND` describes a command."));
   return family;
 }
 
@@ -35,12 +36,19 @@ const CommandSet::Action& CommandSet::Selected() const {
       ->second;
 }
 
+const CLI::App* FindCommand(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* const command : app.get_subcommands(/*filter=*/{})) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
 CLI::Validator AtLeast(int minimum) {
   return CLI::Validator(
       [minimum](const std::string& text) {
         double number = 0;
         if (absl::SimpleAtod(text, &number) && number < minimum) {
-          return absl::StrCat(text, " is less than ", minimum, ".");
+          return absl::StrCat(text, " is out of range (at least ", minimum, ").");
         }
         return std::string();
       },
@@ -51,13 +59,32 @@ CLI::Validator Between(double minimum, double maximum) {
   return CLI::Validator(
       [minimum, maximum](const std::string& text) {
         double number = 0;
-        // What is no number is the parser's to complain about.
+        // The parser reports what is not a number.
         if (!absl::SimpleAtod(text, &number) || (number >= minimum && number <= maximum)) {
           return std::string();
         }
-        return absl::StrCat(text, " is not from ", minimum, " to ", maximum, ".");
+        return absl::StrCat(text, " is out of range (", minimum, " to ", maximum, ").");
       },
       "");
+}
+
+CLI::Option* AddModelArgument(CLI::App* command, std::string* model, const std::string& help) {
+  return command->add_option("MODEL,--model", *model, help)->required()->type_name("");
+}
+
+void AddDurationOption(CLI::App* command, const std::string& flag, absl::Duration* duration,
+                       const std::string& help, const DurationRange& range) {
+  const auto set = [flag, duration, range](const std::string& text) {
+    const auto value = flags::ParseDuration(text);
+    if (!value.ok()) throw CLI::ValidationError(flag, EscapeControls(value.status().message()));
+    if (*value < range.minimum || *value > range.maximum) {
+      throw CLI::ValidationError(
+          flag, absl::StrCat(text, " is out of range (", absl::FormatDuration(range.minimum),
+                             " to ", absl::FormatDuration(range.maximum), ")."));
+    }
+    *duration = *value;
+  };
+  command->add_option_function<std::string>(flag, set, help)->type_name("TIME");
 }
 
 void AddWordOption(CLI::App* command, const char* flag,

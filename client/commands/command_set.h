@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "client/calls/session.h"
 #include "google/protobuf/descriptor.h"
 
@@ -22,7 +23,7 @@ class CommandSet {
 
   struct Description {
     std::string name;
-    // What it does, a sentence.
+    // A sentence: what it does.
     std::string summary;
     // More about it, after the options; may be empty.
     std::string details;
@@ -32,17 +33,17 @@ class CommandSet {
 
   explicit CommandSet(CLI::App* app) : app_(app) {}
 
-  // Commands added from here on stand under this title in the help.
+  // Commands added from here on are listed under this title in the help.
   void BeginGroup(std::string title) { group_ = std::move(title); }
 
   // Returns the command's own CLI11 object, for its options. With a family the command is typed
   // after the family's name.
   CLI::App* Add(const Description& description, Action action, CLI::App* family = nullptr);
 
-  // A word that does nothing but to stand before the commands of its family.
+  // A word before the commands of a family, such as `bench` in `bench classify`.
   CLI::App* AddFamily(const std::string& name, const std::string& summary);
 
-  // What the parsed command line asks for.
+  // The action of the command that was parsed.
   const Action& Selected() const;
 
  private:
@@ -51,11 +52,27 @@ class CommandSet {
   std::vector<std::pair<CLI::App*, Action>> commands_;
 };
 
+// The command of `app` with that name; null if there is none.
+const CLI::App* FindCommand(const CLI::App& app, const std::string& name);
+
 // A number of at least `minimum`.
 CLI::Validator AtLeast(int minimum);
 
 // A number from `minimum` to `maximum`.
 CLI::Validator Between(double minimum, double maximum);
+
+// The argument MODEL, also accepted as `--model`, of a command that needs a model.
+CLI::Option* AddModelArgument(CLI::App* command, std::string* model,
+                              const std::string& help = "NAME, NAME@VERSION or NAME@ALIAS");
+
+// An option that takes a duration, such as 8 (seconds), 8s, 500ms or 2m, from `minimum` to
+// `maximum`.
+struct DurationRange {
+  absl::Duration minimum;
+  absl::Duration maximum = absl::InfiniteDuration();
+};
+void AddDurationOption(CLI::App* command, const std::string& flag, absl::Duration* duration,
+                       const std::string& help, const DurationRange& range);
 
 // An option whose words are the values of an enum; `set` gets the one that was chosen.
 void AddWordOption(CLI::App* command, const char* flag,

@@ -29,6 +29,8 @@ void AddAllCommands(CommandSet* commands) {
   AddTop(commands);
   AddHealth(commands);
   AddBench(commands);
+  commands->BeginGroup("Help");
+  AddHelp(commands);
 }
 
 }  // namespace atelier::client

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/comparison.h"
 #include "client/comparing/comparison_text.h"
@@ -37,12 +38,15 @@ void AddCompare(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"compare",
        "Compare experiments and jobs in a table",
-       "Jobs that differ in nothing but the seed are one row: mean ± standard deviation. The\n"
-       "recommendation goes by the validation images; the test set chooses nothing.",
+       "Jobs that differ only in the seed form one row: mean ± standard deviation. The\n"
+       "recommendation is based on validation accuracy, never on the test set.",
        {{"atelier compare depth-study-20260101-120000", "an experiment"},
         {"atelier compare cnn-2-20260101-120000 cnn-3-20260101-130000", "jobs"},
-        {"atelier --output=csv compare depth-study-20260101-120000", "all figures"}}},
-      [names](Session& session) { return CompareNamed(session, *names); });
+        {"atelier --output=csv compare depth-study-20260101-120000", "all metrics"}}},
+      [names](Session& session) {
+        return ExplainKind(session, names->front(), {Kind::kJob, Kind::kExperiment},
+                           CompareNamed(session, *names));
+      });
   command->add_option("NAME", *names, "Experiments and jobs")->required()->type_name("");
 }
 

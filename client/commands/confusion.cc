@@ -1,7 +1,8 @@
-// `atelier confusion`: what a trained network takes for what.
+// `atelier confusion`: prints the confusion matrix of a job's model.
 #include <memory>
 
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/confusion_text.h"
 #include "client/terminal/exit_codes.h"
@@ -34,13 +35,15 @@ absl::StatusOr<int> PrintConfusion(Session& session, const std::string& job) {
 
 void AddConfusion(CommandSet* commands) {
   const auto job = std::make_shared<std::string>();
-  CLI::App* const command =
-      commands->Add({"confusion",
-                     "Show what a job's model takes for what",
-                     "",
-                     {{"atelier confusion cnn-3-20260101-120000", ""},
-                      {"atelier --output=csv confusion cnn-3-20260101-120000", "the bare matrix"}}},
-                    [job](Session& session) { return PrintConfusion(session, *job); });
+  CLI::App* const command = commands->Add(
+      {"confusion",
+       "Show the confusion matrix of a job's model",
+       "",
+       {{"atelier confusion cnn-3-20260101-120000", ""},
+        {"atelier --output=csv confusion cnn-3-20260101-120000", "the matrix only"}}},
+      [job](Session& session) {
+        return ExplainKind(session, *job, {Kind::kJob}, PrintConfusion(session, *job));
+      });
   command->add_option("JOB", *job, "The job")->required()->type_name("");
 }
 

@@ -1,4 +1,4 @@
-// `atelier datasets`: the data sets that the server has.
+// `atelier datasets`: lists the server's data sets.
 #include <algorithm>
 #include <memory>
 
@@ -52,7 +52,7 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
                                     absl::StrJoin(dataset.class_names(), ", ")),
                        room)});
   }
-  session.Print(table.empty() ? std::string("The server has no data sets; it is told of them by "
+  session.Print(table.empty() ? std::string("The server has no data sets; start atelierd with "
                                             "--datasets=NAME=FOLDER.\n")
                               : table.Render(session.style(), session.terminal().width()));
   for (const v1::Dataset& dataset : datasets) {
@@ -115,11 +115,11 @@ void AddDatasets(CommandSet* commands) {
   const auto wanted = std::make_shared<std::string>();
   CLI::App* const command =
       commands->Add({"datasets",
-                     "List the data sets that the server has",
+                     "List the server's data sets",
                      "",
                      {{"atelier datasets", ""}, {"atelier datasets fashion-mnist", ""}}},
                     [wanted](Session& session) { return Datasets(session, *wanted); });
-  command->add_option("NAME", *wanted, "Only this one")->type_name("");
+  command->add_option("NAME", *wanted, "Show only this data set")->type_name("");
 }
 
 }  // namespace atelier::client

@@ -29,7 +29,7 @@ absl::StatusOr<int> DeleteExperiment(Session& session, const v1::Experiment& exp
   request.set_name(experiment.name());
   const auto done = session.Call(&ExperimentService::DeleteExperiment, request);
   if (!done.ok()) return done.status();
-  return SayDeleted(session, *done, absl::StrCat(Leaf(request.name()), "; its jobs stay"));
+  return SayDeleted(session, *done, absl::StrCat(Leaf(request.name()), "; its jobs are kept"));
 }
 
 absl::StatusOr<google::protobuf::Empty> DeleteJob(Session& session, const std::string& text) {
@@ -64,7 +64,7 @@ absl::Status NeedsForce(const v1::Model& model) {
       aliases.empty() ? ""
                       : absl::StrCat(aliases.size() == 1 ? " and the alias " : " and the aliases ",
                                      absl::StrJoin(aliases, ", ")),
-      ". --force deletes all of it; `atelier delete ", id, "@NUMBER` deletes one version."));
+      ". Delete all of it with --force, or one version with `atelier delete ", id, "@NUMBER`."));
 }
 
 absl::StatusOr<int> DeleteWholeModel(Session& session, const v1::Model& model, bool force) {
@@ -89,7 +89,7 @@ absl::StatusOr<int> DeleteModel(Session& session, const DeleteOptions& options) 
   if (version.find_first_not_of("0123456789") != std::string::npos) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", EscapeControls(options.name),
-                     "' is no version's number; a version is deleted as NAME@NUMBER."));
+                     "' is not a version number; give a version as NAME@NUMBER."));
   }
   const std::string name = reference->ResourceName();
   return DeleteFromModel(session, name, options.force, ShortModel(name));
@@ -110,7 +110,7 @@ absl::StatusOr<int> Delete(Session& session, const DeleteOptions& options) {
     return DeleteModel(session, options);
   }
   const auto done = DeleteJob(session, text);
-  if (done.ok()) return SayDeleted(session, *done, absl::StrCat(Leaf(text), "; its model stays"));
+  if (done.ok()) return SayDeleted(session, *done, absl::StrCat(Leaf(text), "; its model is kept"));
   const auto experiment = GetExperimentInstead(session, text, done.status());
   if (experiment.ok()) return DeleteExperiment(session, *experiment);
   if (absl::StrContains(text, '/')) return experiment.status();
@@ -124,18 +124,18 @@ void AddDelete(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"delete",
        "Delete an ended job or experiment, a model or one of its versions",
-       "A deleted job's model stays, and so do a deleted experiment's jobs. A name is a job's\n"
-       "before it is an experiment's, and that before it is a model's. A model of several\n"
-       "versions, and what an alias names (`latest` aside, which moves), want --force.",
+       "Deleting a job keeps its model; deleting an experiment keeps its jobs. If several\n"
+       "resources have the name, a job takes precedence over an experiment, and that over a\n"
+       "model. A model with several versions, and a version with an alias other than `latest`,\n"
+       "can only be deleted with --force.",
        {{"atelier delete cnn-3-20260101-120000", "the job, not its model"},
         {"atelier delete cnn-3@2", "the model's second version"},
         {"atelier delete cnn-3 --force", "the model, with every version and alias"}}},
       [options](Session& session) { return Delete(session, *options); });
-  command->add_option("NAME", options->name, "The job, experiment, MODEL or MODEL@VERSION")
+  command->add_option("NAME", options->name, "A job, experiment, model or MODEL@VERSION")
       ->required()
       ->type_name("");
-  command->add_flag("--force", options->force,
-                    "Delete also what an alias names, and several versions at once");
+  command->add_flag("--force", options->force, "Delete aliases and several versions, too");
 }
 
 }  // namespace atelier::client

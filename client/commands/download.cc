@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
@@ -91,20 +92,20 @@ void AddDownload(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"download",
        "Download a model, or a job's TensorBoard log",
-       "An archive holds the model as TorchScript and ONNX, class names, metadata, metrics and\n"
-       "the confusion matrix. What arrives is checked before it gets its name. With\n"
-       "--tensorboard what a job has told so far is written below a folder for\n"
-       "`tensorboard --logdir`, into one named after the job.",
+       "An archive contains the model as TorchScript and ONNX, class names, metadata, metrics and\n"
+       "the confusion matrix. Its checksum is verified. With --tensorboard the job's events so\n"
+       "far are written to a subfolder named after the job, for `tensorboard --logdir`.",
        {{"atelier download cnn-3", ""},
         {"atelier download cnn-3@production -o model.tar.gz", ""},
-        {"atelier download cnn-3 --format=onnx", "For other inference programs"},
+        {"atelier download cnn-3 --format=onnx", "for other inference programs"},
         {"atelier download cnn-3-20260101-120000 --tensorboard", ""}}},
-      [options](Session& session) { return RunDownload(session, *options); });
-  command
-      ->add_option("MODEL", options->name,
-                   "NAME, NAME@VERSION or NAME@ALIAS; with --tensorboard a job")
-      ->required()
-      ->type_name("");
+      [options](Session& session) {
+        return ExplainKind(session, options->name,
+                           {options->tensorboard ? Kind::kJob : Kind::kModel},
+                           RunDownload(session, *options));
+      });
+  AddModelArgument(command, &options->name,
+                   "NAME, NAME@VERSION or NAME@ALIAS; with --tensorboard a job");
   const auto set_format = [options](const std::string& word) {
     const auto format = ParseEnum(v1::ModelFormat_descriptor(), "--format", word);
     if (!format.ok()) throw CLI::ValidationError(std::string(format.status().message()));
@@ -119,9 +120,9 @@ void AddDownload(CommandSet* commands) {
       ->excludes(format);
   command
       ->add_option("-o,--output-file", options->download.target,
-                   "File or folder to write to [the present folder; for a log: tensorboard]")
+                   "Target file or folder [current folder, or tensorboard]")
       ->type_name("PATH");
-  command->add_flag("--force", options->download.force, "Replace a file that exists");
+  command->add_flag("--force", options->download.force, "Replace an existing file");
 }
 
 }  // namespace atelier::client

@@ -98,8 +98,9 @@ class Display {
 
 int DetachFromExperiment(Session& session, absl::string_view id) {
   std::ostream& stream = session.text() ? session.terminal().out : session.terminal().err;
-  stream << "Detached; the experiment goes on.\n  " << session.Suggest(absl::StrCat("watch ", id))
-         << "   comes back\n  " << session.Suggest(absl::StrCat("stop ", id)) << "   stops it\n";
+  stream << "Detached; the experiment continues.\n  " << session.Suggest(absl::StrCat("watch ", id))
+         << "   follows it again\n  " << session.Suggest(absl::StrCat("stop ", id))
+         << "   stops it\n";
   return kInterrupted;
 }
 
@@ -118,7 +119,7 @@ void PrintEnd(Session& session, const v1::Experiment& ended) {
                        ComparisonText(comparison, session.style(), session.terminal().width())));
       session.Print(absl::StrCat("\n  ",
                                  session.Suggest(absl::StrCat("report ", Leaf(ended.name()))),
-                                 "   puts it on a page\n"));
+                                 "   writes an HTML report\n"));
       break;
   }
 }
@@ -155,7 +156,7 @@ absl::StatusOr<int> FollowExperiment(Session& session, const v1::Experiment& exp
   ExperimentFollower follower(
       *connection,
       {.experiment = experiment.name(),
-       .patience = absl::Seconds(options.patience),
+       .patience = options.patience,
        .interrupted = [&session] { return session.interrupted(); },
        .changed = [&display](const v1::Experiment& now,
                              const v1::ExperimentUpdate& update) { display.Changed(now, update); },
@@ -168,7 +169,7 @@ absl::StatusOr<int> FollowExperiment(Session& session, const v1::Experiment& exp
   if (absl::IsUnavailable(followed)) {
     return absl::UnavailableError(absl::StrCat(followed.message(), " `",
                                                session.Suggest(absl::StrCat("watch ", id)),
-                                               "` comes back to the experiment."));
+                                               "` follows the experiment again."));
   }
   if (!followed.ok()) return followed;
   v1::Experiment ended = follower.experiment();

@@ -89,14 +89,15 @@ void AddExperiments(CommandSet* commands) {
   const auto options = std::make_shared<ExperimentsOptions>();
   CLI::App* const command = commands->Add(
       {"experiments",
-       "List experiments, the newest first",
-       "`atelier watch`, `stop` and `delete` take experiments as they take jobs.",
+       "List experiments, newest first",
+       "`atelier watch`, `stop` and `delete` also take experiments.",
        {{"atelier experiments", ""}, {"atelier watch depth-study-20260101-120000", ""}}},
       [options](Session& session) { return Experiments(session, *options); });
-  auto* const limit = command->add_option("--limit", options->limit, "Experiments at most [20]")
-                          ->type_name("N")
-                          ->check(AtLeast(1));
-  command->add_flag("--all", options->all, "Every experiment")->excludes(limit);
+  auto* const limit =
+      command->add_option("--limit", options->limit, "Maximum number of experiments [20]")
+          ->type_name("N")
+          ->check(AtLeast(1));
+  command->add_flag("--all", options->all, "List every experiment")->excludes(limit);
 }
 
 }  // namespace atelier::client

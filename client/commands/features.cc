@@ -1,4 +1,4 @@
-// `atelier features`: what the blocks of a model make of an image.
+// `atelier features`: draws the feature maps of an image.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
 #include "client/files/image_files.h"
@@ -85,8 +86,8 @@ absl::Status MakeFolder(const std::string& folder) {
   std::filesystem::create_directory(folder, error);
   if (!error) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("-o: ", EscapeControls(folder),
-                                          " is no folder and cannot",
-                                          " become one: ", error.message(), "."));
+                                          " is not a folder and cannot",
+                                          " be created: ", error.message(), "."));
 }
 
 std::string FeaturesCsv(const v1::FeatureMaps& maps) {
@@ -112,7 +113,7 @@ void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const Features
   session.Print(
       absl::StrCat(EscapeControls(ShortModel(maps.model_version())), ", ", input.title, "\n\n"));
   using Align = Table::Align;
-  Table table({{"block", Align::kRight}, {"maps"}, {"numbers"}, {"picture"}});
+  Table table({{"block", Align::kRight}, {"maps"}, {"values"}, {"picture"}});
   for (std::size_t i = 0; i < files.size(); ++i) {
     const v1::FeatureMap& map = maps.maps(static_cast<int>(i));
     table.AddRow({absl::StrCat(map.block()),
@@ -150,7 +151,7 @@ absl::StatusOr<v1::FeatureMaps> FetchFeatures(Session& session, const FeaturesOp
 
 absl::StatusOr<int> RunFeatures(Session& session, const FeaturesOptions& options) {
   if (options.file.empty() != options.test_image.has_value()) {
-    return absl::InvalidArgumentError("Name the image: a file, or --test-image=N; one of the two.");
+    return absl::InvalidArgumentError("Give the image: a file or --test-image=N, one of the two.");
   }
   FeaturesInput input;
   const auto maps = FetchFeatures(session, options, &input);
@@ -181,18 +182,16 @@ absl::StatusOr<int> RunFeatures(Session& session, const FeaturesOptions& options
 
 void AddImageOptions(CLI::App* command, const std::shared_ptr<FeaturesOptions>& options) {
   command->add_option("IMAGE", options->file, "An image file")->type_name("");
-  command->add_option("--test-image", options->test_image, "A test image instead, counted from 0")
+  command->add_option("--test-image", options->test_image, "A test image instead of a file, from 0")
       ->type_name("N")
       ->check(AtLeast(0));
-  command
-      ->add_option("--dataset", options->dataset,
-                   "Where it is from [what the model was trained on]")
+  command->add_option("--dataset", options->dataset, "Data set of --test-image [the model's]")
       ->type_name("NAME");
   AddWordOption(command, "--invert", v1::Inversion_descriptor(),
-                "Dark on bright to bright on dark: auto (by the border), yes, no [auto]",
+                "Invert dark on light: auto (by border), yes, no [auto]",
                 [options](int value) { options->inversion = static_cast<v1::Inversion>(value); });
   AddWordOption(command, "--resize", v1::Resize_descriptor(),
-                "A file of another size: pad, stretch, none (refuse) [pad]",
+                "Fit another size: pad, stretch, none (refuse) [pad]",
                 [options](int value) { options->resize = static_cast<v1::Resize>(value); });
 }
 
@@ -202,17 +201,18 @@ void AddFeatures(CommandSet* commands) {
   const auto options = std::make_shared<FeaturesOptions>();
   CLI::App* const command = commands->Add(
       {"features",
-       "Draw what the blocks of a model make of an image",
-       "Writes a PNG file for each block: a grey tile for each of its channels, from its smallest\n"
-       "number (black) to its largest (white). Terminals that can (kitty, Ghostty, iTerm2,\n"
-       "WezTerm, mintty) show them, too. With --output=json or csv the numbers are printed, and\n"
-       "files are written only where -o names a folder.",
+       "Draw the feature maps of an image",
+       "Writes a PNG file for each block with a grey tile for each channel, from its smallest "
+       "value\n"
+       "(black) to its largest (white). Terminals with graphics (kitty, Ghostty, iTerm2, WezTerm,\n"
+       "mintty) also show them. With --output=json or csv the values are printed, and files are\n"
+       "written only if -o is given.",
        {{"atelier features cnn-3 boot.png", ""},
         {"atelier features cnn-3@2 --test-image=7 --block=1 -o maps", ""}}},
-      [options](Session& session) { return RunFeatures(session, *options); });
-  command->add_option("MODEL", options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB")
-      ->required()
-      ->type_name("");
+      [options](Session& session) {
+        return ExplainKind(session, options->model, {Kind::kModel}, RunFeatures(session, *options));
+      });
+  AddModelArgument(command, &options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB");
   AddImageOptions(command, options);
   command
       ->add_option_function<std::int32_t>(
@@ -223,14 +223,14 @@ void AddFeatures(CommandSet* commands) {
   command
       ->add_option_function<std::int32_t>(
           "--zoom", [options](std::int32_t value) { options->request.set_zoom(value); },
-          "Pixels along an edge of a number, 1 to 32 [2]")
+          "Pixels per value along each edge, 1 to 32 [2]")
       ->type_name("N")
       ->check(Between(1, 32));
   command
       ->add_option("-o,--output-folder", options->folder,
-                   "Folder to write to, made if it is not there [the present one]")
+                   "Target folder, created if missing [current folder]")
       ->type_name("FOLDER");
-  command->add_flag("--force", options->force, "Replace files that exist");
+  command->add_flag("--force", options->force, "Replace existing files");
 }
 
 }  // namespace atelier::client

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
 #include "client/files/picture_files.h"
@@ -103,18 +104,18 @@ void AddFilters(CommandSet* commands) {
   const auto options = std::make_shared<FiltersOptions>();
   CLI::App* const command = commands->Add(
       {"filters",
-       "Draw the filters that a model has learned",
-       "Writes a PNG file of grey tiles: a filter each, or a row of tiles for each filter with a\n"
-       "column for each of its inputs. Terminals that can (kitty, Ghostty, iTerm2, WezTerm,\n"
-       "mintty) show it, too. With --output=json or csv the numbers are printed, and a file is\n"
-       "written only where -o names one.",
-       {{"atelier filters cnn-3", "The first layer of the latest version"},
+       "Draw the filters of a convolution layer",
+       "Writes a PNG file of grey tiles: one per filter, or a row per filter with a column for\n"
+       "each input channel. Terminals with graphics (kitty, Ghostty, iTerm2, WezTerm, mintty)\n"
+       "also show it. With --output=json or csv the values are printed, and a file is written\n"
+       "only if -o is given.",
+       {{"atelier filters cnn-3", "first layer of the latest version"},
         {"atelier filters cnn-3@2 --layer=2 -o second.png", ""},
-        {"atelier filters jobs/cnn-3-20260101-120000", "The model that a job made"}}},
-      [options](Session& session) { return RunFilters(session, *options); });
-  command->add_option("MODEL", options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB")
-      ->required()
-      ->type_name("");
+        {"atelier filters jobs/cnn-3-20260101-120000", "model of a job"}}},
+      [options](Session& session) {
+        return ExplainKind(session, options->model, {Kind::kModel}, RunFilters(session, *options));
+      });
+  AddModelArgument(command, &options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB");
   command
       ->add_option_function<std::int32_t>(
           "--layer", [options](std::int32_t value) { options->request.set_layer(value); },
@@ -124,14 +125,12 @@ void AddFilters(CommandSet* commands) {
   command
       ->add_option_function<std::int32_t>(
           "--zoom", [options](std::int32_t value) { options->request.set_zoom(value); },
-          "Pixels along an edge of a number, 1 to 32 [12]")
+          "Pixels per value along each edge, 1 to 32 [12]")
       ->type_name("N")
       ->check(Between(1, 32));
-  command
-      ->add_option("-o,--output-file", options->target,
-                   "File or folder to write to [the present folder]")
+  command->add_option("-o,--output-file", options->target, "Target file or folder [current folder]")
       ->type_name("PATH");
-  command->add_flag("--force", options->force, "Replace a file that exists");
+  command->add_flag("--force", options->force, "Replace an existing file");
 }
 
 }  // namespace atelier::client

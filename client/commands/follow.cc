@@ -75,7 +75,7 @@ int Detach(Session& session, absl::string_view id) {
   const std::string watch = session.Suggest(absl::StrCat("watch ", id));
   const std::string stop = session.Suggest(absl::StrCat("stop ", id));
   const int width = DisplayWidth(watch);
-  stream << "Detached; the job goes on.\n  " << watch << "   comes back\n  "
+  stream << "Detached; the job continues.\n  " << watch << "   follows it again\n  "
          << PadRight(stop, width) << "   stops it\n";
   return kInterrupted;
 }
@@ -87,19 +87,18 @@ void PrintNextSteps(Session& session, const v1::TrainingJob& job) {
     table.AddRow({{absl::StrCat("  ", session.Suggest(words)), Ink::kBold}, {meaning, Ink::kDim}});
   };
   if (job.state() == v1::JOB_STATE_FAILED) {
-    add(absl::StrCat("logs ", id), "what its worker wrote");
-    add(absl::StrCat("show ", id), "what was asked for, and when what happened");
+    add(absl::StrCat("logs ", id), "shows the log of its worker");
+    add(absl::StrCat("show ", id), "shows its specification and history");
   }
   if (job.has_result()) {
-    add(absl::StrCat("confusion ", id), "what it confuses");
+    add(absl::StrCat("confusion ", id), "shows its confusion matrix");
     if (!job.result().model_version().empty()) {
-      add(absl::StrCat("classify --model=", ShortModel(job.result().model_version()),
-                       " --test-image=0"),
-          "what it makes of an image");
+      add(absl::StrCat("classify ", ShortModel(job.result().model_version()), " --test-image=0"),
+          "classifies a test image");
     }
   }
   if (table.empty()) return;
-  session.Print(absl::StrCat("\nWhat next\n", table.Render(session.style(), 1000)));
+  session.Print(absl::StrCat("\nNext steps\n", table.Render(session.style(), 1000)));
 }
 
 void PrintEnd(Session& session, const v1::TrainingJob& job) {
@@ -126,25 +125,22 @@ std::unique_ptr<JobFollower::Listener> MakeListener(Session& session, const v1::
 }  // namespace
 
 void AddFollowOptions(CLI::App* command, FollowOptions* options) {
-  command
-      ->add_option("--wait-for-server", options->patience,
-                   "How long a lost connection is waited for [60]")
-      ->type_name("SECONDS")
-      ->check(AtLeast(0));
+  AddDurationOption(command, "--wait-for-server", &options->patience,
+                    "Time to wait after a lost connection [60s]", {absl::ZeroDuration()});
 }
 
 absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
                               const FollowOptions& options) {
   auto connection = session.Connect();
   if (!connection.ok()) return connection.status();
-  // Progress within epochs is for whoever watches it happen, and for programs.
+  // Progress within epochs is for live display and for programs.
   const bool live = session.text() && session.terminal().interactive && !HasEnded(job.state());
   const Interrupt interrupt;
   JobFollower follower(*connection,
                        {.job = job.name(),
                         .after_number = options.after_number,
                         .epochs_only = !live && session.format() != OutputFormat::kJson,
-                        .patience = absl::Seconds(options.patience),
+                        .patience = options.patience,
                         .interrupted = [&session] { return session.interrupted(); }});
   const auto listener = MakeListener(session, job);
   const absl::Status followed = follower.Follow(listener.get());
@@ -154,7 +150,7 @@ absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
   if (absl::IsUnavailable(followed)) {
     return absl::UnavailableError(absl::StrCat(followed.message(), " `",
                                                session.Suggest(absl::StrCat("watch ", id)),
-                                               "` comes back to the job."));
+                                               "` follows the job again."));
   }
   if (!followed.ok()) return followed;
   const auto ended = GetJob(session, job.name(), {.repeats = 3});

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "atelier/v1/job.pb.h"
 #include "client/calls/session.h"
 
@@ -13,15 +14,15 @@ namespace atelier::client {
 
 struct FollowOptions {
   std::int64_t after_number = 0;
-  // Seconds that a lost connection is waited for.
-  double patience = 60;
+  // How long to wait for the server after the connection was lost.
+  absl::Duration patience = absl::Seconds(60);
 };
 
-// Adds the options that all three share.
+// Adds the options that these commands share.
 void AddFollowOptions(CLI::App* command, FollowOptions* options);
 
-// Shows the job's events until it has ended, then what came out; returns the exit code of the job's
-// state. Ctrl-C detaches: the job goes on, and the exit code is that of an interruption.
+// Shows the job's events until it has ended, then its result; returns the exit code of the job's
+// state. Ctrl-C detaches: the job continues, and the exit code is that of an interruption.
 absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
                               const FollowOptions& options);
 

@@ -34,14 +34,14 @@ void AddHealth(CommandSet* commands) {
   const auto request = std::make_shared<HealthCheckRequest>();
   CLI::App* const command =
       commands->Add({"health",
-                     "Say whether the server answers requests",
-                     "Exit codes: 0 it does, 1 it does not or is not there.",
+                     "Check whether the server is serving",
+                     "Exit codes: 0 serving, 1 not serving or not reachable.",
                      {{"atelier health", ""}, {"atelier health --server=10.0.0.5:50051", ""}}},
                     [request](Session& session) { return Health(session, *request); });
   command
       ->add_option_function<std::string>(
           "SERVICE", [request](const std::string& name) { request->set_service(name); },
-          "A service's full name [the server as a whole]")
+          "Full name of a service [the whole server]")
       ->type_name("");
 }
 

@@ -75,8 +75,8 @@ void PrintTable(Session& session, const Table& table, const std::string& reasons
   session.Print(table.Render(session.style(), session.terminal().width()));
   session.Print(reasons);
   if (more) {
-    session.Print(absl::StrCat("The newest ", limit, "; `", session.Suggest("jobs --all"),
-                               "` lists every one.\n"));
+    session.Print(absl::StrCat("The newest ", limit, " are shown; `", session.Suggest("jobs --all"),
+                               "` lists all.\n"));
   }
 }
 
@@ -113,16 +113,16 @@ void AddJobs(CommandSet* commands) {
   const auto options = std::make_shared<JobsOptions>();
   CLI::App* const command = commands->Add(
       {"jobs",
-       "List jobs, the newest first",
+       "List jobs, newest first",
        absl::StrCat("States: ", absl::StrJoin(EnumWords(v1::JobState_descriptor()), ", "), "."),
        {{"atelier jobs", ""},
-        {"atelier jobs --state training --state queued", "what is under way"},
-        {"atelier --output=csv jobs --all > jobs.csv", "all figures of all jobs"}}},
+        {"atelier jobs --state training --state queued", "queued and running jobs"},
+        {"atelier --output=csv jobs --all > jobs.csv", "all results of all jobs"}}},
       [options](Session& session) { return Jobs(session, *options); });
-  auto* const limit = command->add_option("--limit", options->limit, "Jobs at most [20]")
+  auto* const limit = command->add_option("--limit", options->limit, "Maximum number of jobs [20]")
                           ->type_name("N")
                           ->check(AtLeast(1));
-  command->add_flag("--all", options->all, "Every job")->excludes(limit);
+  command->add_flag("--all", options->all, "List every job")->excludes(limit);
   command->add_option("--state", options->states, "Only jobs in this state; may be repeated")
       ->type_name("STATE")
       ->allow_extra_args(false);

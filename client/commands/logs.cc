@@ -1,7 +1,8 @@
-// `atelier logs`: what a job's worker wrote.
+// `atelier logs`: prints the log of a job's worker.
 #include <memory>
 
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/calls/status_text.h"
 #include "client/commands/commands.h"
 #include "client/terminal/exit_codes.h"
@@ -14,13 +15,13 @@ struct LogsOptions {
   v1::StreamLogsRequest request;
 };
 
-// Prints a log as it comes: to a terminal without control characters, otherwise byte for byte.
+// Prints a log as it arrives: to a terminal without control characters, otherwise byte for byte.
 class LogPrinter {
  public:
   explicit LogPrinter(Session* session) : session_(session) {}
 
   void Print(const v1::LogChunk& chunk) {
-    if (chunk.text().empty()) return;  // The server is still there.
+    if (chunk.text().empty()) return;  // Shows that the server is alive.
     if (session_->format() == OutputFormat::kJson) {
       session_->PrintJson(chunk);
     } else if (!session_->terminal().interactive) {
@@ -65,19 +66,21 @@ void AddLogs(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"logs",
        "Print the log of a job's worker",
-       "With --output=json every piece is a line, its text in base64.",
+       "With --output=json each chunk is a line, its text in base64.",
        {{"atelier logs cnn-3-20260101-120000", ""},
-        {"atelier logs cnn-3-20260101-120000 --follow", "keeps printing until it has ended"},
-        {"atelier logs cnn-3-20260101-120000 --attempt 1", "of an attempt that was lost"}}},
-      [options](Session& session) { return Logs(session, *options); });
+        {"atelier logs cnn-3-20260101-120000 --follow", "print until it ends"},
+        {"atelier logs cnn-3-20260101-120000 --attempt 1", "log of an earlier attempt"}}},
+      [options](Session& session) {
+        return ExplainKind(session, options->job, {Kind::kJob}, Logs(session, *options));
+      });
   command->add_option("JOB", options->job, "The job")->required()->type_name("");
   command->add_flag_callback(
       "--follow,-f", [options] { options->request.set_follow(true); },
-      "Keep following until the attempt has ended");
+      "Follow until the attempt ends");
   command
       ->add_option_function<std::int32_t>(
           "--attempt", [options](std::int32_t value) { options->request.set_attempt(value); },
-          "The attempt, from 1 [the newest]")
+          "Attempt, from 1 [newest]")
       ->type_name("N")
       ->check(AtLeast(1));
 }

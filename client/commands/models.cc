@@ -1,4 +1,4 @@
-// `atelier models`: the models there are, or the versions of one.
+// `atelier models`: lists the models, or the versions of one.
 #include <algorithm>
 #include <memory>
 
@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
 #include "client/calls/model_versions.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
 #include "client/following/job_text.h"
@@ -166,17 +167,19 @@ absl::StatusOr<int> ShowModel(Session& session, const std::string& text) {
 
 void AddModels(CommandSet* commands) {
   const auto model = std::make_shared<std::string>();
-  CLI::App* const command =
-      commands->Add({"models",
-                     "List models, or the versions of one",
-                     "",
-                     {{"atelier models", ""},
-                      {"atelier models cnn-3", "its versions"},
-                      {"atelier models cnn-3@production", "one of them"}}},
-                    [model](Session& session) {
-                      return model->empty() ? ListModels(session) : ShowModel(session, *model);
-                    });
-  command->add_option("MODEL", *model, "NAME, NAME@VERSION or NAME@ALIAS")->type_name("");
+  CLI::App* const command = commands->Add(
+      {"models",
+       "List models or the versions of a model",
+       "",
+       {{"atelier models", ""},
+        {"atelier models cnn-3", "its versions"},
+        {"atelier models cnn-3@production", "one version"}}},
+      [model](Session& session) {
+        return model->empty()
+                   ? ListModels(session)
+                   : ExplainKind(session, *model, {Kind::kModel}, ShowModel(session, *model));
+      });
+  AddModelArgument(command, model.get())->required(false);
 }
 
 }  // namespace atelier::client

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/files/new_file.h"
 #include "client/files/picture_files.h"
@@ -52,7 +53,7 @@ void PrintDone(Session& session, const std::string& path, std::size_t runs, std:
 
 absl::StatusOr<int> Report(Session& session, const ReportOptions& options) {
   const std::string path = PicturePath(options.target, DefaultName(options.names));
-  // Before anything is gathered: it would be for nothing.
+  // Fails before anything is fetched.
   std::error_code error;
   if (!options.force && std::filesystem::exists(path, error)) return FileExists(path);
   auto file = NewFile::Create(path);
@@ -73,18 +74,19 @@ void AddReport(CommandSet* commands) {
   const auto options = std::make_shared<ReportOptions>();
   CLI::App* const command = commands->Add(
       {"report",
-       "Write experiments and jobs as one HTML page",
-       "The page needs nothing besides itself: it opens from disk, prints, and can be mailed.\n"
-       "Unless -o says otherwise it is named after the one experiment or job, or report.html.",
+       "Write an HTML report of experiments and jobs",
+       "The page is self-contained: it can be opened from disk, printed or mailed. Without -o it\n"
+       "is named after the experiment or job, or report.html for several.",
        {{"atelier report depth-study-20260101-120000", "an experiment"},
         {"atelier report cnn-2-20260101-120000 cnn-3-20260101-130000 -o two.html", "jobs"}}},
-      [options](Session& session) { return Report(session, *options); });
+      [options](Session& session) {
+        return ExplainKind(session, options->names.front(), {Kind::kJob, Kind::kExperiment},
+                           Report(session, *options));
+      });
   command->add_option("NAME", options->names, "Experiments and jobs")->required()->type_name("");
-  command
-      ->add_option("-o,--output-file", options->target,
-                   "File or folder to write to [NAME.html in the present folder]")
+  command->add_option("-o,--output-file", options->target, "Target file or folder [./NAME.html]")
       ->type_name("PATH");
-  command->add_flag("--force", options->force, "Replace a file that exists");
+  command->add_flag("--force", options->force, "Replace an existing file");
 }
 
 }  // namespace atelier::client

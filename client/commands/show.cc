@@ -1,10 +1,11 @@
-// `atelier show`: everything about one job.
+// `atelier show`: prints all details of a job.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/following/job_text.h"
 #include "client/terminal/exit_codes.h"
@@ -73,13 +74,13 @@ Table Timeline(const v1::TrainingJob& job) {
 }
 
 Table Attempts(const v1::TrainingJob& job) {
-  Table table({{"  attempt"}, {"cores"}, {"began with"}, {"took"}, {"ended by"}});
+  Table table({{"  attempt"}, {"cores"}, {"started from"}, {"duration"}, {"end"}});
   for (const v1::Attempt& attempt : job.attempts()) {
     const absl::Time end = attempt.has_end_time() ? ToTime(attempt.end_time()) : absl::Now();
     table.AddRow({absl::StrCat("  ", attempt.number()), absl::StrCat(attempt.cores()),
                   attempt.resumed_epoch() > 0
                       ? absl::StrCat("the checkpoint of epoch ", attempt.resumed_epoch())
-                      : "nothing",
+                      : "scratch",
                   Duration(end - ToTime(attempt.start_time())),
                   attempt.has_end_time() ? attempt.end_reason() : "still running"});
   }
@@ -117,19 +118,20 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
                                  : style.Paint(InkOf(job.state()), StateText(job.state())),
                              "\n"));
   if (job.has_queue_position()) {
-    session.Print(absl::StrCat("  ", Count(job.queue_position(), "job"), " before it\n"));
+    session.Print(
+        absl::StrCat("  ", Count(job.queue_position(), "job"), " ahead of it in the queue\n"));
   }
   if (!job.waiting_reason().empty()) {
     session.Print(absl::StrCat("  ", style.Paint(Ink::kYellow, job.waiting_reason()), "\n"));
   }
-  section("What was asked for", SpecTable(job.spec()).Render(style, width));
-  section("What happened", Timeline(job).Render(style, width));
+  section("Specification", SpecTable(job.spec()).Render(style, width));
+  section("History", Timeline(job).Render(style, width));
   if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));
   if (job.has_progress() && !HasEnded(job.state())) {
-    section("How far it is", ProgressText(job.progress()));
+    section("Progress", ProgressText(job.progress()));
   }
   if (job.has_result()) {
-    section("What came out", ResultAndPath(job).Render(style, width));
+    section("Result", ResultAndPath(job).Render(style, width));
     session.Print(WarningsText(job.result(), style));
   }
 }
@@ -161,11 +163,13 @@ void AddShow(CommandSet* commands) {
   const auto job = std::make_shared<std::string>();
   CLI::App* const command = commands->Add(
       {"show",
-       "Show everything about a job",
+       "Show all details of a job",
        "Exit codes: 0 completed, 100 failed, 101 not finished, 103 stopped, 102 no such job.",
        {{"atelier show cnn-3-20260101-120000", ""},
         {"atelier --output=json show cnn-3-20260101-120000", "for programs"}}},
-      [job](Session& session) { return Show(session, *job); });
+      [job](Session& session) {
+        return ExplainKind(session, *job, {Kind::kJob}, Show(session, *job));
+      });
   command->add_option("JOB", *job, "The job")->required()->type_name("");
 }
 

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
 #include "client/commands/follow.h"
@@ -19,15 +20,15 @@ struct StopOptions {
   FollowOptions follow;
 };
 
-// What will become of the job.
+// What happens to the job next.
 std::string Outlook(const Session& session, const v1::TrainingJob& job) {
   const std::string id(Leaf(job.name()));
   if (HasEnded(job.state())) return absl::StrCat(id, " is ", StateText(job.state()), ".\n");
   const int finished = job.progress().epoch() - 1;
   const std::string kept =
-      finished > 0 ? absl::StrCat("it is evaluated and stored as far as it came, ", finished,
+      finished > 0 ? absl::StrCat("its best epoch is evaluated and stored, after ", finished,
                                   " of ", job.spec().epochs(), " epochs or one more")
-                   : "no epoch is finished yet, so it may end without a model";
+                   : "no epoch is complete yet, so it may end without a model";
   return absl::StrCat(id, " is stopping: ", kept, ".\n  ", session.Suggest("watch " + id),
                       "   follows it to its end\n");
 }
@@ -85,12 +86,15 @@ void AddStop(CommandSet* commands) {
   const auto options = std::make_shared<StopOptions>();
   CLI::App* const command = commands->Add(
       {"stop",
-       "Ask a job or an experiment to stop",
-       "A job that finished at least one epoch is evaluated and stored as far as it came.\n"
-       "Of an experiment all jobs are stopped, and what waits is dropped.",
-       {{"atelier stop cnn-3-20260101-120000", "returns at once"},
-        {"atelier stop cnn-3-20260101-120000 --wait", "follows it to its end"}}},
-      [options](Session& session) { return Stop(session, *options); });
+       "Stop a job or an experiment",
+       "A job that completed at least one epoch is evaluated and its model is stored. Stopping an\n"
+       "experiment stops its jobs and drops the runs that still wait.",
+       {{"atelier stop cnn-3-20260101-120000", "return at once"},
+        {"atelier stop cnn-3-20260101-120000 --wait", "wait until it has ended"}}},
+      [options](Session& session) {
+        return ExplainKind(session, options->name, {Kind::kJob, Kind::kExperiment},
+                           Stop(session, *options));
+      });
   command->add_option("NAME", options->name, "The job or experiment")->required()->type_name("");
   command->add_flag("--wait", options->wait, "Follow it until it has ended");
   AddFollowOptions(command, &options->follow);

@@ -44,7 +44,7 @@ std::string NameField(const v1::StartExperimentRequest& request, absl::string_vi
   return FlagOf(absl::StrCat("spec.", parts[1]));
 }
 
-// A value that many configurations share is wrong in all of them, and told once.
+// A wrong value that many configurations share is reported once.
 absl::Status WithoutRepeats(const absl::Status& status) {
   std::set<std::string> known;
   std::vector<std::string> lines;
@@ -90,7 +90,7 @@ absl::StatusOr<int> Sweep(Session& session, const SweepCommandOptions& options) 
 void AddSpecOptions(CLI::App* command, const std::shared_ptr<SweepCommandOptions>& options) {
   for (const SpecField field : SpecFields()) {
     const std::string flag = OptionOf(field);
-    std::string help = "As for train; several: a,b,c";
+    std::string help = "As for train; a list: a,b,c";
     if (field->enum_type() != nullptr) help = absl::StrJoin(EnumWords(field->enum_type()), ", ");
     command
         ->add_option_function<std::string>(
@@ -107,34 +107,32 @@ void AddSweep(CommandSet* commands) {
   const auto options = std::make_shared<SweepCommandOptions>();
   CLI::App* const command = commands->Add(
       {"sweep",
-       "Train every combination of options, and compare",
+       "Train every combination of options",
        "Every option of train may be a list. The runs wait in the experiment and become jobs\n"
-       "as the queue has room; at most 1,000. Ctrl-C detaches; the experiment goes on.\n"
+       "as the queue has room; at most 1,000. Ctrl-C detaches; the experiment continues.\n"
        "Exit codes: 0 all completed, 100 some failed, 103 stopped, 130 detached, 1 any error.",
-       {{"atelier sweep --preset dense,cnn-1,cnn-2,cnn-3 --seeds 5", "what does depth buy?"},
+       {{"atelier sweep --preset dense,cnn-1,cnn-2,cnn-3 --seeds 5", "does depth pay off?"},
         {"atelier sweep --preset cnn-2 --learning-rate 0.001,0.003 --dropout 0.2,0.3,0.5", ""},
         {"atelier sweep --preset cnn-3 --batch-size 64,128,256 --random 2 --seed 7", "a sample"}}},
       [options](Session& session) { return Sweep(session, *options); });
   AddSpecOptions(command, options);
-  command->add_option("--seed", options->sweep.seed, "Seeds, or the first of them [drawn]")
+  command->add_option("--seed", options->sweep.seed, "Seeds, or the first of them [random]")
       ->type_name("LIST");
-  command
-      ->add_option("--seeds", options->sweep.seeds,
-                   "Seeds of every configuration, counted from --seed or 1")
+  command->add_option("--seeds", options->sweep.seeds, "Seeds per configuration, from --seed or 1")
       ->type_name("N")
       ->check(AtLeast(1));
   command
       ->add_option("--random", options->sweep.random,
-                   "So many configurations of the grid, drawn by the first seed")
+                   "Random sample of N configurations, by first seed")
       ->type_name("N")
       ->check(AtLeast(1));
   command
       ->add_option("--name", options->sweep.name,
-                   "First part of the experiment's and the jobs' names [sweep]")
+                   "Prefix of the experiment's and jobs' names [sweep]")
       ->type_name("BASE");
   command
       ->add_option("--request-id", options->request_id,
-                   "Repeated with the same ID nothing starts twice")
+                   "Idempotency key: a repeated ID starts nothing new")
       ->type_name("ID");
   command->add_flag("--detach", options->detach, "Start it and return at once");
   AddFollowOptions(command, &options->follow);

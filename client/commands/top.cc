@@ -20,7 +20,7 @@ constexpr absl::Duration kPatience = absl::Seconds(2);
 constexpr int kMostJobs = 100;
 
 struct TopOptions {
-  double interval = 1;
+  absl::Duration interval = absl::Seconds(1);
 };
 
 absl::StatusOr<v1::GetMetricsResponse> GetMetrics(Session& session, bool all) {
@@ -72,9 +72,9 @@ absl::StatusOr<int> PrintMetrics(Session& session) {
   return kDone;
 }
 
-// For pipes: one look, whose rates are those of one interval.
+// For pipes: prints once, with the rates of one interval.
 absl::StatusOr<int> PrintOnce(Session& session, const TopOptions& options, ServerLoad* load) {
-  absl::SleepFor(absl::Seconds(options.interval));
+  absl::SleepFor(options.interval);
   if (const absl::Status status = Refresh(session, load); !status.ok()) return status;
   constexpr int kEveryLine = 10'000;
   for (const std::string& line :
@@ -84,11 +84,10 @@ absl::StatusOr<int> PrintOnce(Session& session, const TopOptions& options, Serve
   return kDone;
 }
 
-// Until somebody ends it; waits for a server that went away.
+// Until the user quits; waits for a server that went away.
 int ShowLive(Session& session, const TopOptions& options, ServerLoad* load) {
   FullScreen screen(session.terminal());
-  const absl::Duration interval = absl::Seconds(options.interval);
-  absl::Time next = absl::Now() + interval;
+  absl::Time next = absl::Now() + options.interval;
   std::string notice;
   while (true) {
     const int width = session.terminal().width();
@@ -113,7 +112,7 @@ int ShowLive(Session& session, const TopOptions& options, ServerLoad* load) {
     if (absl::Now() < next) continue;
     const absl::Status status = Refresh(session, load);
     notice = status.ok() ? "" : absl::StrCat(status.message(), " Waiting; q quits");
-    next = absl::Now() + interval;
+    next = absl::Now() + options.interval;
   }
 }
 
@@ -134,16 +133,15 @@ void AddTop(CommandSet* commands) {
   const auto options = std::make_shared<TopOptions>();
   CLI::App* const command = commands->Add(
       {"top",
-       "Show jobs, slots, models and load as they change",
-       "q or Ctrl-C ends it. Not on a terminal it prints one look. With json or csv it\n"
+       "Show jobs, slots, models and load, live",
+       "q or Ctrl-C quits. Without a terminal it prints once. With --output=json or csv it\n"
        "prints every metric once; docs/metrics.md explains them.",
        {{"atelier top", ""},
         {"atelier top --interval 5", ""},
         {"atelier --output=json top", "all metrics, one object"}}},
       [options](Session& session) { return Top(session, *options); });
-  command->add_option("--interval", options->interval, "Time between two looks [1]")
-      ->type_name("SECONDS")
-      ->check(Between(0.1, 3600));
+  AddDurationOption(command, "--interval", &options->interval, "Time between two updates [1s]",
+                    {absl::Milliseconds(100), absl::Hours(1)});
 }
 
 }  // namespace atelier::client

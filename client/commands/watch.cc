@@ -1,7 +1,8 @@
-// `atelier watch`: follows a job or an experiment that was started before.
+// `atelier watch`: follows a job or an experiment.
 #include <memory>
 #include <variant>
 
+#include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
 #include "client/commands/follow.h"
@@ -31,17 +32,20 @@ void AddWatch(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"watch",
        "Follow a job or an experiment live",
-       "A lost connection is waited for; nothing is shown twice and nothing is missed.\n"
-       "Ctrl-C detaches; the job goes on. With --output=json every event is a line and the\n"
-       "job the last one; with --output=csv every epoch is a row, and one that had to be\n"
-       "repeated after a worker was lost is there twice: the later row counts.\n"
+       "Survives a lost connection; no event is missed or shown twice. Ctrl-C detaches; the job\n"
+       "continues. With --output=json each event is a line, and the job is the last line. With\n"
+       "--output=csv each epoch is a row; an epoch repeated after a lost worker has two rows, of\n"
+       "which the later counts.\n"
        "Exit codes: 0 completed, 100 failed, 103 stopped, 102 no such job, 130 detached,\n"
        "1 any error.",
        {{"atelier watch cnn-3-20260101-120000", ""},
         {"atelier --output=csv watch cnn-3-20260101-120000 > curve.csv", ""}}},
-      [options](Session& session) { return Watch(session, *options); });
+      [options](Session& session) {
+        return ExplainKind(session, options->name, {Kind::kJob, Kind::kExperiment},
+                           Watch(session, *options));
+      });
   command->add_option("NAME", options->name, "The job or experiment")->required()->type_name("");
-  command->add_option("--after", options->follow.after_number, "Only events with higher numbers")
+  command->add_option("--after", options->follow.after_number, "Only events after this number")
       ->type_name("NUMBER")
       ->check(AtLeast(0));
   AddFollowOptions(command, &options->follow);

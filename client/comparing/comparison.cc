@@ -104,7 +104,7 @@ Trial MissingTrial(const std::string& job) {
   Trial trial;
   trial.job = job;
   trial.state = v1::RUN_STATE_DELETED;
-  trial.message = "The server has no such job: it was deleted, or never was.";
+  trial.message = "The server has no such job: it was deleted or never existed.";
   return trial;
 }
 
@@ -184,11 +184,11 @@ Comparison Compare(std::vector<Trial> trials) {
 std::string DataWarning(const Comparison& comparison) {
   if (comparison.datasets.size() > 1) {
     return absl::StrCat("Different data sets (", absl::StrJoin(comparison.datasets, ", "),
-                        "): these accuracies answer different questions.");
+                        "): these accuracies cannot be compared.");
   }
   if (comparison.changed_datasets.empty()) return "";
   return absl::StrCat("The content of ", absl::StrJoin(comparison.changed_datasets, ", "),
-                      " changed between these runs: their accuracies are of different data.");
+                      " changed between these runs: their accuracies cannot be compared.");
 }
 
 std::string LabelOf(const Comparison& comparison, const Configuration& configuration) {
@@ -239,7 +239,7 @@ std::string RecommendationText(const Comparison& comparison) {
   };
   std::string text = absl::StrCat("Best on the validation images: ", describe(*found.best), ".");
   if (!found.has_error) {
-    return text + " It has one seed alone, so there is no telling what is chance.";
+    return text + " It has only one seed, so its random variation is unknown.";
   }
   const Sample best = found.best->Of(&v1::TrainingResult::validation_accuracy);
   const std::string error = Percent(best.StandardError());

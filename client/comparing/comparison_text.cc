@@ -98,12 +98,12 @@ std::vector<std::string> Notes(const Comparison& comparison) {
                     [](SpecField field) { return field->name() != "preset"; }));
   if (hidden > kMaxDifferingColumns) {
     notes.push_back(absl::StrCat(hidden - kMaxDifferingColumns,
-                                 " more options differ; --output=csv has them all."));
+                                 " more options differ; --output=csv lists all of them."));
   }
   for (const Configuration& configuration : comparison.configurations) {
     if (configuration.HasOnlyStopped()) {
       notes.push_back(absl::StrCat(LabelOf(comparison, configuration),
-                                   " was stopped early; its figures are those it came to."));
+                                   " was stopped early; its figures are from where it stopped."));
     }
     if (std::string words = RepeatedSeeds(comparison, configuration); !words.empty()) {
       notes.push_back(std::move(words));

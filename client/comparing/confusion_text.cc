@@ -82,8 +82,8 @@ std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, in
     total += kGap + cell_width;
   }
   if (total > width) {
-    return absl::StrCat("The matrix takes ", total, " columns and the terminal has ", width,
-                        "; --output=csv prints all of it.\n");
+    return absl::StrCat("The matrix needs ", total, " columns and the terminal has ", width,
+                        "; --output=csv prints the whole matrix.\n");
   }
   Table table(std::move(columns));
   for (int row = 0; row < classes; ++row) {
@@ -94,8 +94,9 @@ std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, in
     }
     table.AddRow(std::move(cells));
   }
-  return absl::StrCat(style.Paint(Ink::kDim, "A row per true class, a column per predicted class:"),
-                      "\n", table.Render(style, width));
+  return absl::StrCat(
+      style.Paint(Ink::kDim, "One row per true class, one column per predicted class:"), "\n",
+      table.Render(style, width));
 }
 
 std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
@@ -157,7 +158,8 @@ std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::s
 }
 
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
-  return absl::StrCat(Percent(matrix.accuracy()), " of the test images are classified rightly.\n\n",
+  return absl::StrCat(Percent(matrix.accuracy()),
+                      " of the test images are classified correctly.\n\n",
                       MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width), "\n",
                       WorstText(matrix, style, width));
 }

@@ -36,11 +36,11 @@ absl::StatusOr<std::vector<std::string>> SplitList(const std::string& flag,
   for (const std::string& value : values) {
     if (value.empty()) {
       return Invalid(absl::StrCat(flag, ": '", EscapeControls(list),
-                                  "' has nothing where a value should be; write a,b,c."));
+                                  "' contains an empty value; write a,b,c."));
     }
     if (!known.insert(value).second) {
       return Invalid(absl::StrCat(flag, ": '", EscapeControls(value),
-                                  "' stands there twice; name each value once."));
+                                  "' is given twice; give each value once."));
     }
   }
   return values;
@@ -68,7 +68,7 @@ absl::StatusOr<std::int64_t> GridSize(const std::vector<Axis>& axes) {
     const auto count = static_cast<std::int64_t>(axis.values.size());
     if (size > kMaxGrid / count) {
       return Invalid(
-          "The lists make a grid of more configurations than can be counted; shorten "
+          "The lists make too many configurations to count; shorten "
           "them.");
     }
     size *= count;
@@ -84,7 +84,7 @@ absl::StatusOr<std::vector<std::int64_t>> MakeSeeds(const SweepOptions& options)
     for (const std::string& text : *list) {
       std::int64_t seed = 0;
       if (!absl::SimpleAtoi(text, &seed)) {
-        return Invalid(absl::StrCat("--seed: '", EscapeControls(text), "' is no whole number."));
+        return Invalid(absl::StrCat("--seed: '", EscapeControls(text), "' is not a whole number."));
       }
       seeds.push_back(seed);
     }
@@ -92,8 +92,8 @@ absl::StatusOr<std::vector<std::int64_t>> MakeSeeds(const SweepOptions& options)
   if (!options.seeds.has_value()) return seeds;
   if (seeds.size() > 1) {
     return Invalid(
-        "--seeds says how many and --seed names them all; give one of the two, or one "
-        "seed to count from.");
+        "--seeds gives a number of seeds and --seed lists them; give one of the two, or a single "
+        "--seed to count from.");
   }
   const std::int64_t first = seeds.empty() ? 1 : seeds[0];
   if (*options.seeds > kMaxRuns) {
@@ -103,7 +103,7 @@ absl::StatusOr<std::vector<std::int64_t>> MakeSeeds(const SweepOptions& options)
                                 kMaxRuns, " runs."));
   }
   if (first > std::numeric_limits<std::int64_t>::max() - kMaxRuns) {
-    return Invalid(absl::StrCat("--seed: ", first, " is too large to count from."));
+    return Invalid(absl::StrCat("--seed: ", first, " is too large as the first seed."));
   }
   seeds.clear();
   for (int i = 0; i < *options.seeds; ++i) seeds.push_back(first + i);

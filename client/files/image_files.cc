@@ -29,7 +29,7 @@ absl::StatusOr<std::string> ReadImage(std::istream& stream, absl::string_view ti
     bytes.append(piece.data(), static_cast<std::size_t>(stream.gcount()));
   }
   if (stream.bad()) return Wrong(title, "It cannot be read");
-  if (bytes.size() > kMaxImageBytes) return Wrong(title, "It has more than 10 MiB");
+  if (bytes.size() > kMaxImageBytes) return Wrong(title, "It is larger than 10 MiB");
   if (bytes.empty()) return Wrong(title, "It is empty");
   const bool png = absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n");
   const bool jpeg = absl::StartsWith(bytes, "\xff\xd8\xff");
@@ -100,8 +100,8 @@ std::optional<ImageFiles::File> ImageFiles::Look(const std::string& path) {
   if (std::filesystem::is_directory(target)) return std::nullopt;
   if (std::filesystem::is_regular_file(target)) return File{path, absl::OkStatus()};
   if (error) return File{path, Wrong(path, error.message())};
-  if (!std::filesystem::exists(target)) return File{path, Wrong(path, "The link leads nowhere")};
-  return File{path, Wrong(path, "It is no file")};
+  if (!std::filesystem::exists(target)) return File{path, Wrong(path, "The link is broken")};
+  return File{path, Wrong(path, "It is not a file")};
 }
 
 }  // namespace atelier::client

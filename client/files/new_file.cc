@@ -33,7 +33,7 @@ absl::StatusOr<NewFile> NewFile::Create(const std::string& path) {
   struct stat there = {};
   if (stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(EscapeControls(path), " is no ordinary file; name another with -o."));
+        absl::StrCat(EscapeControls(path), " is not a regular file; name another with -o."));
   }
   std::string passing = path + ".part-XXXXXX";
   const int descriptor = mkostemp(passing.data(), O_CLOEXEC);

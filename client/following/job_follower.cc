@@ -31,7 +31,7 @@ absl::Status JobFollower::Follow(Listener* listener) {
     if (interrupted_) return absl::CancelledError("Interrupted.");
     if (OutOfPatience()) {
       return absl::UnavailableError(absl::StrCat("The server at ", connection_->address(),
-                                                 " did not come back within ",
+                                                 " did not respond within ",
                                                  absl::FormatDuration(options_.patience), "."));
     }
   }

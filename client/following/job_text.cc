@@ -116,7 +116,7 @@ std::string Ending(const v1::TrainingJob& job, const Style& style) {
       return absl::StrCat(style.Paint(Ink::kBoldRed, "✘ failed"), after, ": ", message);
     case v1::JOB_STATE_STOPPED:
       return absl::StrCat(style.Paint(Ink::kYellow, "■ stopped"), after,
-                          job.has_result() ? "" : "; no epoch was finished, so there is no model");
+                          job.has_result() ? "" : "; no epoch was completed, so there is no model");
     default:
       return StateText(job.state());
   }

@@ -129,7 +129,7 @@ LiveView::Lines LiveView::Apply(const v1::JobEvent& event) {
     case v1::JobEvent::kEarlyStop:
       return {
           PhaseLine(event, Ink::kPlain,
-                    absl::StrCat("early stop: the validation loss has not fallen since epoch ",
+                    absl::StrCat("early stop: the validation loss has not improved since epoch ",
                                  event.early_stop().best_epoch(), ", whose weights are restored"))};
     case v1::JobEvent::kRewound:
       progress_.reset();

@@ -230,13 +230,13 @@ std::vector<std::string> RenderTop(const ServerLoad& load, const Style& style, i
   const int model_rows = std::min(models, std::max(kModelLines, room - jobs));
   const int job_rows = std::max(1, std::min(jobs, room - model_rows));
   if (jobs == 0) {
-    lines.insert(lines.end(), {"", style.Paint(Ink::kDim, "No job waits or runs.")});
+    lines.insert(lines.end(), {"", style.Paint(Ink::kDim, "No jobs are queued or running.")});
   } else {
     AddTable(JobRows(load, static_cast<std::size_t>(job_rows)), style, width,
              static_cast<std::size_t>(std::max(0, jobs - job_rows)), &lines);
   }
   if (models == 0) {
-    lines.insert(lines.end(), {"", style.Paint(Ink::kDim, "No model is in memory.")});
+    lines.insert(lines.end(), {"", style.Paint(Ink::kDim, "No models are loaded.")});
   } else {
     AddTable(ModelRows(load, versions, static_cast<std::size_t>(model_rows)), style, width,
              static_cast<std::size_t>(models - model_rows), &lines);

@@ -18,7 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 
-// Between two looks at the time, at Ctrl-C and at callers who found no server.
+// How often the run reports progress, checks for Ctrl-C and restarts callers that found no server.
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 
 std::chrono::nanoseconds Chrono(absl::Duration duration) {
@@ -52,19 +52,18 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
   TimePoint begin() const { return begin_; }
   TimePoint end() const { return end_; }
 
-  // Sends the next request, which should have been sent at `intended`; false if as many as may be
-  // are in flight.
+  // Sends the next request, which was due at `intended`; false if the maximum is in flight.
   bool Send(TimePoint intended) {
     Call* call = nullptr;
     {
       absl::MutexLock lock(&mutex_);
       if (stopped_) return true;
       if (load_.options_.rate > 0 && Clock::now() - intended >= Chrono(load_.options_.deadline)) {
-        // Nobody waits for it any more.
+        // Its deadline has passed.
         if (Counts(intended)) {
           ++result_.sent;
           Fail(grpc::StatusCode::DEADLINE_EXCEEDED,
-               "The deadline came before the request could be sent.");
+               "The deadline passed before the request could be sent.");
         }
         return true;
       }
@@ -72,7 +71,7 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
         free_.push_back(calls_.emplace_back(std::make_unique<Call>()).get());
       }
       if (free_.empty()) {
-        // A caller of a closed loop has only been asked whether it is there.
+        // In a closed loop, Send() only starts the callers that are idle.
         if (load_.options_.rate > 0 && Counts(intended)) ++result_.not_sent;
         return false;
       }
@@ -84,7 +83,7 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
     return true;
   }
 
-  // No call begins any more. Those in flight are cancelled if `cancel`.
+  // Starts no more calls; cancels those in flight if `cancel`.
   void Stop(bool cancel) {
     {
       absl::MutexLock lock(&mutex_);
@@ -98,7 +97,7 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
     }
   }
 
-  // Whether every call ended; waits for that so long at most.
+  // Waits until every call has ended, at most for `timeout`; returns whether they have.
   bool WaitUntilIdle(absl::Duration timeout) {
     absl::MutexLock lock(&mutex_);
     return mutex_.AwaitWithTimeout(absl::Condition(this, &Calls::Idle), timeout);
@@ -170,8 +169,8 @@ class LoadGenerator::Calls : public std::enable_shared_from_this<Calls> {
       absl::MutexLock lock(&mutex_);
       Record(*call, status, now);
       --in_flight_;
-      // Who found no server would find none for the whole time, as fast as it can ask: the run's
-      // own thread lets it try again.
+      // After UNAVAILABLE the run's own thread retries, once per tick: a caller would repeat the
+      // call as fast as it fails.
       again = load_.options_.rate == 0 && !stopped_ && now < end_ &&
               status.error_code() != grpc::StatusCode::UNAVAILABLE;
       if (again) Prepare(call, now);
@@ -238,13 +237,13 @@ LoadResult LoadGenerator::Run(const Callbacks& callbacks) {
   TimePoint arrival = begin + Chrono(arrivals.Next());
   TimePoint tick = begin;
   bool interrupted = false;
-  // Arrivals that are due are sent also if it is late for them.
+  // Arrivals that are due are sent even if they are late.
   const auto going_on = [&](TimePoint now) {
     return now < calls->end() || (open && arrival < calls->end());
   };
   for (TimePoint now = begin; going_on(now) && !interrupted; now = Clock::now()) {
     if (tick <= now) {
-      // At the begin, and for callers who found no server.
+      // At the start, and for callers that found no server.
       for (int i = 0; !open && i < options_.concurrency && calls->Send(now); ++i) {
       }
       callbacks.progress(calls->Progress(now));

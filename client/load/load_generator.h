@@ -1,8 +1,8 @@
-// Loads a server with Classify calls and measures what comes back: a fixed number of callers each
-// of whom waits for the answer before asking again (closed loop), or arrivals at a rate of their
-// own, whether the server keeps up or not (open loop). In an open loop latency counts from the
-// moment at which the request should have been sent, so a server, or a generator, that falls behind
-// cannot hide it. Used by one thread; the calls end on gRPC's.
+// Loads a server with Classify calls and measures the responses: a fixed number of callers, each of
+// which waits for its response before it sends again (closed loop), or Poisson arrivals at a given
+// rate, whether the server keeps up or not (open loop). In an open loop latency is measured from
+// the time at which the request was due, so a server or generator that falls behind cannot hide it.
+// Used by one thread; the calls end on gRPC's threads.
 #ifndef ATELIER_CLIENT_LOAD_LOAD_GENERATOR_H_
 #define ATELIER_CLIENT_LOAD_LOAD_GENERATOR_H_
 
@@ -22,20 +22,20 @@
 namespace atelier::client {
 
 struct LoadOptions {
-  // Requests a second in an open loop; 0 for a closed loop.
+  // Requests per second in an open loop; 0 for a closed loop.
   double rate = 0;
-  // Calls in flight: always so many in a closed loop, at most in an open one. An arrival beyond
-  // that is not sent, and counted.
+  // Calls in flight: exactly this many in a closed loop, at most in an open one. Arrivals beyond it
+  // are not sent, but counted.
   int concurrency = 64;
   absl::Duration duration = absl::Seconds(10);
-  // Before it; what begins then is not counted.
+  // Before the measurement; calls that start during it are not counted.
   absl::Duration warmup = absl::Seconds(2);
-  // Of one request, from the moment at which it should be sent. One that cannot be sent before has
-  // failed without a call.
+  // Of each request, from the time at which it is due. A request that cannot be sent by then fails
+  // without a call.
   absl::Duration deadline = absl::Seconds(10);
 };
 
-// Of the requests that should have begun within the measured time, unless stated otherwise.
+// Of the requests that were due within the measured time, unless stated otherwise.
 struct LoadResult {
   struct Failures {
     std::int64_t count = 0;
@@ -51,16 +51,17 @@ struct LoadResult {
   std::int64_t not_sent = 0;
   // Given up because the run was interrupted.
   std::int64_t given_up = 0;
-  // Answers that came within the measured time, whenever they were asked for.
+  // Responses within the measured time, whenever their requests were sent.
   std::int64_t answered_in_time = 0;
-  // Of the answers: from the intended start; as the server says; and what is left of it.
+  // Of the responses: total from the due time; queue and compute time as the server reports them;
+  // and the rest.
   LatencyHistogram latency;
   LatencyHistogram queue;
   LatencyHistogram compute;
   LatencyHistogram rest;
   // Sum over the answers.
   double largest_batches = 0;
-  // Answers by the version that gave them.
+  // Responses by model version.
   std::map<std::string, std::int64_t> versions;
 
   double RequestsPerSecond() const;
@@ -77,14 +78,14 @@ struct LoadProgress {
 class LoadGenerator {
  public:
   struct Callbacks {
-    // Asked some times a second; true ends the run.
+    // Called several times per second; true ends the run.
     std::function<bool()> interrupted = [] { return false; };
-    // Called some times a second.
+    // Called several times per second.
     std::function<void(const LoadProgress&)> progress = [](const LoadProgress&) {};
   };
 
-  // `connections` must outlive it; calls take turns on them, and the requests take turns too. At
-  // least one of each.
+  // `connections` must outlive the generator. Calls use the connections and the requests in turn;
+  // at least one of each.
   LoadGenerator(std::vector<Connection*> connections, std::vector<v1::ClassifyRequest> requests,
                 const LoadOptions& options)
       : connections_(std::move(connections)), requests_(std::move(requests)), options_(options) {}

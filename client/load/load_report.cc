@@ -111,7 +111,7 @@ std::string CountsTable(const LoadReport& report, const Style& style, int width)
   }
   if (result.not_sent > 0) {
     add("not sent", result.not_sent,
-        absl::StrCat(Count(report.options.concurrency), " were in flight already"), Ink::kYellow);
+        absl::StrCat(Count(report.options.concurrency), " were already in flight"), Ink::kYellow);
   }
   if (result.given_up > 0) add("given up", result.given_up, "at Ctrl-C", Ink::kYellow);
   return table.Render(style, width);

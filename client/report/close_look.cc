@@ -47,7 +47,7 @@ std::string HeatMap(const v1::ConfusionMatrix& matrix) {
       "<figure class=\"chart heatmap\" data-chart=\"Confusion matrix\"><figcaption>Confusion "
       "matrix</figcaption>\n<svg class=\"heat\" viewBox=\"0 0 %g %g\" role=\"img\" "
       "aria-label=\"Confusion matrix\">\n"
-      "<text class=\"name\" x=\"0\" y=\"12\">true ↓  taken for →</text>\n",
+      "<text class=\"name\" x=\"0\" y=\"12\">true ↓  predicted →</text>\n",
       width, height);
   for (int row = 0; row < classes; ++row) {
     std::int64_t support = 0;
@@ -79,9 +79,9 @@ std::string HeatMap(const v1::ConfusionMatrix& matrix) {
 }
 
 std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedPair>& pairs) {
-  if (pairs.empty()) return "<p class=\"note\">No test image was taken for another class.</p>\n";
+  if (pairs.empty()) return "<p class=\"note\">No test image was misclassified.</p>\n";
   std::string html =
-      "<h4>Most often confused, with the most confidently wrong test images</h4>\n"
+      "<h4>Most often confused, with the misclassified test images of highest confidence</h4>\n"
       "<div class=\"pairs\">\n";
   for (const ConfusedPair& pair : pairs) {
     absl::StrAppend(&html, "<div><b>", Escape(ClassName(matrix, pair.true_class)), " → ",
@@ -151,7 +151,7 @@ std::string ResourceCharts(const CloseLook& look) {
   constexpr double kMiB = 1 << 20;
   using Sample = v1::ResourceSample;
   const auto plain = [](double x) { return absl::StrFormat("%.4g", x); };
-  const Axis time{.title = "seconds since it was accepted", .format = plain};
+  const Axis time{.title = "seconds since the job was created", .format = plain};
   const auto chart = [&](const char* title, const char* unit, std::vector<Series> series) {
     return RenderChart({.title = title,
                         .x = time,
@@ -169,7 +169,7 @@ std::string ResourceCharts(const CloseLook& look) {
                         return static_cast<double>(sample.resident_bytes()) / kMiB;
                       })}),
       chart(
-          "Input and output", "MiB since the worker began",
+          "Input and output", "MiB since the worker started",
           {SeriesOf(look, "read", 0,
                     [](const Sample& s) { return static_cast<double>(s.read_bytes()) / kMiB; }),
            SeriesOf(look, "written", 1,

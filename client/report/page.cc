@@ -12,7 +12,7 @@ std::string CloseLooks(const ReportData& data) {
   std::string html = "<h2>A closer look</h2>\n";
   if (data.comparison.trials() > data.close_looks.size()) {
     absl::StrAppend(
-        &html, "<p class=\"note\">Of each configuration the run with the lowest validation loss",
+        &html, "<p class=\"note\">For each configuration, the run with the lowest validation loss",
         data.comparison.configurations.size() > data.close_looks.size()
             ? absl::StrCat("; the ", data.close_looks.size(), " configurations that did best")
             : "",

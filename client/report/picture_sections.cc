@@ -30,8 +30,8 @@ std::string FilterFigure(const ModelPictures& pictures) {
   const std::int64_t inputs = filters.shape_size() == 4 ? filters.shape(1) : 1;
   const std::string words = absl::StrFormat(
       "The filters of layer %d: %s; black is %.3g, grey 0, white %.3g", filters.layer(),
-      inputs == 1 ? "a tile each" : "a row each, with a tile for each of its inputs",
-      -filters.scale(), filters.scale());
+      inputs == 1 ? "one tile each" : "one row each, with a tile for each input", -filters.scale(),
+      filters.scale());
   return TilesFigure(
       filters.picture(), 440, 440,
       absl::StrCat("layer ", filters.layer(), ": ",
@@ -54,8 +54,8 @@ std::string ClassFigures(const ModelPictures& pictures) {
           &html,
           TilesFigure(
               map.picture(), 280, 170, absl::StrCat("block ", map.block(), ": ", size),
-              absl::StrFormat("%s after block %d: %s, numbers from %.3g to %.3g",
-                              picture.class_name, map.block(), size, map.minimum(), map.maximum())),
+              absl::StrFormat("%s after block %d: %s, values from %.3g to %.3g", picture.class_name,
+                              map.block(), size, map.minimum(), map.maximum())),
           "\n");
     }
     absl::StrAppend(&html, "</div>\n");
@@ -84,11 +84,12 @@ std::string PicturesSection(const ReportData& data) {
     return html + "<p class=\"note\">The server no longer has the data set.</p>\n</section>\n";
   }
   const bool some = static_cast<int>(pictures.classes[0].maps.size()) < pictures.blocks;
-  absl::StrAppend(&html,
-                  "<p class=\"note\">A tile is a channel after the block, from its smallest number "
-                  "(black) to its largest (white)",
-                  some ? "; of blocks whose maps have the same size, the last" : "", ".</p>\n",
-                  ClassFigures(pictures));
+  absl::StrAppend(
+      &html,
+      "<p class=\"note\">Each tile is a channel after the block, from its smallest value "
+      "(black) to its largest (white)",
+      some ? "; of blocks whose maps have the same size, the last" : "", ".</p>\n",
+      ClassFigures(pictures));
   return html + "</section>\n";
 }
 

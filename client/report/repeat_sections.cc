@@ -110,7 +110,8 @@ std::string RepeatSection(const ReportData& data) {
   }
   facts.emplace_back("client", Escape(data.client_version));
   return absl::StrCat(
-      "<section>\n<h2>To repeat it</h2>\n<p>The same specification and seed give the same weights "
+      "<section>\n<h2>How to reproduce this</h2>\n<p>The same specification and seed give the same "
+      "weights "
       "on the same machine, bit for bit.</p>\n<pre>",
       Escape(Commands(data.comparison)), "</pre>\n", HtmlPairs(facts), "</section>\n");
 }

@@ -256,9 +256,9 @@ std::string ComparisonSection(const ReportData& data) {
 std::string CurvesSection(const ReportData& data) {
   using Epoch = v1::EpochMetrics;
   return absl::StrCat(
-      "<section>\n<h2>Curves</h2>\n<p class=\"note\">A line is the mean over the seeds, the band "
-      "reaches from the lowest to the highest.",
-      FirstShown(data) > 1 ? " The first epoch may lie outside." : "", "</p>\n",
+      "<section>\n<h2>Curves</h2>\n<p class=\"note\">Lines show the mean over the seeds, bands "
+      "the range from lowest to highest.",
+      FirstShown(data) > 1 ? " The first epoch may be off the scale." : "", "</p>\n",
       SharedLegend(data.comparison), "<div class=\"charts\">\n",
       CurveChart(data, "Validation accuracy", "validation accuracy", &Epoch::validation_accuracy,
                  PercentMark),
@@ -293,7 +293,7 @@ std::string TradeOffSection(const ReportData& data) {
                     {.title = "training time, seconds",
                      .format = [](double x) { return absl::StrFormat("%g", x); }},
                     time),
-      "</div>\n<p class=\"note\">Bars: one standard deviation to either side.</p>\n</section>\n");
+      "</div>\n<p class=\"note\">Error bars: ± one standard deviation.</p>\n</section>\n");
 }
 
 }  // namespace atelier::client::report

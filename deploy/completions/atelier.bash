@@ -45,7 +45,7 @@ _atelier_values() {
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
       --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
-      --layer | --block | --zoom | --wait-for-server | --concurrency | \
+      --layer | --block | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
   esac
@@ -105,6 +105,7 @@ _atelier() {
   else
     case $command in
       '' | bench) choices=$(_atelier_commands "$command") ;;
+      help) choices=$(_atelier_commands '') ;;
       show | logs | confusion) choices=$(_atelier_names jobs) ;;
       watch | stop | report | compare)
         choices="$(_atelier_names jobs) $(_atelier_names experiments)"
@@ -115,14 +116,10 @@ _atelier() {
       models | alias | filters | 'bench classify') choices=$(_atelier_names models) ;;
       download) choices="$(_atelier_names models) $(_atelier_names jobs)" ;;
       datasets) choices=$(_atelier_names datasets) ;;
-      features)
-        # A model, then a picture.
+      classify | features)
+        # A model, then image files.
         choices=$(_atelier_names models)
         mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current"; compgen -f -- "$current")
-        return
-        ;;
-      classify)
-        mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
       *) return ;;

@@ -42,7 +42,7 @@ absl::StatusOr<std::string> ReadFile(const PemFile& file) {
   if (stat(file.path.c_str(), &what) != 0) {
     return Wrong(file, absl::StrCat("cannot be read: ", std::strerror(errno)));
   }
-  if (!S_ISREG(what.st_mode)) return Wrong(file, "is no file");
+  if (!S_ISREG(what.st_mode)) return Wrong(file, "is not a file");
   std::ifstream stream(file.path, std::ios::binary);
   if (!stream) return Wrong(file, absl::StrCat("cannot be read: ", std::strerror(errno)));
   std::string text(std::istreambuf_iterator<char>(stream), {});
@@ -64,7 +64,7 @@ std::vector<Certificate> ParseCertificates(const std::string& pem) {
   return certificates;
 }
 
-// Nobody is asked for a passphrase; sets the bool that is passed along.
+// Refuses to ask for a passphrase; sets the bool that is passed along.
 int RefusePassphrase(char*, int, int, void* asked) {
   *static_cast<bool*>(asked) = true;
   return -1;
@@ -104,7 +104,7 @@ absl::StatusOr<Identity> ReadIdentity(const PemFile& certificate, const PemFile&
   const bool matches =
       parsed != nullptr && X509_check_private_key(certificates.front().get(), parsed.get()) == 1;
   ERR_clear_error();
-  if (encrypted) return Wrong(key, "is protected by a passphrase, which nobody is there to type");
+  if (encrypted) return Wrong(key, "is protected by a passphrase, which is not supported");
   if (parsed == nullptr) return Wrong(key, "holds no private key in PEM format");
   if (!matches) return Wrong(key, absl::StrCat("is not the key of ", certificate.path));
   return Identity{*std::move(certificates_pem), *std::move(key_pem)};
@@ -115,7 +115,7 @@ absl::StatusOr<std::string> ReadAuthorities(const PemFile& file) {
   if (!pem.ok()) return pem.status();
   const std::vector<Certificate> certificates = ParseCertificates(*pem);
   if (certificates.empty()) return Wrong(file, "holds no certificate in PEM format");
-  // Collections of authorities have expired ones among them.
+  // CA bundles contain expired certificates.
   if (std::all_of(certificates.begin(), certificates.end(),
                   [](const auto& entry) { return !WhyNotNow(entry.get()).empty(); })) {
     return Wrong(file, WhyNotNow(certificates.front().get()));

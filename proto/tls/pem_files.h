@@ -1,5 +1,5 @@
-// Certificates and keys in PEM files, judged before anything relies on them: gRPC would say nothing
-// about a wrong one, and fail every connection. Thread-safe: free functions.
+// Certificates and keys in PEM files, validated before use: gRPC would not report a wrong one and
+// fail every connection. Thread-safe: free functions.
 #ifndef ATELIER_PROTO_TLS_PEM_FILES_H_
 #define ATELIER_PROTO_TLS_PEM_FILES_H_
 
@@ -15,14 +15,14 @@ struct PemFile {
   std::string path;
 };
 
-// What a program shows to its peer, as PEM.
+// A certificate chain and its key, as PEM.
 struct Identity {
-  std::string certificates;  // Its own first, then those between it and an authority.
+  std::string certificates;  // The chain, leaf first.
   std::string key;
 };
 
 // Reads a certificate chain and its private key. INVALID_ARGUMENT with one sentence if one of them
-// is missing, unreadable, no PEM of its kind or encrypted, if they do not belong together, or if
+// is missing, unreadable, not PEM of its kind or encrypted, if they do not belong together, or if
 // the certificate has expired or is not valid yet.
 absl::StatusOr<Identity> ReadIdentity(const PemFile& certificate, const PemFile& key);
 

@@ -154,13 +154,13 @@ absl::Status CheckKind(Database& database, absl::string_view model, absl::string
       absl::StatusCode::kFailedPrecondition, "OTHER_CLASSES",
       absl::StrCat("Version ", version, " of model ", model, " answers another question than ",
                    alias, ", which is version ", *present, ": ", difference,
-                   ". Whoever uses the alias would not notice; force it if that is meant."));
+                   ". Clients of the alias would not notice."));
 }
 
 absl::Status InUse(absl::string_view what, absl::string_view aliases) {
-  return jobs::Error(absl::StatusCode::kFailedPrecondition, "VERSION_IN_USE",
-                     absl::StrCat(what, " is named by ", aliases,
-                                  "; move or remove the alias first, or force the deletion."));
+  return jobs::Error(
+      absl::StatusCode::kFailedPrecondition, "VERSION_IN_USE",
+      absl::StrCat(what, " is named by ", aliases, "; move or remove the alias first."));
 }
 
 }  // namespace

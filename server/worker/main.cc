@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "models/base/allocator.h"
+#include "proto/flags/spelling.h"
 #include "server/base/short_address.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
@@ -30,10 +31,10 @@
 #include "server/worker/ticker.h"
 #include "spdlog/spdlog.h"
 
-ABSL_FLAG(std::string, server, "", "Where to report: unix:/absolute/path or host:port");
+ABSL_FLAG(std::string, server, "", "Address of the server: unix:/absolute/path or host:port");
 ABSL_FLAG(std::string, server_certificate, "",
-          "The server's certificate, where it has TLS: a PEM file");
-ABSL_FLAG(std::string, job, "", "Id of the job, without jobs/");
+          "The server's certificate if it uses TLS, a PEM file");
+ABSL_FLAG(std::string, job, "", "ID of the job, without jobs/");
 ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
 
 namespace atelier::worker {
@@ -58,8 +59,8 @@ void HandleTermination(int /*signal*/) {
 // signal, upon which its server starts another attempt.
 void HandleBusError(int number) {
   constexpr std::string_view kWords =
-      "atelier-worker: SIGBUS: the file of the data set, which is mapped into memory, was cut off "
-      "or cannot be read any more\n";
+      "atelier-worker: SIGBUS: the file of the data set, which is mapped into memory, was "
+      "truncated or cannot be read any more\n";
   [[maybe_unused]] const ssize_t written = write(STDOUT_FILENO, kWords.data(), kWords.size());
   signal(number, SIG_DFL);
 }
@@ -174,7 +175,7 @@ int Main() {
   } else if (hello.job().empty()) {
     problem = "--job is missing";
   } else if (hello.attempt() < 1) {
-    problem = absl::StrCat("--attempt=", hello.attempt(), " is not from 1 on");
+    problem = absl::StrCat("--attempt=", hello.attempt(), " is out of range (at least 1)");
   } else if (token == nullptr || *token == '\0') {
     problem = absl::StrCat("the environment has no ", kTokenVariable,
                            "; workers are started by atelierd, not by hand");
@@ -198,8 +199,7 @@ int Main() {
 }  // namespace atelier::worker
 
 int main(int argc, char** argv) {
-  // Debian's Abseil looks for deadlocks at every lock; the tests let it, here calls would pay for
-  // it.
+  // Debian's Abseil checks every lock for deadlocks, which would slow down every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   for (int i = 1; i < argc; ++i) {
     // Abseil's own answer exits with 1.
@@ -216,6 +216,9 @@ int main(int argc, char** argv) {
         absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str());
     return 0;
   }
+  atelier::flags::RespellArguments(argc, argv, '-', '_', [](absl::string_view name) {
+    return absl::FindCommandLineFlag(name) != nullptr;
+  });
   absl::ParseCommandLine(argc, argv);
   atelier::models::KeepFreedMemory();
   return atelier::worker::Main();

@@ -105,7 +105,7 @@ def test_ctrl_c_detaches_and_says_how_to_go_on(server):
     client.send_signal(signal.SIGINT)
     text, _ = client.communicate(timeout=60)
     assert client.returncode == 130
-    assert "Detached; the experiment goes on." in text and "atelier watch left-" in text
+    assert "Detached; the experiment continues." in text and "atelier watch left-" in text
     assert server.json("experiments")[0]["state"] == "EXPERIMENT_STATE_RUNNING"
 
 

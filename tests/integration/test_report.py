@@ -73,7 +73,7 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
     assert {"Validation accuracy", "Validation loss", "Training accuracy", "Training loss",
             "Accuracy against parameters", "Accuracy against training time", "Confusion matrix",
             "Phases", "Processor", "Memory"} <= set(read.charts)
-    for words in (study, "Recommendation", "Every run", "To repeat it", "atelier sweep",
+    for words in (study, "Recommendation", "Every run", "How to reproduce this", "atelier sweep",
                   "data, SHA-256",
                   "--dropout=0.1", "Ankle boot", "one standard error",
                   "Learned filters", "layer 1: 32 filters", "Feature maps of one image per class"):

@@ -113,7 +113,7 @@ def test_the_client_judges_its_files(tls_server, certificates, options, words):
 
 
 def test_a_server_without_tls_is_told_from_one_with_it(shared_server, certificates):
-    assert "no TLS" in refusal(shared_server, f"--tls-ca={certificates}/ca.crt")
+    assert "does not use TLS" in refusal(shared_server, f"--tls-ca={certificates}/ca.crt")
 
 
 def test_a_certificate_for_another_name_is_not_believed(certificates, tmp_path):
@@ -146,7 +146,7 @@ def complaint(tmp_path, *flags, **options):
     (["--tls_key={0}/server.key"], ["--tls_cert"]),
     (["--tls_client_ca={0}/ca.crt"], ["--tls_cert"]),
     (["--tls_cert={0}/none.crt", "--tls_key={0}/server.key"], ["none.crt", "No such file"]),
-    (["--tls_cert={0}", "--tls_key={0}/server.key"], ["--tls_cert", "is no file"]),
+    (["--tls_cert={0}", "--tls_key={0}/server.key"], ["--tls_cert", "is not a file"]),
     (["--tls_cert={0}/words.crt", "--tls_key={0}/server.key"], ["no certificate"]),
     (["--tls_cert={0}/server.crt", "--tls_key={0}/client.key"], ["--tls_key", "not the key of"]),
     (["--tls_cert={0}/server.crt", "--tls_key={0}/words.crt"], ["--tls_key", "no private key"]),

@@ -113,7 +113,7 @@ def test_top_waits_for_a_server_that_went_away(server):
 
 def test_top_prints_one_look_where_there_is_no_terminal(shared_server):
     text = shared_server.run("top", "--interval=0.2", check=harness.DONE).stdout
-    assert "\x1b" not in text and "cpu" in text and "No job waits or runs." in text
+    assert "\x1b" not in text and "cpu" in text and "No jobs are queued or running." in text
     answer, = shared_server.json("top")
     names = {sample["name"] for sample in answer["samples"]}
     assert {"atelier_build_info", "atelier_machine_cpu_seconds_total", "atelier_jobs"} <= names

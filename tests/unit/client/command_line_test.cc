@@ -165,7 +165,7 @@ TEST_F(CommandLineTest, UsageErrorsAreOneSentenceAndExitOne) {
 TEST_F(CommandLineTest, AnEmptyValueDoesNotTakeTheNextWord) {
   ServeAJob();
   EXPECT_EQ(Run({"train", "--name=", "--detach"}), 1);
-  EXPECT_EQ(err(), "atelier: --name: There is nothing after its '='; it needs a value.\n");
+  EXPECT_EQ(err(), "atelier: --name needs a value after '='.\n");
   EXPECT_EQ(started_.ByteSizeLong(), 0U);
 }
 
@@ -175,9 +175,77 @@ TEST_F(CommandLineTest, NumbersAreDecimalAndNeverCutDown) {
   EXPECT_EQ(started_.spec().seed(), -12);
   EXPECT_EQ(started_.spec().epochs(), 10);
   EXPECT_EQ(Run({"train", "--seed=9223372036854775808", "--detach"}), 1);
-  EXPECT_TRUE(absl::StartsWith(
-      err(), "atelier: --seed: 9223372036854775808 is too large a number. `atelier train"))
+  EXPECT_TRUE(
+      absl::StartsWith(err(), "atelier: --seed: 9223372036854775808 is too large. `atelier train"))
       << err();
+}
+
+// Each mistake with the sentence it is answered with.
+TEST_F(CommandLineTest, AMistakeIsNamedWithWhatWouldBeRight) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"train", "--presett", "cnn-1"}, "There is no option --presett. Did you mean --preset?"},
+      {{"train", "--epohcs=3"}, "There is no option --epohcs. Did you mean --epochs?"},
+      {{"jobs", "--batch"}, "There is no option --batch. `atelier jobs --help` lists the options."},
+      {{"classify", "--modle=cnn", "a.png"}, "There is no option --modle. Did you mean --model?"},
+      {{"--outptu=json", "jobs"}, "There is no option --outptu. Did you mean --output?"},
+      {{"trian"}, "There is no command 'trian'. Did you mean train?"},
+      {{"nonsense"}, "There is no command 'nonsense'. `atelier --help` lists the commands."},
+      {{"bench", "clasify"}, "There is no command 'clasify'. Did you mean classify?"},
+      {{"jobs", "mine"}, "Unexpected argument 'mine'. `atelier jobs --help` shows the usage."},
+      {{}, "A command is missing. `atelier --help` shows the usage."},
+      {{"train", "--epochs"}, "--epochs needs a value. `atelier train --help` shows the usage."},
+      {{"train", "--epochs=8s"},
+       "--epochs: '8s' is not a whole number. `atelier train --help` shows the usage."},
+      {{"bench", "classify", "cnn", "--rate=fast"},
+       "--rate: 'fast' is not a number. `atelier bench classify --help` shows the usage."},
+      {{"jobs", "--all", "--limit=3"},
+       "--all and --limit cannot be combined. `atelier jobs --help` shows the usage."},
+      {{"jobs", "--limit=0"},
+       "--limit: 0 is out of range (at least 1). `atelier jobs --help` shows the usage."},
+      {{"top", "--interval=soon"},
+       "--interval: 'soon' is not a duration; write one like 8, 8s, 500ms or 2m. `atelier top "
+       "--help` shows the usage."},
+      {{"top", "--interval=2h"},
+       "--interval: 2h is out of range (100ms to 1h). `atelier top --help` shows the usage."},
+      {{"help", "trian"}, "There is no command 'trian'. `atelier --help` lists the commands."}};
+  for (const auto& [arguments, sentence] : cases) {
+    EXPECT_EQ(Run(arguments), 1);
+    EXPECT_EQ(err(), absl::StrCat("atelier: ", sentence, "\n"));
+    EXPECT_EQ(out(), "");
+  }
+}
+
+TEST_F(CommandLineTest, OptionsMayBeSpelledWithUnderscores) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--batch_size=64", "--model_name", "my-net", "--name=a_b", "--detach"}),
+            0)
+      << err();
+  EXPECT_EQ(started_.spec().batch_size(), 64);
+  EXPECT_EQ(started_.spec().model_name(), "my-net");
+  EXPECT_EQ(started_.base_name(), "a_b");
+  EXPECT_EQ(Run({"train", "--bath_size=64"}), 1);
+  EXPECT_TRUE(absl::StartsWith(err(),
+                               "atelier: There is no option --bath_size. Did you mean "
+                               "--batch-size?"))
+      << err();
+}
+
+TEST_F(CommandLineTest, HelpExplainsTheProgramAndItsCommands) {
+  EXPECT_EQ(Run({"--help"}), 0);
+  const std::string program = out();
+  EXPECT_EQ(Run({"help"}), 0);
+  EXPECT_EQ(out(), program);
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"train"}, {"bench", "classify"}}) {
+    std::vector<std::string> words = command;
+    words.push_back("--help");
+    EXPECT_EQ(Run(words), 0);
+    const std::string help = out();
+    words.pop_back();
+    words.insert(words.begin(), "help");
+    EXPECT_EQ(Run(words), 0);
+    EXPECT_EQ(out(), help);
+  }
 }
 
 TEST_F(CommandLineTest, HelpAndVersionGoToStandardOutput) {
@@ -186,6 +254,83 @@ TEST_F(CommandLineTest, HelpAndVersionGoToStandardOutput) {
   EXPECT_EQ(Run({"--version"}), 0);
   EXPECT_TRUE(absl::StartsWith(out(), "atelier "));
   EXPECT_EQ(err(), "");
+}
+
+// Whichever way and wherever the model is named.
+TEST_F(CommandLineTest, AModelIsAnArgumentOrAnOption) {
+  ServeClassification();
+  const std::string png = WriteFile("good.png", "\x89PNG\r\n\x1a\n and more");
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"classify", "cnn@2", png},
+                                             {"classify", "--model=cnn@2", png},
+                                             {"classify", "--model", "cnn@2", png},
+                                             {"classify", png, "--model=cnn@2"},
+                                             {"classify", "--top-k=1", png, "--model", "cnn@2"}}) {
+    EXPECT_EQ(Run(arguments), 0) << err();
+    EXPECT_EQ(classified().model(), "models/cnn/versions/2");
+    EXPECT_EQ(classified().encoded().files_size(), 1);
+  }
+}
+
+// `night` is a job with the model cnn-3@4, `study` an experiment and `net` a model.
+TEST_F(CommandLineTest, ANameOfAnotherKindIsExplained) {
+  server_.handlers.get_job = [](const v1::GetJobRequest& request, v1::TrainingJob* job) {
+    if (request.name() != "jobs/night") {
+      return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "JOB_NOT_FOUND", "There is no job.");
+    }
+    *job = MakeCompletedJob();
+    return grpc::Status::OK;
+  };
+  server_.handlers.get_confusion_matrix = [](const auto&, auto*) {
+    return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "JOB_NOT_FOUND", "There is no job.");
+  };
+  server_.handlers.get_experiment = [](const v1::GetExperimentRequest& request, auto*) {
+    return request.name() == "experiments/study"
+               ? grpc::Status::OK
+               : ErrorWithReason(grpc::StatusCode::NOT_FOUND, "EXPERIMENT_NOT_FOUND", "None.");
+  };
+  server_.handlers.get_model = [](const v1::GetModelRequest& request, auto*) {
+    return request.name() == "models/net"
+               ? grpc::Status::OK
+               : ErrorWithReason(grpc::StatusCode::NOT_FOUND, "MODEL_NOT_FOUND", "No model.");
+  };
+  server_.handlers.download_model = [](auto*, const auto&, auto*) {
+    return ErrorWithReason(grpc::StatusCode::NOT_FOUND, "MODEL_NOT_FOUND", "No model.");
+  };
+  server_.Start();
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"show", "study"}, "study is an experiment, not a job; `atelier watch study"},
+      {{"confusion", "study"}, "study is an experiment, not a job; `atelier watch study"},
+      {{"show", "net"}, "net is a model, not a job; `atelier models net"},
+      {{"watch", "net"}, "net is a model, not a job or an experiment; `atelier models net"},
+      {{"compare", "net"}, "net is a model, not a job or an experiment; `atelier models net"},
+      {{"download", "night"}, "night is a job, not a model; its model is cnn-3@4."},
+      {{"download", "study"}, "study is an experiment, not a model; `atelier watch study"},
+      {{"models", "night"}, "night is a job, not a model; its model is cnn-3@4."}};
+  for (const auto& [arguments, sentence] : cases) {
+    EXPECT_EQ(Run(arguments), 102) << err();
+    EXPECT_TRUE(absl::StartsWith(err(), "atelier: " + sentence)) << err();
+  }
+  EXPECT_EQ(Run({"show", "net@3"}), 1);
+  EXPECT_TRUE(
+      absl::StartsWith(err(), "atelier: net@3 is a model, not a job; `atelier models net@3"))
+      << err();
+  EXPECT_EQ(Run({"show", "none"}), 102);
+  EXPECT_EQ(err(), "atelier: There is no job. `atelier jobs` lists the jobs.\n");
+}
+
+TEST_F(CommandLineTest, AdviceNamesTheResource) {
+  server_.handlers.delete_job = [](const auto&, auto*) {
+    return ErrorWithReason(grpc::StatusCode::FAILED_PRECONDITION, "JOB_NOT_ENDED", "It runs.");
+  };
+  server_.handlers.delete_model = [](const auto&, auto*) {
+    return ErrorWithReason(grpc::StatusCode::FAILED_PRECONDITION, "VERSION_IN_USE", "It is used.");
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"delete", "night-1"}), 1);
+  EXPECT_EQ(err(), "atelier: It runs. Stop it first: `atelier stop night-1`.\n");
+  EXPECT_EQ(Run({"delete", "cnn@3"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "`atelier alias cnn ALIAS --remove`")) << err();
 }
 
 TEST_F(CommandLineTest, AMissingServerIsToldAtOnce) {
@@ -394,7 +539,7 @@ TEST_F(CommandLineTest, TestImagesGoInOneRequestAndAreCompared) {
   EXPECT_EQ(classified().raw().pixels().size(), 8U);
   EXPECT_TRUE(absl::StrContains(out(), "Test image 8 of small, truly Trouser")) << out();
   EXPECT_TRUE(absl::StrContains(out(), "✔ Trouser   75.00 %  █")) << out();
-  EXPECT_TRUE(absl::StrContains(out(), "2 of 2 right"));
+  EXPECT_TRUE(absl::StrContains(out(), "2 of 2 correct"));
   EXPECT_EQ(
       Run({"classify", "--model=cnn@2", "--dataset=small", "--test-image=1", "--test-image=2"},
           "json"),
@@ -574,7 +719,7 @@ TEST_F(CommandLineTest, AnAliasMovesToOtherClassesOnlyByForce) {
   server_.Start();
   EXPECT_EQ(Run({"alias", "cnn@6", "production"}), 1);
   EXPECT_EQ(out(), "");
-  EXPECT_EQ(err(), "atelier: Version 6 has other classes. --force moves the alias nevertheless.\n");
+  EXPECT_EQ(err(), "atelier: Version 6 has other classes. --force moves the alias anyway.\n");
   EXPECT_EQ(Run({"alias", "cnn@6", "production", "--force"}), 0) << err();
   EXPECT_EQ(out(), "cnn@production is now version 6.\n");
   EXPECT_EQ(Run({"alias", "cnn", "production", "--remove", "--force"}), 1);
@@ -664,7 +809,7 @@ TEST_F(DeleteModelTest, OneVersionThatNothingNamesGoesAtOnce) {
 
 TEST_F(DeleteModelTest, ANameThatNothingHasIsNoJob) {
   EXPECT_EQ(Run({"delete", "none"}), 102);
-  EXPECT_EQ(err(), "atelier: There is no job. `atelier jobs` lists the jobs there are.\n");
+  EXPECT_EQ(err(), "atelier: There is no job. `atelier jobs` lists the jobs.\n");
   EXPECT_EQ(Run({"delete", "jobs/large", "--force"}), 102);
   EXPECT_TRUE(deleted_.empty());
 }

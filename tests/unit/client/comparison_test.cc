@@ -71,7 +71,7 @@ TEST(ComparisonTest, OneSeedHasNoStandardError) {
   const Comparison comparison =
       Compare({Completed("dense", 1, 0.88, 100), Completed("cnn-1", 1, 0.9, 200)});
   EXPECT_EQ(Recommend(comparison).cheapest, Recommend(comparison).best);
-  EXPECT_THAT(RecommendationText(comparison), HasSubstr("one seed alone"));
+  EXPECT_THAT(RecommendationText(comparison), HasSubstr("only one seed"));
 }
 
 TEST(ComparisonTest, NothingThatEndedRecommendsNothing) {

@@ -296,7 +296,7 @@ TEST_F(LoadTest, TextIsATableAndCsvALine) {
                             "p99.9", "latency", "queue", "compute", "rest", "answered"}) {
     EXPECT_TRUE(absl::StrContains(out_.str(), words)) << words << out_.str();
   }
-  EXPECT_EQ(Run({"cnn", "--concurrency=2", "--duration=0.2", "--warmup=0"}, "csv"), 0);
+  EXPECT_EQ(Run({"cnn", "--concurrency=2", "--duration=200ms", "--warmup=0s"}, "csv"), 0);
   const std::vector<std::string> lines = absl::StrSplit(out_.str(), '\n');
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(std::count(lines[0].begin(), lines[0].end(), ','),
@@ -318,7 +318,7 @@ TEST(LoadReportTest, NamesFailuresWhatWasNotSentAndVersions) {
   const std::string text = LoadText(report, Style(false), 80);
   for (const char* words :
        {"9.0 requests/s", "50.0 arrivals/s", "12.0 ms", "10  DEADLINE_EXCEEDED: Too \\x1b[31mlate.",
-        "7  64 were in flight already", "by cnn@1", "by cnn@2"}) {
+        "7  64 were already in flight", "by cnn@1", "by cnn@2"}) {
     EXPECT_TRUE(absl::StrContains(text, words)) << words << "\n" << text;
   }
 }
@@ -334,6 +334,7 @@ TEST_F(LoadTest, WrongFlagsAreOneSentence) {
                                              {"cnn", "--images=0"},
                                              {"cnn", "--images=5000"},
                                              {"cnn", "--duration=0"},
+                                             {"cnn", "--duration=50ms"},
                                              {"cnn", "--deadline=0"},
                                              {"cnn", "--connections=0"},
                                              {"cnn", "more"},

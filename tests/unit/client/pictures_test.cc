@@ -237,7 +237,7 @@ TEST_F(PictureCommandsTest, FeatureMapsOfAFileGoToAFolderThatIsMade) {
   EXPECT_FALSE(std::filesystem::exists(Path("maps/net-v4-boot-block1.png")));
   EXPECT_EQ(Run({"features", "net", Path("boot.png"), "-o", Path("maps"), "--force"}), 0) << err();
   EXPECT_EQ(Run({"features", "net", Path("boot.png"), "-o", Path("boot.png")}), 1);
-  EXPECT_THAT(err(), HasSubstr("is no folder"));
+  EXPECT_THAT(err(), HasSubstr("is not a folder"));
 }
 
 TEST_F(PictureCommandsTest, FeatureMapsOfATestImageOfTheModelsDataSet) {

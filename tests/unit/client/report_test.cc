@@ -175,8 +175,9 @@ TEST(PageTest, HasEverySectionAndEveryChart) {
   const std::string page = RenderPage(Data());
   for (const char* words :
        {"Comparison", "Curves", "What accuracy costs", "Every run", "A closer look", "By class",
-        "Most often confused", "Phases", "Processor", "Memory", "Input and output", "To repeat it",
-        "atelier train", "1 failed", "1 deleted", "data:image/png;base64,cG5n"}) {
+        "Most often confused", "Phases", "Processor", "Memory", "Input and output",
+        "How to reproduce this", "atelier train", "1 failed", "1 deleted",
+        "data:image/png;base64,cG5n"}) {
     EXPECT_THAT(page, HasSubstr(words));
   }
   EXPECT_EQ(CountOf(page, "data-chart="), 11);

@@ -30,7 +30,7 @@ TEST(StatusTextTest, SaysWhatToDoNextByTheReason) {
       ToStatus(ErrorWithReason(grpc::StatusCode::NOT_FOUND, "JOB_NOT_FOUND", "There is no job x"),
                "localhost:1");
   EXPECT_TRUE(absl::IsNotFound(status));
-  EXPECT_EQ(status.message(), "There is no job x. `atelier jobs` lists the jobs there are.");
+  EXPECT_EQ(status.message(), "There is no job x. `atelier jobs` lists the jobs.");
 }
 
 TEST(StatusTextTest, ExplainsTheTransportsErrors) {

@@ -96,11 +96,11 @@ TEST(SweepGridTest, NamesTheOptionThatIsWrong) {
   options.values = {{"--epochs", "3,,4"}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: '3,,4' has nothing"));
   options.values = {{"--preset", "dense,dense"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--preset: 'dense' stands there twice"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--preset: 'dense' is given twice"));
   options.values = {{"--recipe", "study,luck"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--recipe: 'luck' is none of"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--recipe: 'luck' is not one of"));
   options.values = {{"--memory", "much"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--memory: 'much' is no size"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--memory: 'much' is not a size"));
   options.values = {{"--dropout", ""}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--dropout"));
 }

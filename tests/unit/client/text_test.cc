@@ -165,7 +165,7 @@ TEST(ArgumentsTest, EnumsAreReadAndWrittenAsWords) {
             v1::PRECISION_BFLOAT16);
   const auto wrong = ParseEnum(v1::Precision_descriptor(), "--precision", "unspecified");
   EXPECT_EQ(wrong.status().message(),
-            "--precision: 'unspecified' is none of auto, float32, bfloat16.");
+            "--precision: 'unspecified' is not one of auto, float32, bfloat16.");
 }
 
 TEST(OutputTest, JsonIsOneLineWithTheProtosNames) {

@@ -114,8 +114,8 @@ TEST(TopViewTest, KeepsToTheTerminalsSize) {
 TEST(TopViewTest, AnIdleServerSaysSo) {
   ServerLoad load;
   load.now = Metrics(1);
-  EXPECT_TRUE(absl::StrContains(Text(load), "No job waits or runs."));
-  EXPECT_TRUE(absl::StrContains(Text(load), "No model is in memory."));
+  EXPECT_TRUE(absl::StrContains(Text(load), "No jobs are queued or running."));
+  EXPECT_TRUE(absl::StrContains(Text(load), "No models are loaded."));
 }
 
 }  // namespace
