@@ -139,6 +139,8 @@ std::string WrongValue(const CLI::App& app, absl::string_view words) {
   const std::vector<std::string> parts =
       absl::StrSplit(absl::StripPrefix(words, "Could not convert: "), absl::MaxSplits(" = ", 1));
   if (parts.size() != 2) return std::string(words);
+  // The parser took the next option for the value.
+  if (absl::StartsWith(parts[1], "--")) return absl::StrCat(parts[0], " needs a value.");
   return absl::StrCat(parts[0], ": '", EscapeControls(parts[1]), "' is not ", KindOf(app, parts[0]),
                       ".");
 }

@@ -199,7 +199,7 @@ TEST_F(CommandLineTest, AMistakeIsNamedWithWhatWouldBeRight) {
       {{"bench", "classify", "cnn", "--rate=fast"},
        "--rate: 'fast' is not a number. `atelier bench classify --help` shows the usage."},
       {{"jobs", "--all", "--limit=3"},
-       "--all and --limit cannot be combined. `atelier jobs --help` shows the usage."},
+       "--limit and --all cannot be combined. `atelier jobs --help` shows the usage."},
       {{"jobs", "--limit=0"},
        "--limit: 0 is out of range (at least 1). `atelier jobs --help` shows the usage."},
       {{"top", "--interval=soon"},
@@ -791,7 +791,7 @@ class DeleteModelTest : public CommandLineTest {
 TEST_F(DeleteModelTest, SeveralVersionsAndAliasesWantForce) {
   for (const char* const name : {"large", "models/large"}) {
     EXPECT_EQ(Run({"delete", name}), 1);
-    EXPECT_TRUE(absl::StrContains(err(), "3 versions and the alias production. --force")) << err();
+    EXPECT_TRUE(absl::StrContains(err(), "3 versions and the alias production. Delete all of it with --force")) << err();
   }
   EXPECT_TRUE(deleted_.empty());
   EXPECT_EQ(Run({"delete", "large", "--force"}), 0) << err();
@@ -984,7 +984,7 @@ TEST_F(DownloadTest, OnlyAnOrdinaryFileIsReplaced) {
   Serve(kAbcSha256);
   ASSERT_EQ(mkfifo(target_.c_str(), 0600), 0);
   EXPECT_EQ(Run({"download", "cnn", "-o", target_, "--force"}), 1);
-  EXPECT_TRUE(absl::StrContains(err(), "no ordinary file")) << err();
+  EXPECT_TRUE(absl::StrContains(err(), "not a regular file")) << err();
   EXPECT_TRUE(std::filesystem::is_fifo(target_));
 }
 
@@ -1029,7 +1029,7 @@ TEST_F(TensorboardTest, TakesNoNameThatLeadsElsewhere) {
   for (const char* name : {"../evil", "/tmp/evil", "", ".hidden", "a\x1b[31m"}) {
     ServeLog(name);
     EXPECT_EQ(Run({"download", "night-1", "--tensorboard", "-o", Folder()}), 1);
-    EXPECT_TRUE(absl::StrContains(err(), "no plain name")) << err();
+    EXPECT_TRUE(absl::StrContains(err(), "not a plain file name")) << err();
     EXPECT_TRUE(files().empty()) << name;
     server_.Stop();
     std::filesystem::remove_all(Folder());

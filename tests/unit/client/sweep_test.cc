@@ -100,7 +100,7 @@ TEST(SweepGridTest, NamesTheOptionThatIsWrong) {
   options.values = {{"--recipe", "study,luck"}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--recipe: 'luck' is not one of"));
   options.values = {{"--memory", "much"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--memory: 'much' is not a size"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--memory: 'much' is no size"));
   options.values = {{"--dropout", ""}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--dropout"));
 }
@@ -124,7 +124,7 @@ TEST(SweepGridTest, AnEnormousGridIsRefusedUnlessDrawnFrom) {
     }
   }
   options.seeds = 1;
-  EXPECT_THAT(ErrorOf(options), HasSubstr("than can be counted"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("too many configurations to count"));
 }
 
 TEST(SpecFieldsTest, WritesTheCommandThatMakesTheJob) {
