@@ -3,7 +3,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
-#include "client/calls/model_versions.h"
 #include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
@@ -19,14 +18,6 @@ struct AliasOptions {
   bool force = false;
 };
 
-absl::StatusOr<std::int64_t> ResolveVersion(Session& session, const ModelReference& reference) {
-  const auto model = GetModel(session, reference);
-  if (!model.ok()) return model.status();
-  const auto version = FindVersion(*model, reference.version);
-  if (!version.ok()) return version.status();
-  return (*version)->version();
-}
-
 absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
   const auto reference = ParseModel(options.model);
   if (!reference.ok()) return reference.status();
@@ -41,9 +32,9 @@ absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
   request.set_alias(options.alias);
   request.set_force(options.force);
   if (!options.remove) {
-    const auto version = ResolveVersion(session, *reference);
+    const auto version = GetVersion(session, *reference);
     if (!version.ok()) return version.status();
-    request.set_version(*version);
+    request.set_version(version->version());
   }
   const auto model = session.Call(&ModelService::SetAlias, request);
   if (!model.ok()) return model.status();

@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "client/calls/arguments.h"
 #include "client/calls/dataset_images.h"
-#include "client/calls/model_versions.h"
 #include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
@@ -63,14 +62,6 @@ absl::StatusOr<LoadOptions> ToLoadOptions(const BenchOptions& options) {
   return load;
 }
 
-absl::StatusOr<v1::ImageShape> ShapeOf(Session& session, const ModelReference& reference) {
-  const auto model = GetModel(session, reference);
-  if (!model.ok()) return model.status();
-  const auto version = FindVersion(*model, reference.version);
-  if (!version.ok()) return version.status();
-  return (*version)->image_shape();
-}
-
 // Random pixels of `count` images.
 std::vector<std::string> InventImages(std::size_t count, std::size_t size) {
   std::mt19937 random;
@@ -109,10 +100,11 @@ absl::StatusOr<std::vector<std::string>> FetchImages(Session& session, const std
 absl::StatusOr<std::vector<v1::ClassifyRequest>> MakeRequests(Session& session,
                                                               const BenchOptions& options,
                                                               const ModelReference& model) {
-  const auto shape = ShapeOf(session, model);
-  if (!shape.ok()) return shape.status();
+  const auto version = GetVersion(session, model);
+  if (!version.ok()) return version.status();
+  const v1::ImageShape& shape = version->image_shape();
   const auto size =
-      static_cast<std::size_t>(std::int64_t{shape->channels()} * shape->height() * shape->width());
+      static_cast<std::size_t>(std::int64_t{shape.channels()} * shape.height() * shape.width());
   const auto batch = static_cast<std::size_t>(options.images);
   const std::size_t most = kRequestBytes / std::max(std::size_t{1}, batch * size);
   const std::size_t count = std::clamp(most, std::size_t{1}, kRequests);

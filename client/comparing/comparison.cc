@@ -11,24 +11,10 @@
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
 #include "client/terminal/figures.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client {
 namespace {
-
-v1::RunState RunStateOf(v1::JobState state) {
-  switch (state) {
-    case v1::JOB_STATE_QUEUED:
-      return v1::RUN_STATE_QUEUED;
-    case v1::JOB_STATE_COMPLETED:
-      return v1::RUN_STATE_COMPLETED;
-    case v1::JOB_STATE_FAILED:
-      return v1::RUN_STATE_FAILED;
-    case v1::JOB_STATE_STOPPED:
-      return v1::RUN_STATE_STOPPED;
-    default:
-      return v1::RUN_STATE_RUNNING;
-  }
-}
 
 // The specification of what trials of one configuration share.
 v1::TrainingSpec WithoutSeed(v1::TrainingSpec spec) {

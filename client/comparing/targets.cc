@@ -102,6 +102,14 @@ absl::StatusOr<v1::Model> GetModel(Session& session, const ModelReference& refer
   return model;
 }
 
+absl::StatusOr<v1::ModelVersion> GetVersion(Session& session, const ModelReference& reference) {
+  const auto model = GetModel(session, reference);
+  if (!model.ok()) return model.status();
+  const auto version = FindVersion(*model, reference.version);
+  if (!version.ok()) return version.status();
+  return **version;
+}
+
 absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,
                                       const ModelReference& model) {
   if (!name.empty()) return DatasetName(name);

@@ -43,6 +43,9 @@ absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text
 // The model with all of its versions, however many pages they fill.
 absl::StatusOr<v1::Model> GetModel(Session& session, const ModelReference& reference);
 
+// One version of the model. NOT_FOUND with a sentence.
+absl::StatusOr<v1::ModelVersion> GetVersion(Session& session, const ModelReference& reference);
+
 // `datasets/x`: the data set of that name, or if it is empty the one that the model was trained on.
 absl::StatusOr<std::string> DatasetOf(Session& session, const std::string& name,
                                       const ModelReference& model);

@@ -65,7 +65,7 @@ std::string Heading(const LoadReport& report) {
       options.rate > 0 ? absl::StrCat("open loop, ", Rate(options.rate, "arrivals"))
                        : absl::StrCat("closed loop, ", Count(options.concurrency, "caller"));
   const bool whole = report.result.measured >= options.duration;
-  return absl::StrCat(load, ", ", Count(report.images, "image"), " a request, ",
+  return absl::StrCat(load, ", ", Count(report.images, "image"), " per request, ",
                       Duration(report.result.measured),
                       whole ? "" : absl::StrCat(" of ", Duration(options.duration)));
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/jobs/timestamps.h"
 
@@ -47,14 +48,6 @@ void EndAttempt(absl::string_view reason, JobChange* change) {
 // Stops for want of anything to keep.
 absl::Status EnterStopped(absl::string_view message, JobChange* change) {
   return change->Enter(v1::JOB_STATE_STOPPED, "STOP_REQUESTED", message);
-}
-
-// A worker's words, cut to a length at a character's border.
-std::string Bounded(absl::string_view text) {
-  if (text.size() <= kMaxMessage) return std::string(text);
-  std::size_t end = kMaxMessage;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return absl::StrCat(text.substr(0, end), "…");
 }
 
 v1::ModelVersion MakeVersion(const worker::v1::Outcome& outcome, const JobChange& change) {
@@ -125,8 +118,8 @@ absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change)
   JobRecord& record = change->record();
   EndAttempt("WORKER_LOST", change);
   const int lost = ++record.lost_attempts;
-  const std::string what =
-      absl::StrCat("The worker of attempt ", record.attempt(), " was lost (", Bounded(how), ")");
+  const std::string what = absl::StrCat("The worker of attempt ", record.attempt(), " was lost (",
+                                        ClipText(how, kMaxMessage), ")");
   if (record.stop_requested) {
     if (record.recorded_epoch == 0) {
       return EnterStopped(absl::StrCat(what, " before the first epoch was finished."), change);
@@ -156,7 +149,7 @@ absl::Status SuspendAttempt(absl::string_view reason, absl::string_view what, Jo
 
 absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change) {
   if (change->record().attempt_active()) EndAttempt(reason, change);
-  return change->Enter(v1::JOB_STATE_FAILED, reason, Bounded(message));
+  return change->Enter(v1::JOB_STATE_FAILED, reason, ClipText(message, kMaxMessage));
 }
 
 absl::Status StopEmptyAttempt(JobChange* change) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/lifecycle/lifecycle.h"
 #include "server/jobs/error.h"
 #include "server/jobs/experiment_controller.h"
 #include "server/jobs/experiment_request.h"

@@ -11,21 +11,6 @@ bool IsTerminal(v1::RunState state) {
          state != v1::RUN_STATE_RUNNING;
 }
 
-v1::RunState RunStateOf(v1::JobState state) {
-  switch (state) {
-    case v1::JOB_STATE_QUEUED:
-      return v1::RUN_STATE_QUEUED;
-    case v1::JOB_STATE_COMPLETED:
-      return v1::RUN_STATE_COMPLETED;
-    case v1::JOB_STATE_FAILED:
-      return v1::RUN_STATE_FAILED;
-    case v1::JOB_STATE_STOPPED:
-      return v1::RUN_STATE_STOPPED;
-    default:
-      return v1::RUN_STATE_RUNNING;
-  }
-}
-
 void CountRuns(v1::RunState state, int count, v1::Experiment* experiment) {
   auto* const counts = experiment->mutable_run_counts();
   int place = 0;

@@ -13,9 +13,6 @@ bool IsTerminal(v1::ExperimentState state);
 // True once nothing more becomes of a run.
 bool IsTerminal(v1::RunState state);
 
-// The state of a run whose job is in this state.
-v1::RunState RunStateOf(v1::JobState state);
-
 // Adds `count` runs to those counted already, which are sorted by state.
 void CountRuns(v1::RunState state, int count, v1::Experiment* experiment);
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/lifecycle/lifecycle.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"

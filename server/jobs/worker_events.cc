@@ -84,11 +84,6 @@ absl::StatusOr<std::optional<std::int64_t>> FindFirstBeyond(JobStore* store, abs
   }
 }
 
-bool EndsAttempt(const WorkerEvent& event) {
-  return event.has_outcome() || event.has_failure() || event.has_suspended() ||
-         event.has_stopped_empty();
-}
-
 std::optional<worker::v1::Resumed> StartingPoint(absl::Span<const WorkerEvent> events) {
   for (const WorkerEvent& event : events) {
     if (event.has_resumed()) return event.resumed();

@@ -26,9 +26,6 @@ bool LiesBeyond(const v1::JobEvent& event, const worker::v1::Resumed& checkpoint
 absl::StatusOr<std::optional<std::int64_t>> FindFirstBeyond(JobStore* store, absl::string_view job,
                                                             const worker::v1::Resumed& checkpoint);
 
-// True for the last event of an attempt.
-bool EndsAttempt(const worker::v1::WorkerEvent& event);
-
 // The checkpoint from which the progress in these events goes on: that of the first Resumed, or an
 // empty one if progress comes before any. Nothing if there is no progress in them.
 std::optional<worker::v1::Resumed> StartingPoint(absl::Span<const worker::v1::WorkerEvent> events);

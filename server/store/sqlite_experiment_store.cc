@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "proto/lifecycle/lifecycle.h"
 #include "server/jobs/error.h"
 #include "server/jobs/experiment_state.h"
 #include "server/jobs/page_token.h"
@@ -50,7 +51,7 @@ ExperimentRecord ReadExperiment(Statement* row) {
 v1::RunState StateOf(int outcome, bool has_job, int job_state) {
   if (!has_job) return outcome == 0 ? v1::RUN_STATE_WAITING : static_cast<v1::RunState>(outcome);
   if (job_state == 0) return v1::RUN_STATE_DELETED;
-  return jobs::RunStateOf(static_cast<v1::JobState>(job_state));
+  return RunStateOf(static_cast<v1::JobState>(job_state));
 }
 
 void TakeJob(Database& database, std::int64_t key, const v1::TrainingJob& job,

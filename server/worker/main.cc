@@ -22,6 +22,7 @@
 #include "absl/synchronization/mutex.h"
 #include "models/base/allocator.h"
 #include "proto/flags/spelling.h"
+#include "proto/lifecycle/lifecycle.h"
 #include "server/base/short_address.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
@@ -71,7 +72,7 @@ class WorkerProgram {
                 const std::string& server_certificate)
       : run_([this](v1::WorkerEvent event) {
           // However short it was, what it used is known.
-          if (IsLast(event)) ReportResources();
+          if (EndsAttempt(event)) ReportResources();
           session_->Send(std::move(event));
         }) {
     running = &run_;
@@ -128,11 +129,6 @@ class WorkerProgram {
       // Not by way of main: the training goes on allocating until the process is gone.
       _exit(session_->AwaitDelivered(kLastWords) ? kDelivered : kOutOfMemory);
     });
-  }
-
-  static bool IsLast(const v1::WorkerEvent& event) {
-    return event.has_outcome() || event.has_failure() || event.has_suspended() ||
-           event.has_stopped_empty();
   }
 
   void ReportResources() ABSL_LOCKS_EXCLUDED(sampler_mutex_) {

@@ -4,22 +4,18 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::worker {
 namespace {
 
 bool IsSample(const v1::WorkerEvent& event) { return event.has_step() || event.has_resources(); }
 
-bool IsLast(const v1::WorkerEvent& event) {
-  return event.has_outcome() || event.has_failure() || event.has_suspended() ||
-         event.has_stopped_empty();
-}
-
 }  // namespace
 
 void Outbox::Add(v1::WorkerEvent event) {
   if (ended_) return;
-  ended_ = IsLast(event);
+  ended_ = EndsAttempt(event);
   if (IsSample(event) && ++samples_ > options_.samples) {
     const auto unnumbered = events_.begin() + static_cast<std::ptrdiff_t>(numbered_);
     events_.erase(std::find_if(unnumbered, events_.end(), IsSample));

@@ -791,7 +791,9 @@ class DeleteModelTest : public CommandLineTest {
 TEST_F(DeleteModelTest, SeveralVersionsAndAliasesWantForce) {
   for (const char* const name : {"large", "models/large"}) {
     EXPECT_EQ(Run({"delete", name}), 1);
-    EXPECT_TRUE(absl::StrContains(err(), "3 versions and the alias production. Delete all of it with --force")) << err();
+    EXPECT_TRUE(absl::StrContains(
+        err(), "3 versions and the alias production. Delete all of it with --force"))
+        << err();
   }
   EXPECT_TRUE(deleted_.empty());
   EXPECT_EQ(Run({"delete", "large", "--force"}), 0) << err();

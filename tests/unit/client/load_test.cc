@@ -292,7 +292,7 @@ TEST_F(LoadTest, AServerThatIsGoneIsAskedOnlyNowAndThen) {
 TEST_F(LoadTest, TextIsATableAndCsvALine) {
   server_.Start();
   EXPECT_EQ(Run({"cnn", "--concurrency=2", "--duration=0.2", "--warmup=0"}, "text"), 0);
-  for (const char* words : {"cnn@4  closed loop, 2 callers, 1 image a request", "requests/s",
+  for (const char* words : {"cnn@4  closed loop, 2 callers, 1 image per request", "requests/s",
                             "p99.9", "latency", "queue", "compute", "rest", "answered"}) {
     EXPECT_TRUE(absl::StrContains(out_.str(), words)) << words << out_.str();
   }
