@@ -11,10 +11,9 @@
 #include "client/terminal/terminal.h"
 
 int main(int argc, char** argv) {
-  // Debian's Abseil looks for deadlocks at every lock; the tests let it, here calls would pay for
-  // it.
+  // Debian's Abseil checks every lock for deadlocks, which would slow down every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  // gRPC's own log is for whoever asks for it; errors are told in sentences.
+  // gRPC logs only if GRPC_VERBOSITY is set; the client reports errors itself.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) {
     gpr_set_log_function([](gpr_log_func_args*) {});
   }

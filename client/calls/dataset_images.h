@@ -1,4 +1,4 @@
-// Images of a data set, as many as are asked for, in answers of bounded size. Thread-safe: a free
+// Images of a data set, fetched in responses of bounded size. Thread-safe: a free
 // function.
 #ifndef ATELIER_CLIENT_CALLS_DATASET_IMAGES_H_
 #define ATELIER_CLIENT_CALLS_DATASET_IMAGES_H_
@@ -9,8 +9,7 @@
 
 namespace atelier::client {
 
-// GetImages, in as many calls as the size of the images demands: a server sends at most 4 MiB at a
-// time.
+// GetImages, in as many calls as needed: a response has at most 4 MiB.
 absl::StatusOr<v1::GetImagesResponse> GetImages(Session& session,
                                                 const v1::GetImagesRequest& request,
                                                 const CallOptions& options = {});

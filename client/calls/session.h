@@ -1,5 +1,5 @@
-// What a command works with: the terminal, the chosen output, and the connection, made when it is
-// first needed. Used by one thread.
+// The context of a command: the terminal, the output format, and the connection, which is made when
+// it is first needed. Used by one thread.
 #ifndef ATELIER_CLIENT_CALLS_SESSION_H_
 #define ATELIER_CLIENT_CALLS_SESSION_H_
 
@@ -22,8 +22,7 @@ class Session {
   struct Options {
     std::string server = "127.0.0.1:50051";
     TlsOptions tls;
-    // What was said about the connection, such as ` --server=x`: the commands that are suggested
-    // then say it too.
+    // The connection options that were given, such as ` --server=x`, for suggested commands.
     std::string connection_words;
     OutputFormat format = OutputFormat::kText;
     // Whether Ctrl-C was pressed.
@@ -39,13 +38,13 @@ class Session {
   bool text() const { return options_.format == OutputFormat::kText; }
   bool interrupted() const { return options_.interrupted(); }
 
-  // Connects; UNAVAILABLE at once if there is no server.
+  // Connects on the first call; UNAVAILABLE with the reason if that fails.
   absl::StatusOr<Connection*> Connect();
 
   // A further connection to the same server, for calls that should not share one.
   absl::StatusOr<std::unique_ptr<Connection>> Reconnect() const;
 
-  // Makes a unary call. For text output the answer is freed of control characters.
+  // Makes a unary call. For text output, control characters in the response are escaped.
   template <typename Service, typename Request, typename Response>
   absl::StatusOr<Response> Call(grpc::Status (Service::*method)(grpc::ClientContext*,
                                                                 const Request&, Response*),

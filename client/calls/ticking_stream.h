@@ -1,5 +1,5 @@
-// One server stream whose every wait is cut into ticks. A completion queue of its own makes that
-// possible without a second thread. Used by one thread.
+// A server stream whose waits are divided into ticks, with its own completion queue and without a
+// second thread. Used by one thread.
 #ifndef ATELIER_CLIENT_CALLS_TICKING_STREAM_H_
 #define ATELIER_CLIENT_CALLS_TICKING_STREAM_H_
 

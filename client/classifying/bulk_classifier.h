@@ -1,6 +1,6 @@
-// Has many image files classified: in batches, several of them in flight, answers in the order of
-// the files. What is no image, or what the server cannot decode, is reported and passed by. Memory
-// is bounded, however many files there are. Used by one thread.
+// Classifies many image files in batches, several of them in flight; the results come in the order
+// of the files. Files that are not images or cannot be decoded are reported and skipped. Memory is
+// bounded, however many files there are. Used by one thread.
 #ifndef ATELIER_CLIENT_CLASSIFYING_BULK_CLASSIFIER_H_
 #define ATELIER_CLIENT_CLASSIFYING_BULK_CLASSIFIER_H_
 
@@ -28,11 +28,11 @@ class BulkClassifier {
     std::size_t most_files = 32;
     std::size_t most_bytes = std::size_t{4} << 20;
     std::size_t batches_in_flight = 4;
-    // Asked between batches; true ends the run.
+    // Called between batches; true ends the run.
     std::function<bool()> interrupted = [] { return false; };
   };
 
-  // One file, and the answer for it alone, or why there is none.
+  // One file with its response, or its error.
   struct Answer {
     std::string path;
     absl::StatusOr<v1::ClassifyResponse> response;
@@ -44,24 +44,24 @@ class BulkClassifier {
   BulkClassifier(Connection* connection, Options options)
       : connection_(connection), options_(std::move(options)) {}
 
-  // Until all are answered or it is interrupted, which is no error. An error that is not one file's
-  // ends it, after the answers of the files before.
+  // Runs until all files are classified, or until it is interrupted, which is OK. An error that is
+  // not specific to a file ends the run, after the results of the files before.
   absl::Status Run(ImageFiles* files, const Listener& listener);
 
  private:
   struct Batch;
 
-  // Reads files until the batch is full; nothing in it after the last.
+  // Reads files until the batch is full; empty after the last file.
   std::unique_ptr<Batch> Fill(ImageFiles* files);
-  // Has a batch classified; on a thread of its own.
+  // Classifies a batch; runs on its own thread.
   absl::Status Ask(Batch* batch) const;
-  // One request for the files of these places; whether it failed because of them.
+  // Sends one request for the files at these places; sets whether it failed because of a file.
   absl::Status AskFor(Batch* batch, const std::vector<std::size_t>& places,
                       bool* files_fault) const;
 
   Connection* const connection_;
   const Options options_;
-  // Read, but for the next batch: the path, and what is in the file.
+  // A file that was read but belongs to the next batch: its path and contents.
   std::optional<std::pair<std::string, absl::StatusOr<std::string>>> held_;
 };
 

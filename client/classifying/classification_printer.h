@@ -1,5 +1,5 @@
-// Prints what a model makes of images, as it comes: a picture's worth of lines for each, or one
-// line, JSON or CSV; and keeps count. Used by one thread.
+// Prints classifications as they arrive, as text in full or one line each, JSON or CSV; and counts
+// them. Used by one thread.
 #ifndef ATELIER_CLIENT_CLASSIFYING_CLASSIFICATION_PRINTER_H_
 #define ATELIER_CLIENT_CLASSIFYING_CLASSIFICATION_PRINTER_H_
 
@@ -15,13 +15,13 @@ namespace atelier::client {
 
 class ClassificationPrinter {
  public:
-  // With `brief` text is a line for each image.
+  // If `brief`, text is one line per image.
   ClassificationPrinter(Session* session, bool brief);
 
-  // `head` is the answer that the image's classification came in.
+  // `head` is the response that contained the image's classification.
   void Print(const v1::ClassifyResponse& head, const ClassifiedImage& image);
 
-  // How many there were, how fast, and of which classes; for text, if it is brief.
+  // Number of images, speed, and images by class; only for brief text.
   void PrintSummary(absl::Duration took);
 
   std::int64_t images() const { return images_; }
@@ -34,7 +34,7 @@ class ClassificationPrinter {
 
   Session* const session_;
   const bool brief_;
-  // The version that answered last.
+  // The version of the last response.
   std::string version_;
   std::int64_t images_ = 0;
   std::int64_t right_ = 0;

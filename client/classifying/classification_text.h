@@ -1,4 +1,4 @@
-// What a model makes of an image, in words and bars. Thread-safe: pure functions.
+// A classification as text with bars. Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_CLASSIFYING_CLASSIFICATION_TEXT_H_
 #define ATELIER_CLIENT_CLASSIFYING_CLASSIFICATION_TEXT_H_
 
@@ -14,7 +14,7 @@ namespace atelier::client {
 struct ClassifiedImage {
   // A file, or which test image.
   std::string title;
-  // Empty if nobody knows.
+  // Empty if unknown.
   std::string true_class;
   v1::Classification classification;
   // The image as lines of equal width; may be empty.

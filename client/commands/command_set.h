@@ -1,5 +1,5 @@
-// The commands of the command line. Each lives in a file of its own and adds itself here: its
-// options to CLI11, and what it does. Used by one thread.
+// The commands of the command line. Each has its own file and adds itself here, with its options
+// and its action. Used by one thread.
 #ifndef ATELIER_CLIENT_COMMANDS_COMMAND_SET_H_
 #define ATELIER_CLIENT_COMMANDS_COMMAND_SET_H_
 

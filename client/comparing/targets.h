@@ -18,18 +18,18 @@ namespace atelier::client {
 
 using Target = std::variant<v1::TrainingJob, v1::Experiment>;
 
-// `jobs/x`, `experiments/x`, or `x`, which is a job's name before it is an experiment's. NOT_FOUND
-// if it is neither's.
+// `jobs/x`, `experiments/x`, or `x`, which is a job if there is one and otherwise an experiment.
+// NOT_FOUND if there is neither.
 absl::StatusOr<Target> GetTarget(Session& session, const std::string& text);
 
-// The experiment of a name that is no job's, as `no_job` says. If there is none either, the error
-// to show: `no_job` unless the name can only be an experiment's.
+// The experiment with a name for which there is no job (`no_job`). If there is none either, returns
+// `no_job`, or the error of the experiment if the name starts with `experiments/`.
 absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
                                                     const absl::Status& no_job);
 
-// The trainings that arguments name, each once, whether it was named twice or lies in an experiment
-// that was named, too; where several are named, one that is not there becomes a missing trial.
-// NOT_FOUND if none is there.
+// The trainings that arguments name, each once, even if it is named twice or belongs to an
+// experiment that is also named. If several are named, one that does not exist becomes a missing
+// trial. NOT_FOUND if none exists.
 struct Named {
   std::vector<Trial> trials;
   std::vector<v1::Experiment> experiments;

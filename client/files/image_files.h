@@ -1,5 +1,5 @@
-// The image files that paths name: files themselves, and what lies in folders and the folders in
-// them. Little is held at a time, however much there is. Used by one thread.
+// Lists the image files that paths name; folders are searched recursively. Memory is bounded,
+// however many files there are. Used by one thread.
 #ifndef ATELIER_CLIENT_FILES_IMAGE_FILES_H_
 #define ATELIER_CLIENT_FILES_IMAGE_FILES_H_
 
@@ -19,11 +19,11 @@ namespace atelier::client {
 // The server's limit on one file.
 inline constexpr std::size_t kMaxImageBytes = std::size_t{10} << 20;
 
-// The bytes of a file. INVALID_ARGUMENT, `path: why`, if it cannot be read, has more than 10 MiB,
-// or does not begin as PNG or JPEG files do.
+// The bytes of a file. INVALID_ARGUMENT, `path: why`, if it cannot be read, is larger than 10
+// MiB, or is neither PNG nor JPEG by its first bytes.
 absl::StatusOr<std::string> ReadImageFile(const std::string& path);
 
-// The same from a stream that errors call `title`.
+// The same from a stream; errors name it `title`.
 absl::StatusOr<std::string> ReadImage(std::istream& stream, absl::string_view title);
 
 // Walks paths in their order. In folders, whatever begins with a dot is left out, links to files
@@ -33,8 +33,8 @@ class ImageFiles {
  public:
   struct File {
     std::string path;
-    // Why it can be no image: a folder that cannot be read, a device. OK otherwise; whether it is
-    // an image shows when it is read.
+    // Why it cannot be an image: an unreadable folder, a device. OK otherwise; the contents are
+    // checked when the file is read.
     absl::Status status;
   };
 
@@ -55,7 +55,7 @@ class ImageFiles {
   absl::Status Enter(const std::string& folder);
   // The next names of a folder; nothing is left if there are none then.
   absl::Status Refill(Level* level);
-  // Nothing for a folder, which is entered or passed by.
+  // nullopt for a folder, which is entered or skipped.
   std::optional<File> Look(const std::string& path);
 
   const std::vector<std::string> paths_;

@@ -1,4 +1,4 @@
-// A file that appears under its name whole or not at all. Used by one thread.
+// A file that gets its name only when it is complete. Used by one thread.
 #ifndef ATELIER_CLIENT_FILES_NEW_FILE_H_
 #define ATELIER_CLIENT_FILES_NEW_FILE_H_
 
@@ -13,7 +13,7 @@ namespace atelier::client {
 
 class NewFile {
  public:
-  // Opens a file of a passing name in the folder of `path`.
+  // Creates a file with a temporary name in the folder of `path`.
   static absl::StatusOr<NewFile> Create(const std::string& path);
 
   NewFile(NewFile&& other) noexcept
@@ -26,7 +26,7 @@ class NewFile {
 
   absl::Status Write(absl::string_view data);
 
-  // Puts the file on disk and gives it its name. ALREADY_EXISTS if there is a file of that name and
+  // Syncs and renames the file. ALREADY_EXISTS if there is a file of that name and
   // `replace` is false.
   absl::Status Commit(bool replace);
 
@@ -40,7 +40,7 @@ class NewFile {
   int descriptor_;
 };
 
-// The error for a file that is in the way.
+// ALREADY_EXISTS for this path.
 absl::Status FileExists(absl::string_view path);
 
 }  // namespace atelier::client

@@ -1,5 +1,5 @@
-// PNG files that a command got from the server: written all or none, and shown where the terminal
-// can show them. Used by one thread.
+// PNG files from the server: writes all or none, and shows them if the terminal supports pictures.
+// Used by one thread.
 #ifndef ATELIER_CLIENT_FILES_PICTURE_FILES_H_
 #define ATELIER_CLIENT_FILES_PICTURE_FILES_H_
 
@@ -17,15 +17,15 @@ struct PictureFile {
   std::string png;
 };
 
-// Where a picture called `name` goes: into `target` if that is a folder, into the present one if it
-// is empty, else to `target` itself.
+// Where a picture called `name` goes: into `target` if that is a folder, into the current folder
+// if it is empty, otherwise to `target` itself.
 std::string PicturePath(const std::string& target, const std::string& name);
 
 // ALREADY_EXISTS if one of the files exists and `replace` is false; otherwise the error of the file
 // system. No file has its name before all of them are on disk.
 absl::Status WritePictures(const std::vector<PictureFile>& files, bool replace);
 
-// Shows the picture if the terminal is one that can.
+// Shows the picture if the terminal supports pictures.
 void ShowPicture(const Terminal& terminal, absl::string_view png);
 
 }  // namespace atelier::client

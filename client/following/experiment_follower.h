@@ -1,5 +1,5 @@
-// Follows an experiment until it has ended, also across breaks of the connection. Works with the
-// server's StreamExperiment. Used by one thread; everything happens within Follow.
+// Follows an experiment until it has ended, across lost connections, by StreamExperiment. Used by
+// one thread; everything happens within Follow.
 #ifndef ATELIER_CLIENT_FOLLOWING_EXPERIMENT_FOLLOWER_H_
 #define ATELIER_CLIENT_FOLLOWING_EXPERIMENT_FOLLOWER_H_
 
@@ -14,18 +14,18 @@
 
 namespace atelier::client {
 
-// Takes an update over: what it names is replaced, what it leaves out stays.
+// Merges an update into the experiment: what it contains replaces the old values.
 void ApplyUpdate(const v1::ExperimentUpdate& update, v1::Experiment* experiment);
 
 class ExperimentFollower {
  public:
   struct Options {
     std::string experiment;  // `experiments/{experiment}`.
-    // How long a lost connection is waited for.
+    // How long to wait after a lost connection.
     absl::Duration patience = absl::Seconds(60);
     absl::Duration tick = absl::Milliseconds(100);
     std::function<bool()> interrupted = [] { return false; };
-    // The experiment as it is now, and what is new of it.
+    // Called with the experiment as it is now, and the update.
     std::function<void(const v1::Experiment&, const v1::ExperimentUpdate&)> changed;
     std::function<void()> lost = [] {};  // The connection broke; it is being waited for.
     std::function<void()> restored = [] {};
@@ -35,10 +35,10 @@ class ExperimentFollower {
       : connection_(connection), options_(std::move(options)) {}
 
   // OK when the experiment has ended. CANCELLED when interrupted, UNAVAILABLE when a lost
-  // connection did not come back, otherwise what the server said.
+  // connection was not restored in time, otherwise the server's error.
   absl::Status Follow();
 
-  // As it was seen last.
+  // As of the last update.
   const v1::Experiment& experiment() const { return experiment_; }
 
  private:

@@ -1,6 +1,6 @@
-// Follows a job's events until it has ended, also across breaks of the connection: after each it
-// goes on behind the last event it saw, so its listener sees every event once. Works with the
-// server's StreamMetrics. Used by one thread; everything happens within Follow.
+// Follows a job's events until it has ended, by StreamMetrics. After a lost connection it continues
+// after the last event, so the listener gets every event once. Used by one thread; everything
+// happens within Follow.
 #ifndef ATELIER_CLIENT_FOLLOWING_JOB_FOLLOWER_H_
 #define ATELIER_CLIENT_FOLLOWING_JOB_FOLLOWER_H_
 
@@ -21,13 +21,13 @@ class JobFollower {
   struct Options {
     // `jobs/{job}`.
     std::string job;
-    // Events up to this number were seen before.
+    // Only events with higher numbers are followed.
     std::int64_t after_number = 0;
     // Leaves out progress within epochs and resource samples.
     bool epochs_only = false;
-    // How long a lost connection is waited for.
+    // How long to wait after a lost connection.
     absl::Duration patience = absl::Seconds(60);
-    // How often the listener is called while nothing happens, and `interrupted` is asked.
+    // How often OnTick and `interrupted` are called while there are no events.
     absl::Duration tick = absl::Milliseconds(100);
     std::function<bool()> interrupted = [] { return false; };
   };
@@ -36,12 +36,11 @@ class JobFollower {
    public:
     virtual ~Listener() = default;
     virtual void OnEvent(const v1::JobEvent& event) = 0;
-    // Nothing happened, and the job still waits or works. Comes with the same words again and
-    // again.
+    // The job still waits or runs without events. Called repeatedly.
     virtual void OnWaiting(const v1::Waiting& /*waiting*/) {}
     // After every event, and while there is none.
     virtual void OnTick() {}
-    // The connection broke; it is being waited for.
+    // The connection was lost; the follower tries to restore it.
     virtual void OnConnectionLost() {}
     virtual void OnConnectionRestored() {}
   };
@@ -49,7 +48,7 @@ class JobFollower {
   JobFollower(Connection* connection, Options options);
 
   // OK when the job has ended and its last event was seen. CANCELLED when interrupted, UNAVAILABLE
-  // when a lost connection did not come back, otherwise what the server said.
+  // when a lost connection was not restored in time, otherwise the server's error.
   absl::Status Follow(Listener* listener);
 
   // The number of the last event that was seen.
@@ -70,9 +69,9 @@ class JobFollower {
   const Options options_;
   std::int64_t last_number_;
   bool interrupted_ = false;
-  // Since when the connection is lost; absent while it is not.
+  // When the connection was lost; absent while connected.
   std::optional<absl::Time> lost_since_;
-  // Since when the channel is connected again, though nothing came through it yet.
+  // When the channel was connected again, before the first event.
   std::optional<absl::Time> connected_since_;
 };
 

@@ -1,4 +1,4 @@
-// Jobs in words: one line of CSV or of a table for each, and how one ended. Thread-safe: pure
+// Jobs as text: CSV values, table rows, and how a job ended. Thread-safe: pure
 // functions.
 #ifndef ATELIER_CLIENT_FOLLOWING_JOB_TEXT_H_
 #define ATELIER_CLIENT_FOLLOWING_JOB_TEXT_H_
@@ -17,11 +17,11 @@ namespace atelier::client {
 std::string StateText(v1::JobState state);
 Ink InkOf(v1::JobState state);
 
-// A job's figures for CSV, and their names.
+// A job's CSV values, and their names.
 std::vector<std::string> JobCsvNames();
 std::vector<std::string> JobCsvValues(const v1::TrainingJob& job);
 
-// An epoch's figures for CSV, and their names.
+// An epoch's CSV values, and their names.
 std::vector<std::string> EpochCsvNames();
 std::vector<std::string> EpochCsvValues(const v1::EpochMetrics& epoch);
 
@@ -31,12 +31,11 @@ std::string Ending(const v1::TrainingJob& job, const Style& style);
 // The code that computed a training: "kernels" or "libtorch"; "not recorded" for what an earlier
 // version trained.
 std::string PathText(const v1::TrainingResult& result);
-// What came out, a row per figure.
+// The result, a row per value.
 Table ResultTable(const v1::TrainingJob& job);
-// What makes a result doubtful, a line each after an empty one; empty if nothing does.
+// The result's warnings, one per line after an empty line; empty if there are none.
 std::string WarningsText(const v1::TrainingResult& result, const Style& style);
-// ` (diverged)` or ` (stopped early)`, behind the name of what a training that did not complete
-// left.
+// ` (diverged)` or ` (stopped early)` for a training that did not complete; otherwise empty.
 std::string EndMark(const v1::TrainingResult& result);
 
 // The number format that a model's dense weights are served in, and why; requires that bfloat16 was

@@ -1,6 +1,6 @@
-// Shows a followed job on the terminal: lines for good scroll by, the status line stays below them
-// and is redrawn at most ten times a second. Not on a terminal: the lines for good alone. Used by
-// one thread.
+// Shows a followed job on the terminal: permanent lines scroll by, the status line stays below them
+// and is redrawn at most ten times per second. Without a terminal it prints only the permanent
+// lines. Used by one thread.
 #ifndef ATELIER_CLIENT_FOLLOWING_LIVE_PRINTER_H_
 #define ATELIER_CLIENT_FOLLOWING_LIVE_PRINTER_H_
 
@@ -19,7 +19,7 @@ namespace atelier::client {
 class LivePrinter : public JobFollower::Listener {
  public:
   struct Options {
-    // Asks how many jobs stand before this one; called now and then while it is queued.
+    // Returns how many jobs are ahead of this one; called now and then while it is queued.
     std::function<std::optional<int>()> queue_position = [] { return std::nullopt; };
     std::function<absl::Time()> clock = absl::Now;
   };
@@ -27,7 +27,7 @@ class LivePrinter : public JobFollower::Listener {
   LivePrinter(const Terminal& terminal, const v1::TrainingJob& job, Options options);
 
   void PrintLine(const std::string& line);
-  // Takes the status line away; what is printed next begins on a line of its own.
+  // Removes the status line, so that the next output starts on a new line.
   void Clear();
 
   void OnEvent(const v1::JobEvent& event) override;
@@ -44,9 +44,9 @@ class LivePrinter : public JobFollower::Listener {
   const Options options_;
   LiveView view_;
   bool connected_ = true;
-  // Why the job waits, as it was said last.
+  // The last reason why the job waits.
   std::string waiting_reason_;
-  // What stands in the status line.
+  // The contents of the status line.
   std::string drawn_;
   absl::Time last_draw_ = absl::InfinitePast();
   absl::Time last_queue_question_ = absl::InfinitePast();

@@ -1,6 +1,6 @@
-// A training as people watch it: turns a job's events into lines. Lines for good (phases, a row per
-// finished epoch, notices) are returned by Apply; the one line that is updated in place is drawn by
-// StatusLine for any width. Writes nothing itself. Used by one thread.
+// Turns a job's events into lines of text. Apply returns the permanent lines (phases, a row per
+// finished epoch, notices); StatusLine renders the line that is updated in place. Used by one
+// thread.
 #ifndef ATELIER_CLIENT_FOLLOWING_LIVE_VIEW_H_
 #define ATELIER_CLIENT_FOLLOWING_LIVE_VIEW_H_
 
@@ -18,19 +18,19 @@ class LiveView {
  public:
   using Lines = std::vector<std::string>;
 
-  // `width` is how many columns the lines for good may take.
+  // `width` is the maximum width of the permanent lines, in columns.
   LiveView(const v1::TrainingJob& job, Style style, int width);
 
-  // What is trained.
+  // The first line: the job and what it trains.
   std::string Heading() const;
 
-  // Takes in an event; returns the lines to print for good, none for most events.
+  // Applies an event; returns the permanent lines to print, none for most events.
   Lines Apply(const v1::JobEvent& event);
 
   // Where the job is now, in less than `width` columns; empty once it has ended.
   std::string StatusLine(int width, absl::Time now) const;
 
-  // How many jobs stand before this one, while it is queued.
+  // How many jobs are ahead of this one, while it is queued.
   void SetQueuePosition(int position) { queue_position_ = position; }
   bool queued() const { return state_ == v1::JOB_STATE_QUEUED; }
 

@@ -1,4 +1,4 @@
-// Metrics of one moment, looked up by name and labels. Immutable, so thread-safe.
+// Metrics at one time, looked up by name and labels. Immutable, so thread-safe.
 #ifndef ATELIER_CLIENT_FOLLOWING_METRIC_SAMPLES_H_
 #define ATELIER_CLIENT_FOLLOWING_METRIC_SAMPLES_H_
 
@@ -23,12 +23,11 @@ class MetricSamples {
 
   absl::Time time() const { return time_; }
 
-  // The sum over the series of this name that have these labels, others whatever they are; nothing
-  // if there is none.
+  // The sum over the series of this name with at least these labels; nullopt if there is none.
   std::optional<double> Sum(const std::string& name, const Labels& labels = {}) const;
 
-  // What a counter grew by in a second since `before`; nothing if it was not there, or if the
-  // server was another one.
+  // The rate of a counter per second since `before`; nullopt if it does not exist or the server was
+  // restarted.
   std::optional<double> Rate(const MetricSamples& before, const std::string& name,
                              const Labels& labels = {}) const;
 

@@ -1,4 +1,4 @@
-// What `atelier top` shows, as lines of text. Thread-safe: pure functions.
+// The contents of `atelier top` as lines of text. Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_FOLLOWING_TOP_VIEW_H_
 #define ATELIER_CLIENT_FOLLOWING_TOP_VIEW_H_
 
@@ -11,7 +11,7 @@
 
 namespace atelier::client {
 
-// The server at two moments; rates are between them.
+// The server at two times; rates are between them.
 struct ServerLoad {
   std::string address;
   MetricSamples before;
@@ -20,11 +20,11 @@ struct ServerLoad {
   std::vector<v1::TrainingJob> jobs;
 };
 
-// The metrics that it is made of, for GetMetrics.
+// The metrics that it shows, for GetMetrics.
 std::vector<std::string> TopMetricNames();
 
-// At most `height` lines, without newlines; none wider than `width` as far as that can be. Jobs and
-// models that do not fit are counted in a line of their own.
+// At most `height` lines, without newlines; none wider than `width` if possible. Jobs and models
+// that do not fit are counted in an extra line.
 std::vector<std::string> RenderTop(const ServerLoad& load, const Style& style, int width,
                                    int height);
 

@@ -1,5 +1,5 @@
 // Charts as inline SVG: lines with bands, or points with error bars, on labelled axes; every value
-// is told when the pointer rests on it. Colours are those of the page's style sheet (--c0 to --c6,
+// is shown when the pointer rests on it. Colours are those of the page's style sheet (--c0 to --c6,
 // which the colour-blind can tell apart); beyond seven series the dashes differ too. Thread-safe:
 // pure functions.
 #ifndef ATELIER_CLIENT_REPORT_CHART_H_
@@ -19,7 +19,7 @@ struct Point {
   double y = 0;
   double low = 0;  // Of the band or error bar; the same as y for none.
   double high = 0;
-  std::string title;  // What is told of it; empty for the plain values.
+  std::string title;  // Shown for the point; empty for its plain values.
 };
 
 struct Series {

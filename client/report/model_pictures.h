@@ -1,5 +1,5 @@
 // What a report shows of the inside of one model: its filters, and its feature maps of one test
-// image per class. Gathered by calls alone. Used by one thread.
+// image per class. Fetched from the server. Used by one thread.
 #ifndef ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
 #define ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
 
@@ -15,7 +15,7 @@
 
 namespace atelier::client::report {
 
-// A test image and what the blocks make of it.
+// A test image and its feature maps.
 struct ClassPicture {
   std::string class_name;
   std::int64_t index = 0;  // Of the test image.

@@ -1,4 +1,4 @@
-// A report as one HTML page that needs nothing besides itself. Thread-safe: pure functions.
+// A report as a self-contained HTML page. Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_REPORT_PAGE_H_
 #define ATELIER_CLIENT_REPORT_PAGE_H_
 

@@ -1,4 +1,4 @@
-// What a report is made of, gathered by calls alone. Used by one thread.
+// The data of a report, fetched from the server. Used by one thread.
 #ifndef ATELIER_CLIENT_REPORT_REPORT_DATA_H_
 #define ATELIER_CLIENT_REPORT_REPORT_DATA_H_
 
@@ -23,13 +23,13 @@ struct Measured {
   v1::ResourceSample sample;
 };
 
-// A test image that was taken for something else.
+// A misclassified test image.
 struct WrongImage {
   v1::Prediction prediction;
   std::string png;  // Empty if the server no longer has the data set.
 };
 
-// Two classes of which one is often taken for the other.
+// Two classes that are often confused.
 struct ConfusedPair {
   int true_class = 0;
   int predicted_class = 0;

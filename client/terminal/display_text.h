@@ -1,5 +1,5 @@
 // Text as a terminal shows it: how many columns it takes, cut or padded to a width, and without
-// anything that would control the terminal. Input is UTF-8; invalid bytes are tolerated.
+// control characters. Input is UTF-8; invalid bytes are tolerated.
 // Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_TERMINAL_DISPLAY_TEXT_H_
 #define ATELIER_CLIENT_TERMINAL_DISPLAY_TEXT_H_
@@ -26,7 +26,8 @@ std::string PadLeft(absl::string_view text, int width);
 // else as question marks. " ± " becomes "+/-".
 std::string ToAscii(absl::string_view text);
 
-// Where the last whole character of the text ends: what comes in pieces may be cut within one.
+// The length of the text without an incomplete character at its end, for text that arrives in
+// pieces.
 std::size_t WholeCharacters(absl::string_view text);
 
 // The text broken between words into lines of at most `width` columns where that is possible; lines

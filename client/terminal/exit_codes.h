@@ -1,4 +1,4 @@
-// What the process ends with; scripts rely on these numbers. Thread-safe: constants and pure
+// The exit codes of the client; scripts rely on these numbers. Thread-safe: constants and pure
 // functions.
 #ifndef ATELIER_CLIENT_TERMINAL_EXIT_CODES_H_
 #define ATELIER_CLIENT_TERMINAL_EXIT_CODES_H_
@@ -18,7 +18,7 @@ inline constexpr int kJobStopped = 103;
 // Ended by Ctrl-C, as a shell reports it.
 inline constexpr int kInterrupted = 130;
 
-// Whether a job in this state changes no more.
+// Whether a job in this state has ended.
 bool HasEnded(v1::JobState state);
 
 int ExitCodeOf(v1::JobState state);

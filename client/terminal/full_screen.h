@@ -1,6 +1,6 @@
 // The whole terminal for a view that is redrawn: the alternate screen, without a cursor, keys read
-// as they are pressed. Whatever way it ends, also by a crash or an exception that nobody catches,
-// the terminal is left as it was found; SIGKILL and SIGSTOP alone cannot be helped. Used by one
+// as they are pressed. However the program ends, even by a crash or an uncaught exception, the
+// terminal is restored, except by SIGKILL and SIGSTOP. Used by one
 // thread; at most one exists at a time.
 #ifndef ATELIER_CLIENT_TERMINAL_FULL_SCREEN_H_
 #define ATELIER_CLIENT_TERMINAL_FULL_SCREEN_H_
@@ -21,7 +21,7 @@ namespace atelier::client {
 
 class FullScreen {
  public:
-  // Signals that a process dies of.
+  // Signals that end the process.
   static constexpr std::size_t kDeathCount = 8;
 
   // `terminal` must be interactive and outlive it.

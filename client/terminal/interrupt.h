@@ -1,4 +1,4 @@
-// Ctrl-C as a question that a loop asks, for as long as an Interrupt exists. A second Ctrl-C ends
+// While an Interrupt exists, Ctrl-C only sets a flag that loops check. A second Ctrl-C ends
 // the process as usual. At most one exists at a time; Requested may be called by any thread.
 #ifndef ATELIER_CLIENT_TERMINAL_INTERRUPT_H_
 #define ATELIER_CLIENT_TERMINAL_INTERRUPT_H_

@@ -1,5 +1,5 @@
-// What the client prints for programs: protobuf JSON, one object a line, and CSV as in RFC 4180
-// with lines ended by newlines. Thread-safe: pure functions.
+// Output for programs: protobuf JSON, one object per line, and CSV as in RFC 4180 with newlines as
+// line ends. Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_TERMINAL_OUTPUT_H_
 #define ATELIER_CLIENT_TERMINAL_OUTPUT_H_
 
@@ -16,7 +16,7 @@ enum class OutputFormat { kText, kJson, kCsv };
 // The message on one line, ended by a newline: field names as in the .proto files, zeros included.
 std::string JsonLine(const google::protobuf::Message& message);
 
-// The same with texts before the message's own fields, for what the client alone knows.
+// The same with extra text fields before the message's fields.
 std::string JsonLine(const std::vector<std::pair<std::string, std::string>>& texts,
                      const google::protobuf::Message& message);
 

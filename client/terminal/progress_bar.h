@@ -1,5 +1,5 @@
-// A bar with words after it, updated in place below what is printed for good. Not on a terminal it
-// shows nothing. Used by one thread.
+// A bar with text after it, updated in place below the permanent output. Shows nothing without a
+// terminal. Used by one thread.
 #ifndef ATELIER_CLIENT_TERMINAL_PROGRESS_BAR_H_
 #define ATELIER_CLIENT_TERMINAL_PROGRESS_BAR_H_
 
@@ -23,7 +23,7 @@ class ProgressBar {
   // `fraction` from 0 to 1. Draws at once after Clear, else at most ten times a second.
   void Show(double fraction, absl::string_view words);
 
-  // Takes the bar away; what is printed next begins on a line of its own.
+  // Removes the bar, so that the next output starts on a new line.
   void Clear();
 
  private:

@@ -15,14 +15,14 @@ struct Terminal {
   std::ostream& out;
   // Errors and notices.
   std::ostream& err;
-  // Where bytes go that are not the client's words: standard output, whatever the charset.
+  // For bytes that are not text of the client: standard output, whatever the charset.
   std::ostream& bytes = out;
   // Whether people see UTF-8; if not, text is written in ASCII.
   bool utf8 = true;
   // Whether `out` is a terminal that understands escape sequences: lines may be updated in place.
   bool interactive = false;
   Style style{false};
-  // Columns of the terminal now; of something that is none, more than any line needs.
+  // Columns of the terminal now; without a terminal more than any line needs.
   std::function<int()> width = [] { return 1000; };
   // Its lines.
   std::function<int()> height = [] { return 1000; };

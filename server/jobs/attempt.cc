@@ -22,20 +22,20 @@ constexpr std::array<v1::JobState, 5> kCourse = {v1::JOB_STATE_STARTING, v1::JOB
 absl::string_view Sentence(v1::JobState state) {
   switch (state) {
     case v1::JOB_STATE_PREPARING:
-      return "The data set is loaded and checked.";
+      return "The data set is being loaded and validated.";
     case v1::JOB_STATE_TRAINING:
-      return "The network is trained.";
+      return "The network is being trained.";
     case v1::JOB_STATE_EVALUATING:
-      return "The test set is scored.";
+      return "The test set is being evaluated.";
     default:
-      return "The model is stored.";
+      return "The model is being stored.";
   }
 }
 
 // What becomes of a job that is tried again; a sentence's end.
 absl::string_view GoesOn(const JobRecord& record) {
-  return record.checkpointed ? "the job goes on from its last checkpoint"
-                             : "the job begins anew, since it had no checkpoint yet";
+  return record.checkpointed ? "the job continues from its last checkpoint"
+                             : "the job starts again, since it had no checkpoint";
 }
 
 void EndAttempt(absl::string_view reason, JobChange* change) {
@@ -80,10 +80,10 @@ bool WaitsForCores(const JobRecord& record) {
 absl::Status RequestStop(JobChange* change) {
   change->record().stop_requested = true;
   if (change->state() == v1::JOB_STATE_QUEUED && change->record().recorded_epoch == 0) {
-    return EnterStopped("Stopped by request before the first epoch was finished.", change);
+    return EnterStopped("Stopped by request before the first epoch was complete.", change);
   }
   return change->Enter(v1::JOB_STATE_STOPPING, "STOP_REQUESTED",
-                       "A stop was asked for; what was trained is evaluated and stored.");
+                       "A stop was requested; the model is evaluated and stored.");
 }
 
 absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
@@ -122,7 +122,7 @@ absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change)
                                         ClipText(how, kMaxMessage), ")");
   if (record.stop_requested) {
     if (record.recorded_epoch == 0) {
-      return EnterStopped(absl::StrCat(what, " before the first epoch was finished."), change);
+      return EnterStopped(absl::StrCat(what, " before the first epoch was complete."), change);
     }
     if (lost <= max_lost) return absl::OkStatus();
     return EnterStopped(absl::StrCat(what, "; no model could be stored in ", lost, " attempts."),
@@ -144,7 +144,7 @@ absl::Status SuspendAttempt(absl::string_view reason, absl::string_view what, Jo
                          absl::StrCat(what, "; ", GoesOn(change->record()), "."));
   }
   if (change->record().recorded_epoch > 0) return absl::OkStatus();
-  return EnterStopped("Stopped by request before the first epoch was finished.", change);
+  return EnterStopped("Stopped by request before the first epoch was complete.", change);
 }
 
 absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change) {
@@ -154,7 +154,7 @@ absl::Status FailAttempt(absl::string_view reason, absl::string_view message, Jo
 
 absl::Status StopEmptyAttempt(JobChange* change) {
   EndAttempt("STOP_REQUESTED", change);
-  return EnterStopped("Stopped by request before the first epoch was finished.", change);
+  return EnterStopped("Stopped by request before the first epoch was complete.", change);
 }
 
 absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge& judge,
@@ -186,15 +186,15 @@ absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge
   change->Append(std::move(event));
   if (record.stop_requested && !outcome.has_failure()) {
     EndAttempt("STOP_REQUESTED", change);
-    return EnterStopped(absl::StrCat("Stopped by request; what was trained is stored as ",
-                                     result->model_version(), "."),
-                        change);
+    return EnterStopped(
+        absl::StrCat("Stopped by request; the model is stored as ", result->model_version(), "."),
+        change);
   }
   if (outcome.has_failure()) {
     return FailAttempt(outcome.failure().reason(),
-                       absl::StrCat(Bounded(outcome.failure().message()), " The weights of epoch ",
-                                    result->best_epoch(), ", the best, are stored as ",
-                                    result->model_version(), "."),
+                       absl::StrCat(ClipText(outcome.failure().message(), kMaxMessage),
+                                    " The weights of epoch ", result->best_epoch(),
+                                    ", the best, are stored as ", result->model_version(), "."),
                        change);
   }
   EndAttempt("COMPLETED", change);

@@ -39,7 +39,7 @@ class Resolution {
     std::set<std::int64_t> known;
     for (const std::int64_t seed : resolved_.seeds) {
       if (!known.insert(seed).second) {
-        Wrong("seeds", absl::StrCat("The seed ", seed, " stands there twice; name each once."));
+        Wrong("seeds", absl::StrCat("The seed ", seed, " is given twice; give each seed once."));
         return;
       }
     }
@@ -49,7 +49,7 @@ class Resolution {
     const std::int64_t seeds = std::max(1, request_.seeds_size());
     const std::int64_t runs = request_.configurations_size() * seeds;
     if (runs == 0) {
-      Wrong("configurations", "There is no configuration; an experiment has at least one.");
+      Wrong("configurations", "There is no configuration; give at least one.");
     } else if (runs > kMaxRuns) {
       Wrong("configurations", absl::StrCat(request_.configurations_size(), " configurations with ",
                                            seeds, " seeds each are ", runs,
@@ -63,7 +63,7 @@ class Resolution {
       if (wrong_.size() > kMaxViolations) return;
       const std::string place = absl::StrCat("configurations[", i, "]");
       if (request_.configurations(i).has_seed()) {
-        Wrong(place + ".seed", "A configuration names no seed; name those of all in seeds.");
+        Wrong(place + ".seed", "A configuration must not have a seed; give all seeds in `seeds`.");
       }
       v1::StartTrainingRequest training;
       *training.mutable_spec() = request_.configurations(i);
@@ -96,7 +96,7 @@ class Resolution {
     if (fresh) return;
     Wrong(absl::StrCat("configurations[", index, "]"),
           absl::StrCat("Configuration ", index, " is the same as ", before->second,
-                       " once defaults are filled in; name each once."));
+                       " with defaults filled in; give each once."));
   }
 
   const v1::StartExperimentRequest& request_;

@@ -41,8 +41,8 @@ absl::StatusOr<std::string> ReadPageToken(absl::string_view scope, absl::string_
     }
   }
   return InvalidField("page_token",
-                      "The page token is not one that this list with these filters answered with; "
-                      "use next_page_token as it came, or leave it empty for the first page.");
+                      "The page token does not belong to this list with these filters; "
+                      "use next_page_token unchanged, or leave it empty for the first page.");
 }
 
 absl::StatusOr<int> ResolvePageSize(int requested, int default_size, int max_size) {

@@ -59,7 +59,7 @@ absl::StatusOr<std::string> ParseJobName(absl::string_view name, absl::string_vi
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
   if (parts.size() != 2 || parts[0] != "jobs" || !IsSlug(parts[1], kMaxJobId)) {
     return InvalidField(field, absl::StrCat(Quoted(name),
-                                            " is no job's name; it looks like "
+                                            " is not a job name; expected "
                                             "jobs/cnn-3-20250131-120000."));
   }
   return std::string(parts[1]);
@@ -69,7 +69,7 @@ absl::StatusOr<std::string> ParseExperimentName(absl::string_view name, absl::st
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
   if (parts.size() != 2 || parts[0] != "experiments" || !IsSlug(parts[1], kMaxJobId)) {
     return InvalidField(field, absl::StrCat(Quoted(name),
-                                            " is no experiment's name; it looks like "
+                                            " is not an experiment name; expected "
                                             "experiments/sweep-20250131-120000."));
   }
   return std::string(parts[1]);
@@ -80,7 +80,7 @@ absl::StatusOr<ModelReference> ParseModelName(absl::string_view name, absl::stri
   const bool has_version = parts.size() == 4 && parts[2] == "versions" && IsVersion(parts[3]);
   if ((parts.size() != 2 && !has_version) || parts[0] != "models" || !IsSlug(parts[1], kMaxModel)) {
     return InvalidField(field, absl::StrCat(Quoted(name),
-                                            " is no model's name; it looks like models/cnn-3 or "
+                                            " is not a model name; expected models/cnn-3 or "
                                             "models/cnn-3/versions/1."));
   }
   return ModelReference{std::string(parts[1]), has_version ? std::string(parts[3]) : ""};

@@ -137,7 +137,7 @@ absl::StatusOr<std::string> ParseDatasetName(absl::string_view name) {
   if (parts.size() != 2 || parts[0] != "datasets" || !jobs::IsSlug(parts[1], kMaxDatasetName)) {
     return jobs::InvalidField(
         "name", absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
-                             "' is no data set's name; it looks like datasets/fashion-mnist."));
+                             "' is not a data set name; expected datasets/fashion-mnist."));
   }
   return std::string(parts[1]);
 }

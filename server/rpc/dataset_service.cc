@@ -53,7 +53,7 @@ v1::Dataset Describe(views::DatasetCatalog* catalog, const std::string& name, ab
   }
   const auto summary = catalog->Summary(name, deadline - absl::Now());
   if (!summary.has_value()) {
-    dataset.add_warnings("Its files are still being read; ask again for the checksum.");
+    dataset.add_warnings("Its files are still being read; request the checksum again later.");
   } else if (!summary->ok()) {
     dataset.set_problem(std::string(summary->status().message()));
   } else {
@@ -108,9 +108,9 @@ absl::StatusOr<v1::LabeledImage> MakeImage(const models::DatasetFile& dataset,
 absl::Status TooLarge(const v1::GetImagesRequest& request, const v1::GetImagesResponse& response) {
   return jobs::InvalidField(
       "indices",
-      absl::StrCat("There are ", request.indices_size(), " indices, but an answer has ",
-                   kMaxAnswerBytes, " bytes at most, which the first ", response.images_size(),
-                   " of these images fill; ask for fewer at a time."));
+      absl::StrCat("There are ", request.indices_size(), " indices, but a response has at most ",
+                   kMaxAnswerBytes, " bytes, which the first ", response.images_size(),
+                   " of these images fill; request fewer at a time."));
 }
 
 absl::StatusOr<v1::GetImagesResponse> GetImagesOf(views::DatasetCatalog* catalog,

@@ -40,7 +40,7 @@ absl::Status LogSource::Open(const v1::TrainingJob& job) {
   }
   if (file_ == nullptr && (!options_.follow || HasEnded(job))) {
     return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_LOG",
-                       "There is no log: no worker has written one yet, or it is gone.");
+                       "There is no log: no worker has written one yet, or it was deleted.");
   }
   return absl::OkStatus();
 }

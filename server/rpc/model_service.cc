@@ -138,7 +138,7 @@ absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
     if (!absl::SimpleAtoi(reference->version, &version)) {
       return jobs::InvalidField("name", absl::StrCat("'", request.name(),
                                                      "' names an alias; a "
-                                                     "version is deleted by its number."));
+                                                     "version can only be deleted by its number."));
     }
     absl::Status status = with_.models->DeleteVersion(reference->model, version, request.force());
     if (!status.ok()) return status;

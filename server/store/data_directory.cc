@@ -44,7 +44,7 @@ absl::StatusOr<std::string> MakeFolder(absl::string_view path) {
   if (fs::exists(status)) {
     if (fs::is_directory(status)) return absolute.string();
     return absl::InvalidArgumentError(
-        absl::StrCat("The data directory ", absolute.string(), " is a file; name a folder."));
+        absl::StrCat("The data directory ", absolute.string(), " is a file; give a folder."));
   }
   fs::create_directories(absolute, error);
   if (error) return NotWritable(absolute.string(), error.value());

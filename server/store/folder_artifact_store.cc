@@ -51,7 +51,7 @@ absl::Status CopyDurably(const std::string& from, std::int64_t size, const std::
   const auto close_source = absl::MakeCleanup([source] { close(source); });
   struct stat about;
   if (fstat(source, &about) != 0) return FileError("read", from, errno);
-  if (!S_ISREG(about.st_mode)) return absl::DataLossError(absl::StrCat(from, " is no file."));
+  if (!S_ISREG(about.st_mode)) return absl::DataLossError(absl::StrCat(from, " is not a file."));
   const int target = open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (target < 0) return absl::InternalError(FileError("made", to, errno).message());
   const auto close_target = absl::MakeCleanup([target] { close(target); });

@@ -141,8 +141,8 @@ absl::Status CheckSchema(SQLite::Database* database, absl::Span<const char* cons
   const int application = Pragma(database, "application_id");
   const bool empty = database->execAndGet("SELECT count(*) FROM sqlite_master").getInt() == 0;
   if (application != kApplicationId && !empty) {
-    return absl::FailedPreconditionError(absl::StrCat("The database ", database->getFilename(),
-                                                      " is not one of Atelier's; move it away."));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "The database ", database->getFilename(), " is not a database of Atelier; move it away."));
   }
   if (taken > static_cast<int>(steps.size())) {
     return absl::FailedPreconditionError(

@@ -320,7 +320,7 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
   const auto training = Train(assignment, *options, dataset);
   if (!training.ok()) return training.status();
   if (!training->model.has_value()) {
-    spdlog::info("stopped before the first epoch was finished");
+    spdlog::info("stopped before the first epoch was complete");
     v1::WorkerEvent event;
     event.mutable_stopped_empty();
     return event;
@@ -380,7 +380,7 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   training.model = *std::move(model);
   for (const std::string& warning : training.outcome.warnings) spdlog::warn("{}", warning);
   if (!training.outcome.failure.ok()) {
-    spdlog::error("{} What was best, epoch {}, is scored and stored.",
+    spdlog::error("{} The best epoch, {}, is evaluated and stored.",
                   Sentence(training.outcome.failure.message()), training.outcome.best_epoch);
   }
   if (assignment.spec().serving_precision() != atelier::v1::PRECISION_BFLOAT16) return training;
@@ -397,7 +397,7 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
 }
 
 void JobRun::ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch) {
-  spdlog::info("goes on after epoch {}, step {}", point.epoch, point.step);
+  spdlog::info("continues after epoch {}, step {}", point.epoch, point.step);
   v1::WorkerEvent event;
   event.mutable_resumed()->set_epoch(static_cast<std::int32_t>(point.epoch));
   event.mutable_resumed()->set_global_step(point.global_step);

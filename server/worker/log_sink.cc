@@ -37,7 +37,8 @@ void LogSink::sink_it_(const spdlog::details::log_msg& message) {
   if (fstat(fd_, &file) == 0 && S_ISREG(file.st_mode) &&
       file.st_size + static_cast<std::int64_t>(line.size()) > max_bytes_) {
     full_ = true;
-    constexpr char kFull[] = "The log has reached its size; nothing more is written to it.\n";
+    constexpr char kFull[] =
+        "The log has reached its maximum size; nothing more is written to it.\n";
     return Write(kFull, sizeof(kFull) - 1);
   }
   Write(line.data(), line.size());

@@ -215,13 +215,13 @@ void Session::Run() {
     }
     if (IsRefusal(status)) return End(status, Command::kUnwanted);
     if (left <= absl::ZeroDuration()) {
-      return End(absl::DeadlineExceededError(absl::StrCat("no word from the server for ",
+      return End(absl::DeadlineExceededError(absl::StrCat("no message from the server for ",
                                                           absl::FormatDuration(patience()), " (",
                                                           status.message(), ")")),
                  Command::kLeaseOver);
     }
     if (!std::exchange(told, true)) {
-      spdlog::warn("no connection to the server ({}); dialling again for {:.1f} s",
+      spdlog::warn("no connection to the server ({}); retrying for {:.1f} s",
                    std::string(status.message()), absl::ToDoubleSeconds(left));
     }
     absl::MutexLock lock(&mutex_);

@@ -94,7 +94,7 @@ TEST(SweepGridTest, NamesTheOptionThatIsWrong) {
   options.values = {{"--epochs", "3,many"}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: 'many'"));
   options.values = {{"--epochs", "3,,4"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: '3,,4' has nothing"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: '3,,4' contains an empty value"));
   options.values = {{"--preset", "dense,dense"}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--preset: 'dense' is given twice"));
   options.values = {{"--recipe", "study,luck"}};

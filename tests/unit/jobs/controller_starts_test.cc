@@ -161,19 +161,19 @@ TEST_F(ControllerStartsTest, ACheckpointIsPromisedOnlyWhereThereIsOne) {
   const std::string id = Train();
   ASSERT_TRUE(Report(id, {Step(1, 1)}).ok());
   executor_.Exit("process-1", "killed by signal 9");
-  EXPECT_THAT(Message(id), HasSubstr("begins anew"));
+  EXPECT_THAT(Message(id), HasSubstr("starts again"));
   controller_->Tick();
   Attach(id);
   ASSERT_TRUE(Report(id, {Step(1, 1), Epoch(1), Checkpoint(1, 422)}).ok());
   executor_.Exit("process-2", "killed by signal 9");
-  EXPECT_THAT(Message(id), HasSubstr("goes on from its last checkpoint"));
+  EXPECT_THAT(Message(id), HasSubstr("continues from its last checkpoint"));
 }
 
 TEST_F(ControllerStartsTest, SuspendedJobWithoutACheckpointBeginsAnew) {
   const std::string id = Train();
   controller_->BeginShutdown();
   ASSERT_TRUE(Report(id, {Suspended()}).ok());
-  EXPECT_THAT(Message(id), HasSubstr("begins anew"));
+  EXPECT_THAT(Message(id), HasSubstr("starts again"));
 }
 
 TEST_F(ControllerStartsTest, WorkerEndedForWantOfMemoryIsNotReplaced) {
