@@ -202,7 +202,8 @@ absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path) {
   }
 }
 
-std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs) {
+std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs,
+                                                  const std::string& fingerprint) {
   std::vector<std::pair<int64_t, std::string>> all;
   for (const std::string& dir : dirs) {
     for (auto& checkpoint : ListCheckpoints(dir)) all.push_back(std::move(checkpoint));
@@ -211,7 +212,11 @@ std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   for (const auto& [step, path] : all) {
     absl::StatusOr<TrainingState> state = ReadCheckpoint(path);
-    if (state.ok()) return *std::move(state);
+    if (!state.ok()) continue;
+    const auto differences = FingerprintDifferences(state->fingerprint, fingerprint);
+    if (std::find(differences.begin(), differences.end(), kMethodField) != differences.end())
+      continue;
+    return *std::move(state);
   }
   return std::nullopt;
 }
@@ -220,11 +225,6 @@ absl::Status CheckResumable(const TrainingState& state, const std::string& finge
                             const Architecture& architecture, bool averages) {
   if (state.fingerprint != fingerprint) {
     const auto differences = FingerprintDifferences(state.fingerprint, fingerprint);
-    if (std::find(differences.begin(), differences.end(), kMethodField) != differences.end()) {
-      return Failure(FailureReason::kInvalidSpec,
-                     "the checkpoint is of another version of Atelier, which splits and trains "
-                     "otherwise; begin a new training");
-    }
     if (differences == std::vector<std::string>{"dataset"}) {
       return Failure(FailureReason::kBadData,
                      "the data set's files are not those that this training began with; bring "

@@ -60,13 +60,16 @@ absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir, const Tr
 absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
 
 // Checks that a checkpoint is one of a training with that fingerprint and network, and with moving
-// averages if `averages`. kBadData if only the data differ, kInvalidSpec if options do or the
-// checkpoint is of another version's way to train, kInternal if tensors are missing.
+// averages if `averages`. kBadData if only the data differ, kInvalidSpec if options do,
+// kInternal if tensors are missing.
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
                             const Architecture& architecture, bool averages);
 
-// The readable checkpoint with the most steps in any of the folders; empty if there is none.
-std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs);
+// The readable checkpoint with the most steps in any of the folders; empty if there is none. Those of
+// a version of Atelier that trains by another method than `fingerprint` names are passed over: what
+// they began cannot be continued, only begun again.
+std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs,
+                                                  const std::string& fingerprint);
 
 }  // namespace atelier::models
 

@@ -124,7 +124,7 @@ class Trainer::Impl {
 absl::Status Trainer::Impl::Prepare() {
   if (absl::Status status = PrepareFolder(checkpoints_.dir); !status.ok()) return status;
   const std::string fingerprint = options_.Fingerprint(*dataset_);
-  std::optional<TrainingState> found = FindNewestCheckpoint(checkpoints_.resume_from);
+  std::optional<TrainingState> found = FindNewestCheckpoint(checkpoints_.resume_from, fingerprint);
   if (!found) {
     state_.fingerprint = fingerprint;
     engine_ = std::make_unique<TrainingEngine>(
