@@ -1,6 +1,6 @@
 // A trained network as LibTorch computes it, any network on any device: the general path, where
 // InferenceProgram is the fast one for what the kernels cover. Private to models/. Thread-safe:
-// each call computes on its own thread alone.
+// each call computes on its own thread alone, which it leaves as UseOneTorchThread does.
 #ifndef ATELIER_MODELS_TORCH_TORCH_PROGRAM_H_
 #define ATELIER_MODELS_TORCH_TORCH_PROGRAM_H_
 

@@ -69,6 +69,16 @@ def test_weights_are_served_in_bfloat16_where_that_was_measured_to_be_as_good(tr
         assert "validation with bfloat16" in trained.run(*command, check=harness.DONE).stdout
 
 
+def test_job_and_version_say_what_computed_them(trained):
+    version = trained.models.GetModel(
+        harness.model_pb.GetModelRequest(name="models/net")).versions[-1]
+    assert version.result.compute_path == harness.job_pb.COMPUTE_PATH_KERNELS
+    for command in (("show", version.job.removeprefix("jobs/")), ("models", "net"),
+                    ("models", f"net@{version.version}")):
+        text = trained.run(*command, check=harness.DONE).stdout
+        assert "computed by" in text and "kernels" in text, command
+
+
 def test_versions_and_aliases_choose_what_answers(trained, images):
     def version(model):
         return classify(trained, images[:1], model).model_version.rsplit("/", 1)[1]

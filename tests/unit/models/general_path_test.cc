@@ -4,6 +4,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -139,6 +140,20 @@ TEST(GeneralPathTest, IsServedInFloat32WhateverIsAskedFor) {
   general.Store(general.outcome);
   ASSERT_TRUE(predictor.ok()) << predictor.status();
   EXPECT_EQ((*predictor)->precision(), Precision::kFloat32);
+}
+
+TEST(GeneralPathTest, ComputesOnTheCallingThreadAlone) {
+  const auto predictor = Predictor::Load(General::Get().path).value();
+  const auto pixels = FirstTestImages(3).pixels;
+  int threads = 0;
+  std::thread other([&] {
+    // As a thread that knows nothing of LibTorch begins on a machine with several cores.
+    at::set_num_threads(3);
+    EXPECT_TRUE(predictor->Classify(absl::MakeConstSpan(pixels)).ok());
+    threads = at::get_num_threads();
+  });
+  other.join();
+  EXPECT_EQ(threads, 1);
 }
 
 // By the definition: zeros around the image, (edge - 1) / 2 of them before it.

@@ -174,6 +174,21 @@ TEST(FiltersTest, OfAllZerosAreMiddleGreyAndManyInputsAreCut) {
   EXPECT_EQ(GreyAt(*picture, Decoded(*picture), 0, 0, 0), 128);
 }
 
+TEST(FiltersTest, TilesHaveTheSizeOfTheKernel) {
+  TrainedModel model = SmallNetwork();
+  model.architecture.conv_blocks[1].kernel_height = 5;
+  model.architecture.conv_blocks[1].kernel_width = 2;
+  model.architecture.conv_blocks[1].groups = 4;
+  model = TrainedModel::Initial(model.architecture, 3);
+  const NamedTensor& filters = **FiltersOf(model, 2);
+  EXPECT_THAT(filters.shape, ElementsAre(8, 1, 5, 2));
+  const auto picture = DrawFilters(filters, 3, 1'000'000);
+  ASSERT_TRUE(picture.ok()) << picture.status();
+  EXPECT_EQ(picture->layout.tiles, 8);
+  EXPECT_EQ(picture->layout.tile_height, 5 * 3);
+  EXPECT_EQ(picture->layout.tile_width, 2 * 3);
+}
+
 // A block by its definition: convolution with same padding, ReLU, batch norm, max pooling.
 std::vector<float> PlainBlock(const TrainedModel& model, size_t index, const ImageShape& in,
                               const std::vector<float>& x, const ImageShape& out) {
