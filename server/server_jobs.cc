@@ -5,6 +5,7 @@
 
 #include "absl/time/time.h"
 #include "models/network/architecture.h"
+#include "models/network/presets.h"
 #include "models/network/training_options.h"
 #include "server/base/cgroup.h"
 #include "server/base/machine.h"

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 
 namespace atelier::models {
 namespace {
@@ -20,40 +19,6 @@ constexpr size_t kMaxLayers = 64;
 constexpr int64_t kMaxParameters = int64_t{1} << 28;
 constexpr int64_t kMaxKernel = 11;
 constexpr int64_t kMaxStride = 8;
-
-struct Preset {
-  std::string name;
-  std::vector<ConvBlock> conv_blocks;
-  std::vector<int64_t> dense_layers;
-  bool average_features = false;
-};
-
-const std::vector<Preset>& Presets() {
-  static const auto* presets = new std::vector<Preset>{
-      {"dense", {}, {128, 64}},
-      {"cnn-1", {{32, 4}}, {128}},
-      {"cnn-2", {{32, 2}, {64, 2}}, {128}},
-      {"cnn-3", {{32, 2}, {64, 2}, {128, 0}}, {128}},
-      {"cnn-3-pooled", {{32, 2}, {64, 2}, {128, 2}}, {128, 64}},
-      {"cnn-3-attention", {{32, 2, 4}, {64, 2, 4}, {128, 0, 4}}, {128}},
-      // In pairs of convolutions around which the image goes on unchanged.
-      {"resnet",
-       {{32},
-        {32, 2},
-        {32},
-        {32, 0, 0, 2},
-        {64, 2},
-        {64},
-        {64, 0, 0, 2},
-        {64},
-        {64, 0, 0, 2},
-        {64},
-        {64, 0, 0, 2}},
-       {},
-       true},
-  };
-  return *presets;
-}
 
 absl::Status OutOfRange(absl::string_view what, int64_t value, int64_t low, int64_t high) {
   return absl::InvalidArgumentError(
@@ -199,25 +164,6 @@ ImageShape ConvBlock::OutputShape(const ImageShape& block_input) const {
   return shape;
 }
 
-absl::StatusOr<Architecture> Architecture::FromPreset(absl::string_view preset, ImageShape input,
-                                                      int64_t classes, double dropout) {
-  for (const Preset& candidate : Presets()) {
-    if (candidate.name != preset) continue;
-    Architecture network;
-    network.name = candidate.name;
-    network.input = input;
-    network.classes = classes;
-    network.conv_blocks = candidate.conv_blocks;
-    network.dense_layers = candidate.dense_layers;
-    network.average_features = candidate.average_features;
-    network.dropout = dropout;
-    if (absl::Status status = network.Validate(); !status.ok()) return status;
-    return network;
-  }
-  return absl::InvalidArgumentError(absl::StrCat("there is no preset '", preset, "'; presets are ",
-                                                 absl::StrJoin(PresetNames(), ", ")));
-}
-
 absl::Status Architecture::Validate() const {
   if (!Within(input.channels, 1, kMaxChannels)) {
     return OutOfRange("the number of input channels", input.channels, 1, kMaxChannels);
@@ -327,15 +273,6 @@ absl::StatusOr<Architecture> Architecture::FromJson(absl::string_view text) {
   }
   if (absl::Status status = network.Validate(); !status.ok()) return status;
   return network;
-}
-
-const std::vector<std::string>& PresetNames() {
-  static const auto* names = [] {
-    auto* list = new std::vector<std::string>;
-    for (const Preset& preset : Presets()) list->push_back(preset.name);
-    return list;
-  }();
-  return *names;
 }
 
 }  // namespace atelier::models

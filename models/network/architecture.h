@@ -78,8 +78,8 @@ struct Architecture {
   // Added to the variance in every batch norm; Keras' default.
   double batch_norm_epsilon = 1e-3;
 
-  // The network of that name, for those images. kInvalidArgument if there is no such preset
-  // or the result is not valid (see Validate).
+  // The network of that name in presets.h, for those images. kInvalidArgument if there is no such
+  // preset or the result is not valid (see Validate).
   static absl::StatusOr<Architecture> FromPreset(absl::string_view preset, ImageShape input,
                                                  int64_t classes, double dropout);
 
@@ -102,9 +102,6 @@ struct Architecture {
 
   friend bool operator==(const Architecture&, const Architecture&) = default;
 };
-
-// dense, cnn-1, cnn-2, cnn-3, cnn-3-pooled; cnn-3-attention, resnet.
-const std::vector<std::string>& PresetNames();
 
 }  // namespace atelier::models
 

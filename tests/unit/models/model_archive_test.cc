@@ -18,6 +18,7 @@
 #include "models/base/failure.h"
 #include "models/files/sha256.h"
 #include "models/files/tar_gz.h"
+#include "models/network/presets.h"
 #include "tests/unit/models/small_training.h"
 #include "tests/unit/models/temporary_folder.h"
 

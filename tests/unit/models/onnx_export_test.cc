@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/network/presets.h"
 
 namespace atelier::models {
 namespace {

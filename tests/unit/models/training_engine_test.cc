@@ -13,6 +13,7 @@
 #include "models/base/random.h"
 #include "models/base/thread_team.h"
 #include "models/compute/compile.h"
+#include "models/network/presets.h"
 #include "models/torch/network.h"
 #include "models/training/scoring.h"
 #include "tests/unit/models/small_training.h"
