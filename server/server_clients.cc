@@ -6,6 +6,7 @@
 #include "server/base/machine.h"
 #include "server/credentials.h"
 #include "server/server_parts.h"
+#include "server/wiring/preset_list.h"
 
 namespace atelier::server {
 namespace {
@@ -54,15 +55,18 @@ void ServerParts::StartTaskQueues() {
 }
 
 void ServerParts::MakeJobServices() {
-  training_service = std::make_unique<rpc::TrainingService>(
-      rpc::TrainingService::Dependencies{.controller = controller.get(),
-                                         .events = events.get(),
-                                         .artifacts = artifacts.get(),
-                                         .tasks = tasks.get(),
-                                         .streams = streams.get(),
-                                         .tensorboard = [this](const std::string& job) {
-                                           return TensorboardFile(event_files.get(), job);
-                                         }});
+  training_service = std::make_unique<rpc::TrainingService>(rpc::TrainingService::Dependencies{
+      .controller = controller.get(),
+      .events = events.get(),
+      .artifacts = artifacts.get(),
+      .tasks = tasks.get(),
+      .streams = streams.get(),
+      .tensorboard =
+          [this](const std::string& job) { return TensorboardFile(event_files.get(), job); },
+      .list_presets =
+          [this](const v1::ListPresetsRequest& request) {
+            return wiring::ListPresets(request, catalog_facts.get());
+          }});
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
           .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});

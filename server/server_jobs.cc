@@ -4,14 +4,13 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "models/network/architecture.h"
-#include "models/network/presets.h"
 #include "models/network/training_options.h"
 #include "server/base/cgroup.h"
 #include "server/base/machine.h"
 #include "server/credentials.h"
 #include "server/jobs/resource_names.h"
 #include "server/server_parts.h"
+#include "server/wiring/preset_list.h"
 
 namespace atelier::server {
 namespace {
@@ -19,18 +18,9 @@ namespace {
 // Between two looks at what experiments have come to, however much happens.
 constexpr absl::Duration kExperimentPause = absl::Milliseconds(100);
 
-// The networks' words for an image that is too small, and the like.
-std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
-  const v1::ImageShape& shape = facts.image_shape;
-  const auto network = models::Architecture::FromPreset(
-      spec.preset(), {shape.channels(), shape.height(), shape.width()}, facts.class_count,
-      spec.dropout());
-  return network.ok() ? "" : std::string(network.status().message());
-}
-
 jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
   jobs::SpecResolver::Options resolver;
-  resolver.presets = models::PresetNames();
+  resolver.presets = wiring::PresetChoices();
   resolver.max_cores = options.workers * options.threads_per_worker;
   resolver.default_cores = options.threads_per_worker;
   resolver.memory_bytes = MemoryForJobs(UsableMemory());
@@ -40,7 +30,7 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
                                      ? v1::PRECISION_BFLOAT16
                                      : v1::PRECISION_FLOAT32;
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
-  resolver.network_problem = &NetworkProblem;
+  resolver.network_problem = &wiring::NetworkProblem;
   return resolver;
 }
 

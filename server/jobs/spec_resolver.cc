@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
@@ -22,48 +23,10 @@ constexpr std::int64_t kDefaultMemory = 2048 * kMiB;
 constexpr int kMaxShards = 64;
 constexpr int kMaxCores = 64;  // Of one job: the trainer's limit; a server may have more.
 
-std::string PresetOfDepth(int depth) { return depth == 0 ? "dense" : absl::StrCat("cnn-", depth); }
-
 bool IsRequestId(absl::string_view text) {
   return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
            return absl::ascii_isalnum(c) || c == '-' || c == '_';
          });
-}
-
-// What a recipe says about values that are left out.
-struct RecipeDefaults {
-  int epochs = 20;
-  int patience = 5;
-  double validation_fraction = 0.1;
-  double learning_rate = 0.001;
-  v1::Schedule schedule = v1::SCHEDULE_CONSTANT;
-  bool horizontal_flip = false;
-  int shift = 0;
-  double erasing = 0;
-  double label_smoothing = 0;
-  double weight_decay = 0;
-  double average_decay = 0;
-};
-
-RecipeDefaults DefaultsOf(v1::Recipe recipe) {
-  RecipeDefaults defaults;
-  if (recipe == v1::RECIPE_FAST || recipe == v1::RECIPE_BEST) {
-    defaults.learning_rate = 0.003;
-    defaults.schedule = v1::SCHEDULE_ONE_CYCLE;
-    defaults.epochs = 3;
-  }
-  if (recipe == v1::RECIPE_BEST) {
-    defaults.epochs = 60;
-    defaults.patience = 60;
-    defaults.validation_fraction = 0.05;
-    defaults.horizontal_flip = true;
-    defaults.shift = 2;
-    defaults.erasing = 0.25;
-    defaults.label_smoothing = 0.1;
-    defaults.weight_decay = 0.02;
-    defaults.average_decay = 0.998;
-  }
-  return defaults;
 }
 
 // Goes through one request, collecting what is wrong and filling what is left out.
@@ -118,6 +81,19 @@ class Resolution {
     Wrong(field, absl::StrCat(words, " is ", value, "; it must be at least 0 and below 1."));
   }
 
+  // The preset that meets a condition; null if none does.
+  template <typename Condition>
+  const PresetChoice* FindPreset(Condition condition) const {
+    const auto found = std::find_if(options_.presets.begin(), options_.presets.end(), condition);
+    return found == options_.presets.end() ? nullptr : &*found;
+  }
+  const PresetChoice* PresetNamed(absl::string_view name) const {
+    return FindPreset([name](const PresetChoice& preset) { return preset.name == name; });
+  }
+  std::string PresetList() const;
+  int MaxDepth() const;
+
+  void ResolveDepth();
   void ResolvePreset();
   void ResolveNames();
   void ApplyRecipe();
@@ -136,37 +112,50 @@ class Resolution {
   std::vector<FieldViolation> wrong_;
 };
 
+std::string Resolution::PresetList() const {
+  return absl::StrJoin(options_.presets, ", ", [](std::string* text, const PresetChoice& preset) {
+    absl::StrAppend(text, preset.name);
+  });
+}
+
+int Resolution::MaxDepth() const {
+  int depth = 0;
+  for (const PresetChoice& preset : options_.presets) {
+    depth = std::max(depth, preset.conv_depth.value_or(0));
+  }
+  return depth;
+}
+
+void Resolution::ResolveDepth() {
+  const int depth = spec().conv_depth();
+  const PresetChoice* const meant =
+      FindPreset([depth](const PresetChoice& preset) { return preset.conv_depth == depth; });
+  CheckRange("spec.conv_depth", "The convolutional depth", depth, 0, MaxDepth());
+  if (meant == nullptr) return;
+  if (spec().preset().empty()) spec().set_preset(meant->name);
+  if (PresetNamed(spec().preset()) == nullptr || spec().preset() == meant->name) return;
+  Wrong("spec.conv_depth", absl::StrCat("The convolutional depth ", depth, " means the network ",
+                                        meant->name, ", but the preset is ", spec().preset(),
+                                        "; give one of the two, or two that agree."));
+}
+
 void Resolution::ResolvePreset() {
-  const auto known = [this](absl::string_view name) {
-    return std::find(options_.presets.begin(), options_.presets.end(), name) !=
-           options_.presets.end();
-  };
-  const std::string choices = absl::StrJoin(options_.presets, ", ");
   if (spec().has_conv_depth()) {
-    const int depth = spec().conv_depth();
-    CheckRange("spec.conv_depth", "The convolutional depth", depth, 0, 3);
-    if (IsWrong("spec.conv_depth")) return;
-    if (spec().preset().empty()) spec().set_preset(PresetOfDepth(depth));
-    if (known(spec().preset()) && spec().preset() != PresetOfDepth(depth)) {
-      Wrong("spec.conv_depth",
-            absl::StrCat("The convolutional depth ", depth, " means the network ",
-                         PresetOfDepth(depth), ", but the preset is ", spec().preset(),
-                         "; give one of the two, or two that agree."));
-    }
+    ResolveDepth();
+    if (IsWrong("spec.conv_depth") && spec().preset().empty()) return;
   }
   if (spec().preset().empty()) {
-    Wrong("spec.preset", absl::StrCat("No network is named; choose one of ", choices,
-                                      ", or a convolutional depth of 0 to 3."));
+    Wrong("spec.preset", absl::StrCat("No network is named; choose one of ", PresetList(),
+                                      ", or a convolutional depth of 0 to ", MaxDepth(), "."));
     return;
   }
-  if (!known(spec().preset())) {
+  const PresetChoice* const preset = PresetNamed(spec().preset());
+  if (preset == nullptr) {
     Wrong("spec.preset", absl::StrCat("There is no preset ", Quoted(spec().preset()),
-                                      "; choose one of ", choices, "."));
+                                      "; choose one of ", PresetList(), "."));
     return;
   }
-  for (int depth = 0; depth <= 3; ++depth) {
-    if (spec().preset() == PresetOfDepth(depth)) spec().set_conv_depth(depth);
-  }
+  if (preset->conv_depth.has_value()) spec().set_conv_depth(*preset->conv_depth);
 }
 
 void Resolution::ResolveNames() {
@@ -193,29 +182,16 @@ void Resolution::ResolveNames() {
 }
 
 void Resolution::ApplyRecipe() {
-  if (spec().recipe() == v1::RECIPE_UNSPECIFIED) spec().set_recipe(v1::RECIPE_STUDY);
+  FillMissing(DefaultsOf(spec().recipe()), &spec());
   if (!v1::Recipe_IsValid(spec().recipe())) {
-    Wrong("spec.recipe", absl::StrCat("There is no recipe ", static_cast<int>(spec().recipe()),
-                                      "; choose RECIPE_STUDY, RECIPE_FAST or RECIPE_BEST."));
+    Wrong("spec.recipe",
+          absl::StrCat("There is no recipe ", static_cast<int>(spec().recipe()), "; choose one of ",
+                       absl::StrJoin(Recipes(), ", ",
+                                     [](std::string* text, const v1::RecipeDefaults& recipe) {
+                                       absl::StrAppend(text, v1::Recipe_Name(recipe.recipe()));
+                                     }),
+                       "."));
   }
-  const RecipeDefaults defaults = DefaultsOf(spec().recipe());
-  if (!spec().has_epochs()) spec().set_epochs(defaults.epochs);
-  if (!spec().has_batch_size()) spec().set_batch_size(128);
-  if (!spec().has_patience()) spec().set_patience(defaults.patience);
-  if (!spec().has_learning_rate()) spec().set_learning_rate(defaults.learning_rate);
-  if (spec().schedule() == v1::SCHEDULE_UNSPECIFIED) spec().set_schedule(defaults.schedule);
-  if (!spec().has_warmup_fraction()) spec().set_warmup_fraction(0.25);
-  if (!spec().has_dropout()) spec().set_dropout(0.3);
-  if (!spec().has_validation_fraction()) {
-    spec().set_validation_fraction(defaults.validation_fraction);
-  }
-  if (!spec().has_horizontal_flip()) spec().set_horizontal_flip(defaults.horizontal_flip);
-  if (!spec().has_shift()) spec().set_shift(defaults.shift);
-  if (!spec().has_erasing()) spec().set_erasing(defaults.erasing);
-  if (!spec().has_label_smoothing()) spec().set_label_smoothing(defaults.label_smoothing);
-  if (!spec().has_weight_decay()) spec().set_weight_decay(defaults.weight_decay);
-  if (!spec().has_average_decay()) spec().set_average_decay(defaults.average_decay);
-  if (!spec().has_batch_norm_momentum()) spec().set_batch_norm_momentum(0.01);
   if (!spec().has_seed()) spec().set_seed(options_.draw_seed());
 }
 
@@ -261,7 +237,6 @@ void Resolution::CheckRegularization() {
 
 void Resolution::ResolveDevice() {
   switch (spec().device()) {
-    case v1::DEVICE_UNSPECIFIED:
     case v1::DEVICE_AUTO:
       spec().set_device(options_.cuda ? v1::DEVICE_CUDA : v1::DEVICE_CPU);
       break;
@@ -281,7 +256,6 @@ void Resolution::ResolveDevice() {
 
 void Resolution::ResolveArithmetic() {
   switch (spec().precision()) {
-    case v1::PRECISION_UNSPECIFIED:
     case v1::PRECISION_AUTO:
       spec().set_precision(options_.automatic_precision);
       break;
@@ -299,9 +273,6 @@ void Resolution::ResolveArithmetic() {
                          "; choose auto, float32 or bfloat16."));
   }
   switch (spec().serving_precision()) {
-    case v1::PRECISION_UNSPECIFIED:
-      spec().set_serving_precision(v1::PRECISION_FLOAT32);
-      break;
     case v1::PRECISION_AUTO:
       spec().set_serving_precision(v1::PRECISION_BFLOAT16);
       break;
@@ -347,7 +318,6 @@ void Resolution::ResolveResources() {
 }
 
 void Resolution::ResolveDataset() {
-  if (spec().dataset().empty()) spec().set_dataset(options_.default_dataset);
   const auto facts = datasets_->Describe(spec().dataset());
   if (!facts.has_value()) {
     const auto names = datasets_->Names();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,12 @@
 #include "server/jobs/error.h"
 
 namespace atelier::jobs {
+
+// A network that has a name.
+struct PresetChoice {
+  std::string name;
+  std::optional<int> conv_depth = {};  // The convolutional depth that also names it.
+};
 
 // A request that is in order.
 struct ResolvedRequest {
@@ -26,10 +33,8 @@ struct ResolvedRequest {
 class SpecResolver {
  public:
   struct Options {
-    // Networks there are, in the order in which a message names them. `dense` and `cnn-N` are also
-    // known by conv_depth.
-    std::vector<std::string> presets;
-    std::string default_dataset = "fashion-mnist";
+    // The networks, in the order in which a message names them. Their depths are 0, 1, 2, …
+    std::vector<PresetChoice> presets;
     int max_cores = 1;              // Cores the server gives to all jobs together.
     int default_cores = 1;          // Cores of a job that names none.
     std::int64_t memory_bytes = 0;  // Memory for all jobs together; 0: not known.

@@ -132,12 +132,12 @@ v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
 
 std::string DatasetName(absl::string_view dataset) { return absl::StrCat("datasets/", dataset); }
 
-absl::StatusOr<std::string> ParseDatasetName(absl::string_view name) {
+absl::StatusOr<std::string> ParseDatasetName(absl::string_view name, absl::string_view field) {
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
   if (parts.size() != 2 || parts[0] != "datasets" || !jobs::IsSlug(parts[1], kMaxDatasetName)) {
     return jobs::InvalidField(
-        "name", absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
-                             "' is not a data set name; expected datasets/fashion-mnist."));
+        field, absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
+                            "' is not a data set name; expected datasets/fashion-mnist."));
   }
   return std::string(parts[1]);
 }

@@ -21,8 +21,9 @@ v1::Dataset ToProto(const models::DatasetInfo& info);
 v1::ClassifyResponse ToProto(const serving::ClassifyResult& result);
 
 std::string DatasetName(absl::string_view dataset);
-// The name in `datasets/{dataset}`; INVALID_ARGUMENT naming `name` if it is anything else.
-absl::StatusOr<std::string> ParseDatasetName(absl::string_view name);
+// The name in `datasets/{dataset}`; INVALID_ARGUMENT naming `field` if it is anything else.
+absl::StatusOr<std::string> ParseDatasetName(absl::string_view name,
+                                             absl::string_view field = "name");
 
 // The images of a request; views them. INVALID_ARGUMENT naming `input` or what is wrong in it.
 absl::StatusOr<serving::ImageInput> InputOf(const v1::ClassifyRequest& request);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/jobs/error.h"
+#include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/event_source.h"
 #include "server/rpc/log_source.h"
@@ -145,6 +146,23 @@ grpc::ServerWriteReactor<v1::DownloadChunk>* TrainingService::DownloadTensorboar
     grpc::CallbackServerContext* context, const v1::DownloadTensorboardRequest* request) {
   return StreamReactor<v1::DownloadChunk>::Start(with_.streams, context,
                                                  MakeTensorboardSource(*request, with_));
+}
+
+grpc::ServerUnaryReactor* TrainingService::ListPresets(grpc::CallbackServerContext* context,
+                                                       const v1::ListPresetsRequest* request,
+                                                       v1::ListPresetsResponse* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return with_.list_presets(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingService::ListRecipes(grpc::CallbackServerContext* context,
+                                                       const v1::ListRecipesRequest* /*request*/,
+                                                       v1::ListRecipesResponse* response) {
+  return RunUnary(context, with_.tasks, response, []() -> absl::StatusOr<v1::ListRecipesResponse> {
+    v1::ListRecipesResponse answer;
+    answer.mutable_recipes()->Add(jobs::Recipes().begin(), jobs::Recipes().end());
+    return answer;
+  });
 }
 
 }  // namespace atelier::rpc

@@ -30,6 +30,9 @@ class TrainingService final : public v1::TrainingService::CallbackService {
     // Answers with a job's TensorBoard event file as it is now; NOT_FOUND (JOB_NOT_FOUND). May wait
     // for the disk.
     std::function<absl::StatusOr<GrowingFile>(const std::string& job)> tensorboard = {};
+    // Answers ListPresets. May wait for the disk.
+    std::function<absl::StatusOr<v1::ListPresetsResponse>(const v1::ListPresetsRequest& request)>
+        list_presets = {};
   };
 
   explicit TrainingService(Dependencies dependencies) : with_(std::move(dependencies)) {}
@@ -61,6 +64,12 @@ class TrainingService final : public v1::TrainingService::CallbackService {
                                                      const v1::StreamLogsRequest* request) override;
   grpc::ServerWriteReactor<v1::DownloadChunk>* DownloadTensorboard(
       grpc::CallbackServerContext* context, const v1::DownloadTensorboardRequest* request) override;
+  grpc::ServerUnaryReactor* ListPresets(grpc::CallbackServerContext* context,
+                                        const v1::ListPresetsRequest* request,
+                                        v1::ListPresetsResponse* response) override;
+  grpc::ServerUnaryReactor* ListRecipes(grpc::CallbackServerContext* context,
+                                        const v1::ListRecipesRequest* request,
+                                        v1::ListRecipesResponse* response) override;
 
  private:
   const Dependencies with_;

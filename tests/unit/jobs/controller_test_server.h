@@ -51,10 +51,11 @@ class ControllerTest : public testing::Test {
     store_ = *std::move(store);
     disk_ = std::make_unique<FullDiskStore>(store_.get());
     events_ = std::make_unique<EventLog>(EventLog::Options(), disk_.get());
-    SpecResolver::Options resolver{.presets = {"dense", "cnn-1", "cnn-2", "cnn-3", "cnn-3-pooled"},
-                                   .max_cores = 2,
-                                   .default_cores = 2,
-                                   .draw_seed = [] { return 7; }};
+    SpecResolver::Options resolver{
+        .presets = {{"dense", 0}, {"cnn-1", 1}, {"cnn-2", 2}, {"cnn-3", 3}, {"cnn-3-pooled"}},
+        .max_cores = 2,
+        .default_cores = 2,
+        .draw_seed = [] { return 7; }};
     resolver_ = std::make_unique<SpecResolver>(resolver, &datasets_);
     auto controller = JobController::Create(options_, {.clock = &clock_,
                                                        .jobs = disk_.get(),

@@ -30,7 +30,7 @@ class SpecResolverTest : public testing::Test {
 
   FakeDatasets datasets_;
   SpecResolver::Options options_{
-      .presets = {"dense", "cnn-1", "cnn-2", "cnn-3", "cnn-3-pooled"},
+      .presets = {{"dense", 0}, {"cnn-1", 1}, {"cnn-2", 2}, {"cnn-3", 3}, {"cnn-3-pooled"}},
       .max_cores = 8,
       .default_cores = 4,
       .memory_bytes = std::int64_t{16} << 30,

@@ -10,6 +10,7 @@
 #include "models/files/sha256.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/event_source.h"
+#include "server/wiring/preset_list.h"
 #include "tests/unit/jobs/controller_test_server.h"
 #include "tests/unit/rpc/folder_artifacts.h"
 #include "tests/unit/rpc/rpc_test_server.h"
@@ -31,7 +32,11 @@ class TrainingServiceTest : public jobs::ControllerTest {
                   .events = events_.get(),
                   .artifacts = &logs_,
                   .tasks = &tasks_,
-                  .streams = &streams_}),
+                  .streams = &streams_,
+                  .list_presets =
+                      [this](const v1::ListPresetsRequest& request) {
+                        return wiring::ListPresets(request, &datasets_);
+                      }}),
         server_({{"service", &service_}}),
         stub_(v1::TrainingService::NewStub(server_.channel())) {}
 
@@ -61,6 +66,24 @@ class TrainingServiceTest : public jobs::ControllerTest {
     for (v1::JobEvent event; reader->Read(&event);) events.push_back(event);
     *status = reader->Finish();
     return events;
+  }
+
+  grpc::Status ListPresets(const std::string& dataset, v1::ListPresetsResponse* response) {
+    grpc::ClientContext context;
+    v1::ListPresetsRequest request;
+    request.set_dataset(dataset);
+    return stub_->ListPresets(&context, request, response);
+  }
+
+  // A data set of that name and image size.
+  void AddDataset(const std::string& name, int height, int width) {
+    jobs::DatasetFacts facts;
+    facts.class_count = 10;
+    facts.training_images = 1000;
+    facts.image_shape.set_channels(1);
+    facts.image_shape.set_height(height);
+    facts.image_shape.set_width(width);
+    datasets_.Add(name, facts);
   }
 
   std::string ReadLogs(const v1::StreamLogsRequest& request, grpc::Status* status) {
@@ -114,6 +137,70 @@ TEST_F(TrainingServiceTest, NamesEveryWrongFieldOfASpecification) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(DetailsOf(status).violations,
               ElementsAre(Key("base_name"), Key("spec.epochs"), Key("spec.preset")));
+}
+
+TEST_F(TrainingServiceTest, ListsThePresetsWithTheirSizesForADataSet) {
+  AddDataset("fashion-mnist", 28, 28);
+  v1::ListPresetsResponse list;
+  ASSERT_TRUE(ListPresets("", &list).ok());
+  EXPECT_EQ(list.dataset(), "datasets/fashion-mnist");
+  ASSERT_EQ(list.presets_size(), 7);
+  const v1::Preset& cnn = list.presets(1);
+  EXPECT_EQ(cnn.name(), "cnn-1");
+  EXPECT_EQ(cnn.conv_depth(), 1);
+  EXPECT_EQ(cnn.parameter_count(), 202'570);
+  EXPECT_EQ(cnn.trainable_parameter_count(), 202'506);
+  EXPECT_EQ(cnn.multiply_adds(), 427'776);
+  EXPECT_EQ(cnn.problem(), "");
+  EXPECT_FALSE(list.presets(6).has_conv_depth());
+}
+
+TEST_F(TrainingServiceTest, APresetThatDoesNotFitTheImagesSaysWhy) {
+  AddDataset("tiny", 3, 3);
+  v1::ListPresetsResponse list;
+  ASSERT_TRUE(ListPresets("datasets/tiny", &list).ok());
+  EXPECT_EQ(list.dataset(), "datasets/tiny");
+  EXPECT_EQ(list.presets(0).problem(), "");
+  EXPECT_GT(list.presets(0).parameter_count(), 0);
+  EXPECT_THAT(list.presets(1).problem(), HasSubstr("Conv block 1 pools 4x4"));
+  EXPECT_EQ(list.presets(1).problem().back(), '.');
+  EXPECT_EQ(list.presets(1).parameter_count(), 0);
+  EXPECT_EQ(list.presets(1).multiply_adds(), 0);
+}
+
+TEST_F(TrainingServiceTest, PresetsAreListedOnlyForADataSetThatCanBeUsed) {
+  jobs::DatasetFacts broken;
+  broken.problem = "train-images is truncated";
+  datasets_.Add("broken", broken);
+  v1::ListPresetsResponse list;
+  grpc::Status status = ListPresets("datasets/none", &list);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(DetailsOf(status).reason, "DATASET_NOT_FOUND");
+  EXPECT_THAT(status.error_message(), HasSubstr("fashion-mnist"));
+  status = ListPresets("datasets/broken", &list);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(DetailsOf(status).reason, "BAD_DATA");
+  EXPECT_THAT(status.error_message(), HasSubstr("train-images is truncated."));
+  status = ListPresets("fashion-mnist", &list);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(DetailsOf(status).violations, ElementsAre(Key("dataset")));
+}
+
+TEST_F(TrainingServiceTest, AJobGetsTheValuesThatItsRecipeLists) {
+  grpc::ClientContext context;
+  v1::ListRecipesResponse list;
+  ASSERT_TRUE(stub_->ListRecipes(&context, {}, &list).ok());
+  ASSERT_EQ(list.recipes_size(), 3);
+  for (const v1::RecipeDefaults& recipe : list.recipes()) {
+    v1::StartTrainingRequest request = Request();
+    request.mutable_spec()->set_recipe(recipe.recipe());
+    grpc::ClientContext starting;
+    v1::TrainingJob job;
+    ASSERT_TRUE(stub_->StartTraining(&starting, request, &job).ok());
+    EXPECT_EQ(job.spec().epochs(), recipe.defaults().epochs());
+    EXPECT_EQ(job.spec().schedule(), recipe.defaults().schedule());
+    EXPECT_EQ(job.spec().erasing(), recipe.defaults().erasing());
+  }
 }
 
 TEST_F(TrainingServiceTest, RefusesNamesThatAreNone) {

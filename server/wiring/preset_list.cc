@@ -1,0 +1,100 @@
+#include "server/wiring/preset_list.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/network/architecture_cost.h"
+#include "models/network/presets.h"
+#include "server/jobs/error.h"
+#include "server/jobs/recipes.h"
+#include "server/jobs/resource_names.h"
+#include "server/rpc/conversions.h"
+
+namespace atelier::wiring {
+namespace {
+
+absl::StatusOr<models::Architecture> NetworkFor(const std::string& preset,
+                                                const jobs::DatasetFacts& facts, double dropout) {
+  const v1::ImageShape& shape = facts.image_shape;
+  return models::Architecture::FromPreset(preset, {shape.channels(), shape.height(), shape.width()},
+                                          facts.class_count, dropout);
+}
+
+// The name of the data set that a request is about.
+absl::StatusOr<std::string> DatasetOf(const v1::ListPresetsRequest& request) {
+  if (request.dataset().empty()) return jobs::DefaultsOf(v1::RECIPE_STUDY).dataset();
+  return rpc::ParseDatasetName(request.dataset(), "dataset");
+}
+
+absl::StatusOr<jobs::DatasetFacts> FactsOf(const std::string& dataset,
+                                           jobs::DatasetSource* datasets) {
+  auto facts = datasets->Describe(dataset);
+  if (!facts.has_value()) {
+    return jobs::Error(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
+                       absl::StrCat("There is no data set ", jobs::Quoted(dataset),
+                                    "; there are: ", absl::StrJoin(datasets->Names(), ", "), "."));
+  }
+  if (!facts->problem.empty()) {
+    return jobs::Error(absl::StatusCode::kFailedPrecondition, "BAD_DATA",
+                       absl::StrCat("The data set ", jobs::Quoted(dataset),
+                                    " cannot be used: ", facts->problem, "."));
+  }
+  return *std::move(facts);
+}
+
+std::string Sentence(absl::string_view words) {
+  std::string text = absl::StrCat(words, ".");
+  text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  return text;
+}
+
+v1::Preset ToProto(const models::Preset& preset, const jobs::DatasetFacts& facts) {
+  v1::Preset proto;
+  proto.set_name(preset.name);
+  if (preset.conv_depth.has_value()) proto.set_conv_depth(*preset.conv_depth);
+  proto.set_description(preset.description);
+  const auto network = NetworkFor(preset.name, facts, /*dropout=*/0);
+  if (!network.ok()) {
+    proto.set_problem(Sentence(network.status().message()));
+    return proto;
+  }
+  proto.set_parameter_count(network->ParameterCount());
+  proto.set_trainable_parameter_count(network->TrainableParameterCount());
+  proto.set_multiply_adds(models::MultiplyAdds(*network));
+  return proto;
+}
+
+}  // namespace
+
+std::vector<jobs::PresetChoice> PresetChoices() {
+  std::vector<jobs::PresetChoice> choices;
+  for (const models::Preset& preset : models::Presets()) {
+    choices.push_back({preset.name, preset.conv_depth});
+  }
+  return choices;
+}
+
+std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
+  const auto network = NetworkFor(spec.preset(), facts, spec.dropout());
+  return network.ok() ? "" : std::string(network.status().message());
+}
+
+absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest& request,
+                                                    jobs::DatasetSource* datasets) {
+  const auto dataset = DatasetOf(request);
+  if (!dataset.ok()) return dataset.status();
+  const auto facts = FactsOf(*dataset, datasets);
+  if (!facts.ok()) return facts.status();
+  v1::ListPresetsResponse response;
+  response.set_dataset(rpc::DatasetName(*dataset));
+  for (const models::Preset& preset : models::Presets()) {
+    *response.add_presets() = ToProto(preset, *facts);
+  }
+  return response;
+}
+
+}  // namespace atelier::wiring
