@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -17,23 +18,59 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Reflection;
 
-absl::Status NoNumber(absl::string_view text, SpecField field, absl::string_view kind) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(OptionOf(field), ": '", EscapeControls(text), "' is no ", kind, "."));
-}
+template <typename T>
+using Setter = void (Reflection::*)(google::protobuf::Message*, SpecField, T) const;
 
-template <typename Number, typename Set>
-absl::Status SetNumber(absl::string_view text, SpecField field, absl::string_view kind, bool parsed,
-                       Number number, Set set) {
-  if (!parsed) return NoNumber(text, field, kind);
-  set(number);
+// Sets the field to `value` if the text was `parsed`, else says of what kind it has to be.
+template <typename T>
+absl::Status Set(absl::string_view text, SpecField field, absl::string_view kind, bool parsed,
+                 T value, Setter<T> set, v1::TrainingSpec* spec) {
+  if (!parsed) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(OptionOf(field), ": '", EscapeControls(text), "' is not ", kind, "."));
+  }
+  (spec->GetReflection()->*set)(spec, field, std::move(value));
   return absl::OkStatus();
 }
 
 bool IsMemory(SpecField field) { return field->name() == "memory_bytes"; }
-// The server's choice can be asked for by name.
-bool IsAutomatic(absl::string_view text, SpecField field) {
-  return field->name() == "shards" && text == "auto";
+bool IsShards(SpecField field) { return field->name() == "shards"; }
+
+absl::Status SetInt32(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  std::int32_t value = 0;
+  const bool parsed = absl::SimpleAtoi(text, &value);
+  const char* const kind = IsShards(field) ? "a whole number or auto" : "a whole number";
+  return Set(text, field, kind, parsed, value, &Reflection::SetInt32, spec);
+}
+
+absl::Status SetInt64(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  if (IsMemory(field)) {
+    const auto bytes = ParseBytes(text);
+    return Set<std::int64_t>(text, field, "a size like 2GiB", bytes.ok(), bytes.value_or(0),
+                             &Reflection::SetInt64, spec);
+  }
+  std::int64_t value = 0;
+  const bool parsed = absl::SimpleAtoi(text, &value);
+  return Set(text, field, "a whole number", parsed, value, &Reflection::SetInt64, spec);
+}
+
+absl::Status SetDouble(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  double value = 0;
+  const bool parsed = absl::SimpleAtod(text, &value);
+  return Set(text, field, "a number", parsed, value, &Reflection::SetDouble, spec);
+}
+
+absl::Status SetBool(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  bool value = false;
+  const bool parsed = absl::SimpleAtob(text, &value);
+  return Set(text, field, "true or false", parsed, value, &Reflection::SetBool, spec);
+}
+
+absl::Status SetEnum(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  const auto value = ParseEnum(field->enum_type(), OptionOf(field), text);
+  if (!value.ok()) return value.status();
+  spec->GetReflection()->SetEnumValue(spec, field, *value);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -55,9 +92,10 @@ std::string TitleOf(SpecField field) {
 
 std::string ValueText(const v1::TrainingSpec& spec, SpecField field) {
   constexpr std::int64_t kMiB = std::int64_t{1} << 20;
-  const bool size = IsMemory(field) && spec.GetReflection()->HasField(spec, field);
-  if (size && spec.memory_bytes() % kMiB == 0) {
-    return absl::StrCat(spec.memory_bytes() / kMiB, "MiB");
+  constexpr std::int64_t kGiB = kMiB << 10;
+  if (IsMemory(field) && spec.has_memory_bytes()) {
+    if (spec.memory_bytes() % kGiB == 0) return absl::StrCat(spec.memory_bytes() / kGiB, "GiB");
+    if (spec.memory_bytes() % kMiB == 0) return absl::StrCat(spec.memory_bytes() / kMiB, "MiB");
   }
   return PlainValueText(spec, field);
 }
@@ -86,58 +124,34 @@ std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field) {
 }
 
 absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
-  const Reflection& reflection = *spec->GetReflection();
   if (text.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(OptionOf(field), ": there is nothing where a value should be."));
+    return absl::InvalidArgumentError(absl::StrCat(OptionOf(field), ": the value is empty."));
   }
-  if (IsAutomatic(text, field)) {
-    reflection.ClearField(spec, field);
+  if (IsShards(field) && text == "auto") {
+    spec->clear_shards();
     return absl::OkStatus();
   }
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: {
-      std::int32_t value = 0;
-      const bool parsed = absl::SimpleAtoi(text, &value);
-      return SetNumber(text, field, "whole number", parsed, value,
-                       [&](std::int32_t number) { reflection.SetInt32(spec, field, number); });
-    }
-    case FieldDescriptor::CPPTYPE_INT64: {
-      std::int64_t value = 0;
-      bool parsed = absl::SimpleAtoi(text, &value);
-      if (IsMemory(field)) {
-        const auto bytes = ParseBytes(text);
-        parsed = bytes.ok();
-        if (parsed) value = *bytes;
-      }
-      return SetNumber(text, field, IsMemory(field) ? "size like 2GiB" : "whole number", parsed,
-                       value,
-                       [&](std::int64_t number) { reflection.SetInt64(spec, field, number); });
-    }
-    case FieldDescriptor::CPPTYPE_DOUBLE: {
-      double value = 0;
-      const bool parsed = absl::SimpleAtod(text, &value);
-      return SetNumber(text, field, "number", parsed, value,
-                       [&](double number) { reflection.SetDouble(spec, field, number); });
-    }
-    case FieldDescriptor::CPPTYPE_BOOL: {
-      bool value = false;
-      const bool parsed = absl::SimpleAtob(text, &value);
-      return SetNumber(text, field, "true or false", parsed, value,
-                       [&](bool truth) { reflection.SetBool(spec, field, truth); });
-    }
-    case FieldDescriptor::CPPTYPE_ENUM: {
-      const auto value = ParseEnum(field->enum_type(), OptionOf(field), text);
-      if (!value.ok()) return value.status();
-      reflection.SetEnumValue(spec, field, *value);
-      return absl::OkStatus();
-    }
+    case FieldDescriptor::CPPTYPE_INT32:
+      return SetInt32(text, field, spec);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return SetInt64(text, field, spec);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return SetDouble(text, field, spec);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return SetBool(text, field, spec);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return SetEnum(text, field, spec);
     case FieldDescriptor::CPPTYPE_STRING:
-      reflection.SetString(spec, field, std::string(text));
+      spec->GetReflection()->SetString(spec, field, std::string(text));
       return absl::OkStatus();
     default:
       return absl::UnimplementedError(absl::StrCat(OptionOf(field), " takes no value here."));
   }
+}
+
+bool HasWords(SpecField field) {
+  return field->enum_type() != nullptr || IsMemory(field) || IsShards(field);
 }
 
 std::string TrainOptions(const v1::TrainingSpec& spec) {

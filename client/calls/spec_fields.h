@@ -34,6 +34,10 @@ std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field);
 // Sets the field to what the command line says. INVALID_ARGUMENT naming the flag.
 absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec* spec);
 
+// Whether the command line knows words for some or all of its values, such as `auto` or `2GiB`, so
+// that only SetValue can read them.
+bool HasWords(SpecField field);
+
 // The options of `atelier train` that make this very job, beginning with a space.
 std::string TrainOptions(const v1::TrainingSpec& spec);
 

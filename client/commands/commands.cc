@@ -5,6 +5,8 @@ namespace atelier::client {
 void AddAllCommands(CommandSet* commands) {
   commands->BeginGroup("Training");
   AddTrain(commands);
+  AddPresets(commands);
+  AddRecipes(commands);
   AddWatch(commands);
   AddJobs(commands);
   AddShow(commands);

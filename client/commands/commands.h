@@ -9,6 +9,8 @@ namespace atelier::client {
 void AddAllCommands(CommandSet* commands);
 
 void AddTrain(CommandSet* commands);
+void AddPresets(CommandSet* commands);
+void AddRecipes(CommandSet* commands);
 void AddWatch(CommandSet* commands);
 void AddJobs(CommandSet* commands);
 void AddShow(CommandSet* commands);

@@ -1,11 +1,15 @@
 // `atelier show`: prints all details of a job.
+#include <cmath>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
 #include "client/calls/resource_kind.h"
+#include "client/calls/spec_help.h"
 #include "client/commands/commands.h"
 #include "client/following/job_text.h"
 #include "client/terminal/exit_codes.h"
@@ -14,47 +18,20 @@
 namespace atelier::client {
 namespace {
 
-std::string Number(double value) { return absl::StrFormat("%g", value); }
-
+// Two fields a row, by the names of their options. Fields that have no value are left out.
 Table SpecTable(const v1::TrainingSpec& spec) {
+  std::vector<Table::Cell> cells;
+  for (const SpecField field : FieldsInHelpOrder()) {
+    std::string value = ValueText(spec, field);
+    if (value.empty()) continue;
+    cells.emplace_back(absl::StrCat("  ", TitleOf(field)), Ink::kDim);
+    cells.emplace_back(std::move(value));
+  }
+  if (cells.size() % 4 != 0) cells.insert(cells.end(), 2, "");
   Table table({{""}, {""}, {""}, {""}});
-  const auto add = [&table](const char* left, std::string left_value, const char* right,
-                            std::string right_value) {
-    table.AddRow({{absl::StrCat("  ", left), Ink::kDim},
-                  std::move(left_value),
-                  {absl::StrCat("  ", right), Ink::kDim},
-                  std::move(right_value)});
-  };
-  add("network", spec.preset(), "data set", spec.dataset());
-  add("epochs", Count(spec.epochs()), "batch size", Count(spec.batch_size()));
-  add("learning rate", Number(spec.learning_rate()), "dropout", Number(spec.dropout()));
-  add("patience", Count(spec.patience(), "epoch"), "validation",
-      absl::StrCat(Percent(spec.validation_fraction(), 0), " of the training images"));
-  add("seed", absl::StrCat(spec.seed()), "recipe",
-      EnumWord(v1::Recipe_descriptor(), spec.recipe()));
-  add("schedule", EnumWord(v1::Schedule_descriptor(), spec.schedule()), "warm-up",
-      spec.schedule() == v1::SCHEDULE_ONE_CYCLE
-          ? absl::StrCat(Percent(spec.warmup_fraction(), 0), " of the steps")
-          : "none");
-  add("flip", spec.horizontal_flip() ? "half of the images" : "none", "shift",
-      spec.shift() > 0 ? absl::StrCat("up to ", Count(spec.shift(), "pixel")) : "none");
-  add("erasing", absl::StrCat(Percent(spec.erasing(), 0), " of the images"), "label smoothing",
-      Number(spec.label_smoothing()));
-  add("weight decay", Number(spec.weight_decay()), "average decay", Number(spec.average_decay()));
-  // Jobs that an earlier server stored name none; it was the same.
-  add("batch norm",
-      absl::StrCat("momentum ",
-                   Number(spec.has_batch_norm_momentum() ? spec.batch_norm_momentum() : 0.01)),
-      "shards", absl::StrCat(spec.shards()));
-  add("precision", EnumWord(v1::Precision_descriptor(), spec.precision()), "model",
-      spec.model_name());
-  add("cores", absl::StrCat(spec.cores()), "memory", Bytes(spec.memory_bytes()));
-  // Jobs that an earlier server stored name none.
-  const bool named = spec.serving_precision() != v1::PRECISION_UNSPECIFIED;
-  add("device", EnumWord(v1::Device_descriptor(), spec.device()), "serving precision",
-      EnumWord(v1::Precision_descriptor(),
-               named ? spec.serving_precision() : v1::PRECISION_FLOAT32));
-  add("priority", absl::StrCat(spec.priority()), "", "");
+  for (std::size_t i = 0; i < cells.size(); i += 4) {
+    table.AddRow({cells[i], cells[i + 1], cells[i + 2], cells[i + 3]});
+  }
   return table;
 }
 

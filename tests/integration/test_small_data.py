@@ -2,6 +2,7 @@
 trusted, and words where they cannot."""
 
 import json
+import re
 
 import numpy
 import pytest
@@ -83,5 +84,6 @@ def test_the_momentum_of_batch_norm_can_be_chosen(small_server):
     jobs = [small_server.json("show", run["job"])[0] for run in experiment["runs"]]
     assert [job["spec"]["batch_norm_momentum"] for job in jobs] == [0.01, 0.5]
     assert jobs[0]["result"]["validation_loss"] != jobs[1]["result"]["validation_loss"]
-    assert "momentum 0.5" in small_server.run("show", jobs[1]["name"]).stdout
+    shown = small_server.run("show", jobs[1]["name"]).stdout
+    assert re.search(r"batch-norm-momentum +0\.5\b", shown)
     assert "batch-norm-momentum" in small_server.run("compare", experiment["name"]).stdout

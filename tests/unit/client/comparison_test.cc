@@ -164,7 +164,7 @@ TEST(ComparisonTextTest, NumbersAreNumbersForPrograms) {
   EXPECT_EQ(json["parameter_count"], 100);
   EXPECT_THAT(ComparisonCsv(comparison), HasSubstr(",2147483648,"));
   // People read, and type, the unit.
-  EXPECT_THAT(TrainOptions(trial.spec), HasSubstr("--memory=2048MiB"));
+  EXPECT_THAT(TrainOptions(trial.spec), HasSubstr("--memory=2GiB"));
 }
 
 TEST(ComparisonTextTest, ASeedThatWasTrainedTwiceIsOneMeasurement) {

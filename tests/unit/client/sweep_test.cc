@@ -92,7 +92,7 @@ TEST(SweepGridTest, DrawsConfigurationsBySeedNoneTwice) {
 TEST(SweepGridTest, NamesTheOptionThatIsWrong) {
   SweepOptions options;
   options.values = {{"--epochs", "3,many"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: 'many'"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: 'many' is not a whole number."));
   options.values = {{"--epochs", "3,,4"}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--epochs: '3,,4' contains an empty value"));
   options.values = {{"--preset", "dense,dense"}};
@@ -100,7 +100,7 @@ TEST(SweepGridTest, NamesTheOptionThatIsWrong) {
   options.values = {{"--recipe", "study,luck"}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--recipe: 'luck' is not one of"));
   options.values = {{"--memory", "much"}};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--memory: 'much' is no size"));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--memory: 'much' is not a size"));
   options.values = {{"--dropout", ""}};
   EXPECT_THAT(ErrorOf(options), HasSubstr("--dropout"));
 }
@@ -136,7 +136,7 @@ TEST(SpecFieldsTest, WritesTheCommandThatMakesTheJob) {
   spec.set_schedule(v1::SCHEDULE_ONE_CYCLE);
   spec.set_seed(4);
   const std::string options = TrainOptions(spec);
-  for (const char* option : {" --preset=cnn-2", " --learning-rate=0.001", " --memory=2048MiB",
+  for (const char* option : {" --preset=cnn-2", " --learning-rate=0.001", " --memory=2GiB",
                              " --schedule=one_cycle", " --seed=4"}) {
     EXPECT_THAT(options, HasSubstr(option));
   }
