@@ -39,7 +39,7 @@ std::optional<double> SystemCpuSeconds(const std::string& root) {
   return busy / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-double UsableCores(const server::ControlGroup& group) {
+double UsableCores(const ControlGroup& group) {
   cpu_set_t allowed;
   double cores = 1;
   if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) cores = CPU_COUNT(&allowed);
@@ -65,7 +65,7 @@ std::optional<double> SystemMemoryUsed(const std::string& root) {
   return *total - *available;
 }
 
-std::optional<double> MemoryLimit(const std::string& root, const server::ControlGroup& group) {
+std::optional<double> MemoryLimit(const std::string& root, const ControlGroup& group) {
   const auto total = MemoryInfo(root, "MemTotal");
   const auto limit = Real(group.memory_limit_bytes());
   if (!total.has_value() || !limit.has_value()) return total.has_value() ? total : limit;
@@ -81,10 +81,10 @@ bool IsDisk(const std::string& root, const std::string& name) {
   return std::filesystem::exists(root + "/sys/block/" + name, ignored);
 }
 
-std::optional<server::DiskBytes> SystemDiskBytes(const std::string& root) {
+std::optional<DiskBytes> SystemDiskBytes(const std::string& root) {
   std::ifstream file(root + "/proc/diskstats");
   if (!file) return std::nullopt;
-  server::DiskBytes sum;
+  DiskBytes sum;
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string name, skipped;
@@ -124,7 +124,7 @@ std::optional<NetworkBytes> SystemNetworkBytes(const std::string& root) {
 }  // namespace
 
 MachineMetrics::MachineMetrics(Options options)
-    : options_(std::move(options)), group_(server::ControlGroup::OfThisProcess(options_.root)) {}
+    : options_(std::move(options)), group_(ControlGroup::OfThisProcess(options_.root)) {}
 
 std::vector<prometheus::MetricFamily> MachineMetrics::Collect() const {
   const std::string& root = options_.root;
