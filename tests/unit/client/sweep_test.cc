@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "client/calls/spec_fields.h"
+#include "client/calls/spec_help.h"
 #include "client/comparing/sweep_grid.h"
 
 namespace atelier::client {
@@ -125,6 +128,31 @@ TEST(SweepGridTest, AnEnormousGridIsRefusedUnlessDrawnFrom) {
   }
   options.seeds = 1;
   EXPECT_THAT(ErrorOf(options), HasSubstr("too many configurations to count"));
+}
+
+TEST(SpecFieldsTest, SaysWhichKindOfValueIsNeeded) {
+  v1::TrainingSpec spec;
+  const std::map<std::string, std::string> kinds = {
+      {"epochs", "a whole number"}, {"shards", "a whole number or auto"},
+      {"dropout", "a number"},      {"memory_bytes", "a size like 2GiB"},
+      {"seed", "a whole number"},   {"horizontal_flip", "true or false"}};
+  for (const auto& [name, kind] : kinds) {
+    const SpecField field = v1::TrainingSpec::descriptor()->FindFieldByName(name);
+    const absl::Status status = SetValue("8s", field, &spec);
+    EXPECT_EQ(status.message(), absl::StrCat(OptionOf(field), ": '8s' is not ", kind, "."));
+  }
+  EXPECT_EQ(spec.ByteSizeLong(), 0);
+}
+
+TEST(SpecHelpTest, DescribesEveryFieldOnce) {
+  std::set<SpecField> fields;
+  for (const SpecField field : FieldsInHelpOrder()) {
+    fields.insert(field);
+    EXPECT_NE(HelpOf(field).text, "") << field->name();
+    EXPECT_NE(HelpOf(field).type, "VALUE") << field->name();
+  }
+  EXPECT_EQ(static_cast<int>(fields.size()), v1::TrainingSpec::descriptor()->field_count());
+  EXPECT_EQ(FieldsInHelpOrder()[0]->name(), "preset");
 }
 
 TEST(SpecFieldsTest, WritesTheCommandThatMakesTheJob) {

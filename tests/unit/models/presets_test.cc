@@ -65,5 +65,17 @@ TEST(ArchitectureCostTest, CountsTheMultiplyAddsOfConvolutionsAndDenseLayers) {
   }
 }
 
+TEST(ArchitectureCostTest, FollowsKernelStrideAndGroups) {
+  Architecture network;
+  network.input = {2, 9, 7};
+  network.classes = 3;
+  network.average_features = true;
+  network.conv_blocks = {{.filters = 4, .kernel_height = 5, .kernel_width = 3, .stride = 2},
+                         {.filters = 4, .groups = 4}};
+  ASSERT_TRUE(network.Validate().ok()) << network.Validate();
+  // 5 × 4 outputs of 2 · 5 · 3, then 5 × 4 of 1 · 3 · 3, in 4 filters each; then 4 · 3.
+  EXPECT_EQ(MultiplyAdds(network), 4 * 20 * 30 + 4 * 20 * 9 + 12);
+}
+
 }  // namespace
 }  // namespace atelier::models

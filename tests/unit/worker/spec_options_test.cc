@@ -39,7 +39,7 @@ void Change(const FieldDescriptor* field, atelier::v1::TrainingSpec* spec) {
     case FieldDescriptor::CPPTYPE_INT64:
       return reflection.SetInt64(spec, field, reflection.GetInt64(*spec, field) + 1);
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return reflection.SetDouble(spec, field, reflection.GetDouble(*spec, field) / 2 + 0.01);
+      return reflection.SetDouble(spec, field, reflection.GetDouble(*spec, field) / 2 + 0.03);
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.SetBool(spec, field, !reflection.GetBool(*spec, field));
     case FieldDescriptor::CPPTYPE_ENUM:
