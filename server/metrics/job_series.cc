@@ -44,64 +44,107 @@ void JobSeries::Apply(const v1::JobEvent& event) {
   }
 }
 
-std::vector<prometheus::MetricFamily> CollectJobs(
-    const std::vector<std::pair<std::string, const JobSeries*>>& jobs) {
-  std::vector<prometheus::MetricFamily> families;
-  const auto collect = [&](Samples samples, auto value) {
-    for (const auto& [id, job] : jobs) samples.Add(value(*job), {{"job", id}});
-    std::move(samples).MoveTo(&families);
-  };
+// Makes the families of all jobs, a sample for each job that has the value.
+class JobSeries::Collector {
+ public:
+  explicit Collector(const std::vector<std::pair<std::string, const JobSeries*>>& jobs)
+      : jobs_(jobs) {}
+
+  std::vector<prometheus::MetricFamily> Run() && {
+    CollectResources();
+    CollectTraining();
+    return std::move(families_);
+  }
+
+ private:
+  using ResourceSample = v1::ResourceSample;
+  using Progress = v1::Progress;
+  using EpochMetrics = v1::EpochMetrics;
+
+  template <typename Value>
+  void Collect(Samples samples, Value value) {
+    for (const auto& [id, job] : jobs_) samples.Add(value(*job), {{"job", id}});
+    std::move(samples).MoveTo(&families_);
+  }
+
   // A field of the newest message of a kind, if there was one.
-  const auto field = [](auto message, auto get) {
+  template <typename Message, typename Get>
+  static auto Of(std::optional<Message> JobSeries::*message, Get get) {
     return [=](const JobSeries& job) -> std::optional<double> {
       if (!(job.*message).has_value()) return std::nullopt;
       return static_cast<double>(((*(job.*message)).*get)());
     };
-  };
-  const auto resource = [&](auto get) { return field(&JobSeries::resources_, get); };
-  const auto progress = [&](auto get) { return field(&JobSeries::progress_, get); };
-  const auto epoch = [&](auto get) { return field(&JobSeries::epoch_, get); };
-  using Counter = Samples (*)(std::string, std::string);
-  const Counter counter = &Samples::Counter;
-  const Counter gauge = &Samples::Gauge;
-  using v1::EpochMetrics, v1::Progress, v1::ResourceSample;
+  }
+  template <typename Get>
+  static auto OfResources(Get get) {
+    return Of(&JobSeries::resources_, get);
+  }
+  template <typename Get>
+  static auto OfProgress(Get get) {
+    return Of(&JobSeries::progress_, get);
+  }
+  template <typename Get>
+  static auto OfEpoch(Get get) {
+    return Of(&JobSeries::epoch_, get);
+  }
 
-  collect(counter("atelier_job_cpu_seconds_total", "Processor time of the job's worker process."),
-          resource(&ResourceSample::cpu_seconds));
-  collect(gauge("atelier_job_cpu_utilization_cores", "Cores busy over the last second."),
-          resource(&ResourceSample::cpu_utilization));
-  collect(gauge("atelier_job_cores", "Cores the job was given."),
+  void CollectResources();
+  void CollectTraining();
+
+  const std::vector<std::pair<std::string, const JobSeries*>>& jobs_;
+  std::vector<prometheus::MetricFamily> families_;
+};
+
+void JobSeries::Collector::CollectResources() {
+  Collect(Samples::Counter("atelier_job_cpu_seconds_total",
+                           "Processor time of the job's worker process."),
+          OfResources(&ResourceSample::cpu_seconds));
+  Collect(Samples::Gauge("atelier_job_cpu_utilization_cores", "Cores busy over the last second."),
+          OfResources(&ResourceSample::cpu_utilization));
+  Collect(Samples::Gauge("atelier_job_cores", "Cores the job was given."),
           [](const JobSeries& job) { return job.cores_; });
-  collect(gauge("atelier_job_resident_memory_bytes", "Resident memory of the worker process."),
-          resource(&ResourceSample::resident_bytes));
-  collect(gauge("atelier_job_memory_limit_bytes", "Memory the job may use."),
+  Collect(
+      Samples::Gauge("atelier_job_resident_memory_bytes", "Resident memory of the worker process."),
+      OfResources(&ResourceSample::resident_bytes));
+  Collect(Samples::Gauge("atelier_job_memory_limit_bytes", "Memory the job may use."),
           [](const JobSeries& job) { return job.memory_limit_bytes_; });
-  collect(counter("atelier_job_read_bytes_total", "Bytes read from storage."),
-          resource(&ResourceSample::read_bytes));
-  collect(counter("atelier_job_written_bytes_total", "Bytes written to storage."),
-          resource(&ResourceSample::written_bytes));
-  collect(counter("atelier_job_sent_bytes_total", "Bytes sent to the server."),
-          resource(&ResourceSample::sent_bytes));
-  collect(counter("atelier_job_received_bytes_total", "Bytes received from the server."),
-          resource(&ResourceSample::received_bytes));
-  collect(gauge("atelier_job_images_per_second", "Training speed."),
-          progress(&Progress::images_per_second));
-  collect(gauge("atelier_job_epoch", "Epoch being trained, from 1."), progress(&Progress::epoch));
-  collect(gauge("atelier_job_epochs", "Epochs at most."),
+  Collect(Samples::Counter("atelier_job_read_bytes_total", "Bytes read from storage."),
+          OfResources(&ResourceSample::read_bytes));
+  Collect(Samples::Counter("atelier_job_written_bytes_total", "Bytes written to storage."),
+          OfResources(&ResourceSample::written_bytes));
+  Collect(Samples::Counter("atelier_job_sent_bytes_total", "Bytes sent to the server."),
+          OfResources(&ResourceSample::sent_bytes));
+  Collect(Samples::Counter("atelier_job_received_bytes_total", "Bytes received from the server."),
+          OfResources(&ResourceSample::received_bytes));
+}
+
+void JobSeries::Collector::CollectTraining() {
+  Collect(Samples::Gauge("atelier_job_images_per_second", "Training speed."),
+          OfProgress(&Progress::images_per_second));
+  Collect(Samples::Gauge("atelier_job_epoch", "Epoch being trained, from 1."),
+          OfProgress(&Progress::epoch));
+  Collect(Samples::Gauge("atelier_job_epochs", "Epochs at most."),
           [](const JobSeries& job) { return job.epochs_; });
-  collect(gauge("atelier_job_training_loss", "Mean training loss of the epoch so far."),
-          progress(&Progress::training_loss));
-  collect(gauge("atelier_job_training_accuracy_ratio", "Training accuracy of the epoch so far."),
-          progress(&Progress::training_accuracy));
-  collect(gauge("atelier_job_validation_loss", "Validation loss of the last finished epoch."),
-          epoch(&EpochMetrics::validation_loss));
-  collect(gauge("atelier_job_validation_accuracy_ratio",
-                "Validation accuracy of the last finished epoch."),
-          epoch(&EpochMetrics::validation_accuracy));
-  collect(gauge("atelier_job_last_checkpoint_timestamp_seconds",
-                "Time of the last durable checkpoint, Unix time; the attempt's start before it."),
+  Collect(Samples::Gauge("atelier_job_training_loss", "Mean training loss of the epoch so far."),
+          OfProgress(&Progress::training_loss));
+  Collect(Samples::Gauge("atelier_job_training_accuracy_ratio",
+                         "Training accuracy of the epoch so far."),
+          OfProgress(&Progress::training_accuracy));
+  Collect(
+      Samples::Gauge("atelier_job_validation_loss", "Validation loss of the last finished epoch."),
+      OfEpoch(&EpochMetrics::validation_loss));
+  Collect(Samples::Gauge("atelier_job_validation_accuracy_ratio",
+                         "Validation accuracy of the last finished epoch."),
+          OfEpoch(&EpochMetrics::validation_accuracy));
+  Collect(Samples::Gauge(
+              "atelier_job_last_checkpoint_timestamp_seconds",
+              "Time of the last durable checkpoint, Unix time; the attempt's start before it."),
           [](const JobSeries& job) { return job.last_checkpoint_; });
-  return families;
+}
+
+std::vector<prometheus::MetricFamily> CollectJobs(
+    const std::vector<std::pair<std::string, const JobSeries*>>& jobs) {
+  return JobSeries::Collector(jobs).Run();
 }
 
 }  // namespace atelier::metrics

@@ -20,6 +20,7 @@ class JobSeries {
   void Apply(const v1::JobEvent& event);
 
  private:
+  class Collector;
   friend std::vector<prometheus::MetricFamily> CollectJobs(
       const std::vector<std::pair<std::string, const JobSeries*>>& jobs);
 
