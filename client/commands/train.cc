@@ -69,7 +69,7 @@ void AddSpecOption(CLI::App* command, SpecField field, const Options& options) {
 
 absl::StatusOr<int> Train(Session& session, TrainCommandOptions& options) {
   if (options.request.request_id().empty()) options.request.set_request_id(RandomRequestId());
-  // The request id makes it safe to ask again after a broken connection.
+  // The request ID makes it safe to repeat the call after a broken connection.
   const auto job = session.Call(&TrainingService::StartTraining, options.request, {.repeats = 2});
   if (!job.ok()) return job.status();
   if (!options.detach) return FollowJob(session, *job, options.follow);
@@ -91,10 +91,11 @@ void AddTrain(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"train",
        "Train a network and watch it",
-       "What is not given takes the default in [brackets]. Ctrl-C detaches; the job goes on.\n"
+       "Defaults are in [brackets], those of a recipe after its name. Ctrl-C detaches; the job\n"
+       "continues. `atelier presets` and `atelier recipes` list what --preset and --recipe name.\n"
        "Exit codes: 0 completed, 100 failed, 103 stopped, 130 detached, 1 any error.",
-       {{"atelier train --preset cnn-3", "the study's deepest network"},
-        {"atelier train --preset dense --epochs 3 --seed 1", "a quick one, repeatable"},
+       {{"atelier train --preset cnn-3", "three convolutional layers"},
+        {"atelier train --preset dense --epochs 3 --seed 1", "short and reproducible"},
         {"atelier train --conv-depth 2 --name night --detach", "in the background"},
         {"atelier --output=csv train --preset cnn-1", "a row per epoch"}}},
       [options](Session& session) { return Train(session, *options); });

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "models/compute/compile.h"
 #include "models/kernels/inference_program.h"
+#include "models/network/presets.h"
 #include "models/network/trained_model.h"
 
 namespace atelier::models {
