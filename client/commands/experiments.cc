@@ -15,6 +15,8 @@
 namespace atelier::client {
 namespace {
 
+using Align = Table::Align;
+
 constexpr int kLargestExperimentPage = 1000;
 
 struct ExperimentsOptions {
@@ -49,7 +51,6 @@ void AddRow(const v1::Experiment& experiment, Table* table) {
 }
 
 absl::StatusOr<int> Experiments(Session& session, const ExperimentsOptions& options) {
-  using Align = Table::Align;
   Table table({{"experiment"},
                {"state"},
                {"configurations", Align::kRight, true},

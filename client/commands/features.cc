@@ -24,6 +24,8 @@
 namespace atelier::client {
 namespace {
 
+using Align = Table::Align;
+
 struct FeaturesOptions {
   std::string model;
   std::string file;
@@ -112,7 +114,6 @@ void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const Features
                    const std::vector<PictureFile>& files) {
   session.Print(
       absl::StrCat(EscapeControls(ShortModel(maps.model_version())), ", ", input.title, "\n\n"));
-  using Align = Table::Align;
   Table table({{"block", Align::kRight}, {"maps"}, {"values"}, {"picture"}});
   for (std::size_t i = 0; i < files.size(); ++i) {
     const v1::FeatureMap& map = maps.maps(static_cast<int>(i));

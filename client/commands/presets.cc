@@ -12,8 +12,9 @@
 namespace atelier::client {
 namespace {
 
+using Align = Table::Align;
+
 void PrintText(Session& session, const v1::ListPresetsResponse& list) {
-  using Align = Table::Align;
   Table table({{"preset"},
                {"conv-depth", Align::kLeft, true},
                {"parameters", Align::kRight},

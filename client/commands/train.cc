@@ -97,7 +97,7 @@ void AddTrain(CommandSet* commands) {
        {{"atelier train --preset cnn-3", "three convolutional layers"},
         {"atelier train --preset dense --epochs 3 --seed 1", "short and reproducible"},
         {"atelier train --conv-depth 2 --name night --detach", "in the background"},
-        {"atelier --output=csv train --preset cnn-1", "a row per epoch"}}},
+        {"atelier --output=csv train --preset cnn-1", "one row per epoch"}}},
       [options](Session& session) { return Train(session, *options); });
   for (const SpecField field : FieldsInHelpOrder()) AddSpecOption(command, field, options);
   command

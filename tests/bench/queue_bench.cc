@@ -38,7 +38,7 @@ void Measure(const char* what, int times, Change change) {
 
 SpecResolver::Options Presets() {
   SpecResolver::Options options;
-  options.presets = {"cnn-3"};
+  options.presets = {{"cnn-3", 3}};
   options.max_cores = 1;
   options.draw_seed = [] { return 7; };
   return options;
