@@ -38,6 +38,7 @@
 #include "server/jobs/scheduler.h"
 #include "server/jobs/spec_resolver.h"
 #include "server/jobs/worker_link.h"
+#include "server/jobs/worker_watch.h"
 
 namespace atelier::jobs {
 
@@ -66,27 +67,11 @@ struct JobLoad {
 // PROTOCOL_VIOLATION, and those of the stores.
 class JobController {
  public:
-  struct Options {
+  struct Options : WorkerWatch::Options {
     int total_cores = 1;                  // workers × threads_per_worker.
     std::int64_t total_memory_bytes = 0;  // For all workers together; 0: not counted.
     std::size_t queue_capacity = 1000;    // New jobs beyond it are refused.
-    // Without a word for this long, a worker is lost.
-    absl::Duration lease = absl::Seconds(30);
-    // A new process must attach within this time.
-    absl::Duration attach_timeout = absl::Seconds(60);
-    // A worker told to stop must begin to evaluate or end within this time, or it is killed.
-    absl::Duration stop_timeout = absl::Seconds(60);
-    // A process whose attempt has ended must be gone within this time, or it is killed.
-    absl::Duration exit_timeout = absl::Seconds(15);
-    // Pause after a failed launch, a worker that ended before it trained, or a commit in the
-    // background that failed. Doubles from one such launch to the next, up to the longest.
-    absl::Duration retry_delay = absl::Seconds(1);
-    absl::Duration max_retry_delay = absl::Minutes(1);
-    // While attempts run Tick is due this often. One that comes later than that again, or takes
-    // longer, was held up (the server was stopped, its disk stalled), and with it everything that
-    // workers sent: all deadlines move by as much.
-    absl::Duration watch_interval = absl::Seconds(1);
-    int max_lost_attempts = 3;  // A job is tried again after this many; the next ends it.
+    int max_lost_attempts = 3;            // A job is tried again after this many; the next ends it.
     // Told one sentence about each failure that no caller is there to hear of. May be empty.
     std::function<void(const std::string&)> log;
   };
@@ -180,15 +165,9 @@ class JobController {
   // A job that has not ended.
   struct LiveJob {
     JobRecord record;
-    std::shared_ptr<WorkerLink> link;                         // Null while not attached.
-    absl::Duration lease_end = absl::InfiniteDuration();      // By Clock::Elapsed.
-    absl::Duration stop_deadline = absl::InfiniteDuration();  // By Clock::Elapsed.
-    // Its outcome is being stored; what becomes of its process meanwhile does not matter.
-    bool publishing = false;
-    // How its process ended; nothing while it is not known to have.
-    std::optional<ProcessEnd> exited;
-    std::string waiting_reason;  // As TrainingJob.waiting_reason.
-    bool trimmed = false;        // What earlier attempts left is freed, or about to be.
+    std::shared_ptr<WorkerLink> link;  // Null while not attached.
+    std::string waiting_reason;        // As TrainingJob.waiting_reason.
+    bool trimmed = false;              // What earlier attempts left is freed, or about to be.
   };
 
   // What is left to do once the lock is gone. Declared before the lock, so that its destructor runs
@@ -226,12 +205,15 @@ class JobController {
 
   JobController(Options options, Dependencies dependencies);
 
-  // job_controller.cc: requests, start and end of the server.
+  // job_controller_lifetime.cc: start and end of the server.
   absl::Status Recover();
   void RecoverAttempt(const std::string& id);
   // Ends the workers that the last server left of a job that has no attempt: one whose attempt it
   // had not stored yet, and one whose attempt had ended.
   void EndStrayWorkers(const JobRecord& record);
+  bool NoneActive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // job_controller.cc: requests.
   absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
                                          ResolvedRequest resolved, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -271,14 +253,11 @@ class JobController {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status EndLost(const ProcessEnd& end, JobChange* change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // No launch for a while, longer each time in a row.
-  void BackOff() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Fails the job and dismisses its worker.
   absl::Status Fail(LiveJob* live, absl::string_view reason, absl::string_view message,
                     Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What closes the worker's connection and kills its process.
-  WakeList Dismissal(const LiveJob& live) const;
-  bool NoneActive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  WakeList Dismissal(const LiveJob& live) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells readers and observers what was stored.
   void Show(const JobRecord& record, std::optional<std::int64_t> withdraw_from,
             const std::vector<v1::JobEvent>& events, Effects* effects)
@@ -309,9 +288,8 @@ class JobController {
                                             const Unfinished& left);
 
   // job_controller_tick.cc: what is due.
-  // Moves all deadlines, if `gap` is more than the watch allows.
-  void Forgive(absl::Duration gap) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void EndLeases(absl::Duration now, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends the attempts and processes that are overdue.
+  void EndOverdue(absl::Duration now, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNext();
   std::optional<LaunchRequest> PrepareLaunch(Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -341,18 +319,10 @@ class JobController {
   Scheduler scheduler_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
-  // Processes whose attempt has ended, and when they are killed. They hold their cores, under their
-  // handle, until they are gone: the next job must not be placed beside them.
-  absl::flat_hash_map<std::string, absl::Duration> leaving_ ABSL_GUARDED_BY(mutex_);
-  // Exits of processes whose Launch has not returned yet.
-  absl::flat_hash_map<std::string, ProcessEnd> early_exits_ ABSL_GUARDED_BY(mutex_);
-  // The job whose process is being started: off the queue, holding its cores, without an attempt.
-  std::string launching_ ABSL_GUARDED_BY(mutex_);
-  // No launch before; by Clock::Elapsed.
-  absl::Duration next_launch_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
-  int failed_starts_ ABSL_GUARDED_BY(mutex_) = 0;  // In a row.
-  // When Tick said that it was due again; by Clock::Elapsed.
-  absl::Duration tick_due_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
+  // A process whose attempt has ended holds its cores, under its handle, until it is gone: the next
+  // job must not be placed beside it. The job whose process is being started is off the queue,
+  // holding its cores, without an attempt.
+  WorkerWatch watch_ ABSL_GUARDED_BY(mutex_);
   // Jobs and attempts that have a checkpoint, so that earlier attempts' files can go.
   std::vector<std::pair<std::string, int>> to_trim_ ABSL_GUARDED_BY(mutex_);
   // Ended jobs whose files are still to be freed.

@@ -48,19 +48,18 @@ void JobController::Show(const JobRecord& record, std::optional<std::int64_t> wi
 
 void JobController::AfterAttempt(LiveJob* live, Effects* effects) {
   live->link.reset();
-  live->lease_end = absl::InfiniteDuration();
-  live->stop_deadline = absl::InfiniteDuration();
-  scheduler_.Release(live->record.id);
-  if (!live->record.handle.empty() && !live->exited.has_value()) {
-    AwaitExit(live->record.handle, HeldBy(live->record));
-  }
+  const std::string& id = live->record.id;
+  const bool gone = watch_.exited(id).has_value();
+  watch_.End(id);
+  scheduler_.Release(id);
+  if (!live->record.handle.empty() && !gone) AwaitExit(live->record.handle, HeldBy(live->record));
   if (WaitsForCores(live->record)) Enqueue(live->record);
   attempts_changed_.NotifyAll();
   if (kick_) effects->Add(kick_);
 }
 
 void JobController::AwaitExit(const std::string& handle, Scheduler::Resources resources) {
-  leaving_[handle] = with_.clock->Elapsed() + options_.exit_timeout;
+  watch_.Leave(handle, with_.clock->Elapsed());
   scheduler_.Hold(handle, resources);
 }
 
@@ -128,7 +127,8 @@ WakeList JobController::Dismissal(const LiveJob& live) const {
                         absl::StrCat("The attempt at job ", id, " is no longer wanted.")));
     });
   }
-  if (!live.record.handle.empty() && !live.exited.has_value()) {
+  if (live.record.attempt_active() && !live.record.handle.empty() &&
+      !watch_.exited(live.record.id).has_value()) {
     calls.push_back(
         [executor = with_.executor, handle = live.record.handle] { executor->Kill(handle); });
   }
@@ -155,12 +155,6 @@ absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
   return LoseAttempt(end.how, options_.max_lost_attempts, change);
 }
 
-void JobController::BackOff() {
-  const double factor = static_cast<double>(std::int64_t{1} << std::min(failed_starts_++, 30));
-  next_launch_ =
-      with_.clock->Elapsed() + std::min(options_.retry_delay * factor, options_.max_retry_delay);
-}
-
 void JobController::Lose(LiveJob* live, const ProcessEnd& end, Effects* effects) {
   effects->Add(Dismissal(*live));
   if (!live->record.positioned) {
@@ -172,11 +166,11 @@ void JobController::Lose(LiveJob* live, const ProcessEnd& end, Effects* effects)
   const bool failed_start = EndsFailedStart(change.record());
   if (status.ok()) status = Apply(std::move(change), live, effects);
   if (status.ok()) {
-    if (failed_start) BackOff();
+    if (failed_start) watch_.StartFailed(with_.clock->Elapsed());
     return;
   }
   // Tried again by Tick: the attempt counts as running until its end is stored.
-  live->lease_end = with_.clock->Elapsed() + options_.retry_delay;
+  watch_.LookAgain(live->record.id, with_.clock->Elapsed());
   if (kick_) effects->Add(kick_);
   Log(absl::StrCat("The end of an attempt at job ", live->record.id, " (", end.how,
                    ") cannot be stored: ", status.message()));

@@ -28,55 +28,31 @@ absl::Duration JobController::Tick() {
   {
     Effects effects;
     MutexLock lock(&mutex_);
-    Forgive(began - tick_due_);
-    EndLeases(began, &effects);
+    EndOverdue(began, &effects);
   }
   while (StartNext()) {
   }
   CleanUp();
   MutexLock lock(&mutex_);
   const absl::Duration now = with_.clock->Elapsed();
-  Forgive(now - began);
+  watch_.Forgive(now - began);
   const absl::Duration wait = NextDue(now);
-  tick_due_ = now + wait;
+  watch_.ExpectCall(now + wait);
   return wait;
 }
 
-void JobController::Forgive(absl::Duration gap) {
-  if (gap <= options_.watch_interval) return;
-  for (const auto& [id, live] : live_) {
-    live->lease_end += gap;
-    live->stop_deadline += gap;
+void JobController::EndOverdue(absl::Duration now, Effects* effects) {
+  const WorkerWatch::Overdue overdue = watch_.TakeOverdue(now);
+  for (const std::string& job : overdue.silent) {
+    const ProcessEnd silence{.how = "no sign of life within its lease"};
+    Lose(Find(job), watch_.exited(job).value_or(silence), effects);
   }
-  for (auto& [handle, deadline] : leaving_) deadline += gap;
-}
-
-void JobController::EndLeases(absl::Duration now, Effects* effects) {
-  std::vector<LiveJob*> silent;
-  std::vector<LiveJob*> disobedient;
-  for (const auto& [id, live] : live_) {
-    if (!live->record.attempt_active() || live->publishing) continue;
-    if (live->lease_end <= now) {
-      silent.push_back(live.get());
-    } else if (live->stop_deadline <= now) {
-      disobedient.push_back(live.get());
-    }
+  for (const std::string& job : overdue.disobedient) {
+    Lose(Find(job), {.how = "it was told to stop and did not"}, effects);
   }
-  for (LiveJob* live : silent) {
-    Lose(live, live->exited.value_or(ProcessEnd{.how = "no sign of life within its lease"}),
-         effects);
-  }
-  for (LiveJob* live : disobedient) {
-    Lose(live, {.how = "it was told to stop and did not"}, effects);
-  }
-  for (auto leaving = leaving_.begin(); leaving != leaving_.end();) {
-    if (leaving->second > now) {
-      ++leaving;
-      continue;
-    }
-    effects->Add([executor = with_.executor, handle = leaving->first] { executor->Kill(handle); });
-    scheduler_.Release(leaving->first);
-    leaving_.erase(leaving++);
+  for (const std::string& handle : overdue.lingering) {
+    effects->Add([executor = with_.executor, handle] { executor->Kill(handle); });
+    scheduler_.Release(handle);
     attempts_changed_.NotifyAll();
   }
 }
@@ -86,13 +62,13 @@ bool JobController::StartNext() {
   {
     Effects effects;
     MutexLock lock(&mutex_);
-    if (shutting_down_ || with_.clock->Elapsed() < next_launch_) return false;
+    if (shutting_down_ || with_.clock->Elapsed() < watch_.next_start()) return false;
     request = PrepareLaunch(&effects);
     if (!request.has_value()) {
       ShowHead();
       return false;
     }
-    launching_ = request->job_id;
+    watch_.BeginLaunch(request->job_id);
   }
   FinishLaunch(*request, Launch(*request));
   return true;
@@ -141,11 +117,12 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
 }
 
 void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* effects) {
-  BackOff();
+  watch_.StartFailed(with_.clock->Elapsed());
+  const int tries = watch_.failed_starts();
   live->waiting_reason =
       absl::StrCat("Its worker could not be started: ", absl::StripSuffix(why.message(), "."),
-                   "; it is tried again (", failed_starts_,
-                   failed_starts_ == 1 ? " try failed so far)." : " tries failed so far).");
+                   "; it is tried again (", tries,
+                   tries == 1 ? " try failed so far)." : " tries failed so far).");
   scheduler_.Release(live->record.id);
   Enqueue(live->record);
   effects->Add([this, record = live->record, reason = live->waiting_reason] {
@@ -157,22 +134,21 @@ void JobController::FinishLaunch(const LaunchRequest& request,
                                  const absl::StatusOr<std::string>& handle) {
   Effects effects;
   MutexLock lock(&mutex_);
-  launching_.clear();
+  const std::optional<ProcessEnd> ended = watch_.EndLaunch(handle.value_or(""));
   attempts_changed_.NotifyAll();
-  const auto early_exits = std::exchange(early_exits_, {});
   // Stopped meanwhile, it may be gone.
   LiveJob* live = Find(request.job_id);
   absl::Status status = handle.status();
   if (handle.ok() && live != nullptr && !shutting_down_) {
     status = Begin(live, *handle, request.resources.cores, &effects);
-    if (const auto exit = early_exits.find(*handle); status.ok() && exit != early_exits.end()) {
-      live->exited = exit->second;
-      Lose(live, *live->exited, &effects);
+    if (status.ok() && ended.has_value()) {
+      watch_.SetExited(request.job_id, *ended);
+      Lose(live, *ended, &effects);
     }
     if (status.ok()) return;
   }
   scheduler_.Release(request.job_id);
-  if (handle.ok() && !early_exits.contains(*handle)) {
+  if (handle.ok() && !ended.has_value()) {
     // Nobody wants it, or nobody would know it.
     effects.Add([executor = with_.executor, handle = *handle] { executor->Kill(handle); });
     AwaitExit(*handle,
@@ -188,29 +164,23 @@ absl::Status JobController::Begin(LiveJob* live, const std::string& handle, int 
   JobChange change = Change(*live);
   if (auto status = BeginAttempt(handle, cores, &change); !status.ok()) return status;
   if (auto status = Apply(std::move(change), live, effects); !status.ok()) return status;
-  live->exited.reset();
   live->waiting_reason.clear();
   live->trimmed = live->record.attempt() == 1;
-  live->lease_end = with_.clock->Elapsed() + options_.attach_timeout;
+  watch_.Begin(live->record.id, handle, with_.clock->Elapsed());
   return absl::OkStatus();
 }
 
 void JobController::OnProcessExit(const std::string& handle, const ProcessEnd& end) {
   Effects effects;
   MutexLock lock(&mutex_);
-  if (leaving_.erase(handle) > 0) {
+  const WorkerWatch::Exit exit = watch_.TakeExit(handle, end);
+  if (exit.was_leaving) {
     scheduler_.Release(handle);
     attempts_changed_.NotifyAll();
     if (kick_) effects.Add(kick_);
-    return;
+  } else if (LiveJob* live = Find(exit.job); live != nullptr && !watch_.storing(exit.job)) {
+    Lose(live, end, &effects);
   }
-  for (const auto& [id, live] : live_) {
-    if (!live->record.attempt_active() || live->record.handle != handle) continue;
-    live->exited = end;
-    if (!live->publishing) Lose(live.get(), end, &effects);
-    return;
-  }
-  if (!launching_.empty()) early_exits_[handle] = end;
 }
 
 void JobController::CleanUp() {
@@ -249,15 +219,10 @@ void JobController::CleanUp() {
 }
 
 absl::Duration JobController::NextDue(absl::Duration now) {
-  absl::Duration due = absl::InfiniteDuration();
-  for (const auto& [id, live] : live_) {
-    if (!live->record.attempt_active() || live->publishing) continue;
-    due = std::min({due, live->lease_end, live->stop_deadline, now + options_.watch_interval});
+  absl::Duration due = watch_.NextDue(now);
+  if (!scheduler_.queue().empty() && watch_.next_start() > now) {
+    due = std::min(due, watch_.next_start());
   }
-  for (const auto& [handle, deadline] : leaving_) {
-    due = std::min({due, deadline, now + options_.watch_interval});
-  }
-  if (!scheduler_.queue().empty() && next_launch_ > now) due = std::min(due, next_launch_);
   if (!to_clean_.empty() || !to_trim_.empty()) due = now;
   return std::max(due - now, absl::ZeroDuration());
 }

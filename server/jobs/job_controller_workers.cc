@@ -43,7 +43,7 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   Effects effects;
   MutexLock lock(&mutex_);
   auto live = FindAttempt(hello.job(), hello.attempt());
-  if (!live.ok() && launching_ == hello.job()) {
+  if (!live.ok() && watch_.launching(hello.job())) {
     return absl::UnavailableError("The attempt is being stored; dial again.");
   }
   if (!live.ok()) return live.status();
@@ -70,8 +70,8 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   }
   const absl::Duration now = with_.clock->Elapsed();
   (*live)->link = std::move(link);
-  (*live)->lease_end = now + options_.lease;
-  if (attachment.stop) (*live)->stop_deadline = now + options_.stop_timeout;
+  watch_.Hear(hello.job(), now);
+  if (attachment.stop) watch_.TellToStop(hello.job(), now);
   if (kick_) effects.Add(kick_);
   return attachment;
 }
@@ -124,7 +124,7 @@ absl::StatusOr<std::int64_t> JobController::TakeIn(absl::string_view job, int at
   MutexLock lock(&mutex_);
   auto live = FindAttempt(job, attempt);
   if (!live.ok()) return live.status();
-  (*live)->lease_end = with_.clock->Elapsed() + options_.lease;
+  watch_.Hear(job, with_.clock->Elapsed());
   if (first_beyond == nullptr && !(*live)->record.positioned) {
     left->start = StartingPoint(events);
     if (left->start.has_value()) return (*live)->record.acknowledged;
@@ -134,7 +134,7 @@ absl::StatusOr<std::int64_t> JobController::TakeIn(absl::string_view job, int at
   if (auto status = StoreEvents(*live, events, withdrawn, left, &effects); !status.ok()) {
     return status;
   }
-  if (left->outcome != nullptr) (*live)->publishing = true;
+  if (left->outcome != nullptr) watch_.BeginStoring(job);
   return (*live)->record.acknowledged;
 }
 
@@ -157,7 +157,8 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
     changed = true;
     if (event.has_outcome()) {
       // A second delivery while the first is being stored: its turn comes with the next connection.
-      if (live->publishing) return absl::UnavailableError("The outcome is being stored.");
+      if (watch_.storing(live->record.id))
+        return absl::UnavailableError("The outcome is being stored.");
       status = PrepareOutcome(event, &change, left);
       break;
     }
@@ -176,12 +177,12 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
   if (!status.ok() || !changed) return status;
   const bool worked = change.record().positioned || !change.record().attempt_active();
   if (auto applied = Apply(std::move(change), live, effects); !applied.ok()) return applied;
-  if (worked) failed_starts_ = 0;
+  if (worked) watch_.StartWorked();
   if (checkpointed && !std::exchange(live->trimmed, true)) {
     to_trim_.emplace_back(live->record.id, live->record.attempt());
     if (kick_) effects->Add(kick_);
   }
-  if (obeys) live->stop_deadline = absl::InfiniteDuration();
+  if (obeys) watch_.Obey(live->record.id);
   return absl::OkStatus();
 }
 
@@ -231,8 +232,7 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
   auto found = FindAttempt(job, attempt);
   if (!found.ok()) return found.status();
   LiveJob* live = *found;
-  live->publishing = false;
-  live->lease_end = with_.clock->Elapsed() + options_.lease;
+  watch_.EndStoring(job, with_.clock->Elapsed());
 
   absl::Status status = published;
   if (published.ok()) {
@@ -249,7 +249,7 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
     return failed.ok() ? ProtocolViolation(published.message()) : failed;
   }
   // Nobody is left to deliver it again.
-  if (live->exited.has_value()) Lose(live, *live->exited, &effects);
+  if (const auto exited = watch_.exited(job); exited.has_value()) Lose(live, *exited, &effects);
   return status;
 }
 
@@ -257,7 +257,7 @@ absl::Status JobController::Heartbeat(absl::string_view job, int attempt) {
   MutexLock lock(&mutex_);
   auto live = FindAttempt(job, attempt);
   if (!live.ok()) return live.status();
-  (*live)->lease_end = with_.clock->Elapsed() + options_.lease;
+  watch_.Hear(job, with_.clock->Elapsed());
   return absl::OkStatus();
 }
 

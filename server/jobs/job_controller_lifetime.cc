@@ -1,0 +1,178 @@
+// JobController: start and end of the server.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/system_clock.h"
+#include "server/jobs/attempt.h"
+#include "server/jobs/job_controller.h"
+#include "server/jobs/job_state.h"
+
+namespace atelier::jobs {
+
+JobController::JobController(Options options, Dependencies dependencies)
+    : options_(std::move(options)),
+      with_(std::move(dependencies)),
+      observers_(with_.observers),
+      relay_(std::make_shared<ExitRelay>()),
+      scheduler_(
+          {.cores = std::max(1, options_.total_cores), .memory_bytes = options_.total_memory_bytes},
+          options_.queue_capacity),
+      watch_(options_) {}
+
+absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options options,
+                                                                     Dependencies dependencies) {
+  std::unique_ptr<JobController> controller(
+      new JobController(std::move(options), std::move(dependencies)));
+  {
+    MutexLock lock(&controller->relay_->mutex);
+    controller->relay_->controller = controller.get();
+  }
+  controller->with_.executor->SetExitCallback(
+      [relay = controller->relay_](const std::string& handle, const ProcessEnd& end) {
+        MutexLock lock(&relay->mutex);
+        if (relay->controller != nullptr) relay->controller->OnProcessExit(handle, end);
+      });
+  if (auto status = controller->Recover(); !status.ok()) return status;
+  return controller;
+}
+
+JobController::~JobController() {
+  MutexLock lock(&relay_->mutex);
+  relay_->controller = nullptr;
+}
+
+absl::Status JobController::Recover() {
+  auto records = with_.jobs->LoadUnfinished();
+  if (!records.ok()) return records.status();
+  auto counts = with_.jobs->CountJobs();
+  if (!counts.ok()) return counts.status();
+  std::vector<std::string> running;
+  std::vector<JobRecord> idle;  // Without an attempt.
+  {
+    MutexLock lock(&mutex_);
+    observers_.Began(*counts);
+    for (JobRecord& record : *records) {
+      if (!record.attempt_active()) idle.push_back(record);
+      if (IsTerminal(record.job.state())) {
+        to_clean_.push_back(std::move(record));
+        continue;
+      }
+      with_.events->Open(record.id, record.last_event);
+      observers_.Stored(record, {});
+      if (WaitsForCores(record)) {
+        Enqueue(record);
+      } else {
+        running.push_back(record.id);
+        scheduler_.Hold(record.id, HeldBy(record));
+      }
+      auto live = std::make_unique<LiveJob>();
+      live->record = std::move(record);
+      const std::string id = live->record.id;
+      live_[id] = std::move(live);
+    }
+  }
+  for (const std::string& id : running) RecoverAttempt(id);
+  for (const JobRecord& record : idle) EndStrayWorkers(record);
+  return absl::OkStatus();
+}
+
+void JobController::EndStrayWorkers(const JobRecord& record) {
+  if (record.token.empty()) return;  // Nothing was ever launched for it.
+  // That of an attempt which has ended, and that of one which was never stored.
+  const auto unstored = with_.executor->Find(record.id, record.attempt() + 1, record.token);
+  for (const std::string& handle : {record.handle, unstored.value_or("")}) {
+    if (handle.empty() || !with_.executor->Adopt(handle).ok()) continue;
+    with_.executor->Kill(handle);
+    Log(absl::StrCat("A worker of job ", record.id, " that the last server left is ended."));
+    MutexLock lock(&mutex_);
+    AwaitExit(handle, {.cores = record.job.spec().cores(),
+                       .memory_bytes = record.job.spec().memory_bytes()});
+  }
+}
+
+void JobController::RecoverAttempt(const std::string& id) {
+  JobRecord record;
+  {
+    MutexLock lock(&mutex_);
+    record = Find(id)->record;
+    watch_.Adopt(id, record.handle, record.stop_requested, with_.clock->Elapsed());
+  }
+  absl::Status adopted;
+  if (record.handle.empty()) {
+    // A server of 0.1 ended between launching the process and storing its handle.
+    auto handle = with_.executor->Find(id, record.attempt(), record.token);
+    adopted = handle.status();
+    if (handle.ok()) {
+      record.handle = *handle;
+      MutexLock lock(&mutex_);
+      Find(id)->record.handle = *handle;
+      watch_.Adopt(id, *handle, record.stop_requested, with_.clock->Elapsed());
+    }
+  }
+  if (adopted.ok()) adopted = with_.executor->Adopt(record.handle);
+  if (adopted.ok()) return;
+  if (!absl::IsNotFound(adopted)) {
+    Log(absl::StrCat("The worker of job ", id, " cannot be watched: ", adopted.message()));
+    return;
+  }
+  Effects effects;
+  MutexLock lock(&mutex_);
+  LiveJob* live = Find(id);
+  if (live == nullptr || !live->record.attempt_active()) return;
+  const ProcessEnd end{.how = "it ended while the server was down"};
+  watch_.SetExited(id, end);
+  Lose(live, end, &effects);
+}
+
+void JobController::BeginShutdown() {
+  Effects effects;
+  MutexLock lock(&mutex_);
+  shutting_down_ = true;
+  for (const auto& [id, live] : live_) {
+    if (live->link != nullptr) effects.Add([link = live->link] { link->Suspend(); });
+  }
+}
+
+bool JobController::AllSuspended() {
+  MutexLock lock(&mutex_);
+  return NoneActive();
+}
+
+bool JobController::NoneActive() const { return !watch_.launching() && watch_.attempts() == 0; }
+
+bool JobController::AwaitSuspended(absl::Duration timeout) {
+  const SystemClock clock;  // Waiting takes real time, whatever clock the jobs go by.
+  const absl::Duration deadline = clock.Elapsed() + timeout;
+  MutexLock lock(&mutex_);
+  while (!NoneActive()) {
+    const absl::Duration left = deadline - clock.Elapsed();
+    if (left <= absl::ZeroDuration()) return false;
+    attempts_changed_.WaitFor(&mutex_, left);
+  }
+  return true;
+}
+
+bool JobController::AwaitProcessesGone(absl::Duration timeout) {
+  const SystemClock clock;
+  const absl::Duration deadline = clock.Elapsed() + timeout;
+  MutexLock lock(&mutex_);
+  while (watch_.leaving() > 0) {
+    const absl::Duration left = deadline - clock.Elapsed();
+    if (left <= absl::ZeroDuration()) return false;
+    attempts_changed_.WaitFor(&mutex_, left);
+  }
+  return true;
+}
+
+void JobController::KillRemaining() {
+  Effects effects;
+  MutexLock lock(&mutex_);
+  std::vector<LiveJob*> remaining;
+  for (const auto& [id, live] : live_) {
+    if (live->record.attempt_active() && !watch_.storing(id)) remaining.push_back(live.get());
+  }
+  for (LiveJob* live : remaining) Lose(live, {.how = "the server stopped"}, &effects);
+}
+
+}  // namespace atelier::jobs
