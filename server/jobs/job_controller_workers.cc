@@ -157,8 +157,9 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
     changed = true;
     if (event.has_outcome()) {
       // A second delivery while the first is being stored: its turn comes with the next connection.
-      if (watch_.storing(live->record.id))
+      if (watch_.storing(live->record.id)) {
         return absl::UnavailableError("The outcome is being stored.");
+      }
       status = PrepareOutcome(event, &change, left);
       break;
     }

@@ -123,7 +123,7 @@ class WorkerWatch {
     absl::Duration lease_end = absl::InfiniteDuration();
     absl::Duration stop_deadline = absl::InfiniteDuration();
     bool storing = false;
-    std::optional<ProcessEnd> exited;
+    std::optional<ProcessEnd> exited = std::nullopt;
   };
 
   Attempt* Find(absl::string_view job);

@@ -15,6 +15,8 @@
 namespace atelier::views {
 namespace {
 
+using serving::Idx;
+using serving::WriteDataset;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

@@ -15,6 +15,14 @@
 namespace atelier::views {
 namespace {
 
+using serving::EncodedImages;
+using serving::FakeVersions;
+using serving::FieldOf;
+using serving::kTinyClasses;
+using serving::RawImages;
+using serving::TinyConvolutions;
+using serving::WriteArchive;
+using serving::WriteTinyArchive;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
