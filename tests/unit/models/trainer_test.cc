@@ -285,8 +285,9 @@ TEST(TrainerTest, BeginsAfreshWhereTheCheckpointIsOfAnotherMethod) {
   const std::string::size_type method = state.fingerprint.find("\"method\":2,");
   ASSERT_NE(method, std::string::npos) << state.fingerprint;
   state.fingerprint.erase(method, 11);  // As before there was one.
-  ASSERT_TRUE(WriteCheckpoint(folder.path(), state).ok());
-  const auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), In(folder));
+  const TemporaryFolder old;
+  ASSERT_TRUE(WriteCheckpoint(old.path(), state).ok());
+  const auto trainer = Trainer::Create(SmallOptions(), SmallDataset(), In(old));
   ASSERT_TRUE(trainer.ok()) << trainer.status();
   EXPECT_FALSE((*trainer)->resumed().has_value());
 }

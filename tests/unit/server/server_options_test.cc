@@ -120,7 +120,7 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
 TEST(ServerOptionsTest, ClassifiesOnAGpuOnlyWhereThereIsOne) {
   if (models::CudaAvailable()) GTEST_SKIP() << "there is one";
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.serving_device = "cuda"; }),
-              HasSubstr("no GPU"));
+              HasSubstr("no usable GPU"));
   ServerFlags flags = Flags();
   flags.serving_device = "auto";
   EXPECT_FALSE(ServerOptions::Create(flags)->serving_on_gpu);
