@@ -90,7 +90,8 @@ Socket Connect(absl::string_view address) {
 
 Probe::Protocol ProtocolOf(absl::string_view bytes) {
   if (bytes.empty()) return Probe::Protocol::kSilent;
-  if (absl::StartsWith(bytes, "HTTP/1")) return Probe::Protocol::kHttp1;
+  // A status line in text, whatever version it names.
+  if (absl::StartsWith(bytes, "HTTP/")) return Probe::Protocol::kHttp1;
   // A TLS record with an alert; a frame of type SETTINGS.
   if (absl::StartsWith(bytes, "\x15\x03")) return Probe::Protocol::kTls;
   if (bytes.size() >= 4 && bytes[3] == '\4') return Probe::Protocol::kHttp2;

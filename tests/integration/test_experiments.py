@@ -114,7 +114,7 @@ def test_ctrl_c_detaches_and_says_how_to_go_on(server):
     (["--preset=dense,resnet-9000"], ["--preset=resnet-9000"]),
     (["--preset=dense,cnn-2", "--conv-depth=2"], ["--conv-depth=2", "dense"]),
     (["--epochs=1"], ["--preset", "No network"]),
-    (["--preset=dense", "--epochs=1,,2"], ["--epochs", "nothing"]),
+    (["--preset=dense", "--epochs=1,,2"], ["--epochs", "empty value"]),
     (["--preset=dense", "--epochs=3,3"], ["--epochs", "twice"]),
     (["--preset=dense", "--colour=red"], ["--colour"]),
     (["--preset=dense", "--seed=1,2", "--seeds=2"], ["--seeds", "--seed"]),

@@ -39,7 +39,7 @@ def test_jobs_results_and_events_of_0_1_0_are_there(upgraded):
     assert sum(sum(row.counts) for row in matrix.rows) == 60
 
 
-def test_models_of_0_1_0_are_served_as_they_were(upgraded):
+def test_models_of_0_1_0_are_served_as_they_were(upgraded, tmp_path):
     stored = json.loads((upgraded.data_dir.parent / "answer.json").read_text())
     answer = upgraded.json("classify", "--model=dense@production", "--test-image=0",
                            "--dataset=stripes")[0]
@@ -51,7 +51,7 @@ def test_models_of_0_1_0_are_served_as_they_were(upgraded):
     assert "cnn-1" in upgraded.run("models", check=harness.DONE).stdout
     upgraded.run("classify", "--model=cnn-1", "--test-image=1", "--dataset=stripes",
                  check=harness.DONE)
-    upgraded.run("filters", "cnn-1", check=harness.DONE)
+    upgraded.run("filters", "cnn-1", "-o", str(tmp_path / "filters.png"), check=harness.DONE)
 
 
 def test_the_experiment_of_0_1_0_is_compared_and_reported(upgraded, tmp_path):
