@@ -65,9 +65,9 @@ absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
                             const Architecture& architecture, bool averages);
 
-// The readable checkpoint with the most steps in any of the folders; empty if there is none. Those of
-// a version of Atelier that trains by another method than `fingerprint` names are passed over: what
-// they began cannot be continued, only begun again.
+// The readable checkpoint with the most steps in any of the folders; empty if there is none. Those
+// of a version of Atelier that trains by another method than `fingerprint` names are passed over:
+// what they began cannot be continued, only begun again.
 std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>& dirs,
                                                   const std::string& fingerprint);
 

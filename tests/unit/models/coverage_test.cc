@@ -10,7 +10,6 @@
 #include "models/compute/compile.h"
 #include "models/kernels/inference_program.h"
 #include "models/network/presets.h"
-#include "models/network/presets.h"
 #include "models/network/trained_model.h"
 
 namespace atelier::models {

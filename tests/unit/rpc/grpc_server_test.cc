@@ -132,7 +132,8 @@ TEST_F(GrpcServerTest, RefusesCompressedMessages) {
   const auto for_workers = StartAt("127.0.0.1:0");
   ASSERT_TRUE(for_workers.ok()) << for_workers.status();
   RpcTestServer public_services(services_);
-  for (const std::string& address : {(*for_workers)->address(), public_services.server().address()}) {
+  for (const std::string& address :
+       {(*for_workers)->address(), public_services.server().address()}) {
     const auto stub = v1::InferenceService::NewStub(
         grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
     v1::ClassifyRequest request;

@@ -52,7 +52,8 @@ TEST_F(LogSinkTest, WritesEachLineAtOnce) {
 TEST_F(LogSinkTest, StopsAtItsSizeAndSaysSo) {
   const auto logger = Logger(10);
   for (int i = 0; i < 5; ++i) logger->info("1234");
-  EXPECT_EQ(Text(), "1234\n1234\nThe log has reached its maximum size; nothing more is written to it.\n");
+  EXPECT_EQ(Text(),
+            "1234\n1234\nThe log has reached its maximum size; nothing more is written to it.\n");
 }
 
 TEST_F(LogSinkTest, CountsWhatOthersWrote) {
