@@ -28,7 +28,7 @@ class WorkerWatchTest : public testing::Test {
     watch_.Hear(job, kStart);
   }
 
-  const WorkerWatch::Options options_;
+  const WorkerWatch::Options options_ = {};
   WorkerWatch watch_{options_};
   const absl::Duration instant_ = absl::Milliseconds(1);
 };
