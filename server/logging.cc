@@ -27,7 +27,7 @@ namespace {
 // characters that no sentence of ours has.
 constexpr char kField = '\x1e';
 constexpr char kValue = '\x1f';
-// Lines that may wait for whoever reads the log.
+// Lines that may wait to be read.
 constexpr std::size_t kQueue = 8192;
 
 // spdlog's thread for the log. It ends under the lock that spdlog::thread_pool() takes, so what

@@ -18,8 +18,8 @@ namespace atelier::server {
 // What an event is about, by name: job, model, request, attempt, state, reason.
 using LogFields = std::vector<std::pair<std::string, std::string>>;
 
-// Logs one event: a sentence, and the fields by which programs find it. Never waits for whoever
-// reads the log: beyond some thousands of lines that were not read the oldest are dropped.
+// Logs one event: a sentence, and the fields by which programs find it. Never waits for a reader
+// of the log: beyond some thousands of lines that were not read the oldest are dropped.
 void LogEvent(spdlog::level::level_enum level, absl::string_view sentence, const LogFields& fields);
 
 // The formatter of one JSON object a line: time (RFC 3339, UTC), level, message, and the fields.

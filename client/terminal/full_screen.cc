@@ -102,7 +102,7 @@ FullScreen::Input FullScreen::Wait(absl::Duration timeout, char* key) {
   if (ended) return Input::kEnded;
   if (resized.exchange(false)) return Input::kResized;
   if (ready <= 0) return Input::kNone;
-  // Whoever held the terminal is gone.
+  // The terminal is closed.
   if (read(STDIN_FILENO, key, 1) != 1) return Input::kEnded;
   return Input::kKey;
 }

@@ -1,4 +1,4 @@
-// Where the time of training steps goes. Plain sums of seconds, kept by whoever does the work and
+// Where the time of training steps goes. Plain sums of seconds, kept by the thread that works and
 // added up when asked; taking the time costs less than a thousandth of a step.
 #ifndef ATELIER_MODELS_BASE_STEP_PROFILE_H_
 #define ATELIER_MODELS_BASE_STEP_PROFILE_H_

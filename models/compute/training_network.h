@@ -31,7 +31,7 @@ class TrainingNetwork {
   virtual ComputePath path() const = 0;
 
   // All shards' trainable numbers: as many as each shard has gradients, a multiple of kPanel; zero
-  // where none of them lies. Whoever changes them calls Update before the shards run.
+  // where none of them lies. Code that changes them calls Update before the shards run.
   const FloatBuffer& parameters() const { return parameters_; }
   // Where number i in the order of TensorSpecsOf lies among them.
   virtual size_t Position(size_t i) const = 0;

@@ -33,7 +33,7 @@ constexpr size_t kNameDigits = 24;
 // The times of files count in ticks of milliseconds. A file up to this size could change twice in
 // one, so its bytes count as well; a larger one takes longer than a tick to read.
 constexpr int64_t kSmallFile = int64_t{1} << 20;
-// Whoever was to rename a file this old is gone.
+// The process that made a temporary file this old is gone.
 constexpr std::chrono::hours kAbandoned(1);
 
 absl::Status SystemError(absl::string_view doing, const std::string& path) {

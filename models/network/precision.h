@@ -17,7 +17,7 @@ enum class Precision { kFloat32, kBfloat16 };
 absl::string_view PrecisionName(Precision precision);
 absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
 // In which format a network's weights are served, given the fraction of the validation images it
-// classifies rightly in each; nothing if bfloat16 was not tried. bfloat16 may cost up to 0.1
+// classifies correctly in each; nothing if bfloat16 was not tried. bfloat16 may cost up to 0.1
 // points.
 Precision ServingPrecision(double float32_accuracy, std::optional<double> bfloat16_accuracy);
 // True if this machine's processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).

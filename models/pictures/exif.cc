@@ -18,7 +18,7 @@ std::size_t BytesOfType(std::uint32_t type) {
   return type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
 }
 
-// Reads numbers of one byte order; whoever reads has checked the size.
+// Reads numbers of one byte order; the caller has checked the size.
 class TiffReader {
  public:
   TiffReader(absl::string_view data, bool little) : data_(data), little_(little) {}

@@ -15,7 +15,7 @@
 namespace atelier::models {
 
 // Images and parameters must outlive it; of these there may be more than the network has, as
-// whoever updates them wants.
+// the optimizer wants.
 std::unique_ptr<ShardNetwork> MakeTorchShard(const TrainingOptions& options,
                                              const LabeledImages& images,
                                              const FloatBuffer& parameters);

@@ -46,7 +46,7 @@ struct Prediction {
 struct Evaluation {
   // Mean cross-entropy over the images.
   double loss = 0;
-  // Fraction classified rightly.
+  // Fraction classified correctly.
   double accuracy = 0;
   // Images by [true class][predicted class].
   std::vector<std::vector<int64_t>> confusion;

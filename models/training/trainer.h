@@ -132,7 +132,7 @@ class Trainer {
 
   // The network with the best epoch's weights. kFailedPrecondition if no epoch is finished.
   absl::StatusOr<TrainedModel> BestModel() const;
-  // Fraction of the validation images that BestModel classifies rightly if it is served with its
+  // Fraction of the validation images that BestModel classifies correctly if it is served with its
   // weights in bfloat16; empty if it is served in float32 whatever is asked for, as LibTorch
   // serves. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
   absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(

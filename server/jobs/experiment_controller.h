@@ -1,5 +1,5 @@
 // The life of all experiments: accepts them, lets their runs become jobs as the queue has room,
-// stops them, notices their end, and tells whoever watches one. Works on the job controller, of
+// stops them, notices their end, and wakes its watchers. Works on the job controller, of
 // which it is an ordinary client; a run that waits is a row of the store and nothing else.
 //
 // Everything it knows is read from the store when it is needed, so nothing is lost or done twice
@@ -90,8 +90,8 @@ class ExperimentController {
   // --- For a TickThread. ---
 
   // Does what is due: makes runs into jobs, stops those of stopping experiments, ends experiments,
-  // wakes whoever watches one that changed. Answers with how long until it has to be called again,
-  // unless kicked before. One thread only.
+  // wakes the watchers of those that changed. Answers with how long until it has to be called
+  // again, unless kicked before. One thread only.
   absl::Duration Tick();
 
   // `kick` is called whenever Tick has something to do at once. Set it before other threads use the

@@ -12,7 +12,7 @@
 namespace atelier::jobs {
 namespace {
 
-// More are not told: whoever made twenty mistakes begins with those.
+// Mistakes beyond these are not reported.
 constexpr std::size_t kMaxViolations = 20;
 
 class Resolution {

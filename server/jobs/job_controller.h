@@ -180,7 +180,7 @@ class JobController {
     ~Effects();
     void Add(std::function<void()> call) { calls_.push_back(std::move(call)); }
     void Add(WakeList calls);
-    // Keeps an ended job's entry for whoever still looks at it.
+    // Keeps an ended job's entry for threads that still use it.
     void Keep(std::unique_ptr<LiveJob> ended) { ended_.push_back(std::move(ended)); }
 
    private:

@@ -203,8 +203,8 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event,
   }
 }
 
-// The number is reserved and on record before anything is published under it, so that whoever
-// delivers the outcome again after a crash publishes it in the same place.
+// The number is reserved and on record before anything is published under it, so that a
+// repeated delivery after a crash publishes it in the same place.
 absl::Status JobController::PrepareOutcome(const WorkerEvent& event, JobChange* change,
                                            Unfinished* left) {
   if (auto status = Advance(v1::JOB_STATE_STORING, change); !status.ok()) return status;

@@ -1,4 +1,4 @@
-// What the controller tells of the jobs it stores: the seam between jobs and whoever counts them.
+// What the controller reports of the jobs it stores: the seam between jobs and their observers.
 #ifndef ATELIER_SERVER_JOBS_JOB_OBSERVER_H_
 #define ATELIER_SERVER_JOBS_JOB_OBSERVER_H_
 

@@ -20,7 +20,7 @@ class SpareDescriptors {
   SpareDescriptors(const SpareDescriptors&) = delete;
   SpareDescriptors& operator=(const SpareDescriptors&) = delete;
 
-  // Gives them to whoever opens something next.
+  // Frees them for the next call that opens a file.
   void Free();
   // Takes as many back as there are to be had.
   void Fill();

@@ -1,4 +1,4 @@
-// What a gRPC server tells of its calls: the seam between it and whoever counts them.
+// What a gRPC server reports of its calls: the seam between it and its metrics.
 #ifndef ATELIER_SERVER_RPC_CALL_OBSERVER_H_
 #define ATELIER_SERVER_RPC_CALL_OBSERVER_H_
 

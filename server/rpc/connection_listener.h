@@ -45,7 +45,7 @@ class ConnectionListener {
   // Accepts from now on. Those that came before wait until then.
   void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor);
 
-  // Accepts nothing more, and whoever connects is told so.
+  // Accepts nothing more, and refuses new connections.
   void Stop();
 
  private:

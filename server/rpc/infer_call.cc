@@ -85,7 +85,7 @@ class InferStream final
     std::int64_t bytes = 0;  // That it counts for.
   };
 
-  // By whoever MayRead told to.
+  // Called where MayRead said so.
   void ReadOn() {
     next_ = std::make_unique<Exchange>();
     StartRead(&next_->request);
@@ -192,7 +192,7 @@ class InferStream final
 
   serving::Classifier* const classifier_;
   grpc::CallbackServerContext* const context_;
-  std::unique_ptr<Exchange> next_;  // What is being read; belongs to whoever reads.
+  std::unique_ptr<Exchange> next_;  // What is being read; belongs to the reader.
 
   absl::Mutex mutex_;
   CallMemory::Share share_ ABSL_GUARDED_BY(mutex_);

@@ -55,7 +55,7 @@ class StreamSource {
 };
 
 // Exactly one thread, task, write or wake-up at a time carries a stream on: it holds the turn. Who
-// wants to end the stream says so, and whoever holds the turn finishes the call; only a wake-up
+// wants to end the stream says so, and the holder of the turn finishes the call; only a wake-up
 // that was taken back gives its turn to the one who took it. So nothing is ever sent, or the call
 // finished, while a write is in flight, and the reactor lives as long as anything can reach it.
 template <typename Message>

@@ -85,7 +85,7 @@ void Batcher::Linger() {
   const SteadyTime until = Clock::now() + kLinger;
   while (lingering_.load(std::memory_order_relaxed)) {
     if (Clock::now() < until) continue;
-    // Under the lock: whoever asks from now on wakes a thread.
+    // Under the lock: callers from now on wake a thread.
     absl::MutexLock lock(&mutex_);
     lingering_.store(false, std::memory_order_relaxed);
   }

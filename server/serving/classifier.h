@@ -92,7 +92,7 @@ class Classifier {
   const Options& options() const { return options_; }
 
  private:
-  // One request on its way; owned by whoever has it, which is its item while that is computed.
+  // One request on its way; owned by its item while that is computed.
   struct Work {
     ClassifyRequest request;
     Done done;

@@ -1,4 +1,4 @@
-// What serving tells of its work while it does it: the seam between serving and whoever counts.
+// What serving reports of its work: the seam between serving and its metrics.
 // Serving calls these; server/metrics implements them. What is here does nothing, so that tests and
 // benchmarks need no implementation of their own.
 #ifndef ATELIER_SERVER_SERVING_SERVING_OBSERVER_H_

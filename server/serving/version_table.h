@@ -125,7 +125,7 @@ class VersionTable {
   void Drop(const Number& number);
   void EraseRoutesTo(const ServedPtr& served) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Frees the versions that were least recently used, but never `kept`, which was just loaded:
-  // whoever asked for it is about to be led to it.
+  // its caller is about to use it.
   void EvictBeyondLimit(const ServedPtr& kept);
   void SaveState();
 

@@ -141,7 +141,7 @@ std::string AliasesOf(Database& database, absl::string_view model, std::int64_t 
   return absl::StrJoin(aliases, ", ");
 }
 
-// Whoever asks for an alias gets answers that mean the same and may send the same images.
+// An alias keeps its classes and its image shape, so that its callers need not change.
 absl::Status CheckKind(Database& database, absl::string_view model, absl::string_view alias,
                        std::int64_t version) {
   const auto present = FindAlias(database, model, alias);

@@ -98,7 +98,8 @@ struct Place {
     return *std::max_element(all.begin(), all.end());
   }
   // A TensorBoard that reads a file by its name goes on with the next one only while that name is
-  // there, so the newest of the old ones stay, but empty. Whoever has one open keeps what it had.
+  // there, so the newest of the old ones stay, but empty. A reader that has one open keeps its
+  // contents.
   void EmptyAllBefore(int kept) const {
     const std::string empty = (folder / "empty").string();
     std::error_code ignored;

@@ -1,5 +1,5 @@
 // Keeps a job within the memory it was given. Two guards: allocations that go far beyond the limit
-// fail at once, as std::bad_alloc in whoever asked, and a watch looks at what is really used
+// fail at once, as std::bad_alloc in the caller, and a watch looks at what is really used
 // several times a second. Thread-safe.
 #ifndef ATELIER_SERVER_WORKER_MEMORY_LIMIT_H_
 #define ATELIER_SERVER_WORKER_MEMORY_LIMIT_H_

@@ -38,8 +38,8 @@ bool IsRefusal(const absl::Status& status) {
   }
 }
 
-// Whoever shows this very certificate is the server, under whatever name it is dialled. The file is
-// read again when it changes, as the server does.
+// A peer with exactly this certificate is the server, under whatever name it is dialled. The file
+// is read again when it changes, as the server does.
 std::shared_ptr<grpc::ChannelCredentials> Credentials(const std::string& server_certificate) {
   constexpr unsigned kRefreshSeconds = 5;
   if (server_certificate.empty()) return grpc::InsecureChannelCredentials();
