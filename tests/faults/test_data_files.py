@@ -20,4 +20,4 @@ def test_a_data_set_that_is_cut_off_costs_an_attempt_and_nothing_else(server):
     assert [attempt.end_reason for attempt in job.attempts][0] == "WORKER_LOST"
     assert "SIGBUS" in str(job.transitions)
     log = server.data_dir / name / "attempts" / "1" / "worker.log"
-    assert "was cut off" in log.read_text()
+    assert "was truncated" in log.read_text()
