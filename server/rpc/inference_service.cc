@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "server/rpc/conversions.h"
-#include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
+#include "server/rpc/unary.h"
 
 namespace atelier::rpc {
 
@@ -19,24 +19,20 @@ serving::SteadyTime SteadyDeadline(const grpc::CallbackServerContext& context) {
 grpc::ServerUnaryReactor* InferenceService::Classify(grpc::CallbackServerContext* context,
                                                      const v1::ClassifyRequest* request,
                                                      v1::ClassifyResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Status taken = CheckTaken(*context);
-  auto converted = taken.ok() ? FromProto(*request) : taken;
-  if (!converted.ok()) {
-    reactor->Finish(ToGrpcStatus(converted.status()));
-    return reactor;
-  }
-  converted->cancelled = [context] { return context->IsCancelled(); };
-  converted->deadline = SteadyDeadline(*context);
-  classifier_->Classify(*std::move(converted),
-                        [reactor, response](absl::StatusOr<serving::ClassifyResult> result) {
-                          if (!result.ok()) {
-                            return reactor->Finish(ToGrpcStatus(WithDetail(result.status())));
-                          }
-                          *response = ToProto(*result);
-                          reactor->Finish(grpc::Status::OK);
-                        });
-  return reactor;
+  return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
+    auto converted = FromProto(*request);
+    if (!converted.ok()) return reactor->Finish(ToGrpcStatus(converted.status()));
+    converted->cancelled = [context] { return context->IsCancelled(); };
+    converted->deadline = SteadyDeadline(*context);
+    classifier_->Classify(*std::move(converted),
+                          [reactor, response](absl::StatusOr<serving::ClassifyResult> result) {
+                            if (!result.ok()) {
+                              return reactor->Finish(ToGrpcStatus(WithDetail(result.status())));
+                            }
+                            *response = ToProto(*result);
+                            reactor->Finish(grpc::Status::OK);
+                          });
+  });
 }
 
 }  // namespace atelier::rpc

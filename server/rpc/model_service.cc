@@ -96,8 +96,8 @@ grpc::ServerUnaryReactor* ModelService::SetAlias(grpc::CallbackServerContext* co
                   [this, request]() -> absl::StatusOr<v1::Model> {
                     const auto model = ParseModelAlone(request->name());
                     if (!model.ok()) return model.status();
-                    if (const absl::Status status = CheckAlias(*request); !status.ok())
-                      return status;
+                    const absl::Status status = CheckAlias(*request);
+                    if (!status.ok()) return status;
                     return ChangeAlias(*model, *request);
                   });
 }

@@ -8,7 +8,6 @@
 
 #include "server/rpc/conversions.h"
 #include "server/rpc/infer_call.h"
-#include "server/rpc/memory_interceptor.h"
 #include "server/rpc/unary.h"
 
 namespace atelier::rpc {
@@ -24,17 +23,13 @@ grpc::ServerUnaryReactor* RunWithVersion(VersionTable* versions, const std::stri
                                          const std::string& reference,
                                          grpc::CallbackServerContext* context, TaskQueue* tasks,
                                          Response* response, Function function) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
-    reactor->Finish(ToGrpcStatus(taken));
-    return reactor;
-  }
-  versions->Get(model, reference, [=](VersionTable::Result served) {
-    if (!served.ok()) return reactor->Finish(ToGrpcStatus(WithDetail(served.status())));
-    FinishOn(tasks, context, reactor, response,
-             [function, served = *std::move(served)] { return function(*served); });
+  return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
+    versions->Get(model, reference, [=](VersionTable::Result served) {
+      if (!served.ok()) return reactor->Finish(ToGrpcStatus(WithDetail(served.status())));
+      FinishOn(tasks, context, reactor, response,
+               [function, served = *std::move(served)] { return function(*served); });
+    });
   });
-  return reactor;
 }
 
 }  // namespace
@@ -118,14 +113,10 @@ grpc::ServerUnaryReactor* OpenInferenceService::ModelConfig(
 grpc::ServerUnaryReactor* OpenInferenceService::ModelInfer(
     grpc::CallbackServerContext* context, const inference::ModelInferRequest* request,
     inference::ModelInferResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
-    reactor->Finish(ToGrpcStatus(taken));
-    return reactor;
-  }
-  Infer(classifier_, *context, *request, response,
-        [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
-  return reactor;
+  return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
+    Infer(classifier_, *context, *request, response,
+          [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+  });
 }
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*

@@ -29,17 +29,26 @@ void FinishOn(TaskQueue* tasks, grpc::CallbackServerContext* context,
   if (!added) reactor->Finish(ToGrpcStatus(ServerBusy()));
 }
 
-// FinishOn, for a call that has just come.
-template <typename Response, typename Function>
-grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, TaskQueue* tasks,
-                                   Response* response, Function function) {
+// Every unary call begins so: hands `begin` the reactor, on which it finishes the call now or
+// later, unless the call is refused for want of memory (CheckTaken).
+template <typename Begin>
+grpc::ServerUnaryReactor* BeginUnary(grpc::CallbackServerContext* context, const Begin& begin) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
     reactor->Finish(ToGrpcStatus(taken));
   } else {
-    FinishOn(tasks, context, reactor, response, std::move(function));
+    begin(reactor);
   }
   return reactor;
+}
+
+// FinishOn, for a call that has just come.
+template <typename Response, typename Function>
+grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context, TaskQueue* tasks,
+                                   Response* response, Function function) {
+  return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
+    FinishOn(tasks, context, reactor, response, std::move(function));
+  });
 }
 
 }  // namespace atelier::rpc
