@@ -9,15 +9,15 @@ void QueueView::Add(const JobRecord& record, const std::string& waiting_reason) 
   const Key key = KeyOf(record);
   MutexLock lock(&mutex_);
   const auto place = std::lower_bound(waiting_.begin(), waiting_.end(), key);
-  if (place == waiting_.end() || !(*place == key)) waiting_.insert(place, key);
-  reasons_.erase(key.sequence);
-  if (!waiting_reason.empty()) reasons_[key.sequence] = waiting_reason;
+  if (place == waiting_.end() || *place != key) waiting_.insert(place, key);
+  reasons_.erase(record.sequence);
+  if (!waiting_reason.empty()) reasons_[record.sequence] = waiting_reason;
 }
 
 void QueueView::Remove(const JobRecord& record) {
   const Key key = KeyOf(record);
   MutexLock lock(&mutex_);
-  reasons_.erase(key.sequence);
+  reasons_.erase(record.sequence);
   const auto place = std::lower_bound(waiting_.begin(), waiting_.end(), key);
   if (place != waiting_.end() && *place == key) waiting_.erase(place);
 }
@@ -31,11 +31,11 @@ std::optional<QueueView::Place> QueueView::Find(const JobRecord& record) const {
   const Key key = KeyOf(record);
   MutexLock lock(&mutex_);
   const auto place = std::lower_bound(waiting_.begin(), waiting_.end(), key);
-  if (place == waiting_.end() || !(*place == key)) return std::nullopt;
+  if (place == waiting_.end() || *place != key) return std::nullopt;
   Place found{.number = static_cast<int>(place - waiting_.begin()), .waiting_reason = {}};
   if (found.number == 0 && !head_reason_.empty()) {
     found.waiting_reason = head_reason_;
-  } else if (const auto reason = reasons_.find(key.sequence); reason != reasons_.end()) {
+  } else if (const auto reason = reasons_.find(record.sequence); reason != reasons_.end()) {
     found.waiting_reason = reason->second;
   }
   return found;

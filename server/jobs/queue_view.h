@@ -10,6 +10,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "server/base/mutex.h"
@@ -37,19 +38,10 @@ class QueueView {
   std::optional<Place> Find(const JobRecord& record) const;
 
  private:
-  // In the order of JobQueue.
-  struct Key {
-    int priority = 0;
-    std::int64_t sequence = 0;
-
-    friend bool operator<(const Key& a, const Key& b) {
-      return a.priority != b.priority ? a.priority > b.priority : a.sequence < b.sequence;
-    }
-    friend bool operator==(const Key&, const Key&) = default;
-  };
-
+  // The negated priority, then the sequence: less is in front, as in JobQueue.
+  using Key = std::pair<int, std::int64_t>;
   static Key KeyOf(const JobRecord& record) {
-    return {record.job.spec().priority(), record.sequence};
+    return {-record.job.spec().priority(), record.sequence};
   }
 
   mutable Mutex mutex_;
