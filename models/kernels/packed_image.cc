@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/base/pixel_span.h"
 #include "models/kernels/layer_kernels.h"
 
 namespace atelier::models {
@@ -9,9 +10,6 @@ namespace {
 
 void PlaceRow(const uint8_t* from, int64_t count, float* to) { PixelsToUnit(from, count, to); }
 void PlaceRow(const float* from, int64_t count, float* to) { std::copy_n(from, count, to); }
-
-float ToUnit(uint8_t value) { return static_cast<float>(value) / 255.0F; }
-float ToUnit(float value) { return value; }
 
 template <typename Pixel>
 void Place(const PackedLayout& layout, const ImageShape& shape, const Pixel* pixels, float* to) {

@@ -1,7 +1,7 @@
-// One shard's forward and backward pass: what the training engine needs of a network on any
-// path. A ShardNetwork has its own gradients and batch statistics and reads weights that
-// its maker shares among all shards and changes only between passes. Private to models/. Belongs to
-// one thread at a time.
+// One shard's forward and backward pass: what the training engine needs of a network on any path. A
+// ShardNetwork has its own gradients and batch statistics and reads weights that its maker shares
+// among all shards and changes only between passes. Private to models/. Belongs to one thread at a
+// time.
 #ifndef ATELIER_MODELS_NETWORK_SHARD_NETWORK_H_
 #define ATELIER_MODELS_NETWORK_SHARD_NETWORK_H_
 

@@ -14,12 +14,11 @@
 namespace atelier::models {
 
 // What a tensor of a network is. Tensors of a network, in this order: for each conv block i (from
-// 1) `conv<i>.weight` (filters × channels / groups ×
-// kernel height × kernel width), `conv<i>.bias`, `norm<i>.weight`,
-// `norm<i>.bias`, `norm<i>.running_mean`, `norm<i>.running_var`, and with squeeze and excitation
-// `squeeze<i>.weight` (units × filters), `squeeze<i>.bias`, `excite<i>.weight` (filters × units),
-// `excite<i>.bias`; for each hidden dense layer j `dense<j>.weight` (out × in) and `dense<j>.bias`;
-// `output.weight` and `output.bias`.
+// 1) `conv<i>.weight` (filters × channels / groups × kernel height × kernel width),
+// `conv<i>.bias`, `norm<i>.weight`, `norm<i>.bias`, `norm<i>.running_mean`, `norm<i>.running_var`,
+// and with squeeze and excitation `squeeze<i>.weight` (units × filters), `squeeze<i>.bias`,
+// `excite<i>.weight` (filters × units), `excite<i>.bias`; for each hidden dense layer j
+// `dense<j>.weight` (out × in) and `dense<j>.bias`; `output.weight` and `output.bias`.
 struct TensorSpec {
   enum class Start { kZeros, kOnes, kGlorotUniform };
 

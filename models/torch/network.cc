@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "models/base/pixel_span.h"
+
 namespace atelier::models {
 namespace {
 
@@ -14,9 +16,6 @@ at::Tensor EmptyBatch(const Architecture& architecture, int64_t count) {
                        .memory_format(ChannelsLast(architecture) ? at::MemoryFormat::ChannelsLast
                                                                  : at::MemoryFormat::Contiguous));
 }
-
-float ToUnit(uint8_t value) { return static_cast<float>(value) / 255.0F; }
-float ToUnit(float value) { return value; }
 
 // Writes one C×H×W image into a batch.
 template <typename Pixel>

@@ -214,9 +214,9 @@ std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>
     absl::StatusOr<TrainingState> state = ReadCheckpoint(path);
     if (!state.ok()) continue;
     const auto differences = FingerprintDifferences(state->fingerprint, fingerprint);
-    if (std::find(differences.begin(), differences.end(), kMethodField) != differences.end())
-      continue;
-    return *std::move(state);
+    const bool same_method =
+        std::find(differences.begin(), differences.end(), kMethodField) == differences.end();
+    if (same_method) return *std::move(state);
   }
   return std::nullopt;
 }

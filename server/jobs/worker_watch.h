@@ -1,7 +1,6 @@
 // The life of worker processes, as far as it is a matter of time: one is launched, must attach,
 // gives signs of life, obeys or not, ends its attempt, and must then be gone. Says what is overdue
-// and when to look again; the controller acts on it. Between launches that fail it
-// wants pauses.
+// and when to look again; the controller acts on it. Between launches that fail it wants pauses.
 //
 // Knows no clock, process or store: every call is told the time.
 #ifndef ATELIER_SERVER_JOBS_WORKER_WATCH_H_
