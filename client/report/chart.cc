@@ -11,7 +11,7 @@
 namespace atelier::client::report {
 namespace {
 
-constexpr double kLeft = 66, kRight = 14, kTop = 12, kBottom = 48;
+constexpr double kLeft = 76, kRight = 14, kTop = 12, kBottom = 48;
 // Values that are told for each series; of longer ones every n-th.
 constexpr std::size_t kMaxTold = 80;
 // Points of a line; more are not to be seen.
