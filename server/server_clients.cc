@@ -6,6 +6,7 @@
 #include "server/base/machine.h"
 #include "server/credentials.h"
 #include "server/server_parts.h"
+#include "server/wiring/network_description.h"
 #include "server/wiring/preset_list.h"
 
 namespace atelier::server {
@@ -66,6 +67,10 @@ void ServerParts::MakeJobServices() {
       .list_presets =
           [this](const v1::ListPresetsRequest& request) {
             return wiring::ListPresets(request, catalog_facts.get());
+          },
+      .describe_network =
+          [this](const v1::DescribeNetworkRequest& request) {
+            return wiring::DescribeNetwork(request, catalog_facts.get());
           }});
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{

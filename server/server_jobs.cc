@@ -10,6 +10,7 @@
 #include "server/credentials.h"
 #include "server/jobs/resource_names.h"
 #include "server/server_parts.h"
+#include "server/wiring/network_builder.h"
 #include "server/wiring/preset_list.h"
 
 namespace atelier::server {
@@ -30,6 +31,7 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
                                      ? v1::PRECISION_BFLOAT16
                                      : v1::PRECISION_FLOAT32;
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
+  resolver.build_network = &wiring::BuildNetwork;
   resolver.network_problem = &wiring::NetworkProblem;
   return resolver;
 }

@@ -6,8 +6,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/calls/arguments.h"
+#include "client/calls/network_file.h"
 #include "client/calls/status_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
@@ -36,6 +38,11 @@ absl::Status Set(absl::string_view text, SpecField field, absl::string_view kind
 bool IsMemory(SpecField field) { return field->name() == "memory_bytes"; }
 bool IsShards(SpecField field) { return field->name() == "shards"; }
 
+// Whether the network comes from nothing else in the specification.
+bool IsOwnNetwork(const v1::TrainingSpec& spec) {
+  return spec.has_network() && spec.preset().empty() && spec.conv().empty();
+}
+
 absl::Status SetInt32(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
   std::int32_t value = 0;
   const bool parsed = absl::SimpleAtoi(text, &value);
@@ -61,9 +68,43 @@ absl::Status SetDouble(absl::string_view text, SpecField field, v1::TrainingSpec
 }
 
 absl::Status SetBool(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
-  bool value = false;
-  const bool parsed = absl::SimpleAtob(text, &value);
-  return Set(text, field, "true or false", parsed, value, &Reflection::SetBool, spec);
+  bool value = text == "on";
+  const bool parsed = text == "on" || text == "off" || absl::SimpleAtob(text, &value);
+  return Set(text, field, "on, off, true or false", parsed, value, &Reflection::SetBool, spec);
+}
+
+// A list of whole numbers.
+absl::Status SetInt32List(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  spec->GetReflection()->ClearField(spec, field);
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    std::int32_t value = 0;
+    if (!absl::SimpleAtoi(part, &value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(OptionOf(field), ": '", EscapeControls(text),
+                       "' is not a list of whole numbers like 32,64."));
+    }
+    spec->GetReflection()->AddInt32(spec, field, value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetNetwork(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
+  auto network = ReadNetworkFile(std::string(text));
+  if (!network.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(OptionOf(field), ": ", network.status().message()));
+  }
+  *spec->mutable_network() = *std::move(network);
+  return absl::OkStatus();
+}
+
+std::string ListText(const v1::TrainingSpec& spec, SpecField field) {
+  std::string text;
+  const Reflection& reflection = *spec.GetReflection();
+  for (int i = 0; i < reflection.FieldSize(spec, field); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ",", reflection.GetRepeatedInt32(spec, field, i));
+  }
+  return text;
 }
 
 absl::Status SetEnum(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
@@ -74,6 +115,12 @@ absl::Status SetEnum(absl::string_view text, SpecField field, v1::TrainingSpec* 
 }
 
 }  // namespace
+
+std::string NetworkTitle(const v1::TrainingSpec& spec) {
+  if (!spec.preset().empty()) return spec.preset();
+  if (!spec.network().name().empty()) return spec.network().name();
+  return spec.has_network() || !spec.conv().empty() ? "network" : "";
+}
 
 std::vector<SpecField> SpecFields() {
   std::vector<SpecField> fields;
@@ -102,6 +149,7 @@ std::string ValueText(const v1::TrainingSpec& spec, SpecField field) {
 
 std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field) {
   const Reflection& reflection = *spec.GetReflection();
+  if (field->is_repeated()) return ListText(spec, field);
   if (!reflection.HasField(spec, field)) return "";
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
@@ -118,6 +166,8 @@ std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field) {
     }
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection.GetString(spec, field);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return IsOwnNetwork(spec) ? absl::StrCat(NetworkTitle(spec), ".json") : "";
     default:
       return "";
   }
@@ -131,6 +181,7 @@ absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec*
     spec->clear_shards();
     return absl::OkStatus();
   }
+  if (field->is_repeated()) return SetInt32List(text, field, spec);
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
       return SetInt32(text, field, spec);
@@ -145,13 +196,16 @@ absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec*
     case FieldDescriptor::CPPTYPE_STRING:
       spec->GetReflection()->SetString(spec, field, std::string(text));
       return absl::OkStatus();
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return SetNetwork(text, field, spec);
     default:
       return absl::UnimplementedError(absl::StrCat(OptionOf(field), " takes no value here."));
   }
 }
 
 bool HasWords(SpecField field) {
-  return field->enum_type() != nullptr || IsMemory(field) || IsShards(field);
+  return field->enum_type() != nullptr || IsMemory(field) || IsShards(field) ||
+         field->is_repeated() || field->message_type() != nullptr;
 }
 
 std::string TrainOptions(const v1::TrainingSpec& spec) {

@@ -16,6 +16,10 @@ namespace atelier::client {
 
 using SpecField = const google::protobuf::FieldDescriptor*;
 
+// What the network is called: its preset, else the name of its layers, else `network`. Empty if the
+// specification has none, as that of a deleted job.
+std::string NetworkTitle(const v1::TrainingSpec& spec);
+
 // All of them but the seed, in the order of the message.
 std::vector<SpecField> SpecFields();
 
@@ -24,18 +28,19 @@ std::string OptionOf(SpecField field);
 // The flag without its dashes, for titles: `batch-size`.
 std::string TitleOf(SpecField field);
 
-// The field's value as the command line takes it; empty if it is absent, or zero where absence
-// cannot be told from it.
+// The field's value as the command line takes it, lists with commas; empty if it is absent, or zero
+// where absence cannot be told from it. Of a network that is no preset the name of a file for it.
 std::string ValueText(const v1::TrainingSpec& spec, SpecField field);
 
 // The same for programs: sizes are numbers of bytes.
 std::string PlainValueText(const v1::TrainingSpec& spec, SpecField field);
 
-// Sets the field to what the command line says. INVALID_ARGUMENT naming the flag.
+// Sets the field to what the command line says; reads the file of a network. INVALID_ARGUMENT
+// naming the flag.
 absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec* spec);
 
-// Whether the command line knows words for some or all of its values, such as `auto` or `2GiB`, so
-// that only SetValue can read them.
+// Whether the command line knows words for some or all of its values, such as `auto` or `2GiB`, or
+// takes a list or a file, so that only SetValue can read them.
 bool HasWords(SpecField field);
 
 // The options of `atelier train` that make this very job, beginning with a space.

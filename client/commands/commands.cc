@@ -7,6 +7,7 @@ void AddAllCommands(CommandSet* commands) {
   AddTrain(commands);
   AddPresets(commands);
   AddRecipes(commands);
+  AddNetwork(commands);
   AddWatch(commands);
   AddJobs(commands);
   AddShow(commands);

@@ -11,6 +11,7 @@ void AddAllCommands(CommandSet* commands);
 void AddTrain(CommandSet* commands);
 void AddPresets(CommandSet* commands);
 void AddRecipes(CommandSet* commands);
+void AddNetwork(CommandSet* commands);
 void AddWatch(CommandSet* commands);
 void AddJobs(CommandSet* commands);
 void AddShow(CommandSet* commands);

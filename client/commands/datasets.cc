@@ -14,6 +14,8 @@
 namespace atelier::client {
 namespace {
 
+using Align = Table::Align;
+
 // Of a checksum in a table: enough to tell data sets apart. --output=json has all of them.
 constexpr int kChecksumDigits = 12;
 
@@ -22,7 +24,6 @@ std::string ShapeText(const v1::ImageShape& shape) {
 }
 
 void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
-  using Align = Table::Align;
   Table table({{"data set"},
                {"training", Align::kRight},
                {"test", Align::kRight},

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/commands/commands.h"
 #include "client/following/job_text.h"
 #include "client/terminal/exit_codes.h"
@@ -14,6 +15,8 @@
 
 namespace atelier::client {
 namespace {
+
+using Align = Table::Align;
 
 constexpr int kLargestPage = 1000;
 
@@ -24,7 +27,6 @@ struct JobsOptions {
 };
 
 Table JobTable() {
-  using Align = Table::Align;
   return Table({{"job"},
                 {"state"},
                 {"network"},
@@ -45,7 +47,7 @@ void AddJobRow(const v1::TrainingJob& job, Table* table) {
   };
   table->AddRow({std::string(Leaf(job.name())),
                  {state, InkOf(job.state())},
-                 job.spec().preset(),
+                 NetworkTitle(job.spec()),
                  job.spec().dataset(),
                  absl::StrCat(epoch, "/", job.spec().epochs()),
                  figure(job.result().validation_accuracy()),

@@ -8,6 +8,7 @@
 #include "client/calls/arguments.h"
 #include "client/calls/model_versions.h"
 #include "client/calls/resource_kind.h"
+#include "client/calls/spec_fields.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
 #include "client/following/job_text.h"
@@ -23,12 +24,13 @@ using Align = Table::Align;
 
 void PrintCsv(Session& session, const v1::Model& model) {
   for (const v1::ModelVersion& version : model.versions()) {
-    session.Print(CsvLine(
-        {version.name(), absl::StrCat(version.version()), AliasesOf(model, version.version()),
-         version.spec().preset(), version.spec().dataset(), Exact(version.result().test_accuracy()),
-         Exact(version.result().test_loss()), absl::StrCat(version.result().parameter_count()),
-         absl::StrCat(version.size_bytes()), version.sha256(), version.job(),
-         google::protobuf::util::TimeUtil::ToString(version.create_time())}));
+    session.Print(CsvLine({version.name(), absl::StrCat(version.version()),
+                           AliasesOf(model, version.version()), NetworkTitle(version.spec()),
+                           version.spec().dataset(), Exact(version.result().test_accuracy()),
+                           Exact(version.result().test_loss()),
+                           absl::StrCat(version.result().parameter_count()),
+                           absl::StrCat(version.size_bytes()), version.sha256(), version.job(),
+                           google::protobuf::util::TimeUtil::ToString(version.create_time())}));
   }
 }
 
@@ -48,7 +50,7 @@ void AddModelRow(const v1::Model& model, Table* table) {
   table->AddRow({std::string(Leaf(model.name())),
                  absl::StrCat(model.version_count()),
                  absl::StrCat(newest.version()),
-                 newest.spec().preset(),
+                 NetworkTitle(newest.spec()),
                  newest.spec().dataset(),
                  Percent(newest.result().test_accuracy()),
                  absl::StrJoin(aliases, " "),
@@ -99,7 +101,7 @@ void PrintVersions(Session& session, const v1::Model& model) {
   for (const v1::ModelVersion& version : model.versions()) {
     table.AddRow({absl::StrCat(Leaf(model.name()), "@", version.version()),
                   AliasesOf(model, version.version()),
-                  version.spec().preset(),
+                  NetworkTitle(version.spec()),
                   Percent(version.result().test_accuracy()),
                   Loss(version.result().test_loss()),
                   absl::StrCat(version.result().epochs_trained()),
@@ -118,7 +120,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   };
   const v1::ImageShape& shape = version.image_shape();
   add("aliases", AliasesOf(model, version.version()));
-  add("network", version.spec().preset());
+  add("network", NetworkTitle(version.spec()));
   add("data set", version.spec().dataset());
   add("seed", absl::StrCat(version.spec().seed()));
   add("test accuracy", Percent(version.result().test_accuracy()));

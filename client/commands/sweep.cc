@@ -91,6 +91,7 @@ void AddSpecOptions(CLI::App* command, const std::shared_ptr<SweepCommandOptions
   for (const SpecField field : SpecFields()) {
     const std::string flag = OptionOf(field);
     std::string help = "As for train; a list: a,b,c";
+    if (field->is_repeated()) help = "As for train; lists: 32,64/32,64,128";
     if (field->enum_type() != nullptr) help = absl::StrJoin(EnumWords(field->enum_type()), ", ");
     command
         ->add_option_function<std::string>(

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/terminal/figures.h"
 #include "proto/lifecycle/lifecycle.h"
 
@@ -158,7 +159,7 @@ Comparison Compare(std::vector<Trial> trials) {
     std::set<std::string> values;
     for (const Configuration& configuration : comparison.configurations) {
       // What was deleted has no specification, so it differs in nothing.
-      if (configuration.spec.preset().empty()) continue;
+      if (NetworkTitle(configuration.spec).empty()) continue;
       values.insert(ValueText(configuration.spec, field));
     }
     if (field->name() == "dataset") comparison.datasets.assign(values.begin(), values.end());
@@ -178,12 +179,12 @@ std::string DataWarning(const Comparison& comparison) {
 }
 
 std::string LabelOf(const Comparison& comparison, const Configuration& configuration) {
-  if (configuration.spec.preset().empty()) {
+  if (NetworkTitle(configuration.spec).empty()) {
     return configuration.trials.empty() ? "?" : std::string(Leaf(configuration.trials[0].job));
   }
-  std::string label = configuration.spec.preset();
+  std::string label = NetworkTitle(configuration.spec);
   for (const SpecField field : comparison.differing) {
-    if (field->name() == "preset") continue;
+    if (field->name() == "preset" || field->name() == "network") continue;
     absl::StrAppend(&label, ", ", TitleOf(field), " ", ValueText(configuration.spec, field));
   }
   return label;

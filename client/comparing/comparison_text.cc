@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/output.h"
@@ -45,13 +46,15 @@ Table::Column ColumnOf(SpecField field) { return {TitleOf(field), Table::Align::
 std::vector<SpecField> Shown(const Comparison& comparison) {
   std::vector<SpecField> fields;
   for (const SpecField field : comparison.differing) {
-    if (field->name() != "preset" && fields.size() < kMaxDifferingColumns) fields.push_back(field);
+    const bool titled = field->name() == "preset" || field->name() == "network";
+    if (!titled && fields.size() < kMaxDifferingColumns) fields.push_back(field);
   }
   return fields;
 }
 
 std::string NetworkText(const Configuration& configuration) {
-  if (!configuration.spec.preset().empty()) return configuration.spec.preset();
+  std::string title = NetworkTitle(configuration.spec);
+  if (!title.empty()) return title;
   return std::string(Leaf(configuration.trials.front().job));
 }
 

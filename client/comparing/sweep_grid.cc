@@ -29,14 +29,15 @@ struct Axis {
 
 absl::Status Invalid(std::string message) { return absl::InvalidArgumentError(std::move(message)); }
 
-absl::StatusOr<std::vector<std::string>> SplitList(const std::string& flag,
-                                                   const std::string& list) {
-  std::vector<std::string> values = absl::StrSplit(list, ',');
+absl::StatusOr<std::vector<std::string>> SplitList(const std::string& flag, const std::string& list,
+                                                   char separator = ',') {
+  std::vector<std::string> values = absl::StrSplit(list, separator);
   std::set<std::string> known;
   for (const std::string& value : values) {
     if (value.empty()) {
       return Invalid(absl::StrCat(flag, ": '", EscapeControls(list),
-                                  "' contains an empty value; write a,b,c."));
+                                  "' contains an empty value; write a", std::string(1, separator),
+                                  "b", std::string(1, separator), "c."));
     }
     if (!known.insert(value).second) {
       return Invalid(absl::StrCat(flag, ": '", EscapeControls(value),
@@ -51,7 +52,8 @@ absl::StatusOr<std::vector<Axis>> MakeAxes(const SweepOptions& options) {
   for (const SpecField field : SpecFields()) {
     const auto list = options.values.find(OptionOf(field));
     if (list == options.values.end()) continue;
-    auto values = SplitList(list->first, list->second);
+    // A value that is a list has the commas.
+    auto values = SplitList(list->first, list->second, field->is_repeated() ? '/' : ',');
     if (!values.ok()) return values.status();
     v1::TrainingSpec scratch;
     for (const std::string& value : *values) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/terminal/figures.h"
 #include "google/protobuf/util/time_util.h"
 
@@ -66,7 +67,7 @@ std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
   };
   return {job.name(),
           StateText(job.state()),
-          spec.preset(),
+          NetworkTitle(spec),
           spec.dataset(),
           absl::StrCat(spec.seed()),
           job.has_result() ? absl::StrCat(result.epochs_trained())

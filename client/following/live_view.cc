@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/following/job_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/exit_codes.h"
@@ -112,7 +113,7 @@ LiveView::LiveView(const v1::TrainingJob& job, Style style, int width)
 
 std::string LiveView::Heading() const {
   const v1::TrainingSpec& spec = job_.spec();
-  return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", spec.preset(), " on ",
+  return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", NetworkTitle(spec), " on ",
                       spec.dataset(), ", ", Count(spec.epochs(), "epoch"), ", batch ",
                       spec.batch_size(), ", seed ", spec.seed());
 }

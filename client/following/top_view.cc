@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/following/job_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
@@ -130,7 +131,7 @@ Table JobRows(const ServerLoad& load, std::size_t limit) {
     table.AddRow(
         {id,
          {state, InkOf(job.state())},
-         job.spec().preset(),
+         NetworkTitle(job.spec()),
          absl::StrCat(progress.epoch(), "/", job.spec().epochs()),
          accuracy.has_value() ? Percent(*accuracy) : kUnknown,
          Number(figure("atelier_job_images_per_second")),

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/following/job_text.h"
 #include "client/report/chart.h"
 #include "client/report/html.h"
@@ -184,7 +185,7 @@ std::string ResourceCharts(const CloseLook& look) {
 
 std::string CloseLookSection(const ReportData& data, const CloseLook& look) {
   const v1::TrainingJob& job = look.job;
-  std::string html = absl::StrCat("<section>\n<h3>", Escape(job.spec().preset()), ", seed ",
+  std::string html = absl::StrCat("<section>\n<h3>", Escape(NetworkTitle(job.spec())), ", seed ",
                                   job.spec().seed(), " · ", Escape(Leaf(job.name())), "</h3>\n");
   if (job.has_result()) {
     absl::StrAppend(&html, "<p>", Escape(StateText(job.state())), ": test accuracy ",

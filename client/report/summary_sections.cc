@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
+#include "client/calls/spec_fields.h"
 #include "client/comparing/comparison_text.h"
 #include "client/report/chart.h"
 #include "client/report/html.h"
@@ -43,7 +44,7 @@ std::string AskedText(const ReportData& data) {
   std::string text;
   if (trials == 1) {
     const v1::TrainingSpec& spec = comparison.configurations[0].spec;
-    text = absl::StrCat(spec.preset(), " was trained on ", spec.dataset(), " for at most ",
+    text = absl::StrCat(NetworkTitle(spec), " was trained on ", spec.dataset(), " for at most ",
                         Count(spec.epochs(), "epoch"), ": ", StatesText(comparison), ".");
   } else {
     std::vector<std::string> fields;

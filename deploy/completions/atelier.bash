@@ -32,6 +32,9 @@ _atelier_values() {
     --recipe) echo study fast best ;;
     --schedule) echo constant one_cycle ;;
     --horizontal-flip) echo true false ;;
+    --batch-norm | --residual) echo on off ;;
+    --pooling) echo max average ;;
+    --activation) echo relu leaky_relu elu gelu silu hard_swish tanh sigmoid ;;
     --precision | --serving-precision) echo auto float32 bfloat16 ;;
     --device) echo auto cpu cuda ;;
     --output) echo text json csv ;;
@@ -41,10 +44,10 @@ _atelier_values() {
     --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
     --model | --model-name) _atelier_names models ;;
     --dataset) _atelier_names datasets ;;
-    -o | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
+    -o | --network | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
-      --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
+      --conv | --kernel | --pool | --dense | --input | --classes | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;

@@ -1,6 +1,5 @@
 #include "models/archive/feature_maps.h"
 
-#include <utility>
 #include <variant>
 
 #include "models/base/compute_thread.h"
@@ -15,12 +14,13 @@ absl::StatusOr<std::vector<FeatureMap>> FeatureMapsOf(const TrainedModel& model,
   const auto compute = [&]() -> absl::StatusOr<std::vector<FeatureMap>> {
     UseOneTorchThread();
     const at::InferenceMode inference;
-    const Architecture& architecture = model.architecture;
-    at::Tensor batch =
-        std::visit([&](const auto& pixels) { return ImagesTensor(architecture, pixels); }, image);
+    const NetworkPlan plan = PlanOf(model.architecture);
+    const at::Tensor batch =
+        std::visit([&](const auto& pixels) { return ImagesTensor(plan, pixels); }, image);
+    std::vector<at::Tensor> blocks;
+    LogitsAndBlocks(plan, TensorsOf(model), batch, &blocks);
     std::vector<FeatureMap> maps;
-    for (const at::Tensor& output :
-         BlockOutputs(architecture, TensorsOf(model), std::move(batch))) {
+    for (const at::Tensor& output : blocks) {
       // Channels last in memory until here.
       const at::Tensor plain = output.contiguous();
       const float* const values = plain.data_ptr<float>();

@@ -10,8 +10,16 @@
 
 namespace atelier::models {
 
+int64_t ConvolutionCount(const TrainedModel& model) {
+  int64_t count = 0;
+  ForEachLayer(PlanOf(model.architecture).layers, [&count](const LayerPlan& plan) {
+    count += plan.kind() == v1::Layer::kConvolution ? 1 : 0;
+  });
+  return count;
+}
+
 absl::StatusOr<const NamedTensor*> FiltersOf(const TrainedModel& model, int64_t layer) {
-  const auto layers = static_cast<int64_t>(model.architecture.conv_blocks.size());
+  const int64_t layers = ConvolutionCount(model);
   if (layers == 0) return absl::FailedPreconditionError("The network has no convolutions.");
   if (layer < 1 || layer > layers) {
     return absl::OutOfRangeError(absl::StrCat("There is no convolution layer ", layer,

@@ -67,7 +67,7 @@ std::string MetadataJson(const ArchiveContents& contents) {
   const Architecture& architecture = contents.model.architecture;
   const TrainingOutcome& outcome = contents.outcome;
   ordered_json metadata = {{"architecture", ordered_json::parse(architecture.ToJson())},
-                           {"preset", architecture.name},
+                           {"preset", architecture.network.name()},
                            {"hyperparameters", HyperparametersOf(contents.options)},
                            {"seed", contents.options.seed},
                            {"test_accuracy", contents.evaluation.accuracy},

@@ -4,15 +4,29 @@
 #define ATELIER_MODELS_KERNELS_COVERAGE_H_
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "models/network/architecture.h"
+#include "models/network/block_network.h"
 #include "models/network/device.h"
 #include "models/network/precision.h"
 
 namespace atelier::models {
 
+// A network as the kernels compute it.
+struct CoveredNetwork {
+  // Kernels of 3×3, ReLU, batch norm after it, and max pooling.
+  BlockNetwork shape;
+  ImageShape input;
+  int64_t classes = 0;
+  // After each hidden dense layer.
+  double dropout = 0;
+};
+
+// The network in that form; kUnimplemented naming the first layer that the kernels lack.
+absl::StatusOr<CoveredNetwork> Cover(const Architecture& architecture);
+
 // OK if the kernels train such a network in such arithmetic on such a device (PackedShard), else
-// kUnimplemented saying what they lack. Fields of an architecture that the kernels do not know are
-// not covered, unless they have their defaults.
+// kUnimplemented saying what they lack.
 absl::Status KernelsCoverTraining(const Architecture& architecture, Precision precision,
                                   Device device);
 
@@ -22,6 +36,8 @@ absl::Status KernelsCoverInference(const Architecture& architecture, Device devi
 // Throws std::logic_error with the status' message unless it is OK: kernels were asked for what
 // they do not cover.
 void RequireCovered(const absl::Status& coverage);
+// The same of a network.
+CoveredNetwork RequireCovered(const Architecture& architecture);
 
 }  // namespace atelier::models
 

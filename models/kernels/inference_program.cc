@@ -50,7 +50,7 @@ void Pack(const TrainedModel& model, const PackedLayout& layout, float* paramete
     const std::vector<float>& variance = model.Find(norm + ".running_var")->values;
     for (int64_t j = 0; j < layer.filters; ++j) {
       const double deviation =
-          std::sqrt(variance[static_cast<size_t>(j)] + model.architecture.batch_norm_epsilon);
+          std::sqrt(variance[static_cast<size_t>(j)] + layout.network().shape.batch_norm_epsilon);
       float& scale = parameters[layer.scale + j];
       float& shift = parameters[layer.shift + j];
       const double folded = scale / deviation;

@@ -22,7 +22,7 @@ PackedHead::PackedHead(const TrainingOptions& options, const PackedLayout& layou
       images_(images),
       parameters_(parameters),
       derived_(derived),
-      dropout_(static_cast<float>(options.architecture.dropout)),
+      dropout_(static_cast<float>(layout.network().dropout)),
       label_smoothing_(static_cast<float>(options.label_smoothing)),
       classes_(options.architecture.classes),
       features_(max_images * layout.features()),

@@ -15,11 +15,9 @@ int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
 }  // namespace
 
 PackedLayout::PackedLayout(const Architecture& architecture)
-    : averages_(architecture.average_features) {
-  RequireCovered(KernelsCoverInference(architecture, Device::kCpu));
+    : network_(RequireCovered(architecture)) {
   positions_.reserve(static_cast<size_t>(architecture.TrainableParameterCount()));
-  AddConvLayers(architecture);
-  AddDenseLayers(architecture);
+  AddDenseLayers(AddConvLayers());
 }
 
 int64_t PackedLayout::Reserve(int64_t size) {
@@ -57,11 +55,11 @@ int64_t PackedLayout::ReserveBoth(int64_t inner, int64_t columns, int64_t weight
   return transformed;
 }
 
-void PackedLayout::AddConvLayers(const Architecture& architecture) {
-  ImageShape input = architecture.input;
+ImageShape PackedLayout::AddConvLayers() {
+  ImageShape input = network_.input;
   // As stored: padded from the second layer on.
   int64_t stored = input.channels;
-  for (const ConvBlock& block : architecture.conv_blocks) {
+  for (const ConvBlock& block : network_.shape.blocks) {
     PackedConvLayer layer;
     layer.filters = block.filters;
     layer.shape = {input.height, input.width, stored, PadToPanel(block.filters)};
@@ -92,18 +90,20 @@ void PackedLayout::AddConvLayers(const Architecture& architecture) {
       }
     }
     if (block.squeeze > 0) {
-      const int64_t units = block.squeeze_units();
+      const int64_t units = block.filters / block.squeeze;
       layer.squeeze = AddDense(1, block.filters, outputs, units, /*transposed=*/true);
       layer.excite = AddDense(1, units, PadToPanel(units), block.filters, /*transposed=*/true);
     }
     layer.skip = static_cast<size_t>(block.skip);
     layer.pool = {input.height, input.width, outputs, std::max<int64_t>(block.pool, 1), 0};
-    const bool last = conv_layers_.size() + 1 == architecture.conv_blocks.size();
+    const bool last = conv_layers_.size() + 1 == network_.shape.blocks.size();
     layer.pool.pooled_row_stride = (layer.pool.pooled_width() + (last ? 0 : 2)) * outputs;
     input = {block.filters, layer.pool.pooled_height(), layer.pool.pooled_width()};
     stored = outputs;
     conv_layers_.push_back(layer);
   }
+  if (averages()) input.height = input.width = 1;
+  return input;
 }
 
 PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t stored,
@@ -129,16 +129,15 @@ PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t
   return layer;
 }
 
-void PackedLayout::AddDenseLayers(const Architecture& architecture) {
-  const ImageShape features = architecture.FeatureShape();
+void PackedLayout::AddDenseLayers(const ImageShape& features) {
   // Features lie as the images do, channels side by side; pixels of a network without convolutions
   // as the data set has them.
   const bool convolved = !conv_layers_.empty();
   int64_t plane = convolved ? features.height * features.width : 1;
   int64_t channels = convolved ? features.channels : features.size();
   int64_t stored = convolved ? PadToPanel(channels) : channels;
-  std::vector<int64_t> widths = architecture.dense_layers;
-  widths.push_back(architecture.classes);
+  std::vector<int64_t> widths = network_.shape.dense_layers;
+  widths.push_back(network_.classes);
   for (const int64_t units : widths) {
     const bool transposed = convolved || !dense_layers_.empty();
     dense_layers_.push_back(AddDense(plane, channels, stored, units, transposed));

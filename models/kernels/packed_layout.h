@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/kernels/coverage.h"
 #include "models/kernels/layer_kernels.h"
 #include "models/kernels/panel_kernels.h"
 #include "models/kernels/winograd.h"
@@ -82,7 +83,8 @@ class PackedLayout {
   // Where each trainable number lies, these being in the order of TensorSpecsOf, row by row.
   const std::vector<int32_t>& positions() const { return positions_; }
   // Whether the first of them gets the means of the last convolution's channels.
-  bool averages() const { return averages_; }
+  bool averages() const { return network_.shape.average_features; }
+  const CoveredNetwork& network() const { return network_; }
   // Numbers the dense layers get for an image.
   int64_t features() const { return dense_layers_.front().inputs; }
 
@@ -103,8 +105,9 @@ class PackedLayout {
     int64_t transformed;
   };
 
-  void AddConvLayers(const Architecture& architecture);
-  void AddDenseLayers(const Architecture& architecture);
+  // The shape of what the dense layers get.
+  ImageShape AddConvLayers();
+  void AddDenseLayers(const ImageShape& features);
   // A dense layer of `units`, which gets `plane` pixels of `channels` numbers each, stored as
   // `stored` side by side; in `positions_` channel by channel.
   PackedDenseLayer AddDense(int64_t plane, int64_t channels, int64_t stored, int64_t units,
@@ -115,9 +118,9 @@ class PackedLayout {
   int64_t ReserveTransformed(int64_t inner, int64_t columns, int64_t weights);
   int64_t ReserveBoth(int64_t inner, int64_t columns, int64_t weights);
 
+  const CoveredNetwork network_;
   std::vector<PackedConvLayer> conv_layers_;
   std::vector<PackedDenseLayer> dense_layers_;
-  bool averages_ = false;
   std::vector<DerivePiece> pieces_;
   std::vector<int32_t> positions_;
   int64_t parameters_ = 0;

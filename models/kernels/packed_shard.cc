@@ -61,7 +61,7 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       images_(images),
       parameters_(parameters),
       derived_(derived),
-      epsilon_(options.architecture.batch_norm_epsilon),
+      epsilon_(layout.network().shape.batch_norm_epsilon),
       augmentation_(options.augmentation),
       input_shape_(options.architecture.input),
       augmented_(static_cast<size_t>(input_shape_.size())),

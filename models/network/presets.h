@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "models/network/architecture.h"
+#include "models/network/block_network.h"
 
 namespace atelier::models {
 
@@ -19,9 +19,7 @@ struct Preset {
   std::optional<int> conv_depth;
   // Its layers, one phrase without a full stop.
   std::string description;
-  std::vector<ConvBlock> conv_blocks;
-  std::vector<int64_t> dense_layers;
-  bool average_features = false;
+  BlockNetwork network;
 };
 
 // All presets, the study's five first.

@@ -1,8 +1,6 @@
 #include "models/network/trained_model.h"
 
 #include <cmath>
-#include <functional>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,11 +11,6 @@ namespace atelier::models {
 namespace {
 
 using Start = TensorSpec::Start;
-
-void AddDense(std::vector<TensorSpec>& specs, const std::string& name, int64_t in, int64_t out) {
-  specs.push_back({name + ".weight", {out, in}, true, Start::kGlorotUniform});
-  specs.push_back({name + ".bias", {out}, true, Start::kZeros});
-}
 
 // Glorot and Bengio (2010), as Keras does it: uniform within ±sqrt(6 / (fan_in + fan_out)), where a
 // kernel's area counts in both.
@@ -31,40 +24,11 @@ void FillGlorot(const TensorSpec& spec, RandomStream& random, std::vector<float>
 
 }  // namespace
 
-int64_t TensorSpec::size() const {
-  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-}
-
 std::vector<TensorSpec> TensorSpecsOf(const Architecture& architecture) {
   std::vector<TensorSpec> specs;
-  int64_t channels = architecture.input.channels;
-  for (size_t i = 0; i < architecture.conv_blocks.size(); ++i) {
-    const ConvBlock& block = architecture.conv_blocks[i];
-    const int64_t filters = block.filters;
-    const std::string conv = absl::StrCat("conv", i + 1);
-    const std::string norm = absl::StrCat("norm", i + 1);
-    specs.push_back({conv + ".weight",
-                     {filters, channels / block.groups, block.kernel_height, block.kernel_width},
-                     true,
-                     Start::kGlorotUniform,
-                     block.groups});
-    specs.push_back({conv + ".bias", {filters}, true, Start::kZeros});
-    specs.push_back({norm + ".weight", {filters}, true, Start::kOnes});
-    specs.push_back({norm + ".bias", {filters}, true, Start::kZeros});
-    specs.push_back({norm + ".running_mean", {filters}, false, Start::kZeros});
-    specs.push_back({norm + ".running_var", {filters}, false, Start::kOnes});
-    if (block.squeeze > 0) {
-      AddDense(specs, absl::StrCat("squeeze", i + 1), filters, block.squeeze_units());
-      AddDense(specs, absl::StrCat("excite", i + 1), block.squeeze_units(), filters);
-    }
-    channels = filters;
-  }
-  int64_t width = architecture.FeatureShape().size();
-  for (size_t j = 0; j < architecture.dense_layers.size(); ++j) {
-    AddDense(specs, absl::StrCat("dense", j + 1), width, architecture.dense_layers[j]);
-    width = architecture.dense_layers[j];
-  }
-  AddDense(specs, "output", width, architecture.classes);
+  ForEachLayer(PlanOf(architecture).layers, [&specs](const LayerPlan& layer) {
+    specs.insert(specs.end(), layer.tensors.begin(), layer.tensors.end());
+  });
   return specs;
 }
 

@@ -10,31 +10,20 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "models/network/architecture.h"
+#include "models/network/layer_plan.h"
 
 namespace atelier::models {
 
-// What a tensor of a network is. Tensors of a network, in this order: for each conv block i (from
-// 1) `conv<i>.weight` (filters × channels / groups × kernel height × kernel width),
-// `conv<i>.bias`, `norm<i>.weight`, `norm<i>.bias`, `norm<i>.running_mean`, `norm<i>.running_var`,
-// and with squeeze and excitation `squeeze<i>.weight` (units × filters), `squeeze<i>.bias`,
-// `excite<i>.weight` (filters × units), `excite<i>.bias`; for each hidden dense layer j
-// `dense<j>.weight` (out × in) and `dense<j>.bias`; `output.weight` and `output.bias`.
-struct TensorSpec {
-  enum class Start { kZeros, kOnes, kGlorotUniform };
-
-  std::string name;
-  std::vector<int64_t> shape;
-  // False for the running statistics of batch norm.
-  bool trainable = true;
-  // How it begins.
-  Start start = Start::kZeros;
-  // Of a convolution's weight: its groups, each a convolution of its own.
-  int64_t groups = 1;
-
-  int64_t size() const;
-};
-
-// The tensors of a valid architecture.
+// The tensors of a valid architecture, in the order of its layers. Layers are numbered by kind,
+// from 1: a convolution has `conv<i>.weight` (filters × channels / groups × kernel height × kernel
+// width) and `conv<i>.bias`; batch norm `norm<i>.weight`, `norm<i>.bias`, `norm<i>.running_mean`
+// and `norm<i>.running_var`; group and layer norm `group_norm<i>` and `layer_norm<i>`, `.weight`
+// and
+// `.bias`; squeeze and excitation `squeeze<i>` (units × channels) and `excite<i>` (channels ×
+// units),
+// `.weight` and `.bias`; spatial attention `attention<i>.weight` (1 × 2 × kernel × kernel); a
+// residual block that needs one `projection<i>.weight`, before its layers'; a dense layer
+// `dense<i>.weight` (out × in) and `dense<i>.bias`. The last are `output.weight` and `output.bias`.
 std::vector<TensorSpec> TensorSpecsOf(const Architecture& architecture);
 
 // One tensor, its values in row-major order.

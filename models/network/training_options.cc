@@ -137,10 +137,9 @@ double TrainingOptions::LearningRateAt(int64_t step, int64_t steps) const {
   return learning_rate * (kLowestRate + (1 - kLowestRate) * share);
 }
 
-double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images) const {
+double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images, double momentum) const {
   const double full =
-      std::max(batch_norm_momentum,
-               (kStatisticsWarmup + 1) / (static_cast<double>(time) + kStatisticsWarmup));
+      std::max(momentum, (kStatisticsWarmup + 1) / (static_cast<double>(time) + kStatisticsWarmup));
   return full * static_cast<double>(images) / static_cast<double>(batch_size);
 }
 

@@ -89,9 +89,9 @@ struct TrainingOptions {
   // The learning rate of a step, counted from 0, when `steps` are all steps of all epochs.
   double LearningRateAt(int64_t step, int64_t steps) const;
 
-  // The share that the statistics of a step with so many images have in the running ones, at a time
-  // that counts steps from 1.
-  double StatisticsShareAt(int64_t time, int64_t images) const;
+  // The share that the statistics of a step with so many images have in the running ones of a layer
+  // with that momentum, at a time that counts steps from 1.
+  double StatisticsShareAt(int64_t time, int64_t images, double momentum) const;
 
   // How many of so many training images are held back for validation; at least 1.
   int64_t ValidationImages(int64_t training_images) const;

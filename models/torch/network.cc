@@ -7,37 +7,43 @@
 namespace atelier::models {
 namespace {
 
-bool ChannelsLast(const Architecture& architecture) { return !architecture.conv_blocks.empty(); }
+bool ChannelsLast(const NetworkPlan& plan) {
+  bool convolves = false;
+  ForEachLayer(plan.layers, [&convolves](const LayerPlan& layer) {
+    convolves |= layer.kind() == v1::Layer::kConvolution;
+  });
+  return convolves;
+}
 
-at::Tensor EmptyBatch(const Architecture& architecture, int64_t count) {
-  const ImageShape& shape = architecture.input;
+at::Tensor EmptyBatch(const NetworkPlan& plan, int64_t count) {
+  const ImageShape& shape = plan.input;
   return at::empty({count, shape.channels, shape.height, shape.width},
                    at::TensorOptions(at::kFloat)
-                       .memory_format(ChannelsLast(architecture) ? at::MemoryFormat::ChannelsLast
-                                                                 : at::MemoryFormat::Contiguous));
+                       .memory_format(ChannelsLast(plan) ? at::MemoryFormat::ChannelsLast
+                                                         : at::MemoryFormat::Contiguous));
 }
 
 // Writes one C×H×W image into a batch.
 template <typename Pixel>
-void PlaceImage(const Architecture& architecture, const Pixel* from, float* to) {
-  const int64_t channels = architecture.input.channels;
-  const int64_t plane = architecture.input.height * architecture.input.width;
-  const int64_t pixel_step = ChannelsLast(architecture) ? channels : 1;
-  const int64_t channel_step = ChannelsLast(architecture) ? 1 : plane;
-  for (int64_t c = 0; c < channels; ++c) {
+void PlaceImage(const ImageShape& shape, bool channels_last, const Pixel* from, float* to) {
+  const int64_t plane = shape.height * shape.width;
+  const int64_t pixel_step = channels_last ? shape.channels : 1;
+  const int64_t channel_step = channels_last ? 1 : plane;
+  for (int64_t c = 0; c < shape.channels; ++c) {
     float* out = to + c * channel_step;
     for (int64_t i = 0; i < plane; ++i) out[i * pixel_step] = ToUnit(from[c * plane + i]);
   }
 }
 
 template <typename Pixel>
-at::Tensor BatchOf(const Architecture& architecture, absl::Span<const Pixel> pixels) {
-  const int64_t size = architecture.input.size();
+at::Tensor BatchOf(const NetworkPlan& plan, absl::Span<const Pixel> pixels) {
+  const int64_t size = plan.input.size();
   const int64_t count = static_cast<int64_t>(pixels.size()) / size;
-  at::Tensor batch = EmptyBatch(architecture, count);
+  at::Tensor batch = EmptyBatch(plan, count);
+  const bool channels_last = ChannelsLast(plan);
   float* to = batch.data_ptr<float>();
   for (int64_t i = 0; i < count; ++i) {
-    PlaceImage(architecture, pixels.data() + i * size, to + i * size);
+    PlaceImage(plan.input, channels_last, pixels.data() + i * size, to + i * size);
   }
   return batch;
 }
@@ -47,30 +53,32 @@ bool HasOneDnn(const at::Tensor& x) {
          at::globalContext().userEnabledMkldnn();
 }
 
-// A block's convolution. For single images at::conv2d would leave oneDNN for a loop five times
-// slower; training has none, and needs at::conv2d's backward.
-at::Tensor Convolve(const ConvBlock& block, at::Tensor x, const at::Tensor& weight,
+// The convolution of a window. `bias` may be undefined. For single images at::conv2d would leave
+// oneDNN for a loop five times slower; training has none, and needs at::conv2d's backward.
+at::Tensor Convolve(const Window& window, int64_t groups, at::Tensor x, const at::Tensor& weight,
                     const at::Tensor& bias, bool training) {
-  const Padding around = block.padding();
-  std::vector<int64_t> padding = {around.top, around.left};
+  std::vector<int64_t> padding = {window.top, window.left};
   // LibTorch's convolutions pad opposite sides alike.
-  if (!around.symmetric()) {
-    x = at::constant_pad_nd(x, {around.left, around.right, around.top, around.bottom});
+  if (!window.symmetric()) {
+    x = at::constant_pad_nd(x, {window.left, window.right, window.top, window.bottom});
     padding = {0, 0};
   }
-  const std::vector<int64_t> stride = {block.stride, block.stride};
+  const std::vector<int64_t> stride = {window.row_stride, window.column_stride};
+  const std::vector<int64_t> dilation = {window.dilation, window.dilation};
+  const c10::optional<at::Tensor> shift =
+      bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt;
   if (!training && HasOneDnn(x)) {
-    return at::mkldnn_convolution(x, weight, bias, padding, stride, /*dilation=*/{1, 1},
-                                  block.groups);
+    return at::mkldnn_convolution(x, weight, shift, padding, stride, dilation, groups);
   }
-  return at::conv2d(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), stride, padding,
-                    /*dilation=*/1, block.groups);
+  return at::conv2d(x, weight.to(x.scalar_type()),
+                    shift ? c10::optional<at::Tensor>(shift->to(x.scalar_type())) : c10::nullopt,
+                    stride, padding, dilation, groups);
 }
 
-// Inverted dropout. Not at::dropout, which takes no generator.
-at::Tensor Dropout(const at::Tensor& x, double rate, RandomStream& random) {
+// x times a mask of that shape: inverted dropout. Not at::dropout, which takes no generator.
+at::Tensor Drop(const at::Tensor& x, at::IntArrayRef shape, double rate, RandomStream& random) {
   if (rate == 0) return x;
-  at::Tensor mask = at::empty(x.sizes(), at::kFloat);
+  at::Tensor mask = at::empty(shape, at::kFloat);
   const auto drop = static_cast<float>(rate);
   const float keep_scale = 1.0F / (1.0F - drop);
   float* values = mask.data_ptr<float>();
@@ -80,63 +88,209 @@ at::Tensor Dropout(const at::Tensor& x, double rate, RandomStream& random) {
   return x * mask.to(x.device(), x.scalar_type());
 }
 
-// x·Wᵀ + b. oneDNN's matrix product in float32 has to be asked for by name: at::linear goes to the
-// BLAS, which is the unoptimised reference on a plain Debian and fifteen times slower.
+// x·Wᵀ + b; `bias` may be undefined. oneDNN's matrix product in float32 has to be asked for by
+// name: at::linear goes to the BLAS, which is the unoptimised reference on a plain Debian and
+// fifteen times slower.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const auto shift = [&bias](at::ScalarType type) {
+    return bias.defined() ? c10::optional<at::Tensor>(bias.to(type)) : c10::nullopt;
+  };
   if (HasOneDnn(x)) {
-    return at::mkldnn_linear(x.to_mkldnn(), weight, bias).to_dense();
+    return at::mkldnn_linear(x.to_mkldnn(), weight, shift(at::kFloat)).to_dense();
   }
-  return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+  return at::linear(x, weight.to(x.scalar_type()), shift(x.scalar_type()));
+}
+
+at::Tensor Activate(const at::Tensor& x, v1::Activation activation) {
+  switch (activation) {
+    case v1::ACTIVATION_LEAKY_RELU:
+      return at::leaky_relu(x);
+    case v1::ACTIVATION_ELU:
+      return at::elu(x);
+    case v1::ACTIVATION_GELU:
+      return at::gelu(x);
+    case v1::ACTIVATION_SILU:
+      return at::silu(x);
+    case v1::ACTIVATION_HARD_SWISH:
+      return at::hardswish(x);
+    case v1::ACTIVATION_TANH:
+      return at::tanh(x);
+    case v1::ACTIVATION_SIGMOID:
+      return at::sigmoid(x);
+    default:
+      return at::relu(x);
+  }
+}
+
+// One way through the network.
+class Pass {
+ public:
+  // `training` is null for inference. `blocks`, if not null, gets what every block gives.
+  Pass(const std::vector<at::Tensor>& tensors, TrainingPass* training,
+       std::vector<at::Tensor>* blocks)
+      : next_(tensors.data()), training_(training), blocks_(blocks) {}
+
+  at::Tensor Run(const std::vector<LayerPlan>& layers, at::Tensor x) {
+    for (const LayerPlan& layer : layers) {
+      if (layer.kind() == v1::Layer::kConvolution || !layer.gives_image) EndBlock();
+      in_block_ |= layer.kind() == v1::Layer::kConvolution;
+      x = Compute(layer, x);
+      if (in_block_) block_ = x;
+    }
+    return x;
+  }
+
+  void EndBlock() {
+    if (blocks_ != nullptr && in_block_) blocks_->push_back(block_);
+    in_block_ = false;
+  }
+
+ private:
+  at::Tensor Compute(const LayerPlan& layer, const at::Tensor& x);
+  at::Tensor ComputeConvolution(const LayerPlan& layer, const at::Tensor& x);
+  at::Tensor ComputeBatchNorm(double epsilon, const at::Tensor& x);
+  at::Tensor ComputeLayerNorm(double epsilon, const at::Tensor& x);
+  at::Tensor ComputePooling(const LayerPlan& layer, const at::Tensor& x);
+  at::Tensor ComputeDense(bool bias, const at::Tensor& x);
+  at::Tensor ComputeResidual(const LayerPlan& layer, const at::Tensor& x);
+  at::Tensor ComputeSqueezeExcitation(const at::Tensor& x);
+  at::Tensor ComputeSpatialAttention(const LayerPlan& layer, const at::Tensor& x);
+
+  const at::Tensor& Take() { return *next_++; }
+  // The next tensor where there is one, else an undefined one.
+  at::Tensor TakeIf(bool there) { return there ? Take() : at::Tensor(); }
+
+  const at::Tensor* next_;
+  TrainingPass* const training_;
+  std::vector<at::Tensor>* const blocks_;
+  // Whether there was a convolution since the last block, and what is made of it so far.
+  bool in_block_ = false;
+  at::Tensor block_;
+};
+
+at::Tensor Pass::Compute(const LayerPlan& layer, const at::Tensor& x) {
+  const v1::Layer& spec = layer.layer;
+  switch (layer.kind()) {
+    case v1::Layer::kConvolution:
+      return ComputeConvolution(layer, x);
+    case v1::Layer::kBatchNorm:
+      return ComputeBatchNorm(spec.batch_norm().epsilon(), x);
+    case v1::Layer::kGroupNorm: {
+      const at::Tensor& scale = Take();
+      const at::Tensor& shift = Take();
+      return at::group_norm(x.to(at::kFloat), spec.group_norm().groups(), scale, shift,
+                            spec.group_norm().epsilon(), /*cudnn_enabled=*/false)
+          .to(x.scalar_type());
+    }
+    case v1::Layer::kLayerNorm:
+      return ComputeLayerNorm(spec.layer_norm().epsilon(), x);
+    case v1::Layer::kActivation:
+      return Activate(x, spec.activation());
+    case v1::Layer::kMaxPooling:
+    case v1::Layer::kAveragePooling:
+      return ComputePooling(layer, x);
+    case v1::Layer::kGlobalPooling:
+      return spec.global_pooling() == v1::GLOBAL_POOLING_MAX ? x.amax({2, 3}) : x.mean({2, 3});
+    case v1::Layer::kDropout:
+      if (training_ == nullptr) return x;
+      return Drop(x, x.sizes(), spec.dropout().rate(), training_->dropout);
+    case v1::Layer::kSpatialDropout:
+      if (training_ == nullptr) return x;
+      return Drop(x, {x.size(0), x.size(1), 1, 1}, spec.spatial_dropout().rate(),
+                  training_->dropout);
+    case v1::Layer::kDense:
+      return ComputeDense(spec.dense().bias(), x);
+    case v1::Layer::kResidual:
+      return ComputeResidual(layer, x);
+    case v1::Layer::kSqueezeExcitation:
+      return ComputeSqueezeExcitation(x);
+    case v1::Layer::kSpatialAttention:
+      return ComputeSpatialAttention(layer, x);
+    case v1::Layer::kFlatten:
+      return at::flatten(x, 1);
+    case v1::Layer::KIND_NOT_SET:
+      break;
+  }
+  return x;
+}
+
+at::Tensor Pass::ComputeConvolution(const LayerPlan& layer, const at::Tensor& x) {
+  const v1::Convolution& convolution = layer.layer.convolution();
+  const at::Tensor& weight = Take();
+  return Convolve(layer.window, convolution.groups(), x, weight, TakeIf(convolution.bias()),
+                  training_ != nullptr);
 }
 
 // In training the running statistics become the batch's.
-at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* tensors, bool training,
-                     double epsilon) {
-  at::Tensor mean = tensors[2];
-  at::Tensor variance = tensors[3];
+at::Tensor Pass::ComputeBatchNorm(double epsilon, const at::Tensor& x) {
+  const at::Tensor& scale = Take();
+  const at::Tensor& shift = Take();
+  at::Tensor mean = Take();
+  at::Tensor variance = Take();
+  const bool training = training_ != nullptr;
   // A single number has no variance to learn from; it would be 0/0.
   if (training && x.numel() == x.size(1)) mean = variance = at::Tensor();
-  return at::batch_norm(x, tensors[0], tensors[1], mean, variance, training,
-                        /*momentum=*/1, epsilon,
+  return at::batch_norm(x, scale, shift, mean, variance, training, /*momentum=*/1, epsilon,
                         /*cudnn_enabled=*/false);
 }
 
-// Squeeze and excitation: `tensors` are the two dense layers'.
-at::Tensor ScaleChannels(const at::Tensor& x, const at::Tensor* tensors) {
+at::Tensor Pass::ComputeLayerNorm(double epsilon, const at::Tensor& x) {
+  const at::Tensor& scale = Take();
+  const at::Tensor& shift = Take();
+  const bool image = x.dim() == 4;
+  at::Tensor rows = image ? x.permute({0, 2, 3, 1}) : x;
+  rows = at::layer_norm(rows.to(at::kFloat), {x.size(1)}, scale, shift, epsilon,
+                        /*cudnn_enable=*/false)
+             .to(x.scalar_type());
+  return image ? rows.permute({0, 3, 1, 2}) : rows;
+}
+
+at::Tensor Pass::ComputePooling(const LayerPlan& layer, const at::Tensor& x) {
+  const Window& window = layer.window;
+  const std::vector<int64_t> size = {window.height, window.width};
+  const std::vector<int64_t> stride = {window.row_stride, window.column_stride};
+  const std::vector<int64_t> padding = {window.top, window.left};
+  if (layer.kind() == v1::Layer::kMaxPooling) return at::max_pool2d(x, size, stride, padding);
+  return at::avg_pool2d(x.to(at::kFloat), size, stride, padding, /*ceil_mode=*/false,
+                        /*count_include_pad=*/false)
+      .to(x.scalar_type());
+}
+
+at::Tensor Pass::ComputeDense(bool bias, const at::Tensor& x) {
+  const at::Tensor& weight = Take();
+  return Linear(at::flatten(x, 1), weight, TakeIf(bias));
+}
+
+at::Tensor Pass::ComputeResidual(const LayerPlan& layer, const at::Tensor& x) {
+  at::Tensor shortcut = x;
+  if (layer.projects()) {
+    shortcut = Convolve(layer.window, /*groups=*/1, x, Take(), {}, training_ != nullptr);
+  }
+  return Run(layer.body, x) + shortcut;
+}
+
+at::Tensor Pass::ComputeSqueezeExcitation(const at::Tensor& x) {
+  const at::Tensor* const tensors = next_;
+  next_ += 4;
   at::Tensor gates = at::relu(Linear(x.mean({2, 3}), tensors[0], tensors[1]));
   gates = at::sigmoid(Linear(gates, tensors[2], tensors[3]));
   return x * gates.view({x.size(0), x.size(1), 1, 1});
 }
 
-// Both passes in one: `pass` is null for inference. `maps`, if not null, gets what every block
-// gives.
-at::Tensor Logits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
-                  at::Tensor x, TrainingPass* pass, std::vector<at::Tensor>* maps = nullptr) {
-  const bool training = pass != nullptr;
-  if (training && pass->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
-  const at::Tensor* next = tensors.data();
-  std::vector<at::Tensor> outputs;
-  for (const ConvBlock& block : architecture.conv_blocks) {
-    x = Convolve(block, x, next[0], next[1], training);
-    x = BatchNorm(at::relu(x), next + 2, training, architecture.batch_norm_epsilon);
-    if (block.pool >= 2) x = at::max_pool2d(x, {block.pool, block.pool});
-    next += 6;
-    if (block.squeeze > 0) {
-      x = ScaleChannels(x, next);
-      next += 4;
-    }
-    if (block.skip > 0) x = x + outputs[outputs.size() - static_cast<size_t>(block.skip)];
-    outputs.push_back(x);
-  }
-  if (maps != nullptr) *maps = outputs;
-  if (architecture.average_features) x = x.mean({2, 3});
-  x = at::flatten(x, 1);
-  for (size_t i = 0; i < architecture.dense_layers.size(); ++i) {
-    x = at::relu(Linear(x, next[0], next[1]));
-    if (training) x = Dropout(x, architecture.dropout, pass->dropout);
-    next += 2;
-  }
-  return Linear(x, next[0], next[1]).to(at::kFloat);
+at::Tensor Pass::ComputeSpatialAttention(const LayerPlan& layer, const at::Tensor& x) {
+  const at::Tensor pooled = at::cat({x.mean({1}, true), x.amax({1}, true)}, 1);
+  Window window;
+  window.height = window.width = layer.layer.spatial_attention().kernel();
+  window.top = window.bottom = window.left = window.right = window.height / 2;
+  return x * at::sigmoid(Convolve(window, 1, pooled, Take(), {}, training_ != nullptr));
+}
+
+// Both passes in one: `training` is null for inference.
+at::Tensor Logits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors, at::Tensor x,
+                  TrainingPass* training, std::vector<at::Tensor>* blocks = nullptr) {
+  if (training != nullptr && training->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
+  Pass pass(tensors, training, blocks);
+  return pass.Run(plan.layers, std::move(x)).to(at::kFloat);
 }
 
 }  // namespace
@@ -152,24 +306,25 @@ void UseOneTorchThread() {
   at::globalContext().setFlushDenormal(true);
 }
 
-at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
+at::Tensor GatherImages(const NetworkPlan& plan, const LabeledImages& images,
                         absl::Span<const int32_t> indices) {
-  at::Tensor batch = EmptyBatch(architecture, static_cast<int64_t>(indices.size()));
+  at::Tensor batch = EmptyBatch(plan, static_cast<int64_t>(indices.size()));
+  const bool channels_last = ChannelsLast(plan);
+  const int64_t size = plan.input.size();
   float* to = batch.data_ptr<float>();
   for (const int32_t index : indices) {
-    PlaceImage(architecture, &images.pixels[static_cast<size_t>(index * architecture.input.size())],
-               to);
-    to += architecture.input.size();
+    PlaceImage(plan.input, channels_last, &images.pixels[static_cast<size_t>(index * size)], to);
+    to += size;
   }
   return batch;
 }
 
-at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const uint8_t> pixels) {
-  return BatchOf(architecture, pixels);
+at::Tensor ImagesTensor(const NetworkPlan& plan, absl::Span<const uint8_t> pixels) {
+  return BatchOf(plan, pixels);
 }
 
-at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const float> pixels) {
-  return BatchOf(architecture, pixels);
+at::Tensor ImagesTensor(const NetworkPlan& plan, absl::Span<const float> pixels) {
+  return BatchOf(plan, pixels);
 }
 
 at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices) {
@@ -179,21 +334,19 @@ at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> i
   return labels;
 }
 
-at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass) {
-  return Logits(architecture, tensors, std::move(images), &pass);
+  return Logits(plan, tensors, std::move(images), &pass);
 }
 
-at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                            at::Tensor images) {
-  return Logits(architecture, tensors, std::move(images), nullptr);
+  return Logits(plan, tensors, std::move(images), nullptr);
 }
 
-std::vector<at::Tensor> BlockOutputs(const Architecture& architecture,
-                                     const std::vector<at::Tensor>& tensors, at::Tensor images) {
-  std::vector<at::Tensor> maps;
-  Logits(architecture, tensors, std::move(images), nullptr, &maps);
-  return maps;
+at::Tensor LogitsAndBlocks(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
+                           at::Tensor images, std::vector<at::Tensor>* blocks) {
+  return Logits(plan, tensors, std::move(images), nullptr, blocks);
 }
 
 std::vector<at::Tensor> TensorsOf(const TrainedModel& model) {

@@ -1,5 +1,5 @@
-// The network of an Architecture, computed with LibTorch: a pure function of its tensors and a
-// batch of images. Private to models/: it needs LibTorch's headers. Functions throw what LibTorch
+// A network, computed with LibTorch layer by layer of its plan: a pure function of its tensors and
+// a batch of images. Private to models/: it needs LibTorch's headers. Functions throw what LibTorch
 // throws; public callers guard (exception_guard.h). Thread-safe for distinct tensors and for shared
 // ones that nobody writes.
 #ifndef ATELIER_MODELS_TORCH_NETWORK_H_
@@ -12,7 +12,7 @@
 #include "models/base/compute_thread.h"
 #include "models/base/random.h"
 #include "models/data/dataset.h"
-#include "models/network/architecture.h"
+#include "models/network/layer_plan.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
 #include "models/torch/libtorch.h"
@@ -21,11 +21,11 @@ namespace atelier::models {
 
 // The images of a split at `indices`, N×C×H×W floats in [0,1], channels last in memory if the
 // network convolves.
-at::Tensor GatherImages(const Architecture& architecture, const LabeledImages& images,
+at::Tensor GatherImages(const NetworkPlan& plan, const LabeledImages& images,
                         absl::Span<const int32_t> indices);
 // The same of images side by side, N×C×H×W; bytes are divided by 255, floats are taken as they are.
-at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const uint8_t> pixels);
-at::Tensor ImagesTensor(const Architecture& architecture, absl::Span<const float> pixels);
+at::Tensor ImagesTensor(const NetworkPlan& plan, absl::Span<const uint8_t> pixels);
+at::Tensor ImagesTensor(const NetworkPlan& plan, absl::Span<const float> pixels);
 // Their labels, N int64.
 at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> indices);
 
@@ -37,14 +37,16 @@ struct TrainingPass {
 
 // Logits (N×classes, float32) with batch norm on the batch's statistics and dropout. `tensors` are
 // in the order of TensorSpecsOf; the batch's statistics take the place of the running ones.
-at::Tensor TrainingLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass);
 // Logits (N×classes, float32) with batch norm on the running statistics.
-at::Tensor InferenceLogits(const Architecture& architecture, const std::vector<at::Tensor>& tensors,
+at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                            at::Tensor images);
-// What each conv block makes of the images on the way there, first block first: N×C×H×W.
-std::vector<at::Tensor> BlockOutputs(const Architecture& architecture,
-                                     const std::vector<at::Tensor>& tensors, at::Tensor images);
+// The same, and what each block makes of the images on the way there, first block first: N×C×H×W. A
+// block is a convolution with what follows it up to the next convolution or the end of the image;
+// the last convolution of a residual block includes its sum. Projections are not counted.
+at::Tensor LogitsAndBlocks(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
+                           at::Tensor images, std::vector<at::Tensor>* blocks);
 
 // Tensors that own a copy of the model's values, in its order.
 std::vector<at::Tensor> TensorsOf(const TrainedModel& model);

@@ -14,20 +14,20 @@ namespace {
 // prepares itself once for every number of images there is.
 constexpr int64_t kProcessorBatch = 32;
 
-at::Tensor TensorOf(const Architecture& architecture, const PixelSpan& part) {
-  return std::visit([&](const auto& pixels) { return ImagesTensor(architecture, pixels); }, part);
+at::Tensor TensorOf(const NetworkPlan& plan, const PixelSpan& part) {
+  return std::visit([&](const auto& pixels) { return ImagesTensor(plan, pixels); }, part);
 }
 
 }  // namespace
 
 struct TorchProgram::Network {
-  Architecture architecture;
+  NetworkPlan plan;
   at::Device device;
   std::vector<at::Tensor> tensors;
 
   // N×classes on the processor.
   at::Tensor Probabilities(const at::Tensor& images) const {
-    return at::softmax(InferenceLogits(architecture, tensors, images.to(device)), 1)
+    return at::softmax(InferenceLogits(plan, tensors, images.to(device)), 1)
         .to(at::kCPU)
         .contiguous();
   }
@@ -37,7 +37,7 @@ TorchProgram::TorchProgram(const TrainedModel& model, Device device)
     : InferenceNetwork(model.architecture), network_([&] {
         const at::InferenceMode inference;
         auto network = std::make_unique<Network>(
-            Network{model.architecture, TorchDevice(device), TensorsOf(model)});
+            Network{PlanOf(model.architecture), TorchDevice(device), TensorsOf(model)});
         for (at::Tensor& tensor : network->tensors) tensor = tensor.to(network->device);
         return network;
       }()) {}
@@ -48,7 +48,7 @@ void TorchProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) 
   UseOneTorchThread();
   const at::InferenceMode inference;
   std::vector<at::Tensor> images;
-  for (const PixelSpan& part : parts) images.push_back(TensorOf(network_->architecture, part));
+  for (const PixelSpan& part : parts) images.push_back(TensorOf(network_->plan, part));
   const at::Tensor all = images.size() == 1 ? images.front() : at::cat(images);
   const int64_t most = network_->device.is_cpu() ? kProcessorBatch : all.size(0);
   for (int64_t first = 0; first < all.size(0); first += most) {

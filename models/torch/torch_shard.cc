@@ -28,6 +28,7 @@ class TorchShard : public ShardNetwork {
   TorchShard(const TrainingOptions& options, const LabeledImages& images,
              const FloatBuffer& parameters)
       : options_(options),
+        plan_(PlanOf(options.architecture)),
         device_(TorchDevice(options.device)),
         images_(images),
         gradients_(parameters.size()),
@@ -52,8 +53,7 @@ class TorchShard : public ShardNetwork {
     const at::Tensor labels = GatherLabels(images_, indices).to(device_);
     const at::Tensor images = LoadImages(indices, random).to(device_);
     profile_.Lap(StepPart::kImages);
-    const at::Tensor logits =
-        TrainingLogits(options_.architecture, tensors_, images, {random, options_.precision});
+    const at::Tensor logits = TrainingLogits(plan_, tensors_, images, {random, options_.precision});
     const at::Tensor scores = at::log_softmax(logits, 1);
     const at::Tensor loss = at::nll_loss(scores, labels, {}, at::Reduction::Sum);
     const double smoothing = options_.label_smoothing;
@@ -97,18 +97,18 @@ class TorchShard : public ShardNetwork {
   }
 
   at::Tensor LoadImages(absl::Span<const int32_t> indices, RandomStream& random) const {
-    const Architecture& network = options_.architecture;
-    if (!options_.augmentation.any()) return GatherImages(network, images_, indices);
-    const auto size = static_cast<size_t>(network.input.size());
+    if (!options_.augmentation.any()) return GatherImages(plan_, images_, indices);
+    const auto size = static_cast<size_t>(plan_.input.size());
     std::vector<uint8_t> pixels(indices.size() * size);
     for (size_t i = 0; i < indices.size(); ++i) {
-      Augment(options_.augmentation, network.input,
+      Augment(options_.augmentation, plan_.input,
               &images_.pixels[static_cast<size_t>(indices[i]) * size], random, &pixels[i * size]);
     }
-    return ImagesTensor(network, pixels);
+    return ImagesTensor(plan_, pixels);
   }
 
   const TrainingOptions options_;
+  const NetworkPlan plan_;
   const at::Device device_;
   const LabeledImages& images_;
   const FloatBuffer gradients_;

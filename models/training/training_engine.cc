@@ -52,6 +52,11 @@ class TrainingEngine::Impl {
     first_moment_ = FloatBuffer(parameters().size());
     second_moment_ = FloatBuffer(parameters().size());
     SetWeights(model, parameters(), statistics_);
+    for (const TensorSpec& spec : specs_) {
+      if (spec.trainable) continue;
+      momenta_.insert(momenta_.end(), static_cast<size_t>(spec.size()),
+                      spec.momentum.value_or(options_.batch_norm_momentum));
+    }
     if (averages()) average_ = FloatBuffer(parameters().size());
     SetAverage(model);
     network_->Update(team_);
@@ -146,7 +151,6 @@ class TrainingEngine::Impl {
 
   // Running statistics move towards the batch's, the shards' by their numbers of images.
   void MoveStatistics(int64_t shards, int64_t images, int64_t time) {
-    const double share = options_.StatisticsShareAt(time, images);
     for (size_t i = 0; i < statistics_.size(); ++i) {
       double sum = 0;
       for (int64_t shard = 0; shard < shards; ++shard) {
@@ -154,6 +158,7 @@ class TrainingEngine::Impl {
         sum +=
             static_cast<double>(part) * static_cast<double>(network_->shard(shard).statistics()[i]);
       }
+      const double share = options_.StatisticsShareAt(time, images, momenta_[i]);
       const auto now = static_cast<double>(statistics_[i]);
       statistics_[i] = static_cast<float>(now + share * (sum / static_cast<double>(images) - now));
     }
@@ -182,6 +187,8 @@ class TrainingEngine::Impl {
   ThreadTeam team_;
   std::unique_ptr<TrainingNetwork> network_;
   std::vector<float> statistics_;
+  // Of each of them.
+  std::vector<double> momenta_;
   // Of both, moving; empty without averaging.
   FloatBuffer average_;
   std::vector<float> average_statistics_;

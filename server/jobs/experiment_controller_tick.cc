@@ -18,12 +18,13 @@ namespace {
 constexpr std::size_t kMaxBaseName = 40;
 
 // Tells the configurations apart where there is room for it.
-std::string JobBaseName(const ExperimentRecord& record, absl::string_view preset) {
+std::string JobBaseName(const ExperimentRecord& record, const v1::TrainingSpec& spec) {
   v1::StartExperimentRequest request;
   request.ParseFromString(record.request);
   const std::string base = BaseName(request);
-  const std::string longer = absl::StrCat(base, "-", preset);
-  return longer.size() <= kMaxBaseName ? longer : base;
+  const std::string& network = spec.preset().empty() ? spec.network().name() : spec.preset();
+  const std::string longer = absl::StrCat(base, "-", network);
+  return IsSlug(longer, kMaxBaseName) ? longer : base;
 }
 
 // What will be no other when it is tried again.
@@ -96,7 +97,7 @@ absl::Status ExperimentController::FeedOne(const ExperimentRecord& record, RunRe
   v1::StartTrainingRequest request;
   *request.mutable_spec() = record.experiment.configurations(run->run.configuration());
   request.mutable_spec()->set_seed(run->run.seed());
-  request.set_base_name(JobBaseName(record, request.spec().preset()));
+  request.set_base_name(JobBaseName(record, request.spec()));
   request.set_request_id(run->request_id);
   auto job = with_.jobs->Start(request);
   if (job.ok()) {

@@ -28,6 +28,12 @@ bool IsVersion(absl::string_view text) {
 
 }  // namespace
 
+std::string Sentence(absl::string_view words) {
+  std::string text = absl::StrCat(words, ".");
+  text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  return text;
+}
+
 std::string Quoted(absl::string_view text) {
   return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, 64)),
                       text.size() > 64 ? "…'" : "'");

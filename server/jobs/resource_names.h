@@ -14,6 +14,9 @@ namespace atelier::jobs {
 // What a message shows of a text that may be anything: escaped, its first 100 bytes.
 std::string Quoted(absl::string_view text);
 
+// Words as a sentence: a capital in front, a full stop behind.
+std::string Sentence(absl::string_view words);
+
 // True for 1 to `max_length` characters of a-z, 0-9 and '-', the first and last a letter or digit.
 bool IsSlug(absl::string_view text, std::size_t max_length);
 

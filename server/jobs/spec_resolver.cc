@@ -40,6 +40,7 @@ class Resolution {
 
   absl::StatusOr<ResolvedRequest> Run() {
     ResolvePreset();
+    ResolveNetwork();
     ResolveNames();
     ApplyRecipe();
     CheckSchedule();
@@ -91,10 +92,12 @@ class Resolution {
     return FindPreset([name](const PresetChoice& preset) { return preset.name == name; });
   }
   std::string PresetList() const;
+  std::string NetworkName();
   int MaxDepth() const;
 
   void ResolveDepth();
   void ResolvePreset();
+  void ResolveNetwork();
   void ResolveNames();
   void ApplyRecipe();
   void CheckSchedule();
@@ -145,8 +148,10 @@ void Resolution::ResolvePreset() {
     if (IsWrong("spec.conv_depth") && spec().preset().empty()) return;
   }
   if (spec().preset().empty()) {
+    if (spec().has_network() || !spec().conv().empty()) return;
     Wrong("spec.preset", absl::StrCat("No network is named; choose one of ", PresetList(),
-                                      ", or a convolutional depth of 0 to ", MaxDepth(), "."));
+                                      ", a convolutional depth of 0 to ", MaxDepth(),
+                                      ", or give its filters or layers."));
     return;
   }
   const PresetChoice* const preset = PresetNamed(spec().preset());
@@ -158,18 +163,31 @@ void Resolution::ResolvePreset() {
   if (preset->conv_depth.has_value()) spec().set_conv_depth(*preset->conv_depth);
 }
 
+void Resolution::ResolveNetwork() {
+  if (!options_.build_network || IsWrong("spec.preset") || IsWrong("spec.conv_depth")) return;
+  for (FieldViolation& violation : options_.build_network(&spec())) {
+    wrong_.push_back(std::move(violation));
+  }
+}
+
+// What jobs and models are called that have no name.
+std::string Resolution::NetworkName() {
+  if (!spec().preset().empty()) return spec().preset();
+  return IsSlug(spec().network().name(), 40) ? spec().network().name() : "network";
+}
+
 void Resolution::ResolveNames() {
   constexpr absl::string_view kRule =
       " characters of a-z, 0-9 and '-', the first and last a letter or digit.";
   const bool preset_known = !IsWrong("spec.preset") && !IsWrong("spec.conv_depth");
   if (resolved_.base_name.empty()) {
-    if (preset_known) resolved_.base_name = spec().preset();
+    if (preset_known) resolved_.base_name = NetworkName();
   } else if (!IsSlug(resolved_.base_name, 40)) {
     Wrong("base_name", absl::StrCat("The base name ", Quoted(resolved_.base_name),
                                     " cannot be one; it must be 1 to 40", kRule));
   }
   if (spec().model_name().empty()) {
-    if (preset_known) spec().set_model_name(spec().preset());
+    if (preset_known) spec().set_model_name(NetworkName());
   } else if (!IsSlug(spec().model_name(), 63)) {
     Wrong("spec.model_name", absl::StrCat("The model name ", Quoted(spec().model_name()),
                                           " cannot be one; it must be 1 to 63", kRule));
@@ -338,13 +356,14 @@ void Resolution::ResolveDataset() {
 }
 
 void Resolution::CheckNetworkFits(const DatasetFacts& facts) {
-  const bool network_is_wrong = IsWrong("spec.preset") || IsWrong("spec.conv_depth");
-  if (!options_.network_problem || network_is_wrong || IsWrong("spec.dropout")) return;
+  const bool usable = spec().has_network() && !IsWrong("spec.dropout") && !IsWrong("spec.shards") &&
+                      !IsWrong("spec.memory_bytes");
+  if (!options_.network_problem || !usable) return;
   const std::string problem = options_.network_problem(spec(), facts);
   if (problem.empty()) return;
   const v1::ImageShape& shape = facts.image_shape;
-  Wrong("spec.preset",
-        absl::StrCat("The network ", spec().preset(), " cannot be trained on ", spec().dataset(),
+  Wrong(spec().preset().empty() ? "spec.network" : "spec.preset",
+        absl::StrCat("The network ", NetworkName(), " cannot be trained on ", spec().dataset(),
                      ", whose images are ", shape.channels(), "x", shape.height(), "x",
                      shape.width(), " (channels x height x width): ", problem, "."));
 }

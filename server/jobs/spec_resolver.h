@@ -42,8 +42,11 @@ class SpecResolver {
     bool cuda = false;              // There is a GPU that LibTorch can use.
     v1::Precision automatic_precision = v1::PRECISION_FLOAT32;  // What AUTO becomes.
     std::function<std::int64_t()> draw_seed;                    // Seed of a job that names none.
-    // Why the network of a specification cannot be made for a data set, without a full stop; empty
-    // if it can. May be empty itself.
+    // Fills in a specification's network from its preset and the fields that shape it, or checks
+    // that they agree with it. Gives what is wrong. May be empty itself.
+    std::function<std::vector<FieldViolation>(v1::TrainingSpec*)> build_network = {};
+    // Why the network of a specification cannot be trained on a data set, without a full stop;
+    // empty if it can. May be empty itself.
     std::function<std::string(const v1::TrainingSpec&, const DatasetFacts&)> network_problem = {};
   };
 

@@ -155,6 +155,13 @@ grpc::ServerUnaryReactor* TrainingService::ListPresets(grpc::CallbackServerConte
                   [this, request] { return with_.list_presets(*request); });
 }
 
+grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(
+    grpc::CallbackServerContext* context, const v1::DescribeNetworkRequest* request,
+    v1::NetworkDescription* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return with_.describe_network(*request); });
+}
+
 grpc::ServerUnaryReactor* TrainingService::ListRecipes(grpc::CallbackServerContext* context,
                                                        const v1::ListRecipesRequest* /*request*/,
                                                        v1::ListRecipesResponse* response) {

@@ -33,6 +33,9 @@ class TrainingService final : public v1::TrainingService::CallbackService {
     // Answers ListPresets. May wait for the disk.
     std::function<absl::StatusOr<v1::ListPresetsResponse>(const v1::ListPresetsRequest& request)>
         list_presets = {};
+    // Answers DescribeNetwork. May wait for the disk.
+    std::function<absl::StatusOr<v1::NetworkDescription>(const v1::DescribeNetworkRequest& request)>
+        describe_network = {};
   };
 
   explicit TrainingService(Dependencies dependencies) : with_(std::move(dependencies)) {}
@@ -67,6 +70,9 @@ class TrainingService final : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* ListPresets(grpc::CallbackServerContext* context,
                                         const v1::ListPresetsRequest* request,
                                         v1::ListPresetsResponse* response) override;
+  grpc::ServerUnaryReactor* DescribeNetwork(grpc::CallbackServerContext* context,
+                                            const v1::DescribeNetworkRequest* request,
+                                            v1::NetworkDescription* response) override;
   grpc::ServerUnaryReactor* ListRecipes(grpc::CallbackServerContext* context,
                                         const v1::ListRecipesRequest* request,
                                         v1::ListRecipesResponse* response) override;

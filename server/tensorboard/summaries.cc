@@ -68,12 +68,29 @@ void AddCharts(Event* event) {
   value->mutable_tensor()->add_string_val(layout.SerializeAsString());
 }
 
-// A field of a specification as a number, a truth or a word.
+// A list of numbers, separated by commas.
+std::string ListText(const v1::TrainingSpec& spec, const google::protobuf::FieldDescriptor* field) {
+  const google::protobuf::Reflection& reader = *spec.GetReflection();
+  const bool whole = field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT32;
+  std::string text;
+  for (int i = 0; i < reader.FieldSize(spec, field); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ",");
+    whole ? absl::StrAppend(&text, reader.GetRepeatedInt32(spec, field, i))
+          : absl::StrAppend(&text, reader.GetRepeatedDouble(spec, field, i));
+  }
+  return text;
+}
+
+// A field of a specification as a number, a truth or a word; of the network its name.
 google::protobuf::Value ValueOf(const v1::TrainingSpec& spec,
                                 const google::protobuf::FieldDescriptor* field) {
   using Field = google::protobuf::FieldDescriptor;
   const google::protobuf::Reflection& reader = *spec.GetReflection();
   google::protobuf::Value value;
+  if (field->is_repeated()) {
+    value.set_string_value(ListText(spec, field));
+    return value;
+  }
   switch (field->cpp_type()) {
     case Field::CPPTYPE_INT32:
       value.set_number_value(reader.GetInt32(spec, field));
@@ -94,6 +111,9 @@ google::protobuf::Value ValueOf(const v1::TrainingSpec& spec,
       value.set_string_value(std::string(absl::StripPrefix(word, type + "_")));
       break;
     }
+    case Field::CPPTYPE_MESSAGE:
+      value.set_string_value(spec.network().name());
+      break;
     default:
       value.set_string_value(reader.GetString(spec, field));
   }

@@ -42,10 +42,10 @@ absl::Status CheckValues(std::int64_t values) {
 
 absl::StatusOr<std::int64_t> ConvolutionsOf(const serving::Version& version,
                                             const models::TrainedModel& network) {
-  const auto count = static_cast<std::int64_t>(network.architecture.conv_blocks.size());
+  const std::int64_t count = models::ConvolutionCount(network);
   if (count > 0) return count;
   return absl::FailedPreconditionError(absl::StrCat(
-      version.model, "@", version.number, " (", network.architecture.name,
+      version.model, "@", version.number, " (", network.architecture.network.name(),
       ") has no convolutions, so that there are no filters and feature maps to show."));
 }
 

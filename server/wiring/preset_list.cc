@@ -4,10 +4,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "models/network/architecture_cost.h"
+#include "models/network/architecture.h"
 #include "models/network/presets.h"
 #include "server/jobs/error.h"
 #include "server/jobs/recipes.h"
@@ -22,12 +21,6 @@ absl::StatusOr<models::Architecture> NetworkFor(const std::string& preset,
   const v1::ImageShape& shape = facts.image_shape;
   return models::Architecture::FromPreset(preset, {shape.channels(), shape.height(), shape.width()},
                                           facts.class_count, dropout);
-}
-
-// The name of the data set that a request is about.
-absl::StatusOr<std::string> DatasetOf(const v1::ListPresetsRequest& request) {
-  if (request.dataset().empty()) return jobs::DefaultsOf(v1::RECIPE_STUDY).dataset();
-  return rpc::ParseDatasetName(request.dataset(), "dataset");
 }
 
 absl::StatusOr<jobs::DatasetFacts> FactsOf(const std::string& dataset,
@@ -46,12 +39,6 @@ absl::StatusOr<jobs::DatasetFacts> FactsOf(const std::string& dataset,
   return *std::move(facts);
 }
 
-std::string Sentence(absl::string_view words) {
-  std::string text = absl::StrCat(words, ".");
-  text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
-  return text;
-}
-
 v1::Preset ToProto(const models::Preset& preset, const jobs::DatasetFacts& facts) {
   v1::Preset proto;
   proto.set_name(preset.name);
@@ -59,12 +46,12 @@ v1::Preset ToProto(const models::Preset& preset, const jobs::DatasetFacts& facts
   proto.set_description(preset.description);
   const auto network = NetworkFor(preset.name, facts, /*dropout=*/0);
   if (!network.ok()) {
-    proto.set_problem(Sentence(network.status().message()));
+    proto.set_problem(jobs::Sentence(network.status().message()));
     return proto;
   }
   proto.set_parameter_count(network->ParameterCount());
   proto.set_trainable_parameter_count(network->TrainableParameterCount());
-  proto.set_multiply_adds(models::MultiplyAdds(*network));
+  proto.set_multiply_adds(network->MultiplyAdds());
   return proto;
 }
 
@@ -78,21 +65,25 @@ std::vector<jobs::PresetChoice> PresetChoices() {
   return choices;
 }
 
-std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
-  const auto network = NetworkFor(spec.preset(), facts, spec.dropout());
-  return network.ok() ? "" : std::string(network.status().message());
+absl::StatusOr<NamedFacts> FactsOfDataset(const std::string& dataset,
+                                          jobs::DatasetSource* datasets) {
+  const absl::StatusOr<std::string> name = dataset.empty()
+                                               ? jobs::DefaultsOf(v1::RECIPE_STUDY).dataset()
+                                               : rpc::ParseDatasetName(dataset, "dataset");
+  if (!name.ok()) return name.status();
+  auto facts = FactsOf(*name, datasets);
+  if (!facts.ok()) return facts.status();
+  return NamedFacts{*name, *std::move(facts)};
 }
 
 absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest& request,
                                                     jobs::DatasetSource* datasets) {
-  const auto dataset = DatasetOf(request);
+  const auto dataset = FactsOfDataset(request.dataset(), datasets);
   if (!dataset.ok()) return dataset.status();
-  const auto facts = FactsOf(*dataset, datasets);
-  if (!facts.ok()) return facts.status();
   v1::ListPresetsResponse response;
-  response.set_dataset(rpc::DatasetName(*dataset));
+  response.set_dataset(rpc::DatasetName(dataset->name));
   for (const models::Preset& preset : models::Presets()) {
-    *response.add_presets() = ToProto(preset, *facts);
+    *response.add_presets() = ToProto(preset, dataset->facts);
   }
   return response;
 }

@@ -15,13 +15,17 @@ namespace atelier::wiring {
 // What SpecResolver chooses from.
 std::vector<jobs::PresetChoice> PresetChoices();
 
-// Why the network of a specification cannot be made for a data set, such as images that are too
-// small, without a full stop; empty if it can.
-std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts);
+// What the server knows of a data set, `datasets/{dataset}`, or of the default one if that is
+// empty. INVALID_ARGUMENT naming `dataset`, NOT_FOUND (DATASET_NOT_FOUND), or FAILED_PRECONDITION
+// (BAD_DATA) for a data set that cannot be used. May read its headers from disk.
+struct NamedFacts {
+  std::string name;
+  jobs::DatasetFacts facts;
+};
+absl::StatusOr<NamedFacts> FactsOfDataset(const std::string& dataset,
+                                          jobs::DatasetSource* datasets);
 
-// Answers ListPresets. INVALID_ARGUMENT naming `dataset`, NOT_FOUND (DATASET_NOT_FOUND), or
-// FAILED_PRECONDITION (BAD_DATA) for a data set that cannot be used. May read its headers from
-// disk.
+// Answers ListPresets. Errors as FactsOfDataset.
 absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest& request,
                                                     jobs::DatasetSource* datasets);
 

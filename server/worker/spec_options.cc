@@ -19,12 +19,27 @@ models::Precision PrecisionOf(atelier::v1::Precision precision) {
   }
 }
 
+absl::StatusOr<models::Architecture> ArchitectureOf(const atelier::v1::TrainingSpec& spec,
+                                                    const models::Dataset& dataset) {
+  // Jobs of version 0.1.0 have a preset alone.
+  if (!spec.has_network()) {
+    return models::Architecture::FromPreset(spec.preset(), dataset.shape(), dataset.classes(),
+                                            spec.dropout());
+  }
+  models::Architecture architecture;
+  architecture.network = spec.network();
+  architecture.input = dataset.shape();
+  architecture.classes = dataset.classes();
+  architecture.dropout = spec.dropout();
+  if (absl::Status status = architecture.Validate(); !status.ok()) return status;
+  return architecture;
+}
+
 }  // namespace
 
 absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpec& spec,
                                                   const models::Dataset& dataset) {
-  auto architecture = models::Architecture::FromPreset(spec.preset(), dataset.shape(),
-                                                       dataset.classes(), spec.dropout());
+  auto architecture = ArchitectureOf(spec, dataset);
   if (!architecture.ok()) {
     return models::Failure(models::FailureReason::kInvalidSpec, architecture.status().message());
   }

@@ -91,7 +91,7 @@ int Main() {
     by_batch[std::to_string(batch)] = measured.seconds * 1e6 / static_cast<double>(measured.images);
   }
   const nlohmann::ordered_json result = {
-      {"model", predictor.architecture().name},
+      {"model", predictor.architecture().network.name()},
       {"weights", std::string(models::PrecisionName(predictor.precision()))},
       {"threads", threads},
       {"images_per_second", Throughput(predictor, threads, 2 * seconds)},
@@ -100,7 +100,7 @@ int Main() {
     std::printf("%s\n", result.dump().c_str());
     return 0;
   }
-  std::printf("%s, weights in %s, one thread:\n", predictor.architecture().name.c_str(),
+  std::printf("%s, weights in %s, one thread:\n", predictor.architecture().network.name().c_str(),
               result["weights"].get<std::string>().c_str());
   for (const auto& [batch, time] : by_batch.items()) {
     std::printf("  batch %3s: %8.1f µs an image\n", batch.c_str(), time.get<double>());

@@ -179,7 +179,7 @@ nlohmann::ordered_json Report(const TrainingOptions& options, const StepTimer& t
   const auto images = static_cast<double>(seconds.size()) * options.batch_size;
   const auto all_images = static_cast<double>(timer.all_steps()) * options.batch_size;
   std::sort(seconds.begin(), seconds.end());
-  return {{"preset", options.architecture.name},
+  return {{"preset", options.architecture.network.name()},
           {"images_per_s", images / total},
           {"images_per_s_median_step", options.batch_size / seconds[seconds.size() / 2]},
           {"steps", seconds.size()},

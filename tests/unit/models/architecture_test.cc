@@ -1,16 +1,22 @@
 #include "models/network/architecture.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/network/presets.h"
 #include "models/network/trained_model.h"
+#include "tests/unit/models/small_training.h"
 
 namespace atelier::models {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr ImageShape kGrey28 = {1, 28, 28};
 
@@ -52,6 +58,44 @@ TEST_P(PresetTest, SurvivesJson) {
   const auto again = Architecture::FromJson(network->ToJson());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, *network);
+  EXPECT_EQ(again->network.name(), GetParam().preset);
+  EXPECT_EQ(again->input, network->input);
+  EXPECT_EQ(again->classes, 47);
+  EXPECT_EQ(again->dropout, 0.25);
+}
+
+// An architecture as version 0.1.0 wrote it.
+nlohmann::json BlocksJson(const std::string& preset, ImageShape input, int64_t classes,
+                          double dropout) {
+  const BlockNetwork& network = FindPreset(preset)->network;
+  nlohmann::json blocks = nlohmann::json::array();
+  for (const ConvBlock& block : network.blocks) {
+    blocks.push_back({{"filters", block.filters}, {"pool", block.pool}});
+    if (block.squeeze != 0) blocks.back()["squeeze"] = block.squeeze;
+    if (block.skip != 0) blocks.back()["skip"] = block.skip;
+  }
+  nlohmann::json json = {
+      {"name", preset},
+      {"input", {{"channels", input.channels}, {"height", input.height}, {"width", input.width}}},
+      {"classes", classes},
+      {"conv_blocks", blocks},
+      {"dense_layers", network.dense_layers},
+      {"dropout", dropout},
+      {"batch_norm_epsilon", network.batch_norm_epsilon}};
+  if (network.average_features) json["average_features"] = true;
+  return json;
+}
+
+TEST_P(PresetTest, IsReadFromWhatEarlierVersionsWrote) {
+  for (const ImageShape& shape : {kGrey28, ImageShape{3, 31, 18}}) {
+    const auto network = Architecture::FromPreset(GetParam().preset, shape, 47, 0.25);
+    ASSERT_TRUE(network.ok()) << network.status();
+    const auto earlier =
+        Architecture::FromJson(BlocksJson(GetParam().preset, shape, 47, 0.25).dump());
+    ASSERT_TRUE(earlier.ok()) << earlier.status();
+    EXPECT_EQ(*earlier, *network);
+    EXPECT_EQ(earlier->network.SerializeAsString(), network->network.SerializeAsString());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PresetTest,
@@ -72,8 +116,12 @@ TEST(ArchitectureTest, KeepsSevenBySevenFeaturesForEveryUnpooledDepth) {
   for (const char* preset : {"cnn-1", "cnn-2", "cnn-3"}) {
     const auto network = Architecture::FromPreset(preset, kGrey28, 10, 0.3);
     ASSERT_TRUE(network.ok());
-    EXPECT_EQ(network->FeatureShape().height, 7);
-    EXPECT_EQ(network->FeatureShape().width, 7);
+    ImageShape features;
+    ForEachLayer(PlanOf(*network).layers, [&](const LayerPlan& layer) {
+      if (layer.gives_image) features = layer.output;
+    });
+    EXPECT_EQ(features.height, 7) << preset;
+    EXPECT_EQ(features.width, 7) << preset;
   }
 }
 
@@ -84,128 +132,127 @@ TEST(ArchitectureTest, NamesThePresetsWhenOneIsUnknown) {
   EXPECT_THAT(std::string(network.status().message()), HasSubstr("cnn-3-pooled"));
 }
 
-struct Mistake {
-  std::string name;
-  void (*make)(Architecture&);
-  std::string message;
-};
-
-class ArchitectureMistakeTest : public testing::TestWithParam<Mistake> {};
-
-TEST_P(ArchitectureMistakeTest, IsNamed) {
-  Architecture network = *Architecture::FromPreset("cnn-3", kGrey28, 10, 0.3);
-  GetParam().make(network);
-  const absl::Status status = network.Validate();
-  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
+// Literally what version 0.1.0 wrote.
+TEST(ArchitectureTest, ReadsTheJsonOfEarlierVersions) {
+  const auto plain = Architecture::FromJson(
+      R"({"name":"cnn-1","input":{"channels":1,"height":28,"width":28},"classes":10,)"
+      R"("conv_blocks":[{"filters":32,"pool":4}],"dense_layers":[128],"dropout":0.25,)"
+      R"("batch_norm_epsilon":0.001})");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(*plain, *Architecture::FromPreset("cnn-1", kGrey28, 10, 0.25));
+  const auto other = Architecture::FromJson(
+      R"({"name":"","input":{"channels":1,"height":9,"width":8},"classes":3,)"
+      R"("conv_blocks":[{"filters":4,"pool":2},{"filters":4,"pool":0,"squeeze":2,"skip":1}],)"
+      R"("dense_layers":[],"dropout":0,"batch_norm_epsilon":0.5,"average_features":true})");
+  ASSERT_TRUE(other.ok()) << other.status();
+  Architecture expected;
+  expected.input = {1, 9, 8};
+  expected.classes = 3;
+  expected.network = NetworkOf(R"(
+    layers { convolution { filters: 4 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { batch_norm { epsilon: 0.5 } }
+    layers { max_pooling { size: 2 } }
+    layers { residual {
+      layers { convolution { filters: 4 } }
+      layers { activation: ACTIVATION_RELU }
+      layers { batch_norm { epsilon: 0.5 } }
+      layers { squeeze_excitation { reduction: 2 } }
+    } }
+    layers { global_pooling: GLOBAL_POOLING_AVERAGE })");
+  EXPECT_EQ(*other, expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, ArchitectureMistakeTest,
-    testing::Values(
-        Mistake{"OneClass", [](Architecture& a) { a.classes = 1; }, "classes is 1"},
-        Mistake{"TooManyClasses", [](Architecture& a) { a.classes = 257; }, "2 to 256"},
-        Mistake{"NoChannels", [](Architecture& a) { a.input.channels = 0; }, "channels is 0"},
-        Mistake{"HugeImage", [](Architecture& a) { a.input.width = 1 << 20; }, "width is 1048576"},
-        Mistake{"DropoutOfOne", [](Architecture& a) { a.dropout = 1; }, "dropout is 1"},
-        Mistake{"DropoutNan", [](Architecture& a) { a.dropout = std::nan(""); }, "dropout is nan"},
-        Mistake{"NegativeDropout", [](Architecture& a) { a.dropout = -0.1; }, "dropout is -0.1"},
-        Mistake{"NoEpsilon", [](Architecture& a) { a.batch_norm_epsilon = 0; }, "epsilon is 0"},
-        Mistake{"NoFilters", [](Architecture& a) { a.conv_blocks[1].filters = 0; },
-                "filters of conv block 2 is 0"},
-        Mistake{"NegativePooling", [](Architecture& a) { a.conv_blocks[0].pool = -2; },
-                "pooling of conv block 1 is -2"},
-        Mistake{"PoolingBeyondTheImage", [](Architecture& a) { a.conv_blocks[2].pool = 8; },
-                "only 7x7 pixels are left"},
-        Mistake{"SqueezeToNothing", [](Architecture& a) { a.conv_blocks[1].squeeze = 65; },
-                "squeeze of conv block 2 is 65; it must be 0 to 64"},
-        Mistake{"SkipFromBeforeTheFirst", [](Architecture& a) { a.conv_blocks[1].skip = 2; },
-                "skip of conv block 2 is 2; it must be 0 to 1"},
-        Mistake{"SkipBetweenShapes", [](Architecture& a) { a.conv_blocks[1].skip = 1; },
-                "conv block 2 gives 64x7x7, the block 1 before it 32x14x14"},
-        Mistake{"KernelTooHigh", [](Architecture& a) { a.conv_blocks[1].kernel_height = 12; },
-                "kernel height of conv block 2 is 12; it must be 1 to 11"},
-        Mistake{"NoKernel", [](Architecture& a) { a.conv_blocks[1].kernel_width = 0; },
-                "kernel width of conv block 2 is 0; it must be 1 to 11"},
-        Mistake{"NoStride", [](Architecture& a) { a.conv_blocks[1].stride = 0; },
-                "stride of conv block 2 is 0; it must be 1 to 8"},
-        Mistake{"StrideBeforePooling",
-                [](Architecture& a) {
-                  a.conv_blocks[0].stride = 8;
-                  a.conv_blocks[0].pool = 5;
-                },
-                "only 4x4 pixels are left"},
-        Mistake{"NoGroups", [](Architecture& a) { a.conv_blocks[1].groups = 0; },
-                "groups of conv block 2 are 0"},
-        Mistake{"GroupsOfUnequalInputs", [](Architecture& a) { a.conv_blocks[1].groups = 64; },
-                "must divide its 32 input channels and its 64 filters"},
-        Mistake{"GroupsOfUnequalFilters",
-                [](Architecture& a) {
-                  a.conv_blocks[1].filters = 24;
-                  a.conv_blocks[1].groups = 32;
-                },
-                "must divide its 32 input channels and its 24 filters"},
-        Mistake{"MeansOfNoChannels",
-                [](Architecture& a) {
-                  a.conv_blocks = {};
-                  a.average_features = true;
-                },
-                "average_features"},
-        Mistake{"EmptyDenseLayer", [](Architecture& a) { a.dense_layers = {0}; },
-                "width of a dense layer is 0"},
-        Mistake{"TooManyParameters",
-                [](Architecture& a) {
-                  a.dense_layers = {65536, 65536};
-                },
-                "number of parameters"}),
-    [](const auto& test) { return test.param.name; });
-
-// Archives and checkpoints of earlier builds stay what they are.
-TEST(ArchitectureTest, JsonTellsOnlyOfExtrasThatAreThere) {
-  const std::string plain = Architecture::FromPreset("cnn-1", kGrey28, 10, 0.25)->ToJson();
-  EXPECT_EQ(plain, R"({"name":"cnn-1","input":{"channels":1,"height":28,"width":28},"classes":10,)"
-                   R"("conv_blocks":[{"filters":32,"pool":4}],"dense_layers":[128],"dropout":0.25,)"
-                   R"("batch_norm_epsilon":0.001})");
-  const std::string resnet = Architecture::FromPreset("resnet", kGrey28, 10, 0.25)->ToJson();
-  EXPECT_THAT(resnet, HasSubstr(R"({"filters":32,"pool":0,"skip":2})"));
-  EXPECT_THAT(resnet, HasSubstr(R"("average_features":true)"));
+TEST(ArchitectureTest, RefusesDamagedJsonOfEarlierVersions) {
+  const nlohmann::json good = BlocksJson("cnn-2", kGrey28, 10, 0.3);
+  ASSERT_TRUE(Architecture::FromJson(good.dump()).ok());
+  for (const char* field :
+       {"name", "input", "classes", "dense_layers", "dropout", "batch_norm_epsilon"}) {
+    nlohmann::json damaged = good;
+    damaged.erase(field);
+    EXPECT_FALSE(Architecture::FromJson(damaged.dump()).ok()) << field;
+    damaged[field] = nlohmann::json::array({"text"});
+    EXPECT_FALSE(Architecture::FromJson(damaged.dump()).ok()) << field;
+  }
+  nlohmann::json damaged = good;
+  damaged["conv_blocks"][1].erase("pool");
+  EXPECT_FALSE(Architecture::FromJson(damaged.dump()).ok());
+  damaged = good;
+  damaged["conv_blocks"][1]["filters"] = 0;
+  EXPECT_THAT(std::string(Architecture::FromJson(damaged.dump()).status().message()),
+              HasSubstr("layer 5 (conv2): filters is 0"));
 }
 
-// A network with everything that a block can have.
+// A network with options that no preset has.
 Architecture Unusual() {
-  Architecture network = *Architecture::FromPreset("cnn-3", {4, 28, 19}, 10, 0.25);
-  network.conv_blocks[0].kernel_height = 5;
-  network.conv_blocks[0].kernel_width = 4;
-  network.conv_blocks[0].stride = 3;
-  network.conv_blocks[1].groups = 32;
+  Architecture network;
+  network.input = {4, 28, 19};
+  network.classes = 10;
+  network.dropout = 0.25;
+  network.network = NetworkOf(R"(
+    name: "unusual"
+    layers { convolution { filters: 32 kernel: 5 kernel_width: 4 stride: 3 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { batch_norm { momentum: 0.25 } }
+    layers { max_pooling {} }
+    layers { convolution { filters: 64 groups: 32 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { batch_norm {} }
+    layers { max_pooling {} }
+    layers { convolution { filters: 128 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { batch_norm {} }
+    layers { dense { units: 128 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { dropout { rate: 0 } })");
   EXPECT_TRUE(network.Validate().ok()) << network.Validate();
   return network;
 }
 
-TEST(ArchitectureTest, JsonKeepsKernelStrideAndGroups) {
+TEST(ArchitectureTest, JsonIsTheNetworkAsItWasGiven) {
   const Architecture network = Unusual();
-  EXPECT_THAT(network.ToJson(),
-              HasSubstr(R"({"filters":32,"pool":2,"kernel_height":5,"kernel_width":4,"stride":3},)"
-                        R"({"filters":64,"pool":2,"groups":32})"));
+  const nlohmann::json json = nlohmann::json::parse(network.ToJson());
+  EXPECT_EQ(json["input"], nlohmann::json({{"channels", 4}, {"height", 28}, {"width", 19}}));
+  EXPECT_EQ(json["classes"], 10);
+  EXPECT_EQ(json["dropout"], 0.25);
+  EXPECT_EQ(json["network"]["name"], "unusual");
+  const nlohmann::json& layers = json["network"]["layers"];
+  ASSERT_EQ(layers.size(), 14U);
+  // Fields that were not set are not there, fields that were set to nothing are.
+  EXPECT_EQ(layers[0],
+            nlohmann::json::parse(
+                R"({"convolution":{"filters":32,"kernel":5,"kernel_width":4,"stride":3}})"));
+  EXPECT_EQ(layers[1], nlohmann::json::parse(R"({"activation":"ACTIVATION_RELU"})"));
+  EXPECT_EQ(layers[2], nlohmann::json::parse(R"({"batch_norm":{"momentum":0.25}})"));
+  EXPECT_EQ(layers[3], nlohmann::json::parse(R"({"max_pooling":{}})"));
+  EXPECT_EQ(layers[4], nlohmann::json::parse(R"({"convolution":{"filters":64,"groups":32}})"));
+  EXPECT_EQ(layers[13], nlohmann::json::parse(R"({"dropout":{"rate":0.0}})"));
   const auto again = Architecture::FromJson(network.ToJson());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, network);
+  EXPECT_EQ(again->network.SerializeAsString(), network.network.SerializeAsString());
 }
 
-TEST(ArchitectureTest, StridesRoundUpAndPoolingRoundsDown) {
-  ConvBlock block;
-  block.filters = 7;
-  block.stride = 3;
-  block.pool = 2;
-  EXPECT_EQ(block.ConvolvedShape({1, 28, 19}), (ImageShape{7, 10, 7}));
-  EXPECT_EQ(block.OutputShape({1, 28, 19}), (ImageShape{7, 5, 3}));
+TEST(ArchitectureTest, IsEqualOnlyIfAllOfItIs) {
+  const Architecture network = Unusual();
+  const auto differs = [&network](void (*change)(Architecture&)) {
+    Architecture other = network;
+    change(other);
+    return !(other == network);
+  };
+  EXPECT_TRUE(differs([](Architecture& a) { a.classes = 11; }));
+  EXPECT_TRUE(differs([](Architecture& a) { a.dropout = 0.5; }));
+  EXPECT_TRUE(differs([](Architecture& a) { a.input.width = 20; }));
+  EXPECT_TRUE(differs([](Architecture& a) { a.network.set_name(""); }));
+  EXPECT_TRUE(differs([](Architecture& a) { a.network.mutable_layers()->RemoveLast(); }));
+  EXPECT_FALSE(differs([](Architecture&) {}));
 }
 
 TEST(ArchitectureTest, CountsKernelsAndGroups) {
   const Architecture network = Unusual();
-  EXPECT_EQ(network.FeatureShape(), (ImageShape{128, 2, 1}));
   const int64_t convolutions = 32 * (4 * 5 * 4 + 3) + 64 * (32 / 32 * 9 + 3) + 128 * (64 * 9 + 3);
   EXPECT_EQ(network.TrainableParameterCount(), convolutions + 128 * (256 + 1) + 10 * (128 + 1));
+  EXPECT_EQ(network.ParameterCount(), network.TrainableParameterCount() + 2 * (32 + 64 + 128));
   int64_t trainable = 0;
   for (const TensorSpec& spec : TensorSpecsOf(network)) {
     if (spec.trainable) trainable += spec.size();
@@ -215,6 +262,7 @@ TEST(ArchitectureTest, CountsKernelsAndGroups) {
 
 TEST(ArchitectureTest, RefusesDamagedJson) {
   const std::string good = Architecture::FromPreset("cnn-1", kGrey28, 10, 0.3)->ToJson();
+  EXPECT_TRUE(Architecture::FromJson(good).ok());
   EXPECT_FALSE(Architecture::FromJson("").ok());
   EXPECT_FALSE(Architecture::FromJson(good.substr(0, good.size() / 2)).ok());
   EXPECT_FALSE(Architecture::FromJson("{}").ok());
@@ -222,6 +270,24 @@ TEST(ArchitectureTest, RefusesDamagedJson) {
   std::string negative = good;
   negative.replace(negative.find("\"classes\":10"), 12, "\"classes\":-1");
   EXPECT_FALSE(Architecture::FromJson(negative).ok());
+}
+
+TEST(ArchitectureTest, RefusesLayersThatItDoesNotKnow) {
+  const nlohmann::json good =
+      nlohmann::json::parse(Architecture::FromPreset("cnn-1", kGrey28, 10, 0.3)->ToJson());
+  const auto message = [&good](const char* layer) {
+    nlohmann::json json = good;
+    json["network"]["layers"][1] = nlohmann::json::parse(layer);
+    return std::string(Architecture::FromJson(json.dump()).status().message());
+  };
+  EXPECT_EQ(message(R"({"activation": "ACTIVATION_GELU"})"), "");
+  EXPECT_THAT(message(R"({"fourier": {}})"), HasSubstr("fourier"));
+  EXPECT_THAT(message(R"({"convolution": {"filters": 3, "petals": 5}})"), HasSubstr("petals"));
+  EXPECT_THAT(message(R"({"convolution": {"filters": "many"}})"), HasSubstr("many"));
+  EXPECT_THAT(message(R"({"activation": "ACTIVATION_STEP"})"), HasSubstr("ACTIVATION_STEP"));
+  EXPECT_THAT(message(R"({"activation": 99})"), HasSubstr("layer 2 (activation1)"));
+  EXPECT_THAT(message(R"({"batch_norm": {"epsilon": "NaN"}})"), HasSubstr("epsilon is nan"));
+  EXPECT_THAT(message("{}"), HasSubstr("layer 2 (unknown1)"));
 }
 
 TEST(TrainedModelTest, StartsGlorotUniformWithZeroBiases) {
@@ -244,16 +310,56 @@ TEST(TrainedModelTest, StartsGlorotUniformWithZeroBiases) {
   EXPECT_THAT(model.Find("norm2.running_var")->values, testing::Each(1.0F));
 }
 
+// The largest weight of a tensor.
+float LargestOf(const TrainedModel& model, const std::string& name) {
+  float largest = 0;
+  for (const float value : model.Find(name)->values) {
+    largest = std::max(largest, std::abs(value));
+  }
+  return largest;
+}
+
 // Each group is a convolution of its own.
 TEST(TrainedModelTest, GroupsCountByTheirOwnInputsAndOutputs) {
   const TrainedModel model = TrainedModel::Initial(Unusual(), 7);
   const float limit = std::sqrt(6.0F / (9 * (1 + 2)));
-  float largest = 0;
-  for (const float value : model.Find("conv2.weight")->values) {
-    largest = std::max(largest, std::abs(value));
+  EXPECT_LE(LargestOf(model, "conv2.weight"), limit);
+  EXPECT_GT(LargestOf(model, "conv2.weight"), 0.95F * limit);
+}
+
+TEST(TrainedModelTest, EveryWeightStartsGlorotUniformAndEveryNormAsTheIdentity) {
+  Architecture network;
+  network.input = {32, 20, 20};
+  network.classes = 10;
+  network.network = NetworkOf(R"(
+    layers { residual {
+      layers { convolution { filters: 48 stride: 2 bias: false } }
+      layers { group_norm { groups: 8 } }
+      layers { spatial_attention {} }
+      layers { squeeze_excitation { reduction: 2 } }
+    } }
+    layers { layer_norm {} }
+    layers { dense { units: 64 bias: false } })");
+  ASSERT_TRUE(network.Validate().ok()) << network.Validate();
+  const TrainedModel model = TrainedModel::Initial(network, 3);
+  const std::pair<const char*, float> weights[] = {
+      {"projection1.weight", 32 + 48},     {"conv1.weight", 9 * (32 + 48)},
+      {"attention1.weight", 49 * (2 + 1)}, {"squeeze1.weight", 48 + 24},
+      {"excite1.weight", 24 + 48},         {"dense1.weight", 4800 + 64},
+      {"output.weight", 64 + 10}};
+  for (const auto& [name, fans] : weights) {
+    const float limit = std::sqrt(6.0F / fans);
+    EXPECT_LE(LargestOf(model, name), limit) << name;
+    EXPECT_GT(LargestOf(model, name), 0.95F * limit) << name;
   }
-  EXPECT_LE(largest, limit);
-  EXPECT_GT(largest, 0.95F * limit);
+  for (const char* norm : {"group_norm1", "layer_norm1"}) {
+    EXPECT_THAT(model.Find(std::string(norm) + ".weight")->values, testing::Each(1.0F));
+    EXPECT_THAT(model.Find(std::string(norm) + ".bias")->values, testing::Each(0.0F));
+  }
+  EXPECT_EQ(model.Find("conv1.bias"), nullptr);
+  EXPECT_EQ(model.Find("dense1.bias"), nullptr);
+  EXPECT_THAT(model.Find("excite1.bias")->values, testing::Each(0.0F));
+  EXPECT_TRUE(model.Validate().ok()) << model.Validate();
 }
 
 TEST(TrainedModelTest, StartsTheSameForTheSameSeedOnly) {

@@ -65,7 +65,8 @@ LabeledImages FirstTestImages(int64_t count) {
 
 at::Tensor TestTensor(int64_t count) {
   const LabeledImages images = FirstTestImages(count);
-  return ImagesTensor(General::Get().options.architecture, absl::MakeConstSpan(images.pixels))
+  return ImagesTensor(PlanOf(General::Get().options.architecture),
+                      absl::MakeConstSpan(images.pixels))
       .contiguous();
 }
 
@@ -83,10 +84,10 @@ void ExpectNear(const at::Tensor& actual, const std::vector<float>& expected, do
 }
 
 TEST(GeneralPathTest, HasWhatTheKernelsLack) {
-  const std::vector<ConvBlock>& blocks = GeneralOptions().architecture.conv_blocks;
-  EXPECT_EQ(blocks[0].kernel_height, 5);
-  EXPECT_EQ(blocks[0].stride, 2);
-  EXPECT_EQ(blocks[1].groups, blocks[0].filters);
+  const v1::Network network = GeneralOptions().architecture.network;
+  EXPECT_EQ(network.layers(0).convolution().kernel(), 5);
+  EXPECT_EQ(network.layers(0).convolution().stride(), 2);
+  EXPECT_EQ(network.layers(3).convolution().groups(), network.layers(0).convolution().filters());
   EXPECT_FALSE(KernelsCoverInference(GeneralOptions().architecture, Device::kCpu).ok());
 }
 
@@ -156,34 +157,36 @@ TEST(GeneralPathTest, ComputesOnTheCallingThreadAlone) {
   EXPECT_EQ(threads, 1);
 }
 
-// By the definition: zeros around the image, (edge - 1) / 2 of them before it.
+// By the definition: zeros around the image as wide as the window says.
 std::vector<float> PlainConvolution(const TrainedModel& model, const std::vector<float>& image) {
-  const ConvBlock& block = model.architecture.conv_blocks[0];
-  const ImageShape in = model.architecture.input;
-  const ImageShape out = block.ConvolvedShape(in);
+  const LayerPlan plan = PlanOf(model.architecture).layers[0];
+  const Window& window = plan.window;
+  const ImageShape in = plan.input;
+  const ImageShape out = plan.output;
   const std::vector<float>& weight = model.Find("conv1.weight")->values;
-  const int64_t inputs = in.channels / block.groups;
+  const NamedTensor* const bias = model.Find("conv1.bias");
+  const int64_t groups = plan.layer.convolution().groups();
+  const int64_t inputs = in.channels / groups;
   std::vector<float> result;
   for (int64_t f = 0; f < out.channels; ++f) {
-    const int64_t first = f / (block.filters / block.groups) * inputs;
+    const int64_t first = f / (out.channels / groups) * inputs;
     for (int64_t y = 0; y < out.height; ++y) {
       for (int64_t x = 0; x < out.width; ++x) {
-        double sum = 0;
+        double sum = bias == nullptr ? 0 : bias->values[static_cast<size_t>(f)];
         for (int64_t c = 0; c < inputs; ++c) {
-          for (int64_t i = 0; i < block.kernel_height; ++i) {
-            for (int64_t j = 0; j < block.kernel_width; ++j) {
-              const int64_t row = y * block.stride + i - (block.kernel_height - 1) / 2;
-              const int64_t column = x * block.stride + j - (block.kernel_width - 1) / 2;
+          for (int64_t i = 0; i < window.height; ++i) {
+            for (int64_t j = 0; j < window.width; ++j) {
+              const int64_t row = y * window.row_stride + i * window.dilation - window.top;
+              const int64_t column = x * window.column_stride + j * window.dilation - window.left;
               if (row < 0 || row >= in.height || column < 0 || column >= in.width) continue;
-              const int64_t at =
-                  ((f * inputs + c) * block.kernel_height + i) * block.kernel_width + j;
+              const int64_t at = ((f * inputs + c) * window.height + i) * window.width + j;
               sum +=
                   weight[static_cast<size_t>(at)] *
                   image[static_cast<size_t>(((first + c) * in.height + row) * in.width + column)];
             }
           }
         }
-        result.push_back(static_cast<float>(std::max(sum, 0.0)));
+        result.push_back(static_cast<float>(sum));
       }
     }
   }
@@ -192,30 +195,28 @@ std::vector<float> PlainConvolution(const TrainedModel& model, const std::vector
 
 struct Convolution {
   std::string name;
-  ConvBlock block;
+  // Beside its 12 filters.
+  std::string options;
 };
-
-ConvBlock Block(int64_t kernel_height, int64_t kernel_width, int64_t stride, int64_t groups) {
-  ConvBlock block;
-  block.filters = 12;
-  block.kernel_height = kernel_height;
-  block.kernel_width = kernel_width;
-  block.stride = stride;
-  block.groups = groups;
-  return block;
-}
 
 class ConvolutionTest : public testing::TestWithParam<Convolution> {
  protected:
-  // An untrained network with this one block; its batch norm changes next to nothing.
+  // An untrained network of this one layer, with biases as if trained.
   TrainedModel Model() const {
     Architecture network;
     network.input = {4, 9, 12};
     network.classes = 3;
-    network.conv_blocks = {GetParam().block};
-    network.batch_norm_epsilon = 1e-12;
+    network.network =
+        NetworkOf("layers { convolution { filters: 12 " + GetParam().options + " } }");
     EXPECT_TRUE(network.Validate().ok()) << network.Validate();
-    return TrainedModel::Initial(network, 7);
+    TrainedModel model = TrainedModel::Initial(network, 7);
+    for (NamedTensor& tensor : model.tensors) {
+      if (tensor.name != "conv1.bias") continue;
+      for (size_t i = 0; i < tensor.values.size(); ++i) {
+        tensor.values[i] = 0.1F * static_cast<float>(i);
+      }
+    }
+    return model;
   }
   static std::vector<float> Image(const TrainedModel& model) {
     std::vector<float> image(static_cast<size_t>(model.architecture.input.size()));
@@ -230,7 +231,7 @@ TEST_P(ConvolutionTest, IsThatOfTheDefinition) {
   const auto maps = FeatureMapsOf(model, PixelSpan(absl::MakeConstSpan(image)));
   ASSERT_TRUE(maps.ok()) << maps.status();
   ASSERT_EQ(maps->size(), 1U);
-  EXPECT_EQ((*maps)[0].shape, GetParam().block.OutputShape(model.architecture.input));
+  EXPECT_EQ((*maps)[0].shape, PlanOf(model.architecture).layers[0].output);
   const std::vector<float> expected = PlainConvolution(model, image);
   ASSERT_EQ((*maps)[0].values.size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -243,9 +244,9 @@ TEST_P(ConvolutionTest, IsTheSameInEveryFile) {
   const TrainedModel model = Model();
   const std::vector<float> image = Image(model);
   const at::InferenceMode inference;
-  const at::Tensor images = ImagesTensor(model.architecture, absl::MakeConstSpan(image));
-  const at::Tensor expected =
-      at::softmax(InferenceLogits(model.architecture, TensorsOf(model), images), 1);
+  const NetworkPlan plan = PlanOf(model.architecture);
+  const at::Tensor images = ImagesTensor(plan, absl::MakeConstSpan(image));
+  const at::Tensor expected = at::softmax(InferenceLogits(plan, TensorsOf(model), images), 1);
   std::istringstream bytes(SerializeTorchScript(model));
   torch::jit::Module module = torch::jit::load(bytes);
   EXPECT_TRUE(at::allclose(module.forward({images}).toTensor(), expected, 0, 1e-5));
@@ -254,19 +255,25 @@ TEST_P(ConvolutionTest, IsTheSameInEveryFile) {
   EXPECT_TRUE(at::allclose(OnnxRunner(file).Run(images), expected, 0, 1e-5));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ConvolutionTest,
-                         testing::Values(Convolution{"Usual", Block(3, 3, 1, 1)},
-                                         Convolution{"OnePixel", Block(1, 1, 1, 1)},
-                                         Convolution{"FiveByFive", Block(5, 5, 1, 1)},
-                                         Convolution{"Oblong", Block(3, 7, 1, 1)},
-                                         Convolution{"Even", Block(4, 4, 1, 1)},
-                                         Convolution{"EvenAndOdd", Block(2, 3, 2, 1)},
-                                         Convolution{"LargerThanTheImage", Block(11, 11, 3, 1)},
-                                         Convolution{"Strided", Block(5, 5, 2, 1)},
-                                         Convolution{"StridedFar", Block(3, 3, 8, 1)},
-                                         Convolution{"Grouped", Block(3, 3, 1, 2)},
-                                         Convolution{"Depthwise", Block(5, 3, 2, 4)}),
-                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, ConvolutionTest,
+    testing::Values(Convolution{"Usual", ""}, Convolution{"OnePixel", "kernel: 1"},
+                    Convolution{"FiveByFive", "kernel: 5"},
+                    Convolution{"Oblong", "kernel_width: 7"}, Convolution{"Even", "kernel: 4"},
+                    Convolution{"EvenAndOdd", "kernel: 2 kernel_width: 3 stride: 2"},
+                    Convolution{"LargerThanTheImage", "kernel: 11 stride: 3"},
+                    Convolution{"Strided", "kernel: 5 stride: 2"},
+                    Convolution{"StridedFar", "stride: 8"}, Convolution{"Grouped", "groups: 2"},
+                    Convolution{"Depthwise", "kernel: 5 kernel_width: 3 stride: 2 groups: 4"},
+                    Convolution{"NoBias", "bias: false"},
+                    Convolution{"NoPadding", "padding: PADDING_VALID"},
+                    Convolution{"NoPaddingAndStrided",
+                                "kernel: 4 kernel_width: 2 stride: 3 padding: PADDING_VALID"},
+                    Convolution{"Dilated", "dilation: 3"},
+                    Convolution{"DilatedEven", "kernel: 2 kernel_width: 4 dilation: 3 stride: 2"},
+                    Convolution{"DilatedBeyondTheImage", "dilation: 8 groups: 2"},
+                    Convolution{"DilatedWithoutPadding", "dilation: 4 padding: PADDING_VALID"}),
+    [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace atelier::models

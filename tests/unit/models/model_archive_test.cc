@@ -327,7 +327,7 @@ TEST_F(PredictorTest, AgreesWithTheTorchScriptOfEveryPreset) {
 TEST_F(PredictorTest, ReportsANetworkOfAnotherArchive) {
   auto entries = GoodEntries();
   json metadata = json::parse(entries["metadata.json"]);
-  metadata["architecture"]["batch_norm_epsilon"] = 0.5;
+  metadata["architecture"]["network"]["layers"][2]["batch_norm"]["epsilon"] = 0.5;
   entries["metadata.json"] = metadata.dump();
   WriteEntries(entries);
   const auto predictor = Predictor::Load(Path());

@@ -1,4 +1,5 @@
 // Pictures of filters and feature maps, and the numbers in them.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -6,8 +7,10 @@
 #include "gtest/gtest.h"
 #include "models/archive/feature_maps.h"
 #include "models/archive/filters.h"
+#include "models/network/block_network.h"
 #include "models/pictures/image_codec.h"
 #include "models/pictures/tiled_picture.h"
+#include "tests/unit/models/small_training.h"
 
 namespace atelier::models {
 namespace {
@@ -114,14 +117,13 @@ TEST(TiledPictureTest, LowersTheZoomAndThenDrawsFewerRows) {
   EXPECT_EQ(draw(1).rows, 1);
 }
 
-// Two blocks for 3×6×5 images; statistics of batch norm as if trained.
-TrainedModel SmallNetwork() {
+// A network for 3×6×5 images and four classes; biases and statistics of batch norm as if trained.
+TrainedModel ModelOf(const v1::Network& network) {
   Architecture architecture;
-  architecture.name = "small";
+  architecture.network = network;
   architecture.input = {3, 6, 5};
   architecture.classes = 4;
-  architecture.conv_blocks = {{4, 2}, {8, 0}};
-  architecture.dense_layers = {5};
+  EXPECT_TRUE(architecture.Validate().ok()) << architecture.Validate();
   TrainedModel model = TrainedModel::Initial(architecture, 3);
   for (NamedTensor& tensor : model.tensors) {
     if (tensor.shape.size() != 1) continue;
@@ -131,6 +133,10 @@ TrainedModel SmallNetwork() {
   }
   return model;
 }
+
+// Two blocks, the first with pooling.
+BlockNetwork TwoBlocks() { return {{{4, 2}, {8, 0}}, {5}}; }
+TrainedModel SmallNetwork() { return ModelOf(TwoBlocks().ToNetwork("small")); }
 
 TEST(FiltersTest, AreTheWeightsOfTheLayer) {
   const TrainedModel model = SmallNetwork();
@@ -143,9 +149,25 @@ TEST(FiltersTest, AreTheWeightsOfTheLayer) {
     EXPECT_EQ(none.status().code(), absl::StatusCode::kOutOfRange);
     EXPECT_THAT(std::string(none.status().message()), HasSubstr("1 to 2"));
   }
-  TrainedModel dense = model;
-  dense.architecture.conv_blocks.clear();
+  const TrainedModel dense = ModelOf(BlockNetwork{{}, {5}}.ToNetwork(""));
+  EXPECT_EQ(ConvolutionCount(model), 2);
+  EXPECT_EQ(ConvolutionCount(dense), 0);
   EXPECT_EQ(FiltersOf(dense, 1).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// Projections and spatial attention have weights but no filters; convolutions in residual blocks
+// do.
+TEST(FiltersTest, CountConvolutionsWhereverTheyAre) {
+  const TrainedModel model = ModelOf(NetworkOf(R"(
+    layers { residual {
+      layers { convolution { filters: 4 kernel: 5 bias: false } }
+      layers { spatial_attention {} }
+    } }
+    layers { convolution { filters: 2 kernel: 1 } })"));
+  EXPECT_EQ(ConvolutionCount(model), 2);
+  EXPECT_THAT((*FiltersOf(model, 1))->shape, ElementsAre(4, 3, 5, 5));
+  EXPECT_THAT((*FiltersOf(model, 2))->shape, ElementsAre(2, 4, 1, 1));
+  EXPECT_EQ(FiltersOf(model, 3).status().code(), absl::StatusCode::kOutOfRange);
 }
 
 TEST(FiltersTest, RowsAreFiltersAndColumnsInputsOnOneScale) {
@@ -175,11 +197,9 @@ TEST(FiltersTest, OfAllZerosAreMiddleGreyAndManyInputsAreCut) {
 }
 
 TEST(FiltersTest, TilesHaveTheSizeOfTheKernel) {
-  TrainedModel model = SmallNetwork();
-  model.architecture.conv_blocks[1].kernel_height = 5;
-  model.architecture.conv_blocks[1].kernel_width = 2;
-  model.architecture.conv_blocks[1].groups = 4;
-  model = TrainedModel::Initial(model.architecture, 3);
+  const TrainedModel model = ModelOf(NetworkOf(R"(
+    layers { convolution { filters: 4 } }
+    layers { convolution { filters: 8 kernel: 5 kernel_width: 2 groups: 4 } })"));
   const NamedTensor& filters = **FiltersOf(model, 2);
   EXPECT_THAT(filters.shape, ElementsAre(8, 1, 5, 2));
   const auto picture = DrawFilters(filters, 3, 1'000'000);
@@ -200,7 +220,7 @@ std::vector<float> PlainBlock(const TrainedModel& model, size_t index, const Ima
   const auto& shift = model.Find(norm + ".bias")->values;
   const auto& mean = model.Find(norm + ".running_mean")->values;
   const auto& variance = model.Find(norm + ".running_var")->values;
-  const int64_t pool = std::max<int64_t>(model.architecture.conv_blocks[index].pool, 1);
+  const int64_t pool = std::max<int64_t>(TwoBlocks().blocks[index].pool, 1);
   const auto convolved = [&](int64_t f, int64_t y, int64_t x0) {
     double sum = bias[static_cast<size_t>(f)];
     for (int64_t c = 0; c < in.channels; ++c) {
@@ -213,7 +233,7 @@ std::vector<float> PlainBlock(const TrainedModel& model, size_t index, const Ima
       }
     }
     const auto channel = static_cast<size_t>(f);
-    const double deviation = std::sqrt(variance[channel] + model.architecture.batch_norm_epsilon);
+    const double deviation = std::sqrt(variance[channel] + TwoBlocks().batch_norm_epsilon);
     return (std::max(sum, 0.0) - mean[channel]) / deviation * scale[channel] + shift[channel];
   };
   std::vector<float> result;
@@ -257,6 +277,37 @@ TEST(FeatureMapsTest, AreWhatTheBlocksGiveByDefinition) {
   EXPECT_EQ((*again)[1].values, (*maps)[1].values);
 }
 
+std::vector<ImageShape> ShapesOf(const std::vector<FeatureMap>& maps) {
+  std::vector<ImageShape> shapes;
+  for (const FeatureMap& map : maps) shapes.push_back(map.shape);
+  return shapes;
+}
+
+// A block is a convolution with what follows it; that of a residual block's last includes the sum.
+TEST(FeatureMapsTest, BlocksEndAtTheNextConvolutionAndAtTheEndOfTheImage) {
+  const TrainedModel model = ModelOf(NetworkOf(R"(
+    layers { max_pooling { size: 2 stride: 1 padding: PADDING_VALID } }
+    layers { convolution { filters: 4 } }
+    layers { residual {
+      layers { convolution { filters: 4 } }
+      layers { activation: ACTIVATION_RELU }
+      layers { residual { layers { convolution { filters: 5 stride: 2 } } } }
+    } }
+    layers { activation: ACTIVATION_ELU }
+    layers { global_pooling: GLOBAL_POOLING_MAX }
+    layers { dense { units: 3 } })"));
+  std::vector<float> pixels(90);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i * i % 97) / 97;
+  const auto maps = FeatureMapsOf(model, PixelSpan(absl::MakeConstSpan(pixels)));
+  ASSERT_TRUE(maps.ok()) << maps.status();
+  EXPECT_THAT(ShapesOf(*maps),
+              ElementsAre(ImageShape{4, 5, 4}, ImageShape{4, 5, 4}, ImageShape{5, 3, 2}));
+  // What the last block gives went through ELU, after the sum.
+  const auto& last = maps->back().values;
+  EXPECT_GE(*std::min_element(last.begin(), last.end()), -1.0F);
+  EXPECT_GT(*std::max_element(last.begin(), last.end()), 1.0F);
+}
+
 TEST(FeatureMapsTest, AreDrawnAChannelATile) {
   const FeatureMap map = {1, {2, 1, 2}, {0, 5, -9, 1}};
   const auto picture = DrawFeatureMap(map, 4, 1'000'000);
@@ -271,7 +322,7 @@ TEST(FeatureMapsTest, ANetworkWithoutConvolutionsHasNone) {
   Architecture architecture;
   architecture.input = {1, 2, 2};
   architecture.classes = 2;
-  architecture.dense_layers = {3};
+  architecture.network = BlockNetwork{{}, {3}}.ToNetwork("");
   const TrainedModel model = TrainedModel::Initial(architecture, 1);
   const std::vector<uint8_t> pixels(4);
   const auto maps = FeatureMapsOf(model, absl::MakeConstSpan(pixels));

@@ -84,7 +84,8 @@ TEST(OnnxExportTest, HoldsEveryWeight) {
 
 TEST(OnnxExportTest, CarriesTheEpsilonAndThePooling) {
   TrainedModel model = Untrained("cnn-1");
-  model.architecture.batch_norm_epsilon = 0.25;
+  v1::Network& network = model.architecture.network;
+  network.mutable_layers(2)->mutable_batch_norm()->set_epsilon(0.25);
   const onnx::ModelProto file = Export(model);
   std::vector<std::string> operators;
   for (const onnx::NodeProto& node : file.graph().node()) {
@@ -93,8 +94,9 @@ TEST(OnnxExportTest, CarriesTheEpsilonAndThePooling) {
       if (attribute.name() == "epsilon") {
         EXPECT_EQ(attribute.f(), 0.25F);
       }
-      if (attribute.name() == "strides") {
-        EXPECT_EQ(attribute.ints(0), model.architecture.conv_blocks[0].pool);
+      if (node.op_type() == "MaxPool" && attribute.name() == "strides") {
+        EXPECT_EQ(network.layers(3).max_pooling().size(), 4);
+        EXPECT_THAT(attribute.ints(), ElementsAre(4, 4));
       }
     }
   }

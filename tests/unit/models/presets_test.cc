@@ -6,7 +6,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/network/architecture_cost.h"
+#include "models/network/architecture.h"
+#include "tests/unit/models/small_training.h"
 
 namespace atelier::models {
 namespace {
@@ -26,7 +27,7 @@ TEST(PresetsTest, HaveNamesDepthsAndDescriptionsOfTheirOwn) {
     if (!preset.conv_depth.has_value()) continue;
     ++with_depth;
     depths.insert(*preset.conv_depth);
-    EXPECT_EQ(static_cast<int>(preset.conv_blocks.size()), *preset.conv_depth) << preset.name;
+    EXPECT_EQ(static_cast<int>(preset.network.blocks.size()), *preset.conv_depth) << preset.name;
   }
   EXPECT_EQ(names.size(), Presets().size());
   EXPECT_EQ(descriptions.size(), Presets().size());
@@ -47,7 +48,7 @@ struct Cost {
 };
 
 // Counted layer by layer, apart from the program.
-TEST(ArchitectureCostTest, CountsTheMultiplyAddsOfConvolutionsAndDenseLayers) {
+TEST(MultiplyAddsTest, CountsTheMultiplyAddsOfConvolutionsAndDenseLayers) {
   const Cost costs[] = {{"dense", 109'184, 225'472},
                         {"cnn-1", 427'776, 602'816},
                         {"cnn-2", 4'241'152, 3'205'824},
@@ -60,21 +61,22 @@ TEST(ArchitectureCostTest, CountsTheMultiplyAddsOfConvolutionsAndDenseLayers) {
     const auto grey = Architecture::FromPreset(cost.preset, {1, 28, 28}, 10, 0);
     const auto color = Architecture::FromPreset(cost.preset, {3, 31, 18}, 47, 0);
     ASSERT_TRUE(grey.ok() && color.ok());
-    EXPECT_EQ(MultiplyAdds(*grey), cost.grey28) << cost.preset;
-    EXPECT_EQ(MultiplyAdds(*color), cost.color31x18) << cost.preset;
+    EXPECT_EQ(grey->MultiplyAdds(), cost.grey28) << cost.preset;
+    EXPECT_EQ(color->MultiplyAdds(), cost.color31x18) << cost.preset;
   }
 }
 
-TEST(ArchitectureCostTest, FollowsKernelStrideAndGroups) {
+TEST(MultiplyAddsTest, FollowsKernelStrideAndGroups) {
   Architecture network;
   network.input = {2, 9, 7};
   network.classes = 3;
-  network.average_features = true;
-  network.conv_blocks = {{.filters = 4, .kernel_height = 5, .kernel_width = 3, .stride = 2},
-                         {.filters = 4, .groups = 4}};
+  network.network = NetworkOf(R"(
+    layers { convolution { filters: 4 kernel: 5 kernel_width: 3 stride: 2 } }
+    layers { convolution { filters: 4 groups: 4 } }
+    layers { global_pooling: GLOBAL_POOLING_AVERAGE })");
   ASSERT_TRUE(network.Validate().ok()) << network.Validate();
   // 5 × 4 outputs of 2 · 5 · 3, then 5 × 4 of 1 · 3 · 3, in 4 filters each; then 4 · 3.
-  EXPECT_EQ(MultiplyAdds(network), 4 * 20 * 30 + 4 * 20 * 9 + 12);
+  EXPECT_EQ(network.MultiplyAdds(), 4 * 20 * 30 + 4 * 20 * 9 + 12);
 }
 
 }  // namespace

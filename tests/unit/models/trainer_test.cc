@@ -397,10 +397,17 @@ TEST(TrainerTest, StopsEarlyAndGivesTheBestEpochsWeights) {
   EXPECT_NEAR(bfloat16->value(), best.validation_accuracy, 0.02);
 }
 
+// The small network without its convolutions.
+v1::Network DenseNetwork() {
+  BlockNetwork blocks = SmallBlocks();
+  blocks.blocks.clear();
+  return blocks.ToNetwork("dense");
+}
+
 TEST(TrainerTest, ReportsADivergedLossWithEpochAndStep) {
   TrainingOptions options = SmallOptions();
   // Zero in float32, so a pixel that is always black divides 0 by 0 in the first step.
-  options.architecture.conv_blocks.clear();
+  options.architecture.network = DenseNetwork();
   options.adam_epsilon = 1e-60;
   auto trainer = Trainer::Create(options, SmallDataset());
   ASSERT_TRUE(trainer.ok()) << trainer.status();
@@ -412,7 +419,7 @@ TEST(TrainerTest, ReportsADivergedLossWithEpochAndStep) {
 // Weights that grow with every step until they are no numbers any more: `keep` is 1 - 2.5.
 TrainingOptions Diverging() {
   TrainingOptions options = SmallOptions();
-  options.architecture.conv_blocks.clear();
+  options.architecture.network = DenseNetwork();
   options.learning_rate = 2.5;
   options.weight_decay = 1;
   options.epochs = options.patience = 1000;

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,12 +27,6 @@ std::vector<float> GradientsOfFirstStep(const TrainingEngine& engine,
   std::vector<float> gradients = engine.FirstMoment();
   for (float& g : gradients) g /= static_cast<float>(1 - options.adam_beta1);
   return gradients;
-}
-
-std::vector<int32_t> FirstIndices(int32_t count) {
-  std::vector<int32_t> indices(static_cast<size_t>(count));
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
 }
 
 class PresetGradientTest : public testing::TestWithParam<std::string> {};
@@ -89,10 +83,9 @@ TEST_P(PresetGradientTest, IsScoredAsLibTorchScoresIt) {
   ASSERT_TRUE(scores.ok()) << scores.status();
 
   const at::InferenceMode inference;
-  const at::Tensor expected =
-      at::log_softmax(InferenceLogits(model.architecture, TensorsOf(model),
-                                      GatherImages(model.architecture, images, indices)),
-                      1);
+  const NetworkPlan plan = PlanOf(model.architecture);
+  const at::Tensor expected = at::log_softmax(
+      InferenceLogits(plan, TensorsOf(model), GatherImages(plan, images, indices)), 1);
   for (size_t i = 0; i < indices.size(); ++i) {
     const at::Tensor row = expected[static_cast<int64_t>(i)];
     const ImageScore& score = (*scores)[i];
@@ -128,26 +121,39 @@ INSTANTIATE_TEST_SUITE_P(All, PresetGradientTest, testing::ValuesIn(PresetNames(
                            return name;
                          });
 
-constexpr int64_t kNoPadding = 0;
+// Logits of a network, in training and without dropout, as a LibTorch user would write it.
+using Plain = std::function<at::Tensor(const std::vector<at::Tensor>& tensors, at::Tensor x)>;
 
-// A network without dropout, as a LibTorch user would write it.
-at::Tensor PlainLogits(const Architecture& network, const std::vector<at::Tensor>& tensors,
+// With the zeros around it that keep its size under such a kernel.
+at::Tensor Padded(const at::Tensor& x, int64_t height, int64_t width) {
+  const int64_t above = (height - 1) / 2;
+  const int64_t left = (width - 1) / 2;
+  return at::constant_pad_nd(x, {left, width - 1 - left, above, height - 1 - above});
+}
+
+at::Tensor BatchNorm(const at::Tensor& x, const at::Tensor* scale_and_shift, double epsilon) {
+  return at::batch_norm(x, scale_and_shift[0], scale_and_shift[1], {}, {}, true, 0.01, epsilon,
+                        false);
+}
+
+// x times what squeeze and excitation, of the tensors t, make of it.
+at::Tensor Gated(const at::Tensor& x, const at::Tensor* t) {
+  const at::Tensor means = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
+  const at::Tensor hidden = at::relu(at::linear(means, t[0], t[1]));
+  return x * at::sigmoid(at::linear(hidden, t[2], t[3])).unsqueeze(2).unsqueeze(3);
+}
+
+at::Tensor PlainBlocks(const BlockNetwork& network, const std::vector<at::Tensor>& tensors,
                        at::Tensor x) {
   const at::Tensor* t = tensors.data();
   std::vector<at::Tensor> outputs;
-  for (const ConvBlock& block : network.conv_blocks) {
-    const int64_t above = (block.kernel_height - 1) / 2;
-    const int64_t left = (block.kernel_width - 1) / 2;
-    x = at::constant_pad_nd(
-        x, {left, block.kernel_width - 1 - left, above, block.kernel_height - 1 - above});
-    x = at::relu(at::conv2d(x, t[0], t[1], block.stride, kNoPadding, 1, block.groups));
-    x = at::batch_norm(x, t[2], t[3], {}, {}, true, 0.01, network.batch_norm_epsilon, false);
+  for (const ConvBlock& block : network.blocks) {
+    x = at::relu(at::conv2d(Padded(x, 3, 3), t[0], t[1]));
+    x = BatchNorm(x, t + 2, network.batch_norm_epsilon);
     if (block.pool > 1) x = at::max_pool2d(x, block.pool);
     t += 6;
     if (block.squeeze > 0) {
-      const at::Tensor means = at::adaptive_avg_pool2d(x, {1, 1}).flatten(1);
-      const at::Tensor hidden = at::relu(at::linear(means, t[0], t[1]));
-      x = x * at::sigmoid(at::linear(hidden, t[2], t[3])).unsqueeze(2).unsqueeze(3);
+      x = Gated(x, t);
       t += 4;
     }
     if (block.skip > 0) x = x + outputs.at(outputs.size() - static_cast<size_t>(block.skip));
@@ -161,24 +167,12 @@ at::Tensor PlainLogits(const Architecture& network, const std::vector<at::Tensor
   return at::linear(x, t[0], t[1]);
 }
 
-// Images without equal neighbours.
-LabeledImages NoisyImages(ImageShape shape, int64_t classes, int64_t count) {
-  std::vector<uint8_t> pixels;
-  std::vector<uint8_t> labels;
-  RandomStream random(7, RandomPurpose::kWeights);
-  for (int64_t i = 0; i < count * shape.size(); ++i) {
-    pixels.push_back(static_cast<uint8_t>(random.NextBelow(256)));
-  }
-  for (int64_t i = 0; i < count; ++i) {
-    labels.push_back(static_cast<uint8_t>(random.NextBelow(static_cast<uint64_t>(classes))));
-  }
-  return {std::move(pixels), std::move(labels)};
-}
-
 // The first step's loss and gradients against LibTorch's in double: in float, rounding decides
 // which of a window's pixels is the largest, and oneDNN's decides otherwise often enough to be
 // seen.
-void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, int32_t count) {
+void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, int32_t count,
+                          const Plain& plain) {
+  ASSERT_TRUE(options.architecture.Validate().ok()) << options.architecture.Validate();
   options.architecture.dropout = 0;
   options.shards = 1;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
@@ -193,8 +187,8 @@ void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, 
     tensors[i] = tensors[i].to(at::kDouble).set_requires_grad(specs[i].trainable);
   }
   const at::Tensor pixels =
-      GatherImages(options.architecture, images, indices).contiguous().to(at::kDouble);
-  const at::Tensor logits = PlainLogits(options.architecture, tensors, pixels);
+      GatherImages(PlanOf(options.architecture), images, indices).contiguous().to(at::kDouble);
+  const at::Tensor logits = plain(tensors, pixels);
   const at::Tensor labels = GatherLabels(images, indices);
   const at::Tensor loss = at::cross_entropy_loss(logits, labels);
   at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, -100, options.label_smoothing)
@@ -212,64 +206,114 @@ void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, 
   }
 }
 
+// The same of a network of blocks, which takes the place of the options'.
+void ExpectBlockGradients(TrainingOptions options, const BlockNetwork& blocks,
+                          const LabeledImages& images, int32_t count) {
+  options.architecture.network = blocks.ToNetwork("");
+  ExpectPlainGradients(options, images, count,
+                       [&blocks](const std::vector<at::Tensor>& tensors, const at::Tensor& x) {
+                         return PlainBlocks(blocks, tensors, x);
+                       });
+}
+
 TEST_P(PresetGradientTest, IsThatOfPlainLibTorch) {
   TrainingOptions options = SmallOptions();
-  options.architecture = *Architecture::FromPreset(GetParam(), {1, 28, 28}, 10, 0);
-  ExpectPlainGradients(options, SmallDataset()->training(), 32);
-  options.architecture = *Architecture::FromPreset(GetParam(), {3, 23, 30}, 47, 0);
+  const BlockNetwork& blocks = FindPreset(GetParam())->network;
+  ExpectBlockGradients(options, blocks, SmallDataset()->training(), 32);
+  options.architecture.input = {3, 23, 30};
+  options.architecture.classes = 47;
   options.label_smoothing = 0.2;
-  ExpectPlainGradients(options, NoisyImages({3, 23, 30}, 47, 9), 9);
+  ExpectBlockGradients(options, blocks, NoisyImages({3, 23, 30}, 47, 9), 9);
+}
+
+// For images of 2×17×11 and 33 classes.
+TrainingOptions UnusualOptions() {
+  TrainingOptions options = SmallOptions();
+  options.architecture.input = {2, 17, 11};
+  options.architecture.classes = 33;
+  return options;
+}
+
+ComputePath PathOf(const BlockNetwork& blocks) {
+  Architecture network = UnusualOptions().architecture;
+  network.network = blocks.ToNetwork("");
+  return Compile(TrainedModel::Initial(network, 1))->path();
 }
 
 TEST(TrainingEngineTest, HasTheGradientsOfUnusualNetworks) {
-  TrainingOptions options = SmallOptions();
-  Architecture& network = options.architecture;
-  network.input = {2, 17, 11};
-  network.classes = 33;
+  const TrainingOptions options = UnusualOptions();
+  const LabeledImages images = NoisyImages(options.architecture.input, 33, 7);
+  BlockNetwork network;
   // Channels around a panel's width, windows that leave pixels over, no pooling at all.
-  network.conv_blocks = {{33, 3}, {1, 0}, {70, 1}, {31, 2}};
+  network.blocks = {{33, 3}, {1, 0}, {70, 1}, {31, 2}};
   network.dense_layers = {65, 7};
-  ASSERT_TRUE(network.Validate().ok());
-  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  EXPECT_EQ(PathOf(network), ComputePath::kKernels);
+  ExpectBlockGradients(options, network, images, 7);
   network.dense_layers = {};
-  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
-  // Both extras in one block, sums over one block and over three, an output that two blocks add.
-  network.conv_blocks = {{33, 2, 5},  {33, 0, 0, 1}, {40, 1},
-                         {33, 0, 33}, {33, 0, 2, 3}, {33, 1, 1, 4}};
-  ASSERT_TRUE(network.Validate().ok()) << network.Validate();
-  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  ExpectBlockGradients(options, network, images, 7);
+  // Both extras in one block, sums over one block and over three, sums of sums.
+  network.blocks = {{33, 2, 5}, {33, 0, 0, 1}, {40, 1},      {33, 0, 33},
+                    {33, 0, 2}, {40, 1, 1, 3}, {40, 0, 1, 1}};
+  EXPECT_EQ(PathOf(network), ComputePath::kKernels);
+  ExpectBlockGradients(options, network, images, 7);
   network.average_features = true;
   network.dense_layers = {65};
-  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  ExpectBlockGradients(options, network, images, 7);
+}
+
+// An output that two blocks add: LibTorch computes it.
+TEST(TrainingEngineTest, HasTheGradientsOfBlocksInEachOther) {
+  const TrainingOptions options = UnusualOptions();
+  BlockNetwork network;
+  network.blocks = {{20, 2}, {24, 1, 4}, {20, 0, 0, 2}, {20, 0, 2, 3}, {20, 0, 0, 1}};
+  network.dense_layers = {9};
+  EXPECT_EQ(PathOf(network), ComputePath::kLibTorch);
+  ExpectBlockGradients(options, network, NoisyImages(options.architecture.input, 33, 7), 7);
 }
 
 // Without pooling: see ExpectPlainGradients.
 TEST(TrainingEngineTest, HasTheGradientsOfNetworksThatOnlyLibTorchComputes) {
-  TrainingOptions options = GeneralOptions();
-  Architecture& network = options.architecture;
-  network.input = {2, 17, 11};
-  network.classes = 33;
-  for (ConvBlock& block : network.conv_blocks) block.pool = 0;
-  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
-  network.conv_blocks[0].kernel_width = 4;
-  network.conv_blocks[1].kernel_height = 2;
-  network.conv_blocks[1].groups = 4;
-  network.conv_blocks[1].skip = 1;
-  network.conv_blocks[2].squeeze = 4;
-  ASSERT_TRUE(network.Validate().ok()) << network.Validate();
-  ExpectPlainGradients(options, NoisyImages(network.input, 33, 7), 7);
+  TrainingOptions options = UnusualOptions();
+  options.architecture.network = NetworkOf(R"(
+    layers { convolution { filters: 8 kernel: 5 kernel_width: 4 stride: 2 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { batch_norm {} }
+    layers { residual {
+      layers { convolution { filters: 8 kernel: 2 kernel_width: 3 groups: 4 } }
+      layers { activation: ACTIVATION_RELU }
+      layers { batch_norm { epsilon: 0.25 } }
+    } }
+    layers { convolution { filters: 16 kernel: 1 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { batch_norm {} }
+    layers { squeeze_excitation { reduction: 4 } }
+    layers { dense { units: 16 } }
+    layers { activation: ACTIVATION_RELU }
+    layers { dropout {} })");
+  const auto plain = [](const std::vector<at::Tensor>& t, at::Tensor x) {
+    x = at::relu(at::conv2d(Padded(x, 5, 4), t[0], t[1], 2));
+    x = BatchNorm(x, &t[2], 0.001);
+    const at::Tensor shortcut = x;
+    x = at::relu(at::conv2d(Padded(x, 2, 3), t[6], t[7], 1, at::IntArrayRef({0, 0}), 1, 4));
+    x = BatchNorm(x, &t[8], 0.25) + shortcut;
+    x = BatchNorm(at::relu(at::conv2d(x, t[12], t[13])), &t[14], 0.001);
+    x = Gated(x, &t[18]).flatten(1);
+    return at::linear(at::relu(at::linear(x, t[22], t[23])), t[24], t[25]);
+  };
+  ExpectPlainGradients(options, NoisyImages(options.architecture.input, 33, 7), 7, plain);
 }
 
 // As it would be on lesser processors than this: our kernels take their widest instructions at run
 // time.
 TEST(TrainingEngineTest, IsRightWithEveryKindOfInstructions) {
-  TrainingOptions options = SmallOptions();
-  options.architecture.conv_blocks = {{33, 2, 3}, {40}, {40, 0, 0, 1}};
-  options.architecture.dense_layers = {70};
+  const TrainingOptions options = SmallOptions();
+  BlockNetwork network;
+  network.blocks = {{33, 2, 3}, {40}, {40, 0, 0, 1}};
+  network.dense_layers = {70};
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     SCOPED_TRACE(hwy::TargetName(target));
     hwy::GetChosenTarget().Update(target);
-    ExpectPlainGradients(options, NoisyImages(options.architecture.input, 10, 9), 9);
+    ExpectBlockGradients(options, network, NoisyImages(options.architecture.input, 10, 9), 9);
   }
   hwy::GetChosenTarget().DeInit();
 }
@@ -277,7 +321,9 @@ TEST(TrainingEngineTest, IsRightWithEveryKindOfInstructions) {
 // Dropout, shards and running statistics, against the same step by LibTorch's operators.
 TEST(TrainingEngineTest, StepsAsLibTorchDoes) {
   TrainingOptions options = SmallOptions();
-  options.architecture.conv_blocks = {{4, 0}};
+  BlockNetwork blocks = SmallBlocks();
+  blocks.blocks = {{4, 0}};
+  options.architecture.network = blocks.ToNetwork("");
   const LabeledImages images = NoisyImages(options.architecture.input, 10, 9);
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   TrainingEngine ours(options, images, model);
@@ -360,10 +406,33 @@ TEST_P(EnginePathTest, StatisticsMoveByTheMomentumAndTheNumberOfImages) {
   options.batch_size = 64;
   const std::vector<float> moved = StatisticsAfter(options, model, indices, kLate);
   // The first block's means and variances, which begin as zeros and ones.
-  const auto filters = static_cast<size_t>(options.architecture.conv_blocks[0].filters);
+  const size_t filters = model.Find("norm1.running_mean")->values.size();
+  ASSERT_GE(moved.size(), 2 * filters);
   for (size_t i = 0; i < 2 * filters; ++i) {
     const float start = i < filters ? 0 : 1;
     EXPECT_NEAR(moved[i], start + 0.01F / 4 * (target[i] - start), 1e-6) << i;
+  }
+}
+
+// A layer's own momentum takes the place of the training's, on both paths.
+TEST(TrainingEngineTest, StatisticsMoveByTheirLayersOwnMomentum) {
+  for (const PathChoice path : {PathChoice::kAutomatic, PathChoice::kLibTorch}) {
+    TrainingOptions options = SmallOptions();
+    options.path_choice = path;
+    options.batch_size = 16;
+    v1::Network& network = options.architecture.network;
+    ASSERT_TRUE(network.layers(7).has_batch_norm()) << network.DebugString();
+    network.mutable_layers(7)->mutable_batch_norm()->set_momentum(0.5);
+    const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
+    const size_t first = model.Find("norm1.running_mean")->values.size();
+    const size_t second = model.Find("norm2.running_mean")->values.size();
+    const std::vector<float> target = StatisticsAfter(options, model, FirstIndices(16), 0);
+    const std::vector<float> moved = StatisticsAfter(options, model, FirstIndices(16), kLate);
+    for (size_t i = 0; i < 2 * (first + second); ++i) {
+      const bool own = i >= 2 * first;
+      const float start = (own ? i - 2 * first < second : i < first) ? 0 : 1;
+      EXPECT_NEAR(moved[i], start + (own ? 0.5F : 0.01F) * (target[i] - start), 1e-6) << i;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/archive/model_archive.h"
+#include "models/network/block_network.h"
 
 namespace atelier::serving {
 
@@ -38,7 +39,7 @@ inline absl::StatusOr<models::ArchiveInfo> WriteTinyArchive(const std::string& p
   models::TrainedModel model;
   model.architecture.input = {1, 2, 2};
   model.architecture.classes = kTinyClasses;
-  model.architecture.dense_layers = {2};
+  model.architecture.network = models::BlockNetwork{{}, {2}}.ToNetwork("");
   model.tensors = {tensor("dense1.weight", {2, 4}), tensor("dense1.bias", {2}),
                    tensor("output.weight", {kTinyClasses, 2}),
                    tensor("output.bias", {kTinyClasses})};
@@ -48,10 +49,9 @@ inline absl::StatusOr<models::ArchiveInfo> WriteTinyArchive(const std::string& p
 // A network of two blocks for 1×4×4 images: 2 filters and pooling, then 3 filters.
 inline models::TrainedModel TinyConvolutions(std::uint64_t seed = 1) {
   models::Architecture architecture;
-  architecture.name = "tiny";
+  architecture.network = models::BlockNetwork{{{2, 2}, {3, 0}}, {}}.ToNetwork("tiny");
   architecture.input = {1, 4, 4};
   architecture.classes = kTinyClasses;
-  architecture.conv_blocks = {{2, 2}, {3, 0}};
   return models::TrainedModel::Initial(architecture, seed);
 }
 

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/archive/filters.h"
+#include "models/network/block_network.h"
 #include "models/pictures/image_codec.h"
 #include "server/serving/input_error.h"
 #include "tests/unit/models/temporary_folder.h"
@@ -134,7 +135,7 @@ TEST_F(ModelViewerTest, RefusesToSendTooManyNumbersButDrawsThem) {
   models::Architecture wide;
   wide.input = {1, 2, 2};
   wide.classes = kTinyClasses;
-  wide.conv_blocks = {{300, 0}, {200, 0}};
+  wide.network = models::BlockNetwork{{{300, 0}, {200, 0}}, {}}.ToNetwork("");
   Add("wide", 1, WriteArchive(Path("wide", 1), models::TrainedModel::Initial(wide, 1)));
   FiltersRequest request = {.model = "wide", .reference = "1", .layer = 2};
   EXPECT_EQ(FieldOf(viewer_.Filters(request).status()), "values");

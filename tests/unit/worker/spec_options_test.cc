@@ -19,7 +19,9 @@ using ::testing::HasSubstr;
 // fingerprint.
 const std::set<std::string>& FieldsWithoutEffect() {
   static const auto* fields = new std::set<std::string>{
-      "conv_depth",         // Another name of the preset.
+      "conv_depth",  // Another name of the preset.
+      // The server makes the network of these.
+      "conv", "kernel", "pool", "pooling", "activation", "batch_norm", "dense", "residual",
       "cores",              // Decides only how many shards run at once.
       "memory_bytes",       // A limit.
       "model_name",         // A name.
@@ -33,7 +35,10 @@ const std::set<std::string>& FieldsWithoutEffect() {
 // Gives a field another value than it has.
 void Change(const FieldDescriptor* field, atelier::v1::TrainingSpec* spec) {
   const Reflection& reflection = *spec->GetReflection();
+  if (field->is_repeated()) return reflection.AddInt32(spec, field, 8);
   switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return spec->mutable_network()->add_layers()->mutable_dense()->set_units(3);
     case FieldDescriptor::CPPTYPE_INT32:
       return reflection.SetInt32(spec, field, reflection.GetInt32(*spec, field) + 1);
     case FieldDescriptor::CPPTYPE_INT64:

@@ -1,0 +1,187 @@
+#include "server/wiring/network_builder.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "models/network/architecture.h"
+#include "models/network/presets.h"
+
+namespace atelier::wiring {
+namespace {
+
+constexpr int kMaxFilters = 65536;
+constexpr int kMaxKernel = 11;
+constexpr int kMaxPool = 4096;
+constexpr int kMaxListed = 64;
+
+bool HasShapeFields(const v1::TrainingSpec& spec) {
+  return !spec.conv().empty() || spec.has_kernel() || !spec.pool().empty() ||
+         spec.pooling() != v1::POOLING_KIND_UNSPECIFIED ||
+         spec.activation() != v1::ACTIVATION_UNSPECIFIED || spec.has_batch_norm() ||
+         !spec.dense().empty() || spec.has_residual();
+}
+
+// Shapes a network by a specification's fields, collecting what is wrong.
+class Shaper {
+ public:
+  explicit Shaper(const v1::TrainingSpec& spec) : spec_(spec) {
+    if (const models::Preset* preset = models::FindPreset(spec.preset())) {
+      shape_ = preset->network;
+    } else {
+      shape_.dense_layers = {128};
+    }
+  }
+
+  models::BlockNetwork Run() {
+    ShapeConvolutions();
+    ShapePooling();
+    ShapeFunctions();
+    ShapeDense();
+    ShapeResidual();
+    return shape_;
+  }
+
+  std::vector<jobs::FieldViolation> wrong() && { return std::move(wrong_); }
+
+ private:
+  void Wrong(absl::string_view field, std::string description) {
+    wrong_.push_back({absl::StrCat("spec.", field), std::move(description)});
+  }
+
+  void CheckRange(absl::string_view field, absl::string_view words, int value, int low, int high) {
+    if (value >= low && value <= high) return;
+    Wrong(field, absl::StrCat(words, " is ", value, "; it must be ", low, " to ", high, "."));
+  }
+
+  template <typename List>
+  void CheckLength(absl::string_view field, absl::string_view words, const List& list) {
+    if (list.size() <= kMaxListed) return;
+    Wrong(field, absl::StrCat("There are ", list.size(), " ", words, "; at most ", kMaxListed,
+                              " are possible."));
+  }
+
+  void RequireConvolutions(absl::string_view field) {
+    if (!shape_.blocks.empty()) return;
+    Wrong(field, absl::StrCat("The network has no convolutions for ", field,
+                              " to change; choose a preset that has, or give conv."));
+  }
+
+  void ShapeConvolutions() {
+    if (!spec_.conv().empty()) {
+      CheckLength("conv", "convolutions", spec_.conv());
+      shape_.blocks.clear();
+      shape_.average_features = false;
+      for (const int filters : spec_.conv()) {
+        CheckRange("conv", "The number of filters", filters, 1, kMaxFilters);
+        shape_.blocks.push_back({filters, 2});
+      }
+    }
+    if (!spec_.has_kernel()) return;
+    RequireConvolutions("kernel");
+    CheckRange("kernel", "The kernel", spec_.kernel(), 1, kMaxKernel);
+    shape_.kernel = spec_.kernel();
+  }
+
+  void ShapePooling() {
+    const auto pools = static_cast<std::size_t>(spec_.pool_size());
+    for (const int pool : spec_.pool()) CheckRange("pool", "The pooling", pool, 0, kMaxPool);
+    if (pools > 0) RequireConvolutions("pool");
+    if (pools > 1 && pools != shape_.blocks.size()) {
+      Wrong("pool", absl::StrCat("There are ", pools, " poolings for ", shape_.blocks.size(),
+                                 " convolutions; give one for all, or one each."));
+      return;
+    }
+    for (std::size_t i = 0; pools > 0 && i < shape_.blocks.size(); ++i) {
+      shape_.blocks[i].pool = spec_.pool(pools == 1 ? 0 : static_cast<int>(i));
+    }
+    if (!v1::PoolingKind_IsValid(spec_.pooling())) {
+      Wrong("pooling", absl::StrCat("There is no pooling ", static_cast<int>(spec_.pooling()),
+                                    "; choose max or average."));
+    }
+    if (spec_.pooling() != v1::POOLING_KIND_UNSPECIFIED) RequireConvolutions("pooling");
+    shape_.average_pooling = spec_.pooling() == v1::POOLING_KIND_AVERAGE;
+  }
+
+  void ShapeFunctions() {
+    if (!v1::Activation_IsValid(spec_.activation())) {
+      Wrong("activation",
+            absl::StrCat("There is no activation ", static_cast<int>(spec_.activation()), "."));
+    } else if (spec_.activation() != v1::ACTIVATION_UNSPECIFIED) {
+      shape_.activation = spec_.activation();
+    }
+    if (!spec_.has_batch_norm()) return;
+    RequireConvolutions("batch_norm");
+    shape_.batch_norm = spec_.batch_norm();
+  }
+
+  void ShapeDense() {
+    if (spec_.dense().empty()) return;
+    CheckLength("dense", "dense layers", spec_.dense());
+    shape_.dense_layers.assign(spec_.dense().begin(), spec_.dense().end());
+    if (shape_.dense_layers == std::vector<std::int64_t>{0}) return shape_.dense_layers.clear();
+    for (const int units : spec_.dense()) {
+      CheckRange("dense", "The number of units", units, 1, kMaxFilters);
+    }
+  }
+
+  void ShapeResidual() {
+    if (!spec_.has_residual()) return;
+    RequireConvolutions("residual");
+    const bool had = std::any_of(shape_.blocks.begin(), shape_.blocks.end(),
+                                 [](const models::ConvBlock& block) { return block.skip > 0; });
+    shape_.residual = spec_.residual() && !had;
+    if (spec_.residual()) return;
+    for (models::ConvBlock& block : shape_.blocks) block.skip = 0;
+  }
+
+  const v1::TrainingSpec& spec_;
+  models::BlockNetwork shape_;
+  std::vector<jobs::FieldViolation> wrong_;
+};
+
+// Bytes that a training holds of each parameter at least: the weights, a gradient for each shard,
+// two moments of the optimiser, and the best epoch's weights.
+std::int64_t BytesOf(std::int64_t parameters, int shards) { return parameters * 4 * (4 + shards); }
+
+}  // namespace
+
+std::vector<jobs::FieldViolation> BuildNetwork(v1::TrainingSpec* spec) {
+  if (spec->preset().empty() && !HasShapeFields(*spec)) return {};
+  Shaper shaper(*spec);
+  const v1::Network network = shaper.Run().ToNetwork(spec->preset());
+  std::vector<jobs::FieldViolation> wrong = std::move(shaper).wrong();
+  if (!wrong.empty()) return wrong;
+  if (spec->has_network() &&
+      !google::protobuf::util::MessageDifferencer::Equals(spec->network(), network)) {
+    return {
+        {"spec.network",
+         "The layers of the network are not those that the preset and its changes give; give one "
+         "of the two."}};
+  }
+  *spec->mutable_network() = network;
+  return {};
+}
+
+std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
+  const v1::ImageShape& shape = facts.image_shape;
+  models::Architecture architecture;
+  architecture.network = spec.network();
+  architecture.input = {shape.channels(), shape.height(), shape.width()};
+  architecture.classes = facts.class_count;
+  architecture.dropout = spec.dropout();
+  if (absl::Status status = architecture.Validate(); !status.ok()) {
+    return std::string(status.message());
+  }
+  const std::int64_t parameters = architecture.ParameterCount();
+  const std::int64_t bytes = BytesOf(parameters, spec.shards());
+  if (!spec.has_memory_bytes() || bytes <= spec.memory_bytes()) return "";
+  return absl::StrCat("training its ", parameters, " parameters takes at least ", bytes,
+                      " bytes and the job's memory is ", spec.memory_bytes(),
+                      "; give it more memory or the network fewer parameters");
+}
+
+}  // namespace atelier::wiring

@@ -1,0 +1,193 @@
+#include "server/wiring/network_description.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "models/kernels/coverage.h"
+#include "models/network/architecture.h"
+#include "models/network/layer_plan.h"
+#include "models/network/presets.h"
+#include "server/jobs/error.h"
+#include "server/jobs/resource_names.h"
+#include "server/wiring/network_builder.h"
+#include "server/wiring/preset_list.h"
+
+namespace atelier::wiring {
+namespace {
+
+std::string WindowText(const models::Window& window) {
+  std::string text = absl::StrCat(window.height, "×", window.width);
+  if (window.row_stride != 1 || window.column_stride != 1) {
+    absl::StrAppend(&text, ", stride ", window.row_stride);
+    if (window.row_stride != window.column_stride)
+      absl::StrAppend(&text, "×", window.column_stride);
+  }
+  if (window.dilation != 1) absl::StrAppend(&text, ", dilation ", window.dilation);
+  return text;
+}
+
+std::string ConvolutionText(const models::LayerPlan& plan) {
+  const v1::Convolution& convolution = plan.layer.convolution();
+  std::string text = absl::StrCat(convolution.filters(), " filters of ", WindowText(plan.window));
+  if (convolution.padding() == v1::PADDING_VALID) absl::StrAppend(&text, ", valid");
+  if (convolution.groups() == plan.input.channels && convolution.groups() > 1) {
+    absl::StrAppend(&text, ", depthwise");
+  } else if (convolution.groups() > 1) {
+    absl::StrAppend(&text, ", ", convolution.groups(), " groups");
+  }
+  if (!convolution.bias()) absl::StrAppend(&text, ", no bias");
+  return text;
+}
+
+// `ACTIVATION_LEAKY_RELU` as `leaky relu`.
+std::string Words(const std::string& value, absl::string_view prefix) {
+  return absl::StrReplaceAll(absl::AsciiStrToLower(value.substr(prefix.size())), {{"_", " "}});
+}
+
+std::string DescriptionOf(const models::LayerPlan& plan) {
+  const v1::Layer& layer = plan.layer;
+  switch (plan.kind()) {
+    case v1::Layer::kConvolution:
+      return ConvolutionText(plan);
+    case v1::Layer::kBatchNorm:
+      return "batch norm";
+    case v1::Layer::kGroupNorm:
+      return absl::StrCat("group norm, ", layer.group_norm().groups(), " groups");
+    case v1::Layer::kLayerNorm:
+      return "layer norm";
+    case v1::Layer::kActivation:
+      return Words(v1::Activation_Name(layer.activation()), "ACTIVATION_");
+    case v1::Layer::kMaxPooling:
+      return absl::StrCat("maximum of ", WindowText(plan.window));
+    case v1::Layer::kAveragePooling:
+      return absl::StrCat("mean of ", WindowText(plan.window));
+    case v1::Layer::kGlobalPooling:
+      return layer.global_pooling() == v1::GLOBAL_POOLING_MAX ? "maximum of each channel"
+                                                              : "mean of each channel";
+    case v1::Layer::kDropout:
+      return absl::StrCat("drops ", layer.dropout().rate());
+    case v1::Layer::kSpatialDropout:
+      return absl::StrCat("drops ", layer.spatial_dropout().rate(), " of the channels");
+    case v1::Layer::kDense:
+      return absl::StrCat(layer.dense().units(), " units");
+    case v1::Layer::kResidual:
+      return plan.projects() ? "sum with a projection" : "sum";
+    case v1::Layer::kSqueezeExcitation:
+      return absl::StrCat("squeeze and excitation, reduction ",
+                          layer.squeeze_excitation().reduction());
+    case v1::Layer::kSpatialAttention:
+      return absl::StrCat("spatial attention, kernel ", layer.spatial_attention().kernel());
+    case v1::Layer::kFlatten:
+      return "flatten";
+    case v1::Layer::KIND_NOT_SET:
+      break;
+  }
+  return "unknown";
+}
+
+v1::ImageShape ToProto(const models::ImageShape& shape) {
+  v1::ImageShape proto;
+  proto.set_channels(static_cast<std::int32_t>(shape.channels));
+  proto.set_height(static_cast<std::int32_t>(shape.height));
+  proto.set_width(static_cast<std::int32_t>(shape.width));
+  return proto;
+}
+
+std::int64_t ParametersOf(const models::LayerPlan& plan) {
+  std::int64_t count = 0;
+  for (const models::TensorSpec& tensor : plan.tensors) count += tensor.size();
+  for (const models::LayerPlan& inner : plan.body) count += ParametersOf(inner);
+  return count;
+}
+
+void AddLayers(const std::vector<models::LayerPlan>& plans, const models::ImageShape& input,
+               int depth, v1::NetworkDescription* description) {
+  for (const models::LayerPlan& plan : plans) {
+    v1::LayerDescription& layer = *description->add_layers();
+    layer.set_name(plan.name);
+    layer.set_depth(depth);
+    layer.set_description(DescriptionOf(plan));
+    *layer.mutable_output() = ToProto(plan.output);
+    layer.set_flat(!plan.gives_image);
+    layer.set_parameter_count(ParametersOf(plan));
+    layer.set_multiply_adds(plan.multiply_adds);
+    layer.set_receptive_height(
+        static_cast<std::int32_t>(std::min(plan.receptive_field.height, input.height)));
+    layer.set_receptive_width(
+        static_cast<std::int32_t>(std::min(plan.receptive_field.width, input.width)));
+    AddLayers(plan.body, input, depth + 1, description);
+  }
+}
+
+// The network that a request names, for no images yet.
+absl::StatusOr<v1::TrainingSpec> NetworkOf(const v1::DescribeNetworkRequest& request) {
+  v1::TrainingSpec spec = request.spec();
+  for (const models::Preset& preset : models::Presets()) {
+    const bool meant = spec.has_conv_depth() && preset.conv_depth == spec.conv_depth();
+    if (meant && spec.preset().empty()) spec.set_preset(preset.name);
+  }
+  if (!spec.preset().empty() && models::FindPreset(spec.preset()) == nullptr) {
+    return jobs::InvalidField("spec.preset",
+                              absl::StrCat("There is no preset ", jobs::Quoted(spec.preset()),
+                                           "; `atelier presets` lists them."));
+  }
+  const std::vector<jobs::FieldViolation> wrong = BuildNetwork(&spec);
+  if (!wrong.empty()) return jobs::InvalidFields(wrong);
+  if (!spec.has_network()) {
+    return jobs::InvalidField("spec.preset",
+                              "No network is named; give a preset, filters or layers.");
+  }
+  return spec;
+}
+
+absl::StatusOr<models::Architecture> ArchitectureOf(const v1::DescribeNetworkRequest& request,
+                                                    jobs::DatasetSource* datasets) {
+  const auto spec = NetworkOf(request);
+  if (!spec.ok()) return spec.status();
+  v1::ImageShape input = request.input();
+  int classes = request.classes();
+  if (!request.has_input() || classes == 0) {
+    const auto dataset = FactsOfDataset(request.dataset(), datasets);
+    if (!dataset.ok()) return dataset.status();
+    if (!request.has_input()) input = dataset->facts.image_shape;
+    if (classes == 0) classes = dataset->facts.class_count;
+  }
+  models::Architecture architecture;
+  architecture.network = spec->network();
+  architecture.input = {input.channels(), input.height(), input.width()};
+  architecture.classes = classes;
+  architecture.dropout = spec->has_dropout() ? spec->dropout() : 0.3;
+  return architecture;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request,
+                                                       jobs::DatasetSource* datasets) {
+  const auto architecture = ArchitectureOf(request, datasets);
+  if (!architecture.ok()) return architecture.status();
+  const models::NetworkPlan plan = models::PlanOf(*architecture);
+  v1::NetworkDescription description;
+  *description.mutable_network() = architecture->network;
+  *description.mutable_input() = ToProto(architecture->input);
+  description.set_classes(static_cast<std::int32_t>(architecture->classes));
+  for (const std::string& problem : plan.problems)
+    description.add_problems(jobs::Sentence(problem));
+  if (!plan.problems.empty()) return description;
+  AddLayers(plan.layers, architecture->input, 0, &description);
+  description.set_parameter_count(architecture->ParameterCount());
+  description.set_trainable_parameter_count(architecture->TrainableParameterCount());
+  description.set_multiply_adds(architecture->MultiplyAdds());
+  const absl::Status covered = models::KernelsCoverInference(*architecture, models::Device::kCpu);
+  description.set_compute_path(covered.ok() ? v1::COMPUTE_PATH_KERNELS : v1::COMPUTE_PATH_LIBTORCH);
+  if (!covered.ok()) description.set_path_reason(jobs::Sentence(covered.message()));
+  return description;
+}
+
+}  // namespace atelier::wiring
