@@ -135,7 +135,7 @@ TEST(SpecFieldsTest, SaysWhichKindOfValueIsNeeded) {
   const std::map<std::string, std::string> kinds = {
       {"epochs", "a whole number"}, {"shards", "a whole number or auto"},
       {"dropout", "a number"},      {"memory_bytes", "a size like 2GiB"},
-      {"seed", "a whole number"},   {"horizontal_flip", "true or false"}};
+      {"seed", "a whole number"},   {"horizontal_flip", "on, off, true or false"}};
   for (const auto& [name, kind] : kinds) {
     const SpecField field = v1::TrainingSpec::descriptor()->FindFieldByName(name);
     const absl::Status status = SetValue("8s", field, &spec);

@@ -313,6 +313,10 @@ TEST_F(SpecResolverTest, NetworkThatDoesNotFitTheImagesIsRefused) {
   tiny.image_shape.set_height(2);
   tiny.image_shape.set_width(3);
   datasets_.Add("tiny", tiny);
+  options_.build_network = [](v1::TrainingSpec* spec) {
+    spec->mutable_network();
+    return std::vector<FieldViolation>();
+  };
   options_.network_problem = [](const v1::TrainingSpec& spec, const DatasetFacts& facts) {
     return spec.preset() != "dense" && facts.image_shape.height() < 4 ? "no pixels are left" : "";
   };

@@ -162,7 +162,7 @@ TEST_F(TrainingServiceTest, APresetThatDoesNotFitTheImagesSaysWhy) {
   EXPECT_EQ(list.dataset(), "datasets/tiny");
   EXPECT_EQ(list.presets(0).problem(), "");
   EXPECT_GT(list.presets(0).parameter_count(), 0);
-  EXPECT_THAT(list.presets(1).problem(), HasSubstr("Conv block 1 pools 4x4"));
+  EXPECT_THAT(list.presets(1).problem(), HasSubstr("its window is 4x4"));
   EXPECT_EQ(list.presets(1).problem().back(), '.');
   EXPECT_EQ(list.presets(1).parameter_count(), 0);
   EXPECT_EQ(list.presets(1).multiply_adds(), 0);
