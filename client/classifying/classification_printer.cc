@@ -13,6 +13,14 @@
 #include "client/terminal/table.h"
 
 namespace atelier::client {
+namespace {
+
+std::string CalibratedText(const v1::ClassifyResponse& response) {
+  if (!response.has_temperature()) return "";
+  return absl::StrFormat(", calibrated at temperature %.3f", response.temperature());
+}
+
+}  // namespace
 
 ClassificationPrinter::ClassificationPrinter(Session* session, bool brief)
     : session_(session), brief_(brief) {
@@ -32,7 +40,8 @@ void ClassificationPrinter::Print(const v1::ClassifyResponse& head, const Classi
     case OutputFormat::kText:
       // An alias may be given to another version meanwhile.
       if (changed) {
-        session_->Print(absl::StrCat("By ", ShortModel(version_), "\n", brief_ ? "\n" : ""));
+        session_->Print(absl::StrCat("By ", ShortModel(version_), CalibratedText(head), "\n",
+                                     brief_ ? "\n" : ""));
       }
       PrintText(image);
       break;

@@ -294,6 +294,9 @@ void AddClassify(CommandSet* commands) {
       ->check(AtLeast(0));
   command->add_option("--dataset", options->dataset, "Data set of --test-image [the model's]")
       ->type_name("NAME");
+  command->add_flag_callback(
+      "--calibrated", [options] { options->request.set_calibrated(true); },
+      "Show probabilities at the version's temperature");
   command
       ->add_option_function<std::int32_t>(
           "--top-k", [options](std::int32_t value) { options->request.set_top_k(value); },

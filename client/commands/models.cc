@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
@@ -24,20 +25,21 @@ using Align = Table::Align;
 
 void PrintCsv(Session& session, const v1::Model& model) {
   for (const v1::ModelVersion& version : model.versions()) {
-    session.Print(CsvLine({version.name(), absl::StrCat(version.version()),
-                           AliasesOf(model, version.version()), NetworkTitle(version.spec()),
-                           version.spec().dataset(), Exact(version.result().test_accuracy()),
-                           Exact(version.result().test_loss()),
-                           absl::StrCat(version.result().parameter_count()),
-                           absl::StrCat(version.size_bytes()), version.sha256(), version.job(),
-                           google::protobuf::util::TimeUtil::ToString(version.create_time())}));
+    session.Print(CsvLine(
+        {version.name(), absl::StrCat(version.version()), AliasesOf(model, version.version()),
+         NetworkTitle(version.spec()), version.spec().dataset(),
+         Exact(version.result().test_accuracy()), Exact(version.result().test_loss()),
+         absl::StrCat(version.result().parameter_count()), absl::StrCat(version.size_bytes()),
+         version.sha256(), version.job(),
+         google::protobuf::util::TimeUtil::ToString(version.create_time()),
+         version.result().has_temperature() ? Exact(version.result().temperature()) : ""}));
   }
 }
 
 void PrintCsvTitles(Session& session) {
   session.Print(
       CsvLine({"name", "version", "aliases", "preset", "dataset", "test_accuracy", "test_loss",
-               "parameter_count", "size_bytes", "sha256", "job", "create_time"}));
+               "parameter_count", "size_bytes", "sha256", "job", "create_time", "temperature"}));
 }
 
 void AddModelRow(const v1::Model& model, Table* table) {
@@ -87,12 +89,17 @@ absl::StatusOr<int> ListModels(Session& session) {
   return kDone;
 }
 
+std::string TemperatureText(const v1::TrainingResult& result) {
+  return result.has_temperature() ? absl::StrFormat("%.3f", result.temperature()) : "–";
+}
+
 void PrintVersions(Session& session, const v1::Model& model) {
   Table table({{"version"},
                {"aliases"},
                {"network"},
                {"test acc", Align::kRight},
                {"test loss", Align::kRight, true},
+               {"temperature", Align::kRight, true},
                {"epochs", Align::kRight, true},
                {"computed by", Align::kLeft, true},
                {"size", Align::kRight, true},
@@ -104,6 +111,7 @@ void PrintVersions(Session& session, const v1::Model& model) {
                   NetworkTitle(version.spec()),
                   Percent(version.result().test_accuracy()),
                   Loss(version.result().test_loss()),
+                  TemperatureText(version.result()),
                   absl::StrCat(version.result().epochs_trained()),
                   PathText(version.result()),
                   Bytes(version.size_bytes()),
@@ -125,6 +133,8 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   add("seed", absl::StrCat(version.spec().seed()));
   add("test accuracy", Percent(version.result().test_accuracy()));
   add("test loss", Loss(version.result().test_loss()));
+  add("F1", F1Text(version.result()));
+  add("calibration", CalibrationText(version.result()));
   add("parameters", Count(version.result().parameter_count()));
   add("computed by", PathText(version.result()));
   if (version.result().has_bfloat16_validation_accuracy()) {

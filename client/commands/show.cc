@@ -64,10 +64,16 @@ Table Attempts(const v1::TrainingJob& job) {
   return table;
 }
 
-// The result, and which code computed it.
-Table ResultAndPath(const v1::TrainingJob& job) {
+// The result, further metrics, and which code computed it.
+Table FullResult(const v1::TrainingJob& job) {
+  const v1::TrainingResult& result = job.result();
   Table table = ResultTable(job);
-  table.AddRow({{"  computed by", Ink::kDim}, PathText(job.result())});
+  if (result.has_test_top5_accuracy()) {
+    table.AddRow({{"  top-5 accuracy", Ink::kDim}, Percent(result.test_top5_accuracy())});
+  }
+  table.AddRow({{"  F1", Ink::kDim}, F1Text(result)});
+  table.AddRow({{"  calibration", Ink::kDim}, CalibrationText(result)});
+  table.AddRow({{"  computed by", Ink::kDim}, PathText(result)});
   return table;
 }
 
@@ -108,7 +114,7 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
     section("Progress", ProgressText(job.progress()));
   }
   if (job.has_result()) {
-    section("Result", ResultAndPath(job).Render(style, width));
+    section("Result", FullResult(job).Render(style, width));
     session.Print(WarningsText(job.result(), style));
   }
 }

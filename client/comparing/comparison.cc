@@ -133,8 +133,15 @@ bool Configuration::HasOnlyStopped() const {
 }
 
 Sample Configuration::Of(double (v1::TrainingResult::*figure)() const) const {
+  return Of(figure, nullptr);
+}
+
+Sample Configuration::Of(double (v1::TrainingResult::*figure)() const,
+                         bool (v1::TrainingResult::*has)() const) const {
   std::vector<double> values;
-  for (const v1::TrainingResult* result : Results()) values.push_back((result->*figure)());
+  for (const v1::TrainingResult* result : Results()) {
+    if (has == nullptr || (result->*has)()) values.push_back((result->*figure)());
+  }
   return SampleOf(values);
 }
 

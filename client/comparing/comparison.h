@@ -50,6 +50,9 @@ struct Configuration {
   // stopped early.
   std::vector<const v1::TrainingResult*> Results() const;
   Sample Of(double (v1::TrainingResult::*figure)() const) const;
+  // Of a figure that earlier versions did not record, where it was: `has` tells.
+  Sample Of(double (v1::TrainingResult::*figure)() const,
+            bool (v1::TrainingResult::*has)() const) const;
   int CountOf(v1::RunState state) const;
   bool HasOnlyStopped() const;  // Its results are of trials that were stopped early.
 };

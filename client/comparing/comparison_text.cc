@@ -73,6 +73,9 @@ void AddRow(const Configuration& configuration, const std::vector<SpecField>& fi
   cells.emplace_back(MeanText(BestEpoch(configuration), 1));
   const Sample seconds = configuration.Of(&Result::training_seconds);
   cells.emplace_back(seconds.count == 0 ? "–" : Duration(absl::Seconds(seconds.mean)));
+  cells.emplace_back(
+      AccuracyText(configuration.Of(&Result::test_macro_f1, &Result::has_test_macro_f1)));
+  cells.emplace_back(AccuracyText(configuration.Of(&Result::test_ece, &Result::has_test_ece)));
   const Sample speed = configuration.Of(&Result::images_per_second);
   cells.emplace_back(speed.count == 0 ? "–" : Count(std::llround(speed.mean)));
   table->AddRow(std::move(cells));
@@ -133,6 +136,8 @@ std::vector<std::string> Notes(const Comparison& comparison) {
 struct Figure {
   const char* name;
   double (v1::TrainingResult::*value)() const;
+  // Null if every result has it.
+  bool (v1::TrainingResult::*has)() const = nullptr;
 };
 
 constexpr Figure kFigures[] = {
@@ -142,6 +147,15 @@ constexpr Figure kFigures[] = {
     {"validation_loss", &v1::TrainingResult::validation_loss},
     {"training_seconds", &v1::TrainingResult::training_seconds},
     {"images_per_second", &v1::TrainingResult::images_per_second},
+    {"test_top5_accuracy", &v1::TrainingResult::test_top5_accuracy,
+     &v1::TrainingResult::has_test_top5_accuracy},
+    {"test_macro_f1", &v1::TrainingResult::test_macro_f1, &v1::TrainingResult::has_test_macro_f1},
+    {"test_weighted_f1", &v1::TrainingResult::test_weighted_f1,
+     &v1::TrainingResult::has_test_weighted_f1},
+    {"test_ece", &v1::TrainingResult::test_ece, &v1::TrainingResult::has_test_ece},
+    {"calibrated_test_ece", &v1::TrainingResult::calibrated_test_ece,
+     &v1::TrainingResult::has_calibrated_test_ece},
+    {"temperature", &v1::TrainingResult::temperature, &v1::TrainingResult::has_temperature},
 };
 
 // A field as JSON: a number where it is one, null where it is absent, or zero where absence cannot
@@ -185,7 +199,8 @@ Json ConfigurationJson(const Comparison& comparison, const Configuration& config
   json["parameter_count"] = results.front()->parameter_count();
   json["best_epoch"] = BestEpoch(configuration).mean;
   for (const Figure& figure : kFigures) {
-    const Sample sample = configuration.Of(figure.value);
+    const Sample sample = configuration.Of(figure.value, figure.has);
+    if (sample.count == 0) continue;
     json[figure.name] = sample.mean;
     if (sample.count > 1) json[absl::StrCat(figure.name, "_sd")] = sample.deviation;
   }
@@ -224,6 +239,8 @@ std::string ComparisonText(const Comparison& comparison, const Style& style, int
   columns.push_back({"val acc", Align::kRight, true});
   columns.push_back({"best epoch", Align::kRight, true});
   columns.push_back({"training", Align::kRight, true});
+  columns.push_back({"macro F1", Align::kRight, true});
+  columns.push_back({"ECE", Align::kRight, true});
   columns.push_back({"images/s", Align::kRight, true});
   Table table(std::move(columns));
   const Recommendation recommended = Recommend(comparison);
@@ -288,7 +305,7 @@ std::string ComparisonCsv(const Comparison& comparison) {
     values.push_back(results.empty() ? "" : absl::StrCat(results.front()->parameter_count()));
     values.push_back(results.empty() ? "" : Exact(BestEpoch(configuration).mean));
     for (const Figure& figure : kFigures) {
-      const Sample sample = configuration.Of(figure.value);
+      const Sample sample = configuration.Of(figure.value, figure.has);
       values.push_back(sample.count == 0 ? "" : Exact(sample.mean));
       values.push_back(sample.count < 2 ? "" : Exact(sample.deviation));
     }

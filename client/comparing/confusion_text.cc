@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/terminal/display_text.h"
@@ -99,6 +100,12 @@ std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, in
       table.Render(style, width));
 }
 
+void AddShare(const v1::ClassMetrics& metrics, double share, v1::ClassMetrics* mean) {
+  mean->set_precision(mean->precision() + share * metrics.precision());
+  mean->set_recall(mean->recall() + share * metrics.recall());
+  mean->set_f1(mean->f1() + share * metrics.f1());
+}
+
 std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
   using Align = Table::Align;
   Table table({{"class"},
@@ -106,23 +113,29 @@ std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int
                {"recall", Align::kRight},
                {"F1", Align::kRight},
                {"support", Align::kRight}});
-  v1::ClassMetrics mean;
   const int classes = std::min(matrix.class_names_size(), matrix.class_metrics_size());
+  std::int64_t images = 0;
+  for (int i = 0; i < classes; ++i) images += matrix.class_metrics(i).support();
+  v1::ClassMetrics macro;
+  v1::ClassMetrics weighted;
   for (int i = 0; i < classes; ++i) {
     const v1::ClassMetrics& metrics = matrix.class_metrics(i);
     table.AddRow({matrix.class_names(i), Percent(metrics.precision(), 1),
                   Percent(metrics.recall(), 1), Percent(metrics.f1(), 1),
                   Count(metrics.support())});
-    mean.set_precision(mean.precision() + metrics.precision() / classes);
-    mean.set_recall(mean.recall() + metrics.recall() / classes);
-    mean.set_f1(mean.f1() + metrics.f1() / classes);
-    mean.set_support(mean.support() + metrics.support());
+    AddShare(metrics, 1.0 / classes, &macro);
+    AddShare(metrics,
+             images == 0 ? 0 : static_cast<double>(metrics.support()) / static_cast<double>(images),
+             &weighted);
   }
-  table.AddRow({{"mean", Ink::kBold},
-                {Percent(mean.precision(), 1), Ink::kBold},
-                {Percent(mean.recall(), 1), Ink::kBold},
-                {Percent(mean.f1(), 1), Ink::kBold},
-                {Count(mean.support()), Ink::kBold}});
+  for (const auto& [name, mean] :
+       {std::pair("macro mean", macro), std::pair("weighted mean", weighted)}) {
+    table.AddRow({{name, Ink::kBold},
+                  {Percent(mean.precision(), 1), Ink::kBold},
+                  {Percent(mean.recall(), 1), Ink::kBold},
+                  {Percent(mean.f1(), 1), Ink::kBold},
+                  {Count(images), Ink::kBold}});
+  }
   return table.Render(style, width);
 }
 

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
 #include "client/terminal/figures.h"
@@ -11,6 +13,18 @@
 
 namespace atelier::client {
 namespace {
+
+// Fields of TrainingResult that earlier versions did not record.
+constexpr const char* kRecordedSince[] = {"test_top5_accuracy",  "test_macro_f1",
+                                          "test_weighted_f1",    "test_ece",
+                                          "calibrated_test_ece", "temperature"};
+
+// The value of a field that may be absent; then empty.
+std::string OptionalFigure(const v1::TrainingResult& result, const char* name) {
+  const auto* field = v1::TrainingResult::descriptor()->FindFieldByName(name);
+  const auto* reflection = v1::TrainingResult::GetReflection();
+  return reflection->HasField(result, field) ? Exact(reflection->GetDouble(result, field)) : "";
+}
 
 std::string TimeText(bool present, const google::protobuf::Timestamp& time) {
   return present ? google::protobuf::util::TimeUtil::ToString(time) : "";
@@ -37,25 +51,27 @@ Ink InkOf(v1::JobState state) {
 }
 
 std::vector<std::string> JobCsvNames() {
-  return {"name",
-          "state",
-          "preset",
-          "dataset",
-          "seed",
-          "epoch",
-          "epochs",
-          "test_accuracy",
-          "test_loss",
-          "best_epoch",
-          "validation_loss",
-          "validation_accuracy",
-          "parameter_count",
-          "training_seconds",
-          "images_per_second",
-          "model_version",
-          "create_time",
-          "end_time",
-          "dataset_checksum"};
+  std::vector<std::string> names = {"name",
+                                    "state",
+                                    "preset",
+                                    "dataset",
+                                    "seed",
+                                    "epoch",
+                                    "epochs",
+                                    "test_accuracy",
+                                    "test_loss",
+                                    "best_epoch",
+                                    "validation_loss",
+                                    "validation_accuracy",
+                                    "parameter_count",
+                                    "training_seconds",
+                                    "images_per_second",
+                                    "model_version",
+                                    "create_time",
+                                    "end_time",
+                                    "dataset_checksum"};
+  names.insert(names.end(), std::begin(kRecordedSince), std::end(kRecordedSince));
+  return names;
 }
 
 std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
@@ -65,26 +81,28 @@ std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
   const auto whole = [&](std::int64_t value) {
     return job.has_result() ? absl::StrCat(value) : "";
   };
-  return {job.name(),
-          StateText(job.state()),
-          NetworkTitle(spec),
-          spec.dataset(),
-          absl::StrCat(spec.seed()),
-          job.has_result() ? absl::StrCat(result.epochs_trained())
-                           : absl::StrCat(job.progress().epoch()),
-          absl::StrCat(spec.epochs()),
-          figure(result.test_accuracy()),
-          figure(result.test_loss()),
-          whole(result.best_epoch()),
-          figure(result.validation_loss()),
-          figure(result.validation_accuracy()),
-          whole(result.parameter_count()),
-          figure(result.training_seconds()),
-          figure(result.images_per_second()),
-          result.model_version(),
-          TimeText(job.has_create_time(), job.create_time()),
-          TimeText(job.has_end_time(), job.end_time()),
-          result.dataset_checksum()};
+  std::vector<std::string> values = {job.name(),
+                                     StateText(job.state()),
+                                     NetworkTitle(spec),
+                                     spec.dataset(),
+                                     absl::StrCat(spec.seed()),
+                                     job.has_result() ? absl::StrCat(result.epochs_trained())
+                                                      : absl::StrCat(job.progress().epoch()),
+                                     absl::StrCat(spec.epochs()),
+                                     figure(result.test_accuracy()),
+                                     figure(result.test_loss()),
+                                     whole(result.best_epoch()),
+                                     figure(result.validation_loss()),
+                                     figure(result.validation_accuracy()),
+                                     whole(result.parameter_count()),
+                                     figure(result.training_seconds()),
+                                     figure(result.images_per_second()),
+                                     result.model_version(),
+                                     TimeText(job.has_create_time(), job.create_time()),
+                                     TimeText(job.has_end_time(), job.end_time()),
+                                     result.dataset_checksum()};
+  for (const char* name : kRecordedSince) values.push_back(OptionalFigure(result, name));
+  return values;
 }
 
 std::vector<std::string> EpochCsvNames() {
@@ -132,6 +150,18 @@ std::string ServingText(const v1::TrainingResult& result) {
 std::string PathText(const v1::TrainingResult& result) {
   if (result.compute_path() == v1::COMPUTE_PATH_UNSPECIFIED) return "not recorded";
   return EnumWord(v1::ComputePath_descriptor(), result.compute_path());
+}
+
+std::string F1Text(const v1::TrainingResult& result) {
+  if (!result.has_test_macro_f1()) return "not recorded";
+  return absl::StrCat("macro ", Percent(result.test_macro_f1()), ", weighted ",
+                      Percent(result.test_weighted_f1()));
+}
+
+std::string CalibrationText(const v1::TrainingResult& result) {
+  if (!result.has_temperature()) return "not recorded";
+  return absl::StrFormat("ECE %s; calibrated, at temperature %.3f, %s", Percent(result.test_ece()),
+                         result.temperature(), Percent(result.calibrated_test_ece()));
 }
 
 Table ResultTable(const v1::TrainingJob& job) {

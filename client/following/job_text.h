@@ -31,6 +31,10 @@ std::string Ending(const v1::TrainingJob& job, const Style& style);
 // The code that computed a training: "kernels" or "libtorch"; "not recorded" for what an earlier
 // version trained.
 std::string PathText(const v1::TrainingResult& result);
+// Mean F1 over the classes, and how well the probabilities are calibrated, on the test images; "not
+// recorded" for what an earlier version trained.
+std::string F1Text(const v1::TrainingResult& result);
+std::string CalibrationText(const v1::TrainingResult& result);
 // The result, a row per value.
 Table ResultTable(const v1::TrainingJob& job);
 // The result's warnings, one per line after an empty line; empty if there are none.

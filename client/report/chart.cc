@@ -204,7 +204,8 @@ class Drawing {
                             "<circle class=\"dot f%d\" data-series=\"%s\" cx=\"%.1f\" cy=\"%.1f\" "
                             "r=\"%g\"><title>%s</title></circle>\n",
                             series.color % kColors, Escape(series.name), x_.At(point.x),
-                            y_.At(point.y), radius, Escape(title));
+                            y_.At(point.y), point.radius > 0 ? point.radius : radius,
+                            Escape(title));
     }
   }
 

@@ -20,6 +20,7 @@ struct Point {
   double low = 0;  // Of the band or error bar; the same as y for none.
   double high = 0;
   std::string title;  // Shown for the point; empty for its plain values.
+  double radius = 0;  // Of its dot; 0 for that of the series.
 };
 
 struct Series {

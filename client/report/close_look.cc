@@ -79,6 +79,80 @@ std::string HeatMap(const v1::ConfusionMatrix& matrix) {
   return absl::StrCat(svg, "</svg></figure>\n");
 }
 
+using Bins = google::protobuf::RepeatedPtrField<v1::ReliabilityBin>;
+
+// A dot for each bin that has images; its area grows with their number.
+Series ReliabilitySeries(const Bins& bins, const std::string& name, int color) {
+  constexpr double kLargest = 9, kSmallest = 2;
+  Series series{.name = name, .color = color, .faint = false, .joined = true, .points = {}};
+  std::int64_t images = 0;
+  for (const v1::ReliabilityBin& bin : bins) images += bin.images();
+  for (int i = 0; i < bins.size(); ++i) {
+    const v1::ReliabilityBin& bin = bins[i];
+    if (bin.images() == 0) continue;
+    const double share = static_cast<double>(bin.images()) / static_cast<double>(images);
+    const std::string title = absl::StrCat(
+        name, "\nconfidence ", Percent(static_cast<double>(i) / bins.size(), 1), " to ",
+        Percent(static_cast<double>(i + 1) / bins.size(), 1), ": ", Count(bin.images(), "image"),
+        "\nmean confidence: ", Percent(bin.confidence()), "\naccuracy: ", Percent(bin.accuracy()));
+    series.points.push_back({bin.confidence(), bin.accuracy(), bin.accuracy(), bin.accuracy(),
+                             title, std::max(kSmallest, kLargest * std::sqrt(share))});
+  }
+  return series;
+}
+
+std::string ReliabilityChart(const v1::ConfusionMatrix& matrix) {
+  const auto percent = [](double x) { return Percent(x, 0); };
+  Chart chart{.title = "Reliability diagram",
+              .x = {.title = "confidence", .from_zero = true, .format = percent},
+              .y = {.title = "accuracy", .from_zero = true, .format = percent},
+              .series = {{.name = "perfectly calibrated",
+                          .color = kColors - 1,
+                          .faint = true,
+                          .points = {{0, 0, 0, 0, ""}, {1, 1, 1, 1, ""}}}}};
+  chart.series.push_back(ReliabilitySeries(matrix.reliability(), "as computed", 0));
+  if (!matrix.calibrated_reliability().empty()) {
+    chart.series.push_back(
+        ReliabilitySeries(matrix.calibrated_reliability(), "calibrated by temperature", 1));
+  }
+  return RenderChart(chart);
+}
+
+std::string MetricPairs(const v1::TrainingResult& result) {
+  const auto both = [](double before, double after) {
+    return absl::StrCat(Percent(before), ", calibrated ", Percent(after));
+  };
+  std::vector<std::pair<std::string, std::string>> pairs;
+  if (result.has_test_top5_accuracy()) {
+    pairs.emplace_back("top-5 accuracy", Percent(result.test_top5_accuracy()));
+  }
+  pairs.emplace_back("macro F1", Percent(result.test_macro_f1()));
+  pairs.emplace_back("weighted F1", Percent(result.test_weighted_f1()));
+  pairs.emplace_back("temperature", absl::StrFormat("%.3f", result.temperature()));
+  pairs.emplace_back("ECE, test", both(result.test_ece(), result.calibrated_test_ece()));
+  pairs.emplace_back("ECE, validation",
+                     both(result.validation_ece(), result.calibrated_validation_ece()));
+  return HtmlPairs(pairs);
+}
+
+// How far probabilities can be believed, or that an earlier version did not record it.
+std::string Calibration(const v1::TrainingJob& job, const v1::ConfusionMatrix& matrix) {
+  if (matrix.reliability().empty() || !job.result().has_temperature()) {
+    return "<p class=\"note\">Calibration and F1 were not recorded for this job.</p>\n";
+  }
+  return absl::StrCat(
+      "<div class=\"charts\"><div>", ReliabilityChart(matrix), "</div><div><h4>Calibration</h4>\n",
+      MetricPairs(job.result()),
+      "<p class=\"note\">The test images by the probability of their predicted class, in ",
+      matrix.reliability_size(),
+      " bins; the larger a dot, the more images. Below the diagonal the model is too sure, above "
+      "it "
+      "not sure enough. ECE is the mean distance from the diagonal. The temperature was fitted on "
+      "the validation images; <code>atelier classify --calibrated</code> applies "
+      "it.</p></div></div>"
+      "\n");
+}
+
 std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedPair>& pairs) {
   if (pairs.empty()) return "<p class=\"note\">No test image was misclassified.</p>\n";
   std::string html =
@@ -201,7 +275,7 @@ std::string CloseLookSection(const ReportData& data, const CloseLook& look) {
   if (look.confusion.has_value()) {
     absl::StrAppend(&html, "<div class=\"charts\"><div>", HeatMap(*look.confusion),
                     "</div><div class=\"classes\">", ClassTable(*look.confusion), "</div></div>\n",
-                    Pairs(*look.confusion, look.pairs));
+                    Calibration(job, *look.confusion), Pairs(*look.confusion, look.pairs));
   }
   absl::StrAppend(&html, "<h4>Time and resources</h4>\n<div class=\"charts small\">\n",
                   PhaseChart(job, data.made), ResourceCharts(look), "</div>\n</section>\n");

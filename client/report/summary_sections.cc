@@ -230,6 +230,8 @@ std::string ComparisonSection(const ReportData& data) {
          absl::StrCat("<b>", Escape(AccuracyText(configuration.Of(&Result::test_accuracy))),
                       "</b>"),
          Escape(AccuracyText(configuration.Of(&Result::validation_accuracy))),
+         Escape(AccuracyText(configuration.Of(&Result::test_macro_f1, &Result::has_test_macro_f1))),
+         Escape(AccuracyText(configuration.Of(&Result::test_ece, &Result::has_test_ece))),
          figure(loss.count > 1 ? absl::StrFormat("%s ± %.4f", Loss(loss.mean), loss.deviation)
                                : Loss(loss.mean)),
          results.empty() ? "–" : Count(results.front()->parameter_count()),
@@ -242,6 +244,8 @@ std::string ComparisonSection(const ReportData& data) {
                       HtmlTable({{"configuration", false},
                                  {"test accuracy"},
                                  {"validation accuracy"},
+                                 {"macro F1"},
+                                 {"ECE"},
                                  {"test loss"},
                                  {"parameters"},
                                  {"best epoch"},

@@ -12,6 +12,7 @@
 #include "models/files/durable_file.h"
 #include "models/files/sha256.h"
 #include "models/files/tar_gz.h"
+#include "models/network/probabilities.h"
 #include "models/torch/torchscript.h"
 #include "models/training/metrics_json.h"
 
@@ -63,6 +64,22 @@ ordered_json HyperparametersOf(const TrainingOptions& options) {
           {"shards", options.shards}};
 }
 
+// What some archives have.
+void AddOptionalMetrics(const ArchiveContents& contents, ordered_json* metadata) {
+  const Evaluation& evaluation = contents.evaluation;
+  if (evaluation.top5_accuracy.has_value()) {
+    (*metadata)["test_top5_accuracy"] = *evaluation.top5_accuracy;
+  }
+  if (evaluation.calibrated.has_value()) {
+    (*metadata)["calibrated_test_ece"] = evaluation.calibrated->ece;
+  }
+  if (const auto& calibration = contents.outcome.calibration; calibration.has_value()) {
+    (*metadata)["temperature"] = calibration->temperature;
+    (*metadata)["validation_ece"] = calibration->validation_ece;
+    (*metadata)["calibrated_validation_ece"] = calibration->calibrated_validation_ece;
+  }
+}
+
 std::string MetadataJson(const ArchiveContents& contents) {
   const Architecture& architecture = contents.model.architecture;
   const TrainingOutcome& outcome = contents.outcome;
@@ -72,6 +89,9 @@ std::string MetadataJson(const ArchiveContents& contents) {
                            {"seed", contents.options.seed},
                            {"test_accuracy", contents.evaluation.accuracy},
                            {"test_loss", contents.evaluation.loss},
+                           {"test_macro_f1", contents.evaluation.macro_f1},
+                           {"test_weighted_f1", contents.evaluation.weighted_f1},
+                           {"test_ece", contents.evaluation.reliability.ece},
                            {"parameter_count", architecture.ParameterCount()},
                            {"trainable_parameter_count", architecture.TrainableParameterCount()},
                            {"best_epoch", outcome.best_epoch},
@@ -92,6 +112,7 @@ std::string MetadataJson(const ArchiveContents& contents) {
       metadata["bfloat16_validation_accuracy"] = *outcome.bfloat16_validation_accuracy;
     }
   }
+  AddOptionalMetrics(contents, &metadata);
   return metadata.dump(2) + "\n";
 }
 
@@ -101,6 +122,15 @@ std::string MetricsJsonLines(const TrainingOutcome& outcome) {
     absl::StrAppend(&lines, EpochMetricsToJson(metrics).dump(), "\n");
   }
   return lines;
+}
+
+ordered_json BinsJson(const Reliability& reliability) {
+  ordered_json bins = ordered_json::array();
+  for (const ReliabilityBin& bin : reliability.bins) {
+    bins.push_back(
+        {{"images", bin.images}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
+  }
+  return bins;
 }
 
 std::string ConfusionMatrixJson(const Evaluation& evaluation,
@@ -116,12 +146,15 @@ std::string ConfusionMatrixJson(const Evaluation& evaluation,
                        {"f1", metrics.f1},
                        {"support", metrics.support}});
   }
-  return ordered_json{{"class_names", class_names},
-                      {"rows", rows},
-                      {"class_metrics", figures},
-                      {"accuracy", evaluation.accuracy}}
-             .dump() +
-         "\n";
+  ordered_json matrix = {{"class_names", class_names},
+                         {"rows", rows},
+                         {"class_metrics", figures},
+                         {"accuracy", evaluation.accuracy},
+                         {"reliability", BinsJson(evaluation.reliability)}};
+  if (evaluation.calibrated.has_value()) {
+    matrix["calibrated_reliability"] = BinsJson(*evaluation.calibrated);
+  }
+  return matrix.dump() + "\n";
 }
 
 // Names and texts come from users and may hold bytes that are no UTF-8, at which dump throws.
@@ -154,6 +187,14 @@ absl::StatusOr<ModelArchive> Interpret(std::map<std::string, std::string> entrie
     archive.serving_precision =
         ServingPrecision(metadata.at("validation_accuracy").get<double>(),
                          metadata.at("bfloat16_validation_accuracy").get<double>());
+  }
+  if (metadata.contains("temperature")) {
+    archive.temperature = metadata.at("temperature").get<double>();
+    if (!(*archive.temperature >= kMinTemperature && *archive.temperature <= kMaxTemperature)) {
+      return absl::InvalidArgumentError(absl::StrCat("the temperature in metadata.json is ",
+                                                     *archive.temperature, "; it must be ",
+                                                     kMinTemperature, " to ", kMaxTemperature));
+    }
   }
   absl::StatusOr<Architecture> architecture =
       Architecture::FromJson(metadata.at("architecture").dump());

@@ -5,15 +5,19 @@
 //   model.onnx             the same as ONNX (onnx_export.h); archives before 0.2 have none
 //   class_names.json       ["T-shirt/top", …]
 //   metadata.json          hyperparameters, metrics, counts, checksum, version; with
-//                          bfloat16_validation_accuracy it may be served so (ServingPrecision)
+//                          bfloat16_validation_accuracy it may be served so (ServingPrecision),
+//                          with temperature it may be asked for calibrated probabilities
 //   metrics.jsonl          one object an epoch, the words of EpochMetrics
 //   confusion_matrix.json  {"class_names": […], "rows": [{"counts": […]}, …],
 //                           "class_metrics": [{"precision": …, "recall": …, "f1": …, "support":
-//                           …}]}
+//                           …}], "reliability": [{"images": …, "confidence": …, "accuracy": …}]};
+//                           "calibrated_reliability" is the same at the temperature; archives
+//                           before 0.2 have neither
 #ifndef ATELIER_MODELS_ARCHIVE_MODEL_ARCHIVE_H_
 #define ATELIER_MODELS_ARCHIVE_MODEL_ARCHIVE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +64,8 @@ struct ModelArchive {
   std::vector<std::string> class_names;
   // How it is to be served, by the accuracies in the metadata.
   Precision serving_precision = Precision::kFloat32;
+  // That calibrates its probabilities; archives before 0.2 have none.
+  std::optional<double> temperature;
   // The TorchScript file.
   std::string model_pt;
   // The ONNX file; empty if the archive has none.

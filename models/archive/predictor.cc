@@ -80,11 +80,13 @@ class Predictor::Impl {
       : architecture(std::move(archive.architecture)),
         class_names(std::move(archive.class_names)),
         metadata_json(std::move(archive.metadata_json)),
+        temperature(archive.temperature),
         network(std::move(compiled)) {}
 
   const Architecture architecture;
   const std::vector<std::string> class_names;
   const std::string metadata_json;
+  const std::optional<double> temperature;
   const std::unique_ptr<const InferenceNetwork> network;
 };
 
@@ -124,6 +126,8 @@ const std::vector<std::string>& Predictor::class_names() const { return impl_->c
 const Architecture& Predictor::architecture() const { return impl_->architecture; }
 
 const std::string& Predictor::metadata_json() const { return impl_->metadata_json; }
+
+std::optional<double> Predictor::temperature() const { return impl_->temperature; }
 
 Precision Predictor::precision() const { return impl_->network->precision(); }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class Predictor {
   const Architecture& architecture() const;
   // As it stands in the archive.
   const std::string& metadata_json() const;
+  // As the archive has it, see ModelArchive. What Classify answers is not calibrated.
+  std::optional<double> temperature() const;
   // Of the dense layers' compiled weights.
   Precision precision() const;
   // Bytes of the compiled weights.

@@ -31,26 +31,56 @@ absl::Status CheckFit(const TrainedModel& model, const Dataset& dataset,
   return absl::OkStatus();
 }
 
+constexpr int64_t kTop = 5;
+
+Reliability ReliabilityOf(const std::vector<ImageScore>& scores, const LabeledImages& images,
+                          float ImageScore::*confidence) {
+  ReliabilityTally tally;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    tally.Add(scores[i].*confidence, scores[i].predicted_class == images.labels[i]);
+  }
+  return tally.Finish();
+}
+
+void AverageOverClasses(Evaluation* evaluation) {
+  int64_t images = 0;
+  for (const ClassMetrics& metrics : evaluation->class_metrics) {
+    images += metrics.support;
+    evaluation->macro_f1 += metrics.f1;
+    evaluation->weighted_f1 += metrics.f1 * static_cast<double>(metrics.support);
+  }
+  evaluation->macro_f1 /= static_cast<double>(evaluation->class_metrics.size());
+  evaluation->weighted_f1 /= static_cast<double>(images);
+}
+
 Evaluation Summarize(const std::vector<ImageScore>& scores, const LabeledImages& images,
-                     int64_t classes) {
+                     int64_t classes, bool calibrated) {
   Evaluation evaluation;
   evaluation.confusion.assign(static_cast<size_t>(classes),
                               std::vector<int64_t>(static_cast<size_t>(classes), 0));
   double loss_sum = 0;
   int64_t correct = 0;
+  int64_t among_top = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
     const ImageScore& score = scores[i];
     const Prediction prediction{static_cast<int64_t>(i), images.labels[i], score.predicted_class,
                                 score.probability, score.true_probability};
     loss_sum += score.loss;
     correct += prediction.right();
+    among_top += score.more_probable < kTop;
     ++evaluation.confusion[prediction.true_class][prediction.predicted_class];
     evaluation.predictions.push_back(prediction);
   }
   const auto count = static_cast<double>(scores.size());
   evaluation.loss = loss_sum / count;
   evaluation.accuracy = static_cast<double>(correct) / count;
+  if (classes > kTop) evaluation.top5_accuracy = static_cast<double>(among_top) / count;
   evaluation.class_metrics = ClassMetricsOf(evaluation.confusion);
+  AverageOverClasses(&evaluation);
+  evaluation.reliability = ReliabilityOf(scores, images, &ImageScore::probability);
+  if (calibrated) {
+    evaluation.calibrated = ReliabilityOf(scores, images, &ImageScore::calibrated_probability);
+  }
   SortPredictions(evaluation.predictions);
   return evaluation;
 }
@@ -70,9 +100,9 @@ absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& da
     ThreadTeam team(options.threads);
     const auto network = Compile(model, {Precision::kFloat32, options.device, options.path_choice});
     absl::StatusOr<std::vector<ImageScore>> scores =
-        ScoreImages(*network, images, all, options.batch_size, team, stop);
+        ScoreImages(*network, images, all, options.batch_size, team, stop, options.temperature);
     if (!scores.ok()) return scores.status();
-    return Summarize(*scores, images, dataset.classes());
+    return Summarize(*scores, images, dataset.classes(), options.temperature.has_value());
   });
 }
 

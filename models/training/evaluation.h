@@ -1,10 +1,11 @@
-// How good a network is on a split: loss, accuracy, confusion matrix, figures per class, and every
-// single prediction. Always float32, so that the numbers are those of the served model.
-// Thread-safe: free functions and values.
+// How good a network is on a split: loss, accuracy, confusion matrix, figures per class and over
+// the classes, reliability of its probabilities, and every single prediction. Always float32, so
+// that the numbers are those of the served model. Thread-safe: free functions and values.
 #ifndef ATELIER_MODELS_TRAINING_EVALUATION_H_
 #define ATELIER_MODELS_TRAINING_EVALUATION_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,6 +15,7 @@
 #include "models/network/compute_path.h"
 #include "models/network/device.h"
 #include "models/network/trained_model.h"
+#include "models/training/calibration.h"
 
 namespace atelier::models {
 
@@ -46,8 +48,16 @@ struct Prediction {
 struct Evaluation {
   // Mean cross-entropy over the images.
   double loss = 0;
-  // Fraction classified correctly.
+  // Fraction classified correctly: top-1 accuracy.
   double accuracy = 0;
+  // Fraction whose true class is one of the five most probable; only where there are more classes.
+  std::optional<double> top5_accuracy;
+  // Mean F1 over the classes: of all alike, and weighted by their images.
+  double macro_f1 = 0;
+  double weighted_f1 = 0;
+  // Of the probabilities as they are, and at the temperature that was asked for.
+  Reliability reliability;
+  std::optional<Reliability> calibrated;
   // Images by [true class][predicted class].
   std::vector<std::vector<int64_t>> confusion;
   std::vector<ClassMetrics> class_metrics;
@@ -62,6 +72,8 @@ struct EvaluationOptions {
   // On another device the last digits may differ.
   Device device = Device::kCpu;
   PathChoice path_choice = PathChoice::kAutomatic;
+  // At which calibrated probabilities are measured; nothing else depends on it.
+  std::optional<double> temperature = std::nullopt;
 };
 
 // Scores a split. kInvalidSpec if the network does not fit the images; kCancelled if `stop` (may be

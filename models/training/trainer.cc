@@ -64,6 +64,7 @@ class Trainer::Impl {
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
   absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
+  absl::StatusOr<Calibration> CalibrateBestModel(const StopSignal* stop) const;
   TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
   StepProfile Profile() const { return engine_->profile(); }
 
@@ -332,6 +333,15 @@ absl::StatusOr<std::optional<double>> Trainer::Impl::Bfloat16ValidationAccuracy(
   return ValidationAccuracy(*scores);
 }
 
+absl::StatusOr<Calibration> Trainer::Impl::CalibrateBestModel(const StopSignal* stop) const {
+  const absl::StatusOr<TrainedModel> model = BestModel();
+  if (!model.ok()) return model.status();
+  const auto network =
+      Compile(*model, {Precision::kFloat32, options_.device, options_.path_choice});
+  return Calibrate(*network, dataset_->training(), split_.validation, kValidationBatch,
+                   engine_->team(), stop);
+}
+
 Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Trainer::~Trainer() = default;
@@ -362,6 +372,10 @@ absl::StatusOr<std::optional<double>> Trainer::Bfloat16ValidationAccuracy(
     const StopSignal* stop) const {
   return GuardExceptions("validating in bfloat16",
                          [&] { return impl_->Bfloat16ValidationAccuracy(stop); });
+}
+
+absl::StatusOr<Calibration> Trainer::CalibrateBestModel(const StopSignal* stop) const {
+  return GuardExceptions("calibrating", [&] { return impl_->CalibrateBestModel(stop); });
 }
 
 TrainedModel Trainer::CurrentModel() const { return impl_->CurrentModel(); }

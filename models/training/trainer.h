@@ -22,6 +22,7 @@
 #include "models/network/compute_path.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
+#include "models/training/calibration.h"
 #include "models/training/epoch_metrics.h"
 
 namespace atelier::models {
@@ -104,6 +105,8 @@ struct TrainingOutcome {
   ComputePath path = ComputePath::kKernels;
   // As Trainer::Bfloat16ValidationAccuracy; empty if nobody asked for it.
   std::optional<double> bfloat16_validation_accuracy;
+  // As Trainer::CalibrateBestModel; empty if nobody asked for it.
+  std::optional<Calibration> calibration;
   // Of kDiverged: which loss became what, where.
   absl::Status failure;
   // What makes the figures doubtful, a sentence each, see TrainingWarnings.
@@ -137,6 +140,9 @@ class Trainer {
   // serves. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
   absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(
       const StopSignal* stop = nullptr) const;
+  // The temperature that calibrates BestModel's probabilities, fitted on the validation images
+  // alone. Errors as above.
+  absl::StatusOr<Calibration> CalibrateBestModel(const StopSignal* stop = nullptr) const;
   // The network as validation would see it after the last step.
   TrainedModel CurrentModel() const;
   // Where the steps' time went so far.

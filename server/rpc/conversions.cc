@@ -124,6 +124,7 @@ v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
       added->set_probability(entry.probability);
     }
   }
+  if (result.temperature.has_value()) proto.set_temperature(*result.temperature);
   SetDuration(result.queue_time, proto.mutable_queue_time());
   SetDuration(result.input_time + result.compute_time, proto.mutable_compute_time());
   proto.set_largest_batch(static_cast<std::int32_t>(result.largest_batch));
@@ -160,6 +161,7 @@ absl::StatusOr<serving::ClassifyRequest> FromProto(const v1::ClassifyRequest& re
   converted.reference = std::move(name->version);
   converted.input = *std::move(input);
   converted.top_k = request.top_k();
+  converted.calibrated = request.calibrated();
   return converted;
 }
 
@@ -169,6 +171,8 @@ absl::Status WithDetail(const absl::Status& status) {
   }
   if (!jobs::ReasonOf(status).empty() || !jobs::ViolationsOf(status).empty()) return status;
   switch (status.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+      return jobs::Error(status.code(), "NOT_CALIBRATED", status.message());
     case absl::StatusCode::kUnavailable:
       return jobs::Error(status.code(), "VERSION_UNAVAILABLE", status.message());
     case absl::StatusCode::kResourceExhausted:

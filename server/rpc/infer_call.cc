@@ -231,6 +231,7 @@ void Infer(serving::Classifier* classifier, const grpc::CallbackServerContext& c
   asked.cancelled = [&context] { return context.IsCancelled(); };
   asked.check = [call](const serving::Engine& engine) { return CheckInfer(*call, engine); };
   asked.top_k = 1;
+  asked.calibrated = call->calibrated;
   classifier->Classify(std::move(asked), [call, &request, response, done = std::move(done)](
                                              absl::StatusOr<serving::ClassifyResult> result) {
     if (!result.ok()) return done(WithDetail(result.status()));

@@ -119,6 +119,16 @@ absl::Status ReadTimeout(const ModelInferRequest& request, InferCall* call) {
   return absl::OkStatus();
 }
 
+absl::Status ReadCalibrated(const ModelInferRequest& request, InferCall* call) {
+  const auto found = request.parameters().find("calibrated");
+  if (found == request.parameters().end()) return absl::OkStatus();
+  if (!found->second.has_bool_param()) {
+    return Wrong("the parameter 'calibrated' must be a bool");
+  }
+  call->calibrated = found->second.bool_param();
+  return absl::OkStatus();
+}
+
 inference::StatisticDuration ToProto(const serving::Tally& tally) {
   inference::StatisticDuration proto;
   proto.set_count(tally.count);
@@ -165,6 +175,7 @@ absl::StatusOr<InferCall> ParseInfer(const ModelInferRequest& request) {
   absl::Status status = ReadInput(request, &call);
   if (status.ok()) status = ReadOutput(request, &call);
   if (status.ok()) status = ReadTimeout(request, &call);
+  if (status.ok()) status = ReadCalibrated(request, &call);
   if (!status.ok()) return status;
   if (call.shape.size() != 4 || call.shape[0] < 1) {
     return Wrong(absl::StrCat("the shape of input '", kInferInput, "' is [",
@@ -221,6 +232,9 @@ void FillInfer(const ModelInferRequest& request, std::int64_t classification,
   set("queue_ns", absl::ToInt64Nanoseconds(result.queue_time));
   set("compute_ns", absl::ToInt64Nanoseconds(result.input_time + result.compute_time));
   set("largest_batch", static_cast<std::int64_t>(result.largest_batch));
+  if (result.temperature.has_value()) {
+    (*response->mutable_parameters())["temperature"].set_double_param(*result.temperature);
+  }
   auto* output = response->add_outputs();
   output->set_name(kInferOutput);
   output->add_shape(static_cast<std::int64_t>(result.images));

@@ -36,6 +36,7 @@ struct InferCall {
   std::vector<std::uint8_t> converted;  // What `bytes` views if they did not come raw.
   std::vector<std::int64_t> shape;
   std::int64_t classification = 0;  // Classes of the classification extension; 0 without.
+  bool calibrated = false;          // As v1.ClassifyRequest's, by the parameter `calibrated`.
   absl::Duration timeout = absl::InfiniteDuration();
 };
 

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "models/network/probabilities.h"
 #include "server/serving/input_error.h"
 
 namespace atelier::serving {
@@ -30,9 +31,25 @@ absl::StatusOr<int> ResolveTopK(int requested, int classes) {
   return requested == 0 ? std::min(kDefaultTopK, classes) : requested;
 }
 
+absl::Status NotCalibrated(const Version& version) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(version.model, "@", version.number,
+                   " was trained before temperatures were fitted, so its probabilities cannot be "
+                   "calibrated; ask "
+                   "for them uncalibrated, or train it again."));
+}
+
 bool NeedsDecoder(const ImageInput& input) {
   if (std::holds_alternative<EncodedImages>(input)) return true;
   return std::holds_alternative<FloatImages>(input) && SizeInBytes(input) > kQuickBytes;
+}
+
+// Requires that the engine has a temperature.
+void Calibrate(const Engine& engine, ClassifyResult* result) {
+  result->temperature = engine.temperature();
+  models::ApplyTemperature(*result->temperature,
+                           static_cast<std::int64_t>(engine.class_names().size()),
+                           absl::MakeSpan(result->probabilities));
 }
 
 // Whether its images are worth decoding.
@@ -123,6 +140,9 @@ void Classifier::OnVersion(const WorkPtr& work, VersionTable::Result version) {
       ResolveTopK(work->request.top_k, static_cast<int>(engine.class_names().size()));
   if (!top_k.ok()) return Answer(work, top_k.status());
   work->top_k = *top_k;
+  if (work->request.calibrated && !engine.temperature().has_value()) {
+    return Answer(work, NotCalibrated(work->version->version));
+  }
   if (work->request.check) {
     if (absl::Status status = work->request.check(engine); !status.ok()) {
       return Answer(work, std::move(status));
@@ -186,6 +206,7 @@ void Classifier::OnComputed(const WorkPtr& work, BatchItem& item) {
   ClassifyResult result;
   result.version = work->version;
   result.probabilities = std::move(item.probabilities);
+  if (work->request.calibrated) Calibrate(*work->version->engine, &result);
   result.images = item.images;
   result.top_k = work->top_k;
   result.queue_time = absl::FromChrono(*item.begin - work->arrival) - work->input_time;

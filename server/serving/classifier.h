@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +33,7 @@ struct ClassifyRequest {
   std::string reference;  // A version's number, an alias, or empty for the latest.
   ImageInput input;       // What it views must stay until the answer is there.
   int top_k = 0;          // Classes to answer with, 1 to all of them; 0 for 3, or all if fewer.
+  bool calibrated = false;  // Whether to apply the version's temperature.
   SteadyTime deadline = SteadyTime::max();
   // Asked before anything is computed, and while files are decoded. May be empty; never waits.
   std::function<bool()> cancelled;
@@ -48,6 +50,8 @@ struct RankedClass {
 struct ClassifyResult {
   std::shared_ptr<const ServedVersion> version;
   std::vector<float> probabilities;  // Images × classes.
+  // That was applied to them; nothing if they are as they were computed.
+  std::optional<double> temperature;
   std::size_t images = 0;
   int top_k = 0;                  // Resolved.
   absl::Duration queue_time;      // Waiting for the version to be loaded and for an engine.
@@ -83,7 +87,8 @@ class Classifier {
   Classifier& operator=(const Classifier&) = delete;
 
   // Never waits. Errors: the source's; InputError (input_error.h) for the images and `top_k`; what
-  // `check` says; UNAVAILABLE if the version cannot be loaded; RESOURCE_EXHAUSTED if too much waits
+  // `check` says; FAILED_PRECONDITION if the version has no temperature to calibrate with;
+  // UNAVAILABLE if the version cannot be loaded; RESOURCE_EXHAUSTED if too much waits
   // or memory runs out; DEADLINE_EXCEEDED; CANCELLED.
   void Classify(ClassifyRequest request, Done done);
 

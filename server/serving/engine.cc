@@ -19,6 +19,7 @@ class PredictorEngine final : public Engine {
 
   const models::ImageShape& input_shape() const override { return predictor_->input_shape(); }
   const std::vector<std::string>& class_names() const override { return predictor_->class_names(); }
+  std::optional<double> temperature() const override { return predictor_->temperature(); }
   std::int64_t memory_bytes() const override { return predictor_->memory_bytes(); }
 
   absl::StatusOr<std::vector<float>> Classify(absl::Span<const Pixels> parts) const override {

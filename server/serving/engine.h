@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ class Engine {
 
   virtual const models::ImageShape& input_shape() const = 0;
   virtual const std::vector<std::string>& class_names() const = 0;
+  // That calibrates its probabilities (models/network/probabilities.h); nothing if the version was
+  // stored without one.
+  virtual std::optional<double> temperature() const { return std::nullopt; }
   // Bytes of its weights.
   virtual std::int64_t memory_bytes() const = 0;
 

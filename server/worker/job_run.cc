@@ -20,6 +20,7 @@
 #include "models/training/trainer.h"
 #include "server/base/proc_file.h"
 #include "server/worker/memory_limit.h"
+#include "server/worker/outcome_event.h"
 #include "server/worker/spec_options.h"
 #include "spdlog/spdlog.h"
 
@@ -30,9 +31,6 @@ using google::protobuf::util::TimeUtil;
 
 constexpr char kArchive[] = "model.tar.gz";
 constexpr std::chrono::milliseconds kStepInterval(100);
-// An outcome must fit into one message (launch::kMaxWorkerMessageBytes). Of a larger test set the
-// predictions of the most certainly right images are left out.
-constexpr std::size_t kMaxPredictions = 1'000'000;
 
 // A status' words as a sentence.
 std::string Sentence(absl::string_view message) {
@@ -160,93 +158,6 @@ class EventObserver final : public models::TrainingObserver {
   std::optional<std::chrono::steady_clock::time_point> last_step_;
 };
 
-void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation& evaluation,
-                const models::Architecture& architecture, atelier::v1::TrainingResult* result) {
-  const models::EpochMetrics& best =
-      outcome.history[static_cast<std::size_t>(outcome.best_epoch - 1)];
-  result->set_test_accuracy(evaluation.accuracy);
-  result->set_test_loss(evaluation.loss);
-  result->set_parameter_count(architecture.ParameterCount());
-  result->set_trainable_parameter_count(architecture.TrainableParameterCount());
-  result->set_best_epoch(static_cast<std::int32_t>(outcome.best_epoch));
-  result->set_training_seconds(outcome.training_seconds);
-  result->set_images_per_second(outcome.images_per_second);
-  result->set_compute_path(outcome.path == models::ComputePath::kKernels
-                               ? atelier::v1::COMPUTE_PATH_KERNELS
-                               : atelier::v1::COMPUTE_PATH_LIBTORCH);
-  result->set_epochs_trained(static_cast<std::int32_t>(outcome.history.size()));
-  result->set_stopped_early(outcome.end == models::TrainingOutcome::End::kStopped);
-  result->set_diverged(outcome.end == models::TrainingOutcome::End::kDiverged);
-  result->set_validation_loss(best.validation_loss);
-  result->set_validation_accuracy(best.validation_accuracy);
-  if (outcome.bfloat16_validation_accuracy.has_value()) {
-    result->set_bfloat16_validation_accuracy(*outcome.bfloat16_validation_accuracy);
-  }
-  const models::Precision serving =
-      models::ServingPrecision(best.validation_accuracy, outcome.bfloat16_validation_accuracy);
-  result->set_serving_precision(serving == models::Precision::kBfloat16
-                                    ? atelier::v1::PRECISION_BFLOAT16
-                                    : atelier::v1::PRECISION_FLOAT32);
-}
-
-void FillConfusionMatrix(const models::Evaluation& evaluation,
-                         const std::vector<std::string>& class_names,
-                         atelier::v1::ConfusionMatrix* matrix) {
-  matrix->mutable_class_names()->Assign(class_names.begin(), class_names.end());
-  for (const std::vector<std::int64_t>& counts : evaluation.confusion) {
-    matrix->add_rows()->mutable_counts()->Assign(counts.begin(), counts.end());
-  }
-  for (const models::ClassMetrics& metrics : evaluation.class_metrics) {
-    atelier::v1::ClassMetrics* figures = matrix->add_class_metrics();
-    figures->set_precision(metrics.precision);
-    figures->set_recall(metrics.recall);
-    figures->set_f1(metrics.f1);
-    figures->set_support(metrics.support);
-  }
-  matrix->set_accuracy(evaluation.accuracy);
-}
-
-void FillPredictions(const models::Evaluation& evaluation, v1::Outcome* outcome) {
-  const std::size_t count = std::min(evaluation.predictions.size(), kMaxPredictions);
-  for (std::size_t i = 0; i < count; ++i) {
-    const models::Prediction& made = evaluation.predictions[i];
-    atelier::v1::Prediction* prediction = outcome->add_predictions();
-    prediction->set_index(made.index);
-    prediction->set_true_class(static_cast<std::int32_t>(made.true_class));
-    prediction->set_predicted_class(static_cast<std::int32_t>(made.predicted_class));
-    prediction->set_probability(made.probability);
-    prediction->set_true_probability(made.true_probability);
-  }
-}
-
-v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
-                             const models::ArchiveInfo& archive, const models::Dataset& dataset) {
-  v1::WorkerEvent event;
-  v1::Outcome* outcome = event.mutable_outcome();
-  FillResult(contents.outcome, contents.evaluation, contents.model.architecture,
-             outcome->mutable_result());
-  outcome->mutable_result()->set_dataset_checksum(contents.dataset_checksum);
-  outcome->mutable_result()->mutable_warnings()->Add(dataset.warnings().begin(),
-                                                     dataset.warnings().end());
-  for (const std::string& warning : contents.outcome.warnings) {
-    outcome->mutable_result()->add_warnings(warning);
-  }
-  if (!contents.outcome.failure.ok()) {
-    *outcome->mutable_failure() = FailureOf(contents.outcome.failure);
-  }
-  FillConfusionMatrix(contents.evaluation, contents.class_names,
-                      outcome->mutable_confusion_matrix());
-  FillPredictions(contents.evaluation, outcome);
-  outcome->set_archive(kArchive);
-  outcome->set_sha256(archive.sha256);
-  outcome->set_size_bytes(archive.size_bytes);
-  for (std::int64_t size :
-       {dataset.shape().channels, dataset.shape().height, dataset.shape().width}) {
-    outcome->add_image_shape(static_cast<std::int32_t>(size));
-  }
-  return event;
-}
-
 }  // namespace
 
 void JobRun::Run(const v1::Assignment& assignment) {
@@ -285,31 +196,44 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
     event.mutable_stopped_empty();
     return event;
   }
+  return Finish(assignment, *options, *training, *dataset);
+}
 
+absl::StatusOr<v1::WorkerEvent> JobRun::Finish(const v1::Assignment& assignment,
+                                               const models::TrainingOptions& options,
+                                               const Training& training,
+                                               const models::Dataset& dataset) {
   ReportPhase(v1::PHASE_EVALUATING);
   models::EvaluationOptions evaluation_options;
-  evaluation_options.threads = options->threads;
-  evaluation_options.device = options->device;
-  const auto evaluation = models::Evaluate(*training->model, *dataset, models::SplitName::kTest,
+  evaluation_options.threads = options.threads;
+  evaluation_options.device = options.device;
+  evaluation_options.temperature = training.outcome.calibration->temperature;
+  const auto evaluation = models::Evaluate(*training.model, dataset, models::SplitName::kTest,
                                            evaluation_options, &suspend_);
   if (!evaluation.ok()) return evaluation.status();
-  spdlog::info("test loss {:.4f}, accuracy {:.4f}", evaluation->loss, evaluation->accuracy);
+  spdlog::info("test loss {:.4f}, accuracy {:.4f}; calibration error {:.4f}, calibrated {:.4f}",
+               evaluation->loss, evaluation->accuracy, evaluation->reliability.ece,
+               evaluation->calibrated->ece);
 
   ReportPhase(v1::PHASE_STORING);
-  const models::ArchiveContents contents = {.model = *training->model,
-                                            .class_names = dataset->class_names(),
-                                            .options = *options,
-                                            .outcome = training->outcome,
+  const models::ArchiveContents contents = {.model = *training.model,
+                                            .class_names = dataset.class_names(),
+                                            .options = options,
+                                            .outcome = training.outcome,
                                             .evaluation = *evaluation,
                                             .dataset_name = assignment.spec().dataset(),
-                                            .dataset_checksum = dataset->checksum(),
+                                            .dataset_checksum = dataset.checksum(),
                                             .job = assignment.job_name(),
                                             .software_version = ATELIER_VERSION};
   const auto archive =
       models::WriteModelArchive(absl::StrCat(assignment.attempt_dir(), "/", kArchive), contents);
   if (!archive.ok()) return archive.status();
   spdlog::info("archive of {}, SHA-256 {}", FormatBytes(archive->size_bytes), archive->sha256);
-  return OutcomeEvent(contents, *archive, *dataset);
+  v1::WorkerEvent event = OutcomeEvent(contents, kArchive, *archive, dataset);
+  if (!training.outcome.failure.ok()) {
+    *event.mutable_outcome()->mutable_failure() = FailureOf(training.outcome.failure);
+  }
+  return event;
 }
 
 absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
@@ -338,22 +262,42 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   auto model = (*trainer)->BestModel();
   if (!model.ok()) return model.status();
   training.model = *std::move(model);
-  for (const std::string& warning : training.outcome.warnings) spdlog::warn("{}", warning);
   if (!training.outcome.failure.ok()) {
     spdlog::error("{} The best epoch, {}, is evaluated and stored.",
                   Sentence(training.outcome.failure.message()), training.outcome.best_epoch);
   }
-  if (assignment.spec().serving_precision() != atelier::v1::PRECISION_BFLOAT16) return training;
-  const auto accuracy = (*trainer)->Bfloat16ValidationAccuracy(&suspend_);
+  if (absl::Status measured = MeasureBestModel(assignment.spec(), **trainer, &training.outcome);
+      !measured.ok()) {
+    return measured;
+  }
+  for (const std::string& warning : training.outcome.warnings) spdlog::warn("{}", warning);
+  return training;
+}
+
+absl::Status JobRun::MeasureBestModel(const atelier::v1::TrainingSpec& spec,
+                                      const models::Trainer& trainer,
+                                      models::TrainingOutcome* outcome) {
+  const auto calibration = trainer.CalibrateBestModel(&suspend_);
+  if (!calibration.ok()) return calibration.status();
+  outcome->calibration = *calibration;
+  spdlog::info("temperature {:.4f}; validation calibration error {:.4f}, calibrated {:.4f}",
+               calibration->temperature, calibration->validation_ece,
+               calibration->calibrated_validation_ece);
+  if (std::string warning = models::TemperatureWarning(calibration->temperature);
+      !warning.empty()) {
+    outcome->warnings.push_back(std::move(warning));
+  }
+  if (spec.serving_precision() != atelier::v1::PRECISION_BFLOAT16) return absl::OkStatus();
+  const auto accuracy = trainer.Bfloat16ValidationAccuracy(&suspend_);
   if (!accuracy.ok()) return accuracy.status();
-  training.outcome.bfloat16_validation_accuracy = *accuracy;
+  outcome->bfloat16_validation_accuracy = *accuracy;
   if (accuracy->has_value()) {
     spdlog::info("validation accuracy with weights in bfloat16 {:.4f}", **accuracy);
   } else {
     spdlog::info(
         "served in float32: LibTorch, which computes this network, keeps no weights in bfloat16");
   }
-  return training;
+  return absl::OkStatus();
 }
 
 void JobRun::ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch) {

@@ -11,9 +11,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "models/base/stop_signal.h"
+#include "models/data/dataset.h"
 #include "models/network/trained_model.h"
 #include "models/training/trainer.h"
 
@@ -49,6 +51,13 @@ class JobRun {
   absl::StatusOr<Training> Train(const v1::Assignment& assignment,
                                  const models::TrainingOptions& options,
                                  std::shared_ptr<const models::Dataset> dataset);
+  // What only the best epoch's model can tell, on the validation images.
+  absl::Status MeasureBestModel(const atelier::v1::TrainingSpec& spec,
+                                const models::Trainer& trainer, models::TrainingOutcome* outcome);
+  // Scores the test images and writes the archive. Requires a model.
+  absl::StatusOr<v1::WorkerEvent> Finish(const v1::Assignment& assignment,
+                                         const models::TrainingOptions& options,
+                                         const Training& training, const models::Dataset& dataset);
   void ReportPhase(v1::Phase phase);
   void ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch);
 

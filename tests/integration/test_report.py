@@ -72,6 +72,7 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
     assert "script" not in read.tags and "link" not in read.tags
     assert {"Validation accuracy", "Validation loss", "Training accuracy", "Training loss",
             "Accuracy against parameters", "Accuracy against training time", "Confusion matrix",
+            "Reliability diagram",
             "Phases", "Processor", "Memory"} <= set(read.charts)
     for words in (study, "Recommendation", "Every run", "How to reproduce this", "atelier sweep",
                   "data, SHA-256",
@@ -142,8 +143,9 @@ def test_a_browser_draws_every_chart_and_fetches_nothing(page, width):
     assert result["accuracy"] and max(result["accuracy"]) <= width, "the accuracy is off the screen"
     if width == 1280:
         assert max(result["cut"]) <= 0, "a table is cut off"
-    # One for the curves, one for what accuracy costs, one for each close look's input and output.
-    assert result["legends"] <= 2 + text.count("data-chart=\"Input and output")
+    # One for the curves, one for what accuracy costs, two for each close look: reliability, and input and
+    # output.
+    assert result["legends"] <= 2 + 2 * text.count("data-chart=\"Input and output")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="SKIPPED: Chromium is not installed")

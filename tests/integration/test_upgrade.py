@@ -2,6 +2,7 @@
 import json
 import tarfile
 
+import grpc
 import pytest
 
 import harness
@@ -52,6 +53,28 @@ def test_models_of_0_1_0_are_served_as_they_were(upgraded, tmp_path):
     upgraded.run("classify", "--model=cnn-1", "--test-image=1", "--dataset=stripes",
                  check=harness.DONE)
     upgraded.run("filters", "cnn-1", "-o", str(tmp_path / "filters.png"), check=harness.DONE)
+
+
+def test_calibration_of_0_1_0_is_not_recorded(upgraded, tmp_path):
+    job = jobs_by_base(upgraded)["finished"]
+    assert not job.result.HasField("temperature") and not job.result.HasField("test_macro_f1")
+    name = job.name.removeprefix("jobs/")
+    for command in (("show", name), ("models", "dense@1")):
+        lines = upgraded.run(*command, check=harness.DONE).stdout.splitlines()
+        assert {line.split()[0] for line in lines if line.endswith("  not recorded")} >= {
+            "F1", "calibration"}
+    refused = upgraded.run("classify", "dense@production", "--test-image=0", "--dataset=stripes",
+                           "--calibrated", check=harness.ERROR)
+    assert "dense@1 was trained before temperatures were fitted" in refused.stderr
+    with pytest.raises(grpc.RpcError) as raised:
+        upgraded.inference.Classify(harness.inference_pb.ClassifyRequest(
+            model="models/dense", calibrated=True,
+            raw=harness.inference_pb.RawImages(pixels=bytes(64))))
+    assert raised.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert harness.error_details(raised.value)[1].reason == "NOT_CALIBRATED"
+    page = tmp_path / "report.html"
+    upgraded.run("report", name, "-o", str(page), check=harness.DONE)
+    assert "Calibration and F1 were not recorded for this job." in page.read_text()
 
 
 def test_the_experiment_of_0_1_0_is_compared_and_reported(upgraded, tmp_path):

@@ -106,6 +106,7 @@ class CommandLineTest : public testing::Test {
         entry->set_probability(0.75F);
       }
       response->set_model_version("models/cnn/versions/2");
+      if (request.calibrated()) response->set_temperature(1.5);
       return grpc::Status::OK;
     };
     server_.Start();
@@ -517,8 +518,9 @@ TEST_F(CommandLineTest, ConfusionNamesTheWorstPairs) {
     for (const auto& counts : {std::vector<int>{990, 0, 10}, {0, 1000, 0}, {96, 4, 900}}) {
       auto* const row = matrix->add_rows();
       for (const int count : counts) row->add_counts(count);
-      matrix->add_class_metrics()->set_support(1000);
+      matrix->add_class_metrics()->set_support(matrix->rows_size() == 1 ? 500 : 1000);
     }
+    matrix->mutable_class_metrics(1)->set_f1(0.9);
     return grpc::Status::OK;
   };
   server_.Start();
@@ -527,6 +529,11 @@ TEST_F(CommandLineTest, ConfusionNamesTheWorstPairs) {
   EXPECT_TRUE(absl::StrContains(text, "Shirt → T-shirt/top  96 of 1,000  (9.6 %)")) << text;
   EXPECT_LT(text.find("Shirt → T-shirt/top"), text.find("T-shirt/top → Shirt"));
   EXPECT_TRUE(absl::StrContains(text, "recall"));
+  // One class of three has an F1 of 0.9, and 1,000 of 2,500 images.
+  EXPECT_TRUE(absl::StrContains(text, "macro mean         0.0 %   0.0 %  30.0 %    2,500"))
+      << text;
+  EXPECT_TRUE(absl::StrContains(text, "weighted mean      0.0 %   0.0 %  36.0 %    2,500"))
+      << text;
   EXPECT_EQ(Run({"confusion", "night-1"}, "csv"), 0);
   EXPECT_EQ(lines()[3], "Shirt,96,4,900");
 }
@@ -547,6 +554,46 @@ TEST_F(CommandLineTest, TestImagesGoInOneRequestAndAreCompared) {
   EXPECT_EQ(lines().size(), 2U);
   EXPECT_EQ(Run({"classify", "--model=cnn", "--dataset=small", "--test-image=500"}), 1);
   EXPECT_TRUE(absl::StrContains(err(), "--test-image: There are 500 images.")) << err();
+}
+
+TEST_F(CommandLineTest, ClassifyCalibratesOnRequestOnly) {
+  ServeClassification();
+  const std::string png = WriteFile("good.png", "\x89PNG\r\n\x1a\n and more");
+  EXPECT_EQ(Run({"classify", "cnn@2", "--test-image=1", "--dataset=small"}), 0) << err();
+  EXPECT_FALSE(classified().calibrated());
+  EXPECT_FALSE(absl::StrContains(out(), "temperature"));
+  EXPECT_EQ(Run({"classify", "cnn@2", "--calibrated", "--test-image=1", "--dataset=small"}), 0);
+  EXPECT_TRUE(classified().calibrated());
+  EXPECT_TRUE(absl::StrContains(out(), "By cnn@2, calibrated at temperature 1.500\n")) << out();
+  EXPECT_EQ(Run({"classify", "cnn@2", "--calibrated", png}), 0);
+  EXPECT_TRUE(classified().calibrated());
+}
+
+TEST_F(CommandLineTest, ShowTellsCalibrationOrThatItWasNotRecorded) {
+  v1::TrainingJob job = MakeCompletedJob();
+  server_.handlers.get_job = [&job](const auto&, v1::TrainingJob* response) {
+    *response = job;
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"show", "night-1"}), 0);
+  EXPECT_TRUE(absl::StrContains(out(), "  calibration    not recorded\n")) << out();
+  EXPECT_TRUE(absl::StrContains(out(), "  F1             not recorded\n")) << out();
+  EXPECT_FALSE(absl::StrContains(out(), "top-5"));
+  job.mutable_result()->set_temperature(1.5);
+  job.mutable_result()->set_test_ece(0.0325);
+  job.mutable_result()->set_calibrated_test_ece(0.0125);
+  job.mutable_result()->set_test_macro_f1(0.76);
+  job.mutable_result()->set_test_weighted_f1(0.77);
+  job.mutable_result()->set_test_top5_accuracy(0.99);
+  EXPECT_EQ(Run({"show", "night-1"}), 0);
+  for (const char* words : {"ECE 3.25 %; calibrated, at temperature 1.500, 1.25 %",
+                            "macro 76.00 %, weighted 77.00 %", "top-5 accuracy  99.00 %"}) {
+    EXPECT_TRUE(absl::StrContains(out(), words)) << words << " in " << out();
+  }
+  EXPECT_EQ(Run({"show", "night-1"}, "csv"), 0);
+  EXPECT_TRUE(absl::StrContains(lines()[0], ",test_ece,calibrated_test_ece,temperature"));
+  EXPECT_TRUE(absl::StrContains(lines()[1], ",0.99,0.76,0.77,0.0325,0.0125,1.5")) << lines()[1];
 }
 
 TEST_F(CommandLineTest, LargeTestImagesAreFetchedInAnswersOfBoundedSize) {

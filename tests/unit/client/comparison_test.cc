@@ -144,6 +144,22 @@ TEST(ComparisonTextTest, CsvAndJsonHaveARowForEachConfiguration) {
   EXPECT_THAT(objects[2], HasSubstr("\"preset\":\"cnn-2\""));
 }
 
+TEST(ComparisonTextTest, FiguresThatWereNotRecordedCountForNothing) {
+  Trial before = Completed("dense", 1, 0.88, 100);
+  Trial after = Completed("dense", 2, 0.88, 100);
+  after.result->set_test_macro_f1(0.75);
+  after.result->set_test_ece(0.0325);
+  after.result->set_temperature(1.5);
+  const Comparison comparison = Compare({before, after});
+  const auto json = nlohmann::json::parse(ComparisonJson(comparison));
+  EXPECT_EQ(json["test_macro_f1"], 0.75);
+  EXPECT_FALSE(json.contains("test_macro_f1_sd"));
+  EXPECT_EQ(json["temperature"], 1.5);
+  EXPECT_FALSE(json.contains("test_top5_accuracy"));
+  EXPECT_THAT(ComparisonCsv(comparison), HasSubstr("test_ece,test_ece_sd"));
+  EXPECT_THAT(ComparisonText(comparison, Style(false), 200), HasSubstr("75.00 %  3.25 %"));
+}
+
 TEST(ComparisonTextTest, NumbersAreNumbersForPrograms) {
   Trial trial = Completed("dense", (std::int64_t{1} << 62) + 1, 0.88, 100);
   trial.spec.set_memory_bytes(std::int64_t{2} << 30);

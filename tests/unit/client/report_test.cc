@@ -185,6 +185,46 @@ TEST(PageTest, HasEverySectionAndEveryChart) {
   EXPECT_EQ(CountOf(page, "<div"), CountOf(page, "</div>"));
 }
 
+// The data of a job whose calibration was recorded.
+ReportData Calibrated() {
+  ReportData data = Data();
+  v1::TrainingResult* const result = data.close_looks[0].job.mutable_result();
+  result->set_temperature(1.5);
+  result->set_test_ece(0.0325);
+  result->set_calibrated_test_ece(0.0125);
+  result->set_test_macro_f1(0.765);
+  v1::ConfusionMatrix& matrix = *data.close_looks[0].confusion;
+  for (int i = 0; i < 3; ++i) {
+    for (auto* const bin : {matrix.add_reliability(), matrix.add_calibrated_reliability()}) {
+      bin->set_images(i * 4);
+      bin->set_confidence(i / 3.0 + 0.2);
+      bin->set_accuracy(i / 3.0 + 0.1);
+    }
+  }
+  return data;
+}
+
+TEST(PageTest, DrawsReliabilityBesideTheConfusionMatrix) {
+  const std::string page = RenderPage(Calibrated());
+  const auto begin = page.find("data-chart=\"Reliability diagram\"");
+  ASSERT_NE(begin, std::string::npos);
+  EXPECT_LT(page.find("data-chart=\"Confusion matrix\""), begin);
+  const std::string chart = page.substr(begin, page.find("</figure>", begin) - begin);
+  EXPECT_EQ(CountOf(chart, "<circle"), 4) << "a dot for every bin that has images, twice";
+  EXPECT_EQ(CountOf(chart, "<polyline"), 3) << "and the diagonal";
+  EXPECT_THAT(chart, HasSubstr("confidence 66.7 % to 100.0 %: 8 images\n"
+                               "mean confidence: 86.67 %\naccuracy: 76.67 %"));
+  for (const char* words : {"1.500", "3.25 %, calibrated 1.25 %", "76.50 %", "--calibrated"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+}
+
+TEST(PageTest, SaysWhereCalibrationWasNotRecorded) {
+  const std::string page = RenderPage(Data());
+  EXPECT_THAT(page, HasSubstr("Calibration and F1 were not recorded for this job."));
+  EXPECT_THAT(page, Not(HasSubstr("Reliability diagram")));
+}
+
 TEST(PageTest, ChartsOfASectionShareOneLegend) {
   // The curves, what accuracy costs, and the one chart of resources with several lines.
   EXPECT_EQ(CountOf(RenderPage(Data()), "<ul class=\"legend\">"), 3);

@@ -42,7 +42,11 @@ struct Trained {
       auto trainer = Trainer::Create(made->options, SmallDataset()).value();
       made->outcome = trainer->Run().value();
       made->model = trainer->BestModel().value();
-      made->evaluation = Evaluate(made->model, *SmallDataset(), SplitName::kTest).value();
+      made->outcome.calibration = trainer->CalibrateBestModel().value();
+      EvaluationOptions evaluation;
+      evaluation.temperature = made->outcome.calibration->temperature;
+      made->evaluation =
+          Evaluate(made->model, *SmallDataset(), SplitName::kTest, evaluation).value();
       return made;
     }();
     return *trained;
@@ -109,6 +113,49 @@ TEST_F(ModelArchiveTest, HoldsWhatWasTrained) {
   EXPECT_EQ(std::count(archive->metrics_jsonl.begin(), archive->metrics_jsonl.end(), '\n'), 3);
   const json matrix = json::parse(archive->confusion_matrix_json);
   EXPECT_EQ(matrix["rows"][2]["counts"], trained.evaluation.confusion[2]);
+}
+
+TEST_F(ModelArchiveTest, HoldsHowItIsCalibrated) {
+  WriteGood();
+  const ModelArchive archive = ReadModelArchive(Path()).value();
+  const Trained& trained = Trained::Get();
+  const Evaluation& evaluation = trained.evaluation;
+  const Calibration& calibration = *trained.outcome.calibration;
+  EXPECT_EQ(archive.temperature, calibration.temperature);
+  const json metadata = json::parse(archive.metadata_json);
+  EXPECT_EQ(metadata["temperature"], calibration.temperature);
+  EXPECT_EQ(metadata["validation_ece"], calibration.validation_ece);
+  EXPECT_EQ(metadata["calibrated_validation_ece"], calibration.calibrated_validation_ece);
+  EXPECT_EQ(metadata["test_ece"], evaluation.reliability.ece);
+  EXPECT_EQ(metadata["calibrated_test_ece"], evaluation.calibrated->ece);
+  EXPECT_EQ(metadata["test_top5_accuracy"], *evaluation.top5_accuracy);
+  EXPECT_EQ(metadata["test_macro_f1"], evaluation.macro_f1);
+  EXPECT_EQ(metadata["test_weighted_f1"], evaluation.weighted_f1);
+  const json matrix = json::parse(archive.confusion_matrix_json);
+  ASSERT_EQ(matrix["reliability"].size(), 15U);
+  EXPECT_EQ(matrix["reliability"][14]["images"], evaluation.reliability.bins[14].images);
+  EXPECT_EQ(matrix["reliability"][14]["accuracy"], evaluation.reliability.bins[14].accuracy);
+  EXPECT_EQ(matrix["calibrated_reliability"][14]["confidence"],
+            evaluation.calibrated->bins[14].confidence);
+}
+
+TEST_F(ModelArchiveTest, ChecksTheTemperature) {
+  auto entries = GoodEntries();
+  json metadata = json::parse(entries["metadata.json"]);
+  for (const double wrong : {0.0, -1.0, 20.1}) {
+    metadata["temperature"] = wrong;
+    entries["metadata.json"] = metadata.dump();
+    WriteEntries(entries);
+    ExpectBad("it must be 0.05 to 20");
+  }
+  metadata["temperature"] = "warm";
+  entries["metadata.json"] = metadata.dump();
+  WriteEntries(entries);
+  ExpectBad("JSON is damaged");
+  metadata.erase("temperature");
+  entries["metadata.json"] = metadata.dump();
+  WriteEntries(entries);
+  EXPECT_EQ(ReadModelArchive(Path())->temperature, std::nullopt) << "as older versions wrote them";
 }
 
 TEST_F(ModelArchiveTest, ReplacesAnOlderOneAndLeavesNothingElse) {

@@ -1,5 +1,6 @@
 #include "models/training/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -9,6 +10,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/base/failure.h"
+#include "models/compute/compile.h"
+#include "models/network/probabilities.h"
+#include "models/training/calibration.h"
 #include "models/training/checkpoint.h"
 #include "models/training/evaluation.h"
 #include "tests/unit/models/small_training.h"
@@ -545,6 +549,78 @@ TEST_P(TrainerPathTest, IsScoredAlikeOnAnyNumberOfThreads) {
   }
   EXPECT_EQ(diagonal, right);
   EXPECT_EQ(all, 300);
+}
+
+// Metrics that need every class' probability, against their definitions.
+TEST_P(TrainerPathTest, IsMeasuredBeyondAccuracy) {
+  const Finished done = Train(GetParam().options);
+  const PathChoice choice = GetParam().options.path_choice;
+  const double temperature = 1.7;
+  const auto evaluation = Evaluate(done.model, *SmallDataset(), SplitName::kTest,
+                                   {2, 32, Device::kCpu, choice, temperature});
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+
+  const LabeledImages& images = SmallDataset()->test();
+  std::vector<float> rows(3000);
+  const PixelSpan pixels = absl::MakeConstSpan(images.pixels);
+  Compile(done.model, {Precision::kFloat32, Device::kCpu, choice})
+      ->Run(absl::MakeConstSpan(&pixels, 1), rows.data());
+  int among_five = 0;
+  ReliabilityTally before;
+  ReliabilityTally after;
+  for (size_t i = 0; i < 300; ++i) {
+    const auto row = absl::MakeSpan(rows).subspan(10 * i, 10);
+    const uint8_t label = images.labels[i];
+    among_five +=
+        std::count_if(row.begin(), row.end(), [&](float p) { return p > row[label]; }) < 5;
+    const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+    before.Add(row[static_cast<size_t>(best)], best == label);
+    ApplyTemperature(temperature, 10, row);
+    after.Add(row[static_cast<size_t>(best)], best == label);
+  }
+  EXPECT_GT(*evaluation->top5_accuracy, evaluation->accuracy);
+  EXPECT_NEAR(*evaluation->top5_accuracy, among_five / 300.0, 1e-12);
+  EXPECT_EQ(evaluation->reliability.bins.size(), 15U);
+  EXPECT_NEAR(evaluation->reliability.ece, before.Finish().ece, 1e-4);
+  EXPECT_NEAR(evaluation->calibrated->ece, after.Finish().ece, 1e-4);
+  double macro = 0;
+  double weighted = 0;
+  for (const ClassMetrics& metrics : evaluation->class_metrics) {
+    macro += metrics.f1 / 10;
+    weighted += metrics.f1 * static_cast<double>(metrics.support) / 300;
+  }
+  EXPECT_NEAR(evaluation->macro_f1, macro, 1e-12);
+  EXPECT_NEAR(evaluation->weighted_f1, weighted, 1e-12);
+}
+
+TEST(TrainerTest, CalibratesOnTheValidationImagesWhateverTheThreads) {
+  TrainingOptions options = SmallOptions();
+  const auto calibration_with = [&](int64_t threads) {
+    options.threads = threads;
+    const auto trainer = Trainer::Create(options, SmallDataset()).value();
+    EXPECT_EQ(trainer->CalibrateBestModel().status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_TRUE(trainer->Run().ok());
+    return trainer->CalibrateBestModel().value();
+  };
+  const Calibration one = calibration_with(1);
+  const Calibration two = calibration_with(2);
+  EXPECT_EQ(one.temperature, two.temperature);
+  EXPECT_EQ(one.calibrated_validation_ece, two.calibrated_validation_ece);
+  EXPECT_GT(one.temperature, kMinTemperature);
+  EXPECT_LT(one.temperature, kMaxTemperature);
+}
+
+TEST(EvaluateTest, TopFiveNeedsMoreThanFiveClasses) {
+  Architecture architecture = *Architecture::FromPreset("dense", {1, 2, 2}, 5, 0);
+  const std::vector<uint8_t> pixels(8);
+  const std::vector<uint8_t> labels = {0, 4};
+  const auto dataset =
+      Dataset::Create({1, 2, 2}, {"a", "b", "c", "d", "e"}, {pixels, labels}, {pixels, labels});
+  const auto evaluation =
+      Evaluate(TrainedModel::Initial(architecture, 1), **dataset, SplitName::kTest);
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_FALSE(evaluation->top5_accuracy.has_value());
+  EXPECT_FALSE(evaluation->calibrated.has_value()) << "no temperature was given";
 }
 
 TEST(EvaluateTest, RefusesAModelForOtherImages) {

@@ -109,6 +109,21 @@ TEST_F(InferenceServiceTest, AVersionThatCannotBeLoadedIsUnavailable) {
   EXPECT_TRUE(Classify(Request()).ok());
 }
 
+TEST_F(InferenceServiceTest, CalibratesOnRequestAndSaysHow) {
+  v1::ClassifyRequest request = Request();
+  request.set_calibrated(true);
+  const grpc::Status status = Classify(request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(DetailsOf(status).reason, "NOT_CALIBRATED");
+  engine_->fitted_temperature = 1.5;
+  ASSERT_TRUE(Classify(request).ok());
+  EXPECT_EQ(response_.temperature(), 1.5);
+  EXPECT_LT(response_.classifications(1).classes(0).probability(), 1);
+  ASSERT_TRUE(Classify(Request()).ok());
+  EXPECT_FALSE(response_.has_temperature());
+  EXPECT_FLOAT_EQ(response_.classifications(1).classes(0).probability(), 2.3F);
+}
+
 TEST_F(InferenceServiceTest, AnswersQueueFullWithADelay) {
   engine_->gate = &gate_;
   std::thread caller([this] {

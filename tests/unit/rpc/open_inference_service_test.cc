@@ -109,6 +109,23 @@ TEST_F(OpenInferenceServiceTest, AnswersRawBytesWithRawProbabilities) {
   EXPECT_EQ(response_.parameters().at("largest_batch").int64_param(), 2);
 }
 
+TEST_F(OpenInferenceServiceTest, CalibratesWhereAParameterAsksForIt) {
+  ModelInferRequest request = Request();
+  auto& calibrated = (*request.mutable_parameters())["calibrated"];
+  calibrated.set_int64_param(1);
+  EXPECT_EQ(Infer(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  calibrated.set_bool_param(true);
+  EXPECT_EQ(Infer(request).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  engine_->fitted_temperature = 2;
+  ASSERT_TRUE(Infer(request).ok());
+  EXPECT_EQ(response_.parameters().at("temperature").double_param(), 2);
+  EXPECT_LT(Probabilities()[3], 1);
+  calibrated.set_bool_param(false);
+  ASSERT_TRUE(Infer(request).ok());
+  EXPECT_EQ(response_.parameters().count("temperature"), 0U);
+  EXPECT_FLOAT_EQ(Probabilities()[3], 1.3F);
+}
+
 TEST_F(OpenInferenceServiceTest, TakesFloatsAndTypedContents) {
   ModelInferRequest floats = Request();
   floats.mutable_inputs(0)->set_datatype("FP32");

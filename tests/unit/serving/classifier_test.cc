@@ -1,6 +1,7 @@
 #include "server/serving/classifier.h"
 
 #include <atomic>
+#include <cmath>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -98,6 +99,40 @@ TEST_F(ClassifierTest, RefusesMoreClassesThanThereAre) {
     EXPECT_EQ(FieldOf(result.status()), "top_k");
     EXPECT_THAT(std::string(result.status().message()), HasSubstr("1 to 4"));
   }
+}
+
+TEST_F(ClassifierTest, CalibratesOnRequestOnly) {
+  engine_->fitted_temperature = 2;
+  Classifier classifier({}, &source_, Loader());
+  const Result plain = Ask(&classifier, Request()).Wait();
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_FALSE(plain->temperature.has_value());
+  ClassifyRequest request = Request();
+  request.calibrated = true;
+  const Result calibrated = Ask(&classifier, std::move(request)).Wait();
+  ASSERT_TRUE(calibrated.ok()) << calibrated.status();
+  EXPECT_EQ(calibrated->temperature, 2);
+  for (std::size_t image = 0; image < 2; ++image) {
+    double sum = 0;
+    for (const RankedClass& entry : plain->Rank(image, 4)) sum += std::sqrt(entry.probability);
+    for (int i = 0; i < 4; ++i) {
+      const auto rank = static_cast<std::size_t>(i);
+      const RankedClass before = plain->Rank(image, 4)[rank];
+      const RankedClass after = calibrated->Rank(image, 4)[rank];
+      EXPECT_EQ(after.index, before.index);
+      EXPECT_NEAR(after.probability, std::sqrt(before.probability) / sum, 1e-6);
+    }
+  }
+}
+
+TEST_F(ClassifierTest, CannotCalibrateAVersionWithoutATemperature) {
+  Classifier classifier({}, &source_, Loader());
+  ClassifyRequest request = Request();
+  request.calibrated = true;
+  const Result result = Ask(&classifier, std::move(request)).Wait();
+  EXPECT_TRUE(absl::IsFailedPrecondition(result.status()));
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("net@1"));
+  EXPECT_EQ(engine_->runs, 0) << "nothing is computed";
 }
 
 TEST_F(ClassifierTest, UsesTheVersionThatIsAskedFor) {

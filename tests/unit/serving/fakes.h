@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -28,6 +29,7 @@ class FakeEngine final : public Engine {
   const std::vector<std::string>& class_names() const override { return classes_; }
 
   std::int64_t memory_bytes() const override { return 8; }
+  std::optional<double> temperature() const override { return fitted_temperature; }
 
   absl::StatusOr<std::vector<float>> Classify(absl::Span<const Pixels> parts) const override {
     if (++runs == 1) begun.Notify();
@@ -48,6 +50,7 @@ class FakeEngine final : public Engine {
     return answers;
   }
 
+  std::optional<double> fitted_temperature;
   mutable std::atomic<int> runs = 0;
   mutable std::atomic<std::size_t> images = 0;
   std::atomic<bool> broken = false;

@@ -1,10 +1,12 @@
 // The run of a job, on real images, with its events collected in place of a session.
 #include "server/worker/job_run.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -90,12 +92,33 @@ TEST(JobRunTest, TrainsScoresAndStores) {
   EXPECT_DOUBLE_EQ(static_cast<double>(right) / SmallJob::kTestImages,
                    outcome.result().test_accuracy());
 
+  EXPECT_GT(outcome.result().test_top5_accuracy(), outcome.result().test_accuracy());
+  EXPECT_GT(outcome.result().test_macro_f1(), 0.3);
+  EXPECT_GT(outcome.result().test_weighted_f1(), 0.3);
+  EXPECT_GT(outcome.result().temperature(), 0.05);
+  EXPECT_TRUE(outcome.result().has_validation_ece());
+  EXPECT_TRUE(outcome.result().has_calibrated_validation_ece());
+  for (const auto& [bins, ece] :
+       {std::pair(matrix.reliability(), outcome.result().test_ece()),
+        std::pair(matrix.calibrated_reliability(), outcome.result().calibrated_test_ece())}) {
+    ASSERT_EQ(bins.size(), 15);
+    std::int64_t binned = 0;
+    double error = 0;
+    for (const auto& bin : bins) {
+      binned += bin.images();
+      error += std::abs(bin.accuracy() - bin.confidence()) * static_cast<double>(bin.images());
+    }
+    EXPECT_EQ(binned, SmallJob::kTestImages);
+    EXPECT_NEAR(error / SmallJob::kTestImages, ece, 1e-9);
+  }
+
   const std::string path = job.attempt_dir(1) + "/" + outcome.archive();
   EXPECT_EQ(static_cast<std::int64_t>(std::filesystem::file_size(path)), outcome.size_bytes());
   EXPECT_EQ(outcome.sha256().size(), 64u);
   const auto archive = models::ReadModelArchive(path);
   ASSERT_TRUE(archive.ok()) << archive.status();
   EXPECT_THAT(archive->metadata_json, HasSubstr("jobs/small"));
+  EXPECT_EQ(archive->temperature, outcome.result().temperature());
   EXPECT_EQ(outcome.result().dataset_checksum().size(), 64u);
   EXPECT_THAT(archive->metadata_json, HasSubstr(outcome.result().dataset_checksum()));
 }
