@@ -141,16 +141,14 @@ std::string Calibration(const v1::TrainingJob& job, const v1::ConfusionMatrix& m
     return "<p class=\"note\">Calibration and F1 were not recorded for this job.</p>\n";
   }
   return absl::StrCat(
-      "<div class=\"charts\"><div>", ReliabilityChart(matrix), "</div><div><h4>Calibration</h4>\n",
-      MetricPairs(job.result()),
+      "<div class=\"charts\"><div>", ReliabilityChart(matrix),
+      "</div><div class=\"classes\"><h4>Calibration and F1</h4>\n", MetricPairs(job.result()),
       "<p class=\"note\">The test images by the probability of their predicted class, in ",
       matrix.reliability_size(),
       " bins; the larger a dot, the more images. Below the diagonal the model is too sure, above "
-      "it "
-      "not sure enough. ECE is the mean distance from the diagonal. The temperature was fitted on "
-      "the validation images; <code>atelier classify --calibrated</code> applies "
-      "it.</p></div></div>"
-      "\n");
+      "it not sure enough. ECE is the mean distance from the diagonal, weighted by images. The "
+      "temperature was fitted on the validation images; <code>atelier classify --calibrated</code> "
+      "applies it.</p></div></div>\n");
 }
 
 std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedPair>& pairs) {

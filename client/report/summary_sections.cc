@@ -230,7 +230,6 @@ std::string ComparisonSection(const ReportData& data) {
          absl::StrCat("<b>", Escape(AccuracyText(configuration.Of(&Result::test_accuracy))),
                       "</b>"),
          Escape(AccuracyText(configuration.Of(&Result::validation_accuracy))),
-         Escape(AccuracyText(configuration.Of(&Result::test_macro_f1, &Result::has_test_macro_f1))),
          Escape(AccuracyText(configuration.Of(&Result::test_ece, &Result::has_test_ece))),
          figure(loss.count > 1 ? absl::StrFormat("%s ± %.4f", Loss(loss.mean), loss.deviation)
                                : Loss(loss.mean)),
@@ -244,7 +243,6 @@ std::string ComparisonSection(const ReportData& data) {
                       HtmlTable({{"configuration", false},
                                  {"test accuracy"},
                                  {"validation accuracy"},
-                                 {"macro F1"},
                                  {"ECE"},
                                  {"test loss"},
                                  {"parameters"},

@@ -30,9 +30,9 @@ namespace atelier::serving {
 // Images to classify.
 struct ClassifyRequest {
   std::string model;
-  std::string reference;  // A version's number, an alias, or empty for the latest.
-  ImageInput input;       // What it views must stay until the answer is there.
-  int top_k = 0;          // Classes to answer with, 1 to all of them; 0 for 3, or all if fewer.
+  std::string reference;    // A version's number, an alias, or empty for the latest.
+  ImageInput input;         // What it views must stay until the answer is there.
+  int top_k = 0;            // Classes to answer with, 1 to all of them; 0 for 3, or all if fewer.
   bool calibrated = false;  // Whether to apply the version's temperature.
   SteadyTime deadline = SteadyTime::max();
   // Asked before anything is computed, and while files are decoded. May be empty; never waits.
