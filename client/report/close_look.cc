@@ -135,20 +135,31 @@ std::string MetricPairs(const v1::TrainingResult& result) {
   return HtmlPairs(pairs);
 }
 
-// How far probabilities can be believed, or that an earlier version did not record it.
+bool HasCalibration(const v1::TrainingJob& job, const v1::ConfusionMatrix& matrix) {
+  return !matrix.reliability().empty() && job.result().has_temperature();
+}
+
+// How far probabilities can be believed: a diagram, and figures. Requires that it was recorded.
 std::string Calibration(const v1::TrainingJob& job, const v1::ConfusionMatrix& matrix) {
-  if (matrix.reliability().empty() || !job.result().has_temperature()) {
-    return "<p class=\"note\">Calibration and F1 were not recorded for this job.</p>\n";
-  }
   return absl::StrCat(
-      "<div class=\"charts\"><div>", ReliabilityChart(matrix),
+      "<div>", ReliabilityChart(matrix),
       "</div><div class=\"classes\"><h4>Calibration and F1</h4>\n", MetricPairs(job.result()),
       "<p class=\"note\">The test images by the probability of their predicted class, in ",
       matrix.reliability_size(),
       " bins; the larger a dot, the more images. Below the diagonal the model is too sure, above "
       "it not sure enough. ECE is the mean distance from the diagonal, weighted by images. The "
       "temperature was fitted on the validation images; <code>atelier classify --calibrated</code> "
-      "applies it.</p></div></div>\n");
+      "applies it.</p></div>");
+}
+
+// What was measured on the test images.
+std::string Metrics(const v1::TrainingJob& job, const v1::ConfusionMatrix& matrix) {
+  const bool calibration = HasCalibration(job, matrix);
+  return absl::StrCat(
+      "<div class=\"charts look\"><div>", HeatMap(matrix), "</div><div class=\"classes\">",
+      ClassTable(matrix), "</div>", calibration ? Calibration(job, matrix) : "", "</div>\n",
+      calibration ? ""
+                  : "<p class=\"note\">Calibration and F1 were not recorded for this job.</p>\n");
 }
 
 std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedPair>& pairs) {
@@ -271,9 +282,7 @@ std::string CloseLookSection(const ReportData& data, const CloseLook& look) {
                     ", so the test images were not scored. ", Escape(why), "</p>\n");
   }
   if (look.confusion.has_value()) {
-    absl::StrAppend(&html, "<div class=\"charts\"><div>", HeatMap(*look.confusion),
-                    "</div><div class=\"classes\">", ClassTable(*look.confusion), "</div></div>\n",
-                    Calibration(job, *look.confusion), Pairs(*look.confusion, look.pairs));
+    absl::StrAppend(&html, Metrics(job, *look.confusion), Pairs(*look.confusion, look.pairs));
   }
   absl::StrAppend(&html, "<h4>Time and resources</h4>\n<div class=\"charts small\">\n",
                   PhaseChart(job, data.made), ResourceCharts(look), "</div>\n</section>\n");

@@ -150,6 +150,11 @@ footer { margin-top: 3rem; border-top: 1px solid var(--rule); padding-top: .8rem
   .small svg text, .small svg text.name { font-size: 15px; }
   .heatmap { max-width: 20rem; }
   .heat text { font-size: 14px; }
+  .look { grid-template-columns: 1fr 1fr 1fr; }
+  .look > :nth-child(-n+2) { grid-row: span 2; }
+  .look svg:not(.heat) text, .look svg:not(.heat) text.name { font-size: 17px; }
+  .look .facts { grid-template-columns: 1fr; margin: .2rem 0; }
+  .look .note { font-size: 7pt; }
   section > .legend { position: static; max-height: none; padding: .2rem 0; }
   .scroll { overflow: visible; }
   table { font-size: 8pt; width: 100%; }
