@@ -3,6 +3,7 @@ reference where the installed version has one, else here with torch."""
 
 import numpy
 import onnx
+import onnx.numpy_helper
 import torch
 
 

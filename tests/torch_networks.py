@@ -51,11 +51,12 @@ class SpatialAttention(nn.Module):
 
 
 class Builder:
-    """Makes modules of layers. `names` maps Atelier's names of tensors to those tensors."""
+    """Makes modules of layers. `owners` maps Atelier's names of tensors to the modules that have them
+    and what these call them."""
 
     def __init__(self, shape):
         self.shape = tuple(shape)  # Of one image: C×H×W, or one number for a list.
-        self.names, self.counts = {}, {}
+        self.owners, self.counts = {}, {}
 
     def network(self, layers, classes):
         body = self.sequence(layers)
@@ -74,9 +75,9 @@ class Builder:
         return nn.Sequential(*modules)
 
     def keep(self, name, module):
-        for part, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        for part, _ in [*module.named_parameters(), *module.named_buffers()]:
             if part != "num_batches_tracked":
-                self.names[f"{name}.{part}"] = tensor
+                self.owners[f"{name}.{part}"] = module, part
 
     def numbered(self, name):
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -177,11 +178,11 @@ class Builder:
 
 
 def build(architecture):
-    """A module from images to logits, and its tensors by Atelier's names."""
+    """A module from images to logits, and which module has which tensor, see Builder."""
     shape = architecture["input"]
     builder = Builder((shape["channels"], shape["height"], shape["width"]))
     module = builder.network(architecture["network"].get("layers", []), architecture["classes"])
-    return module, builder.names
+    return module, builder.owners
 
 
 class Draw:
@@ -194,6 +195,8 @@ class Draw:
 
     def __init__(self, seed):
         self.random = random.Random(seed)
+        self.next_activation = seed
+        self.before = ""  # The kind of the layer before.
 
     def architecture(self):
         shape = (self.random.choice([1, 2, 3]), self.random.randint(9, 16),
@@ -232,7 +235,7 @@ class Draw:
             if lists and self.image:
                 kind = "dense"
             # What is normalised already: gradients would be mostly rounding.
-            if "norm" in kind and layers and "norm" in next(iter(layers[-1])):
+            if "norm" in kind and "norm" in self.before:
                 continue
             layer = {kind: getattr(self, kind)(depth, lists) if kind == "residual"
                      else getattr(self, kind)()}
@@ -240,6 +243,8 @@ class Draw:
                 continue
             layers.append(layer)
             self.shape = self.after([layer], self.shape)
+            if kind != "residual":
+                self.before = kind
         return layers
 
     def some(self, **options):
@@ -266,18 +271,20 @@ class Draw:
         return self.some(momentum=0.5, epsilon=0.01)
 
     def group_norm(self):
-        # A single number of a list would be its own mean.
-        most = self.shape[0] if self.image else self.shape[0] // 2
-        groups = [g for g in range(1, most + 1) if self.shape[0] % g == 0]
-        if self.image and self.shape[1] * self.shape[2] < 2 or not groups:
+        numbers = torch.Size(self.shape).numel()
+        groups = [g for g in range(1, self.shape[0] + 1)
+                  if self.shape[0] % g == 0 and numbers // g > 3]
+        if not groups:
             return None
         return {"groups": self.random.choice(groups)} | self.some(epsilon=0.001)
 
     def layer_norm(self):
-        return self.some(epsilon=0.001) if self.shape[0] > 1 else None
+        # Of two numbers little would be left.
+        return self.some(epsilon=0.001) if self.shape[0] > 3 else None
 
     def activation(self):
-        return self.random.choice(sorted(ACTIVATIONS))
+        self.next_activation += 1
+        return list(ACTIVATIONS)[self.next_activation % len(ACTIVATIONS)]
 
     def _pooling(self):
         if min(self.shape[1:]) < 5:
@@ -285,7 +292,7 @@ class Draw:
         if self.random.random() < 0.5:
             return self.some(size=self.random.choice([3, 5]), size_width=3, stride=2) | {
                 "size": 3, "padding": "PADDING_SAME"}
-        return self.some(size=3, size_width=2, stride=1)
+        return self.some(size=3, size_width=self.random.choice([1, 2]), stride=1)
 
     max_pooling = average_pooling = _pooling
 
