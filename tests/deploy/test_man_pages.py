@@ -44,7 +44,7 @@ def test_every_command_of_the_client_is_explained_and_no_other():
 
 
 def test_every_option_of_train_is_explained_and_no_other():
-    section = page("atelier.1").split(".It Cm train")[1].split(".It Cm watch")[0]
+    section = page("atelier.1").split(".It Cm train")[1].split(".It Cm presets")[0]
     known = deployment.flags_of("atelier", "train") - deployment.flags_of("atelier")
     assert documented_flags(section) == known
 
