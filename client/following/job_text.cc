@@ -106,9 +106,16 @@ std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
 }
 
 std::vector<std::string> EpochCsvNames() {
-  return {"epoch",           "training_loss",       "training_accuracy",
-          "validation_loss", "validation_accuracy", "learning_rate",
-          "seconds",         "images_per_second",   "best"};
+  return {"epoch",
+          "training_loss",
+          "training_accuracy",
+          "validation_loss",
+          "validation_accuracy",
+          "learning_rate",
+          "seconds",
+          "images_per_second",
+          "best",
+          "validation_macro_f1"};
 }
 
 std::vector<std::string> EpochCsvValues(const v1::EpochMetrics& epoch) {
@@ -120,7 +127,8 @@ std::vector<std::string> EpochCsvValues(const v1::EpochMetrics& epoch) {
           Exact(epoch.learning_rate()),
           Exact(epoch.seconds()),
           Exact(epoch.images_per_second()),
-          epoch.best() ? "true" : "false"};
+          epoch.best() ? "true" : "false",
+          Exact(epoch.validation_macro_f1())};
 }
 
 std::string Ending(const v1::TrainingJob& job, const Style& style) {

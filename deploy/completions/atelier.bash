@@ -30,8 +30,11 @@ _atelier_values() {
     --preset) echo dense cnn-1 cnn-2 cnn-3 cnn-3-pooled cnn-3-attention resnet ;;
     --conv-depth) echo 0 1 2 3 ;;
     --recipe) echo study fast best ;;
-    --schedule) echo constant one_cycle ;;
-    --horizontal-flip) echo true false ;;
+    --optimizer) echo adamw adam sgd rmsprop muon ;;
+    --schedule) echo constant one_cycle cosine step ;;
+    --monitor) echo validation_loss validation_accuracy macro_f1 ;;
+    --class-weights) echo none balanced ;;
+    --horizontal-flip | --nesterov) echo true false ;;
     --batch-norm | --residual) echo on off ;;
     --pooling) echo max average ;;
     --activation) echo relu leaky_relu elu gelu silu hard_swish tanh sigmoid ;;
@@ -46,7 +49,8 @@ _atelier_values() {
     --dataset) _atelier_names datasets ;;
     -o | --network | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
-      --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
+      --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
+      --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
       --conv | --kernel | --pool | --dense | --input | --classes | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;

@@ -41,12 +41,28 @@ absl::string_view EndName(TrainingOutcome::End end) {
   return "";
 }
 
+// `none`, `balanced` or a list.
+ordered_json ClassWeightsJson(const TrainingOptions& options) {
+  if (options.balance_classes) return "balanced";
+  if (options.class_weights.empty()) return "none";
+  return options.class_weights;
+}
+
 ordered_json HyperparametersOf(const TrainingOptions& options) {
   return {{"epochs", options.epochs},
           {"batch_size", options.batch_size},
+          {"optimizer", std::string(OptimizerName(options.optimizer))},
           {"learning_rate", options.learning_rate},
           {"schedule", std::string(ScheduleName(options.schedule))},
           {"warmup_fraction", options.warmup_fraction},
+          {"step_factor", options.step_factor},
+          {"step_epochs", options.step_epochs},
+          {"momentum", options.momentum},
+          {"nesterov", options.nesterov},
+          {"max_gradient_norm", options.max_gradient_norm},
+          {"class_weights", ClassWeightsJson(options)},
+          {"monitor", std::string(MonitorName(options.monitor))},
+          {"min_delta", options.min_delta},
           {"dropout", options.architecture.dropout},
           {"horizontal_flip", options.augmentation.horizontal_flip},
           {"shift", options.augmentation.shift},
@@ -108,6 +124,7 @@ std::string MetadataJson(const ArchiveContents& contents) {
     const EpochMetrics& best = outcome.history[static_cast<size_t>(outcome.best_epoch - 1)];
     metadata["validation_loss"] = best.validation_loss;
     metadata["validation_accuracy"] = best.validation_accuracy;
+    metadata["validation_macro_f1"] = best.validation_macro_f1;
     if (outcome.bfloat16_validation_accuracy.has_value()) {
       metadata["bfloat16_validation_accuracy"] = *outcome.bfloat16_validation_accuracy;
     }

@@ -240,32 +240,6 @@ void PixelsToUnit(const uint8_t* pixels, int64_t count, float* values) {
   for (; i < count; ++i) values[i] = static_cast<float>(pixels[i]) / 255.0F;
 }
 
-void UpdateByAdam(const AdamRule& rule, absl::Span<const float* const> gradients, int64_t begin,
-                  int64_t count, float* first, float* second, float* parameters) {
-  const FloatTag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const Floats beta1 = hn::Set(d, rule.beta1);
-  const Floats beta2 = hn::Set(d, rule.beta2);
-  const Floats rest1 = hn::Set(d, 1 - rule.beta1);
-  const Floats rest2 = hn::Set(d, 1 - rule.beta2);
-  const Floats rate = hn::Set(d, rule.rate);
-  const Floats epsilon = hn::Set(d, rule.epsilon);
-  const Floats keep = hn::Set(d, rule.keep);
-  for (int64_t i = begin; i < begin + count; i += lanes) {
-    Floats g = hn::LoadU(d, gradients[0] + i);
-    for (size_t shard = 1; shard < gradients.size(); ++shard) {
-      g = hn::Add(g, hn::LoadU(d, gradients[shard] + i));
-    }
-    const Floats m = hn::MulAdd(rest1, g, hn::Mul(beta1, hn::LoadU(d, first + i)));
-    const Floats v = hn::MulAdd(hn::Mul(rest2, g), g, hn::Mul(beta2, hn::LoadU(d, second + i)));
-    hn::StoreU(m, d, first + i);
-    hn::StoreU(v, d, second + i);
-    const Floats change = hn::Div(hn::Mul(rate, m), hn::Add(hn::Sqrt(v), epsilon));
-    const Floats parameter = hn::Mul(keep, hn::LoadU(d, parameters + i));
-    hn::StoreU(hn::Sub(parameter, change), d, parameters + i);
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace atelier::models
 HWY_AFTER_NAMESPACE();
@@ -278,7 +252,6 @@ HWY_EXPORT(AddRows);
 HWY_EXPORT(NormalizeAndPool);
 HWY_EXPORT(BackThroughPoolNormRelu);
 HWY_EXPORT(PixelsToUnit);
-HWY_EXPORT(UpdateByAdam);
 
 void AddSums(int64_t pixels, int64_t channels, const float* values, double* sums, double* squares) {
   HWY_DYNAMIC_DISPATCH(AddProducts)(pixels, channels, values, values, sums, squares);
@@ -308,11 +281,6 @@ void BackThroughPoolNormRelu(const PoolShape& shape, const NormGradient& norm, c
 
 void PixelsToUnit(const uint8_t* pixels, int64_t count, float* values) {
   HWY_DYNAMIC_DISPATCH(PixelsToUnit)(pixels, count, values);
-}
-
-void UpdateByAdam(const AdamRule& rule, absl::Span<const float* const> gradients, int64_t begin,
-                  int64_t count, float* first, float* second, float* parameters) {
-  HWY_DYNAMIC_DISPATCH(UpdateByAdam)(rule, gradients, begin, count, first, second, parameters);
 }
 
 }  // namespace atelier::models

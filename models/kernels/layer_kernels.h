@@ -1,14 +1,12 @@
 // What lies between the matrix products of a training step, vectorised by Highway with the
 // processor's widest instructions chosen at run time: batch normalisation with the pooling after
-// it, their gradients with that of the ReLU before them, pixels and Adam. Each touches its numbers
-// once. Images are height × width × channels, channels a multiple of 32. Thread-safe; nothing is
+// it, their gradients with that of the ReLU before them, and pixels. Each touches its numbers once.
+// Images are height × width × channels, channels a multiple of 32. Thread-safe; nothing is
 // allocated.
 #ifndef ATELIER_MODELS_KERNELS_LAYER_KERNELS_H_
 #define ATELIER_MODELS_KERNELS_LAYER_KERNELS_H_
 
 #include <cstdint>
-
-#include "absl/types/span.h"
 
 namespace atelier::models {
 
@@ -64,22 +62,6 @@ void BackThroughPoolNormRelu(const PoolShape& shape, const NormGradient& norm, c
 
 // Bytes divided by 255.
 void PixelsToUnit(const uint8_t* pixels, int64_t count, float* values);
-
-// One Adam step as Keras writes it (epsilon beside the uncorrected root of the second moment);
-// `rate` has the bias corrections in it.
-struct AdamRule {
-  float rate = 0;
-  float beta1 = 0;
-  float beta2 = 0;
-  float epsilon = 0;
-  // What of a parameter is left by weight decay.
-  float keep = 1;
-};
-
-// Updates numbers [begin, begin + count) by the sum of the gradients, added in their order. `count`
-// and `begin` are multiples of 32.
-void UpdateByAdam(const AdamRule& rule, absl::Span<const float* const> gradients, int64_t begin,
-                  int64_t count, float* first, float* second, float* parameters);
 
 }  // namespace atelier::models
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "models/kernels/panel_kernels.h"
 
@@ -25,6 +26,7 @@ PackedHead::PackedHead(const TrainingOptions& options, const PackedLayout& layou
       dropout_(static_cast<float>(layout.network().dropout)),
       label_smoothing_(static_cast<float>(options.label_smoothing)),
       classes_(options.architecture.classes),
+      class_weights_(options.class_weights.begin(), options.class_weights.end()),
       features_(max_images * layout.features()),
       features_gradient_(max_images * layout.features()) {
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
@@ -66,11 +68,29 @@ PassResult PackedHead::Loss(absl::Span<const int32_t> indices, int64_t batch) {
     for (int64_t c = 0; c < classes_; ++c) sum += gradient[c] = std::exp(logits[c] - *best);
     result.loss_sum += static_cast<double>(std::log(sum) - (logits[label] - *best));
     result.correct += best - logits == label;
+    if (!class_weights_.empty()) {
+      for (int64_t c = 0; c < classes_; ++c) gradient[c] /= sum;
+      WeightGradient(label, gradient);
+      for (int64_t c = 0; c < classes_; ++c) gradient[c] /= static_cast<float>(batch);
+      continue;
+    }
     const float scale = 1 / (sum * static_cast<float>(batch));
     for (int64_t c = 0; c < classes_; ++c) gradient[c] = gradient[c] * scale - elsewhere;
     gradient[label] -= (1 - label_smoothing_) / static_cast<float>(batch);
   }
   return result;
+}
+
+// Of (1 - s)·w_label·(-ln p_label) + s/classes·Σ_c w_c·(-ln p_c), s being the smoothing.
+void PackedHead::WeightGradient(int64_t label, float* gradient) const {
+  const float spread = label_smoothing_ / static_cast<float>(classes_);
+  const float own = (1 - label_smoothing_) * class_weights_[static_cast<size_t>(label)];
+  const float all = std::accumulate(class_weights_.begin(), class_weights_.end(), 0.0F);
+  for (int64_t c = 0; c < classes_; ++c) {
+    gradient[c] =
+        gradient[c] * (own + spread * all) - spread * class_weights_[static_cast<size_t>(c)];
+  }
+  gradient[label] -= own;
 }
 
 void PackedHead::Backward(int64_t count, float* gradients) {

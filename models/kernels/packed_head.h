@@ -33,7 +33,8 @@ class PackedHead {
   const float* features_gradient() const { return features_gradient_.data(); }
 
   void Forward(int64_t count, RandomStream& random);
-  // Of the images at `indices`, that went forward, in a batch of so many.
+  // Of the images at `indices`, that went forward, in a batch of so many. With class weights the
+  // gradients are those of the weighted losses' sum over that number.
   PassResult Loss(absl::Span<const int32_t> indices, int64_t batch);
   void Backward(int64_t count, float* gradients);
 
@@ -44,6 +45,10 @@ class PackedHead {
     FloatBuffer gradient;
   };
 
+  // From an image's probabilities to the gradient by its logits, times the batch's images, with
+  // class weights.
+  void WeightGradient(int64_t label, float* gradient) const;
+
   const PackedLayout& layout_;
   const LabeledImages& images_;
   const float* const parameters_;
@@ -51,6 +56,8 @@ class PackedHead {
   const float dropout_;
   const float label_smoothing_;
   const int64_t classes_;
+  // Empty if all classes count the same.
+  const std::vector<float> class_weights_;
   FloatBuffer features_;
   FloatBuffer features_gradient_;
   std::vector<DenseState> dense_;

@@ -24,9 +24,9 @@ class ShardNetwork {
   virtual ~ShardNetwork() = default;
 
   // Forward and backward on the training images at `indices`. Afterwards gradients() are those of
-  // the loss' sum divided by `batch`, and statistics() those of the pass; where a channel had a
-  // single number, and so no variance, they stay what they were before. Throws std::bad_alloc and
-  // what LibTorch throws.
+  // the sum of what is minimised (with class weights, the weighted losses) divided by `batch`, and
+  // statistics() those of the pass; where a channel had a single number, and so no variance, they
+  // stay what they were before. Throws std::bad_alloc and what LibTorch throws.
   virtual PassResult Run(absl::Span<const int32_t> indices, int64_t batch,
                          RandomStream& random) = 0;
 

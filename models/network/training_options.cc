@@ -1,12 +1,15 @@
 #include "models/network/training_options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/base/failure.h"
+#include "models/network/trained_model.h"
 
 namespace atelier::models {
 namespace {
@@ -48,6 +51,8 @@ void CheckSchedule(const TrainingOptions& options, int64_t training_images, Prob
   problems.RequireRange("epochs", options.epochs, within(options.epochs, 1, 10000), "1 to 10000");
   problems.RequireRange("patience", options.patience, within(options.patience, 1, 10000),
                         "1 to 10000");
+  problems.RequireRange("step_epochs", options.step_epochs, within(options.step_epochs, 1, 10000),
+                        "1 to 10000");
   problems.RequireRange("shards", options.shards, within(options.shards, 1, 64), "1 to 64");
   problems.RequireRange("threads", options.threads, within(options.threads, 1, 64), "1 to 64");
   const double fraction = options.validation_fraction;
@@ -72,12 +77,22 @@ void CheckSchedule(const TrainingOptions& options, int64_t training_images, Prob
 void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
   const double rate = options.learning_rate;
   problems.RequireRange("learning_rate", rate, rate > 0 && rate <= 10, "above 0 and at most 10");
-  problems.RequireRange("warmup_fraction", options.warmup_fraction,
-                        options.warmup_fraction > 0 && options.warmup_fraction < 1,
-                        "above 0 and below 1");
   const auto fraction = [&](absl::string_view field, double value) {
     problems.RequireRange(field, value, value >= 0 && value < 1, "at least 0 and below 1");
   };
+  const auto inner_fraction = [&](absl::string_view field, double value) {
+    problems.RequireRange(field, value, value > 0 && value < 1, "above 0 and below 1");
+  };
+  if (options.schedule == Schedule::kCosine) {
+    fraction("warmup_fraction", options.warmup_fraction);
+  } else {
+    inner_fraction("warmup_fraction", options.warmup_fraction);
+  }
+  inner_fraction("step_factor", options.step_factor);
+  fraction("momentum", options.momentum);
+  if (options.nesterov && options.momentum == 0) {
+    problems.Add("nesterov is true, but momentum is 0; give a momentum above 0");
+  }
   fraction("label_smoothing", options.label_smoothing);
   fraction("average_decay", options.average_decay);
   const double decay = options.weight_decay;
@@ -90,6 +105,28 @@ void CheckOptimizer(const TrainingOptions& options, Problems& problems) {
   problems.RequireRange("batch_norm_momentum", options.batch_norm_momentum,
                         options.batch_norm_momentum > 0 && options.batch_norm_momentum <= 1,
                         "above 0 and at most 1");
+}
+
+// At least 0, and no larger than what anybody could mean.
+void CheckNotNegative(absl::string_view field, double value, Problems& problems) {
+  constexpr double kMost = 1e6;
+  problems.RequireRange(field, value, value >= 0 && value <= kMost, "0 to 1000000");
+}
+
+void CheckClassWeights(const TrainingOptions& options, Problems& problems) {
+  const std::vector<double>& weights = options.class_weights;
+  if (weights.empty()) return;
+  if (options.balance_classes) {
+    problems.Add("class_weights are given and balance_classes is true; give one of the two");
+  }
+  if (static_cast<int64_t>(weights.size()) != options.architecture.classes) {
+    problems.Add(absl::StrCat("class_weights has ", weights.size(), " numbers, it must have ",
+                              options.architecture.classes, ", one for each class"));
+  }
+  for (const double weight : weights) CheckNotNegative("class_weights", weight, problems);
+  if (*std::max_element(weights.begin(), weights.end()) == 0) {
+    problems.Add("class_weights are all 0, at least one must be above 0");
+  }
 }
 
 void CheckAugmentation(const TrainingOptions& options, Problems& problems) {
@@ -107,6 +144,9 @@ void CheckNetwork(const TrainingOptions& options, const Dataset& dataset, Proble
     problems.Add(std::string(status.message()));
     return;
   }
+  if (options.optimizer == Optimizer::kMuon && !MuonProblem(network).empty()) {
+    problems.Add(absl::StrCat("optimizer is muon: ", MuonProblem(network)));
+  }
   if (network.input != dataset.shape() || network.classes != dataset.classes()) {
     const auto text = [](const ImageShape& s, int64_t classes) {
       return absl::StrCat(s.channels, "x", s.height, "x", s.width, " images of ", classes,
@@ -117,10 +157,86 @@ void CheckNetwork(const TrainingOptions& options, const Dataset& dataset, Proble
   }
 }
 
+// What came after the method's number: only what is not the default, so that checkpoints from
+// before are continued.
+void AddLater(const TrainingOptions& options, nlohmann::ordered_json& all) {
+  const TrainingOptions defaults;
+  const auto add = [&](const char* name, const auto& value, const auto& usual) {
+    if (value != usual) all[name] = value;
+  };
+  const auto add_name = [&](const char* field, absl::string_view name, absl::string_view usual) {
+    if (name != usual) all[field] = std::string(name);
+  };
+  add_name("optimizer", OptimizerName(options.optimizer), OptimizerName(defaults.optimizer));
+  add("momentum", options.momentum, defaults.momentum);
+  add("nesterov", options.nesterov, defaults.nesterov);
+  add("step_factor", options.step_factor, defaults.step_factor);
+  add("step_epochs", options.step_epochs, defaults.step_epochs);
+  add("max_gradient_norm", options.max_gradient_norm, defaults.max_gradient_norm);
+  add("class_weights", options.class_weights, defaults.class_weights);
+  add("balance_classes", options.balance_classes, defaults.balance_classes);
+  add_name("monitor", MonitorName(options.monitor), MonitorName(defaults.monitor));
+  add("min_delta", options.min_delta, defaults.min_delta);
+}
+
 }  // namespace
 
+absl::string_view OptimizerName(Optimizer optimizer) {
+  switch (optimizer) {
+    case Optimizer::kAdamW:
+      return "adamw";
+    case Optimizer::kAdam:
+      return "adam";
+    case Optimizer::kSgd:
+      return "sgd";
+    case Optimizer::kRmsprop:
+      return "rmsprop";
+    case Optimizer::kMuon:
+      return "muon";
+  }
+  return "";
+}
+
+std::vector<size_t> HiddenMatrices(const Architecture& architecture) {
+  const std::vector<TensorSpec> specs = TensorSpecsOf(architecture);
+  std::vector<size_t> matrices;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].trainable && specs[i].shape.size() >= 2) matrices.push_back(i);
+  }
+  if (matrices.size() <= 2) return {};
+  return {matrices.begin() + 1, matrices.end() - 1};
+}
+
+std::string MuonProblem(const Architecture& architecture) {
+  if (!HiddenMatrices(architecture).empty()) return "";
+  return "muon is for weight matrices between the first layer and the output, and this network has "
+         "none; use adamw";
+}
+
 absl::string_view ScheduleName(Schedule schedule) {
-  return schedule == Schedule::kConstant ? "constant" : "one-cycle";
+  switch (schedule) {
+    case Schedule::kConstant:
+      return "constant";
+    case Schedule::kOneCycle:
+      return "one-cycle";
+    case Schedule::kCosine:
+      return "cosine";
+    case Schedule::kStep:
+      return "step";
+  }
+  return "";
+}
+
+absl::string_view MonitorName(Monitor monitor) {
+  switch (monitor) {
+    case Monitor::kValidationLoss:
+      return "validation-loss";
+    case Monitor::kValidationAccuracy:
+      return "validation-accuracy";
+    case Monitor::kMacroF1:
+      return "macro-f1";
+  }
+  return "";
 }
 
 int64_t AutoShards(int64_t threads, int64_t batch_size) {
@@ -129,17 +245,42 @@ int64_t AutoShards(int64_t threads, int64_t batch_size) {
   return shards;
 }
 
+int64_t TrainingOptions::OptimizerVectors() const {
+  switch (optimizer) {
+    case Optimizer::kAdamW:
+    case Optimizer::kAdam:
+      return 2;
+    case Optimizer::kSgd:
+      return momentum > 0 ? 1 : 0;
+    case Optimizer::kRmsprop:
+      return momentum > 0 ? 2 : 1;
+    case Optimizer::kMuon:
+      return 3;
+  }
+  return 0;
+}
+
 double TrainingOptions::LearningRateAt(int64_t step, int64_t steps) const {
   if (schedule == Schedule::kConstant) return learning_rate;
+  if (schedule == Schedule::kStep) {
+    const int64_t epoch = step / (steps / epochs);
+    return learning_rate * std::pow(step_factor, static_cast<double>(epoch / step_epochs));
+  }
   const double done = (static_cast<double>(step) + 0.5) / static_cast<double>(steps);
-  const double share =
-      done < warmup_fraction ? done / warmup_fraction : (1 - done) / (1 - warmup_fraction);
+  const bool rises = done < warmup_fraction;
+  if (schedule == Schedule::kCosine && !rises) {
+    const double way = (done - warmup_fraction) / (1 - warmup_fraction);
+    return learning_rate * (1 + std::cos(std::numbers::pi * way)) / 2;
+  }
+  const double share = rises ? done / warmup_fraction : (1 - done) / (1 - warmup_fraction);
+  if (schedule == Schedule::kCosine) return learning_rate * share;
   return learning_rate * (kLowestRate + (1 - kLowestRate) * share);
 }
 
-double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images, double momentum) const {
-  const double full =
-      std::max(momentum, (kStatisticsWarmup + 1) / (static_cast<double>(time) + kStatisticsWarmup));
+double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images,
+                                          double norm_momentum) const {
+  const double full = std::max(
+      norm_momentum, (kStatisticsWarmup + 1) / (static_cast<double>(time) + kStatisticsWarmup));
   return full * static_cast<double>(images) / static_cast<double>(batch_size);
 }
 
@@ -154,6 +295,9 @@ absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
   CheckNetwork(*this, dataset, problems);
   CheckSchedule(*this, dataset.training().size(), problems);
   CheckOptimizer(*this, problems);
+  CheckNotNegative("min_delta", min_delta, problems);
+  CheckNotNegative("max_gradient_norm", max_gradient_norm, problems);
+  CheckClassWeights(*this, problems);
   CheckAugmentation(*this, problems);
   if (device == Device::kCuda && !CudaAvailable()) {
     problems.Add("device is cuda, but LibTorch has no GPU here; use cpu");
@@ -193,6 +337,7 @@ std::string TrainingOptions::Fingerprint(const Dataset& dataset) const {
   if (path_choice == PathChoice::kLibTorch) {
     all["compute_path"] = std::string(ComputePathName(ComputePath::kLibTorch));
   }
+  AddLater(*this, all);
   return all.dump();
 }
 

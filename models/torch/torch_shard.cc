@@ -56,11 +56,7 @@ class TorchShard : public ShardNetwork {
     const at::Tensor logits = TrainingLogits(plan_, tensors_, images, {random, options_.precision});
     const at::Tensor scores = at::log_softmax(logits, 1);
     const at::Tensor loss = at::nll_loss(scores, labels, {}, at::Reduction::Sum);
-    const double smoothing = options_.label_smoothing;
-    const at::Tensor smoothed =
-        loss * (1 - smoothing) -
-        scores.sum() * (smoothing / static_cast<double>(options_.architecture.classes));
-    (smoothed / static_cast<double>(batch)).backward();
+    (Minimized(scores, labels, loss) / static_cast<double>(batch)).backward();
     PassResult result;
     result.loss_sum = loss.item<float>();
     result.correct = logits.detach().argmax(1).eq(labels).sum().item<int64_t>();
@@ -82,6 +78,19 @@ class TorchShard : public ShardNetwork {
       tensors_[i].copy_(host_[i]);
       if (tensors_[i].requires_grad()) tensors_[i].mutable_grad().zero_();
     }
+  }
+
+  // The sum of losses that is minimised, of log-probabilities and the sum of the plain losses:
+  // with label smoothing and class weights as in PyTorch's CrossEntropyLoss.
+  at::Tensor Minimized(const at::Tensor& scores, const at::Tensor& labels,
+                       const at::Tensor& loss) const {
+    const double smoothing = options_.label_smoothing;
+    const double spread = smoothing / static_cast<double>(options_.architecture.classes);
+    if (options_.class_weights.empty()) return loss * (1 - smoothing) - scores.sum() * spread;
+    const at::Tensor weights =
+        at::tensor(options_.class_weights, at::dtype(at::kFloat)).to(device_);
+    return at::nll_loss(scores, labels, weights, at::Reduction::Sum) * (1 - smoothing) -
+           (scores * weights).sum() * spread;
   }
 
   // What the pass made of them.

@@ -59,7 +59,8 @@ ordered_json Describe(const TrainingState& state) {
           {"total_seconds", state.total_seconds},
           {"training_seconds", state.training_seconds},
           {"images", state.images},
-          {"moments", state.first_moment.size()},
+          {"moments", state.optimizer_state.empty() ? 0 : state.optimizer_state[0].size()},
+          {"moment_vectors", state.optimizer_state.size()},
           {"weights", DescribeTensors(state.weights)},
           {"average", DescribeTensors(state.average)},
           {"best_weights", DescribeTensors(state.best_weights)}};
@@ -121,8 +122,10 @@ TrainingState Parse(absl::string_view description, absl::string_view numbers) {
   state.weights = TakeTensors(object.at("weights"), values);
   state.average = TakeTensors(object.at("average"), values);
   const auto moments = object.at("moments").get<size_t>();
-  state.first_moment = values.Take(moments);
-  state.second_moment = values.Take(moments);
+  // Files from before there was a choice of optimisers hold Adam's two.
+  for (size_t i = object.value("moment_vectors", size_t{2}); i > 0; --i) {
+    state.optimizer_state.push_back(values.Take(moments));
+  }
   state.best_weights = TakeTensors(object.at("best_weights"), values);
   if (!values.AtEnd()) throw std::runtime_error("there are more values than it lists");
   return state;
@@ -157,8 +160,7 @@ absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir,
   bytes += description;
   for (const NamedTensor& tensor : state.weights) AppendFloats(bytes, tensor.values);
   for (const NamedTensor& tensor : state.average) AppendFloats(bytes, tensor.values);
-  AppendFloats(bytes, state.first_moment);
-  AppendFloats(bytes, state.second_moment);
+  for (const std::vector<float>& vector : state.optimizer_state) AppendFloats(bytes, vector);
   for (const NamedTensor& tensor : state.best_weights) AppendFloats(bytes, tensor.values);
   bytes += Sha256Of(bytes);
 
@@ -222,7 +224,7 @@ std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>
 }
 
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
-                            const Architecture& architecture, bool averages) {
+                            const TrainingOptions& options) {
   if (state.fingerprint != fingerprint) {
     const auto differences = FingerprintDifferences(state.fingerprint, fingerprint);
     if (differences == std::vector<std::string>{"dataset"}) {
@@ -235,11 +237,16 @@ absl::Status CheckResumable(const TrainingState& state, const std::string& finge
                                 absl::StrJoin(differences, ", "),
                                 "); continue it with those, or begin in another folder"));
   }
+  const Architecture& architecture = options.architecture;
   absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
-  if (averages) weights.Update(TrainedModel{architecture, state.average}.Validate());
-  const bool moments =
-      static_cast<int64_t>(state.first_moment.size()) == architecture.TrainableParameterCount();
-  if (weights.ok() && moments) return absl::OkStatus();
+  if (options.average_decay > 0) {
+    weights.Update(TrainedModel{architecture, state.average}.Validate());
+  }
+  bool complete = static_cast<int64_t>(state.optimizer_state.size()) == options.OptimizerVectors();
+  for (const std::vector<float>& vector : state.optimizer_state) {
+    complete &= static_cast<int64_t>(vector.size()) == architecture.TrainableParameterCount();
+  }
+  if (weights.ok() && complete) return absl::OkStatus();
   return Failure(FailureReason::kInternal,
                  absl::StrCat("the checkpoint does not hold this network: ", weights.message()));
 }

@@ -45,9 +45,9 @@ struct TrainingState {
   std::vector<NamedTensor> weights;
   // Of their moving average; empty if there is none.
   std::vector<NamedTensor> average;
-  // Adam's moments, one number per trainable parameter, in the order of the weights.
-  std::vector<float> first_moment;
-  std::vector<float> second_moment;
+  // What the optimiser remembers: vectors of one number per trainable parameter, in the order of
+  // the weights.
+  std::vector<std::vector<float>> optimizer_state;
   // Weights of the best epoch; empty while no epoch is finished.
   std::vector<NamedTensor> best_weights;
 };
@@ -59,11 +59,10 @@ absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir, const Tr
 // FailureReason kInternal if the file cannot be read or is damaged in any way.
 absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
 
-// Checks that a checkpoint is one of a training with that fingerprint and network, and with moving
-// averages if `averages`. kBadData if only the data differ, kInvalidSpec if options do,
-// kInternal if tensors are missing.
+// Checks that a checkpoint is one of a training with those options, whose fingerprint is given.
+// kBadData if only the data differ, kInvalidSpec if options do, kInternal if tensors are missing.
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
-                            const Architecture& architecture, bool averages);
+                            const TrainingOptions& options);
 
 // The readable checkpoint with the most steps in any of the folders; empty if there is none. Those
 // of a version of Atelier that trains by another method than `fingerprint` names are passed over:

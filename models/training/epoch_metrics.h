@@ -14,12 +14,14 @@ struct EpochMetrics {
   double training_accuracy = 0;
   double validation_loss = 0;
   double validation_accuracy = 0;
-  // Adam's in the epoch's last step.
+  // Mean F1 over the classes; 0 in trainings from before it was recorded.
+  double validation_macro_f1 = 0;
+  // In the epoch's last step.
   double learning_rate = 0;
   // Wall time with validation, and training images a second without it.
   double seconds = 0;
   double images_per_second = 0;
-  // No earlier epoch had a lower validation loss.
+  // Better than every earlier epoch, by TrainingOptions::monitor and min_delta.
   bool best = false;
 };
 

@@ -46,10 +46,9 @@ void AverageOverClasses(Evaluation* evaluation) {
   int64_t images = 0;
   for (const ClassMetrics& metrics : evaluation->class_metrics) {
     images += metrics.support;
-    evaluation->macro_f1 += metrics.f1;
     evaluation->weighted_f1 += metrics.f1 * static_cast<double>(metrics.support);
   }
-  evaluation->macro_f1 /= static_cast<double>(evaluation->class_metrics.size());
+  evaluation->macro_f1 = MacroF1(evaluation->class_metrics);
   evaluation->weighted_f1 /= static_cast<double>(images);
 }
 
@@ -119,6 +118,12 @@ std::vector<ClassMetrics> ClassMetricsOf(const std::vector<std::vector<int64_t>>
     figures.f1 = Ratio(2 * figures.precision * figures.recall, figures.precision + figures.recall);
   }
   return metrics;
+}
+
+double MacroF1(absl::Span<const ClassMetrics> metrics) {
+  double sum = 0;
+  for (const ClassMetrics& figures : metrics) sum += figures.f1;
+  return sum / static_cast<double>(metrics.size());
 }
 
 void SortPredictions(std::vector<Prediction>& predictions) {

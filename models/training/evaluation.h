@@ -85,6 +85,9 @@ absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& da
 // Figures per class of a square matrix of counts by [true][predicted].
 std::vector<ClassMetrics> ClassMetricsOf(const std::vector<std::vector<int64_t>>& confusion);
 
+// Mean F1 of the classes, at least one.
+double MacroF1(absl::Span<const ClassMetrics> metrics);
+
 // Puts predictions into the order Evaluation states; equals by index.
 void SortPredictions(std::vector<Prediction>& predictions);
 

@@ -21,6 +21,7 @@
 #include "models/training/step_timing.h"
 #include "models/training/training_engine.h"
 #include "models/training/training_warnings.h"
+#include "models/training/validation.h"
 
 namespace atelier::models {
 namespace {
@@ -35,6 +36,19 @@ absl::Status PrepareFolder(const std::string& dir) {
   return Failure(FailureReason::kInternal,
                  absl::StrCat("the checkpoint folder ", dir, " cannot be written: ",
                               error ? error.message() : "permission denied"));
+}
+
+// With the weights that balance the classes where they are asked for, see
+// TrainingOptions::balance_classes.
+TrainingOptions WithClassWeights(TrainingOptions options, const Dataset& dataset,
+                                 absl::Span<const int32_t> training) {
+  if (!options.balance_classes) return options;
+  for (const int64_t count : CountByClass(dataset.training(), training, dataset.classes())) {
+    const double balanced = static_cast<double>(training.size()) /
+                            static_cast<double>(dataset.classes() * std::max<int64_t>(count, 1));
+    options.class_weights.push_back(count > 0 ? balanced : 0);
+  }
+  return options;
 }
 
 // What ends a training whose `loss` is no number any more.
@@ -71,11 +85,12 @@ class Trainer::Impl {
   std::optional<ResumePoint> resumed_;
 
  private:
-  absl::StatusOr<std::vector<ImageScore>> Validate(const InferenceNetwork& network,
-                                                   const StopSignal* stop) const {
-    return ScoreImages(network, dataset_->training(), split_.validation, kValidationBatch,
-                       engine_->team(), stop);
+  void MakeEngine(const TrainedModel& model) {
+    engine_ = std::make_unique<TrainingEngine>(
+        WithClassWeights(options_, *dataset_, split_.training), dataset_->training(), model);
   }
+  absl::StatusOr<ValidationMetrics> Validate(const InferenceNetwork& network,
+                                             const StopSignal* stop) const;
   StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
   // Of a step, counted from 0.
   double LearningRate(int64_t step) const {
@@ -90,9 +105,7 @@ class Trainer::Impl {
   absl::StatusOr<bool> RunEpoch();
   absl::Status TrainStep(absl::Span<const int32_t> order);
   void ReportStep(int64_t images, double seconds);
-  // Fraction that is right, of scores of the validation images.
-  double ValidationAccuracy(const std::vector<ImageScore>& scores) const;
-  absl::Status FinishEpoch(const std::vector<ImageScore>& scores, double validation_seconds);
+  absl::Status FinishEpoch(const ValidationMetrics& validated, double validation_seconds);
   // Begins to write a checkpoint of now beside the training, once the one before is on disk.
   absl::Status BeginCheckpoint();
   // Tells the observer of the checkpoint that is being written, if it is done.
@@ -110,7 +123,7 @@ class Trainer::Impl {
   const ValidationSplit split_;
   const int64_t steps_per_epoch_;
 
-  // Without weights and moments: the engine has them.
+  // Without weights and what the optimiser remembers: the engine has them.
   TrainingState state_;
   std::unique_ptr<TrainingEngine> engine_;
   Stopwatch watch_;
@@ -128,22 +141,15 @@ absl::Status Trainer::Impl::Prepare() {
   std::optional<TrainingState> found = FindNewestCheckpoint(checkpoints_.resume_from, fingerprint);
   if (!found) {
     state_.fingerprint = fingerprint;
-    engine_ = std::make_unique<TrainingEngine>(
-        options_, dataset_->training(),
-        TrainedModel::Initial(options_.architecture, options_.seed));
+    MakeEngine(TrainedModel::Initial(options_.architecture, options_.seed));
     return absl::OkStatus();
   }
-  if (absl::Status status =
-          CheckResumable(*found, fingerprint, options_.architecture, options_.average_decay > 0);
-      !status.ok()) {
+  if (absl::Status status = CheckResumable(*found, fingerprint, options_); !status.ok()) {
     return status;
   }
   state_ = *std::move(found);
-  engine_ = std::make_unique<TrainingEngine>(
-      options_, dataset_->training(),
-      TrainedModel{options_.architecture, std::exchange(state_.weights, {})});
-  engine_->SetMoments(std::exchange(state_.first_moment, {}),
-                      std::exchange(state_.second_moment, {}));
+  MakeEngine({options_.architecture, std::exchange(state_.weights, {})});
+  engine_->SetOptimizerState(std::exchange(state_.optimizer_state, {}));
   engine_->SetAverage({options_.architecture, std::exchange(state_.average, {})});
   resumed_ = {FinishedEpochs(), state_.epoch.step, state_.global_step, state_.history};
   return absl::OkStatus();
@@ -169,6 +175,14 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
   return EndWith(TrainingOutcome::End::kFinished);
 }
 
+absl::StatusOr<ValidationMetrics> Trainer::Impl::Validate(const InferenceNetwork& network,
+                                                          const StopSignal* stop) const {
+  const absl::StatusOr<std::vector<ImageScore>> scores = ScoreImages(
+      network, dataset_->training(), split_.validation, kValidationBatch, engine_->team(), stop);
+  if (!scores.ok()) return scores.status();
+  return Validated(*scores, *dataset_, split_.validation);
+}
+
 absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
   std::vector<int32_t> order = split_.training;
   RandomStream random(options_.seed, RandomPurpose::kOrder,
@@ -180,12 +194,12 @@ absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
     if (absl::Status status = TrainStep(order); !status.ok()) return status;
     if (absl::Status status = ReportCheckpoint(); !status.ok()) return status;
   }
-  absl::StatusOr<std::vector<ImageScore>> scores = Validate(
+  const absl::StatusOr<ValidationMetrics> validated = Validate(
       *Compile(CurrentModel(), {Precision::kFloat32, options_.device, options_.path_choice}),
       stop_);
-  if (!scores.ok() && absl::IsCancelled(scores.status())) return false;
-  if (!scores.ok()) return scores.status();
-  if (absl::Status status = FinishEpoch(*scores, watch_.Lap()); !status.ok()) return status;
+  if (!validated.ok() && absl::IsCancelled(validated.status())) return false;
+  if (!validated.ok()) return validated.status();
+  if (absl::Status status = FinishEpoch(*validated, watch_.Lap()); !status.ok()) return status;
   return true;
 }
 
@@ -224,26 +238,17 @@ void Trainer::Impl::ReportStep(int64_t images, double seconds) {
   observer_->OnStep(progress);
 }
 
-double Trainer::Impl::ValidationAccuracy(const std::vector<ImageScore>& scores) const {
-  int64_t correct = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    correct += scores[i].predicted_class == dataset_->training().labels[split_.validation[i]];
-  }
-  return static_cast<double>(correct) / static_cast<double>(scores.size());
-}
-
-absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
+absl::Status Trainer::Impl::FinishEpoch(const ValidationMetrics& validated,
                                         double validation_seconds) {
-  double loss_sum = 0;
-  for (const ImageScore& score : scores) loss_sum += score.loss;
   const EpochProgress done = std::exchange(state_.epoch, {});
   const auto images = static_cast<double>(done.images);
   EpochMetrics metrics;
   metrics.epoch = FinishedEpochs() + 1;
   metrics.training_loss = done.loss_sum / images;
   metrics.training_accuracy = static_cast<double>(done.correct) / images;
-  metrics.validation_loss = loss_sum / static_cast<double>(scores.size());
-  metrics.validation_accuracy = ValidationAccuracy(scores);
+  metrics.validation_loss = validated.loss;
+  metrics.validation_accuracy = validated.accuracy;
+  metrics.validation_macro_f1 = validated.macro_f1;
   metrics.learning_rate = LearningRate(state_.global_step - 1);
   metrics.seconds = done.training_seconds + validation_seconds;
   metrics.images_per_second = images / done.training_seconds;
@@ -251,8 +256,8 @@ absl::Status Trainer::Impl::FinishEpoch(const std::vector<ImageScore>& scores,
     return Diverged("validation", metrics.validation_loss, metrics.epoch, done.step,
                     metrics.learning_rate);
   }
-  metrics.best = state_.best_epoch == 0 ||
-                 metrics.validation_loss < state_.history[state_.best_epoch - 1].validation_loss;
+  metrics.best =
+      state_.best_epoch == 0 || IsBetter(options_, metrics, state_.history[state_.best_epoch - 1]);
   if (metrics.best) {
     state_.best_epoch = metrics.epoch;
     state_.best_weights = engine_->AveragedWeights();
@@ -271,8 +276,7 @@ absl::Status Trainer::Impl::BeginCheckpoint() {
   TrainingState now = state_;
   now.weights = engine_->Weights();
   if (options_.average_decay > 0) now.average = engine_->AveragedWeights();
-  now.first_moment = engine_->FirstMoment();
-  now.second_moment = engine_->SecondMoment();
+  now.optimizer_state = engine_->OptimizerState();
   writing_ = std::async(std::launch::async, [dir = checkpoints_.dir, state = std::move(now)] {
     return WriteCheckpoint(dir, state);
   });
@@ -328,9 +332,9 @@ absl::StatusOr<std::optional<double>> Trainer::Impl::Bfloat16ValidationAccuracy(
   if (!model.ok()) return model.status();
   const auto network = Compile(*model, {Precision::kBfloat16, Device::kCpu, options_.path_choice});
   if (network->precision() != Precision::kBfloat16) return std::nullopt;
-  const absl::StatusOr<std::vector<ImageScore>> scores = Validate(*network, stop);
-  if (!scores.ok()) return scores.status();
-  return ValidationAccuracy(*scores);
+  const absl::StatusOr<ValidationMetrics> validated = Validate(*network, stop);
+  if (!validated.ok()) return validated.status();
+  return validated->accuracy;
 }
 
 absl::StatusOr<Calibration> Trainer::Impl::CalibrateBestModel(const StopSignal* stop) const {

@@ -1,7 +1,7 @@
 // Trains one network on one data set by the study's recipe: seeded validation split, shuffled
-// epochs, data-parallel shards, Adam, early stopping on the validation loss, best weights kept,
-// checkpoints. The same options, data and processor give bit-identical weights, whatever the number
-// of threads and however often the run was suspended or killed and continued.
+// epochs, data-parallel shards, an optimiser, early stopping, best weights kept, checkpoints. The
+// same options, data and processor give bit-identical weights, whatever the number of threads and
+// however often the run was suspended or killed and continued.
 //
 // A Trainer belongs to one thread: Create and Run on it, callbacks come on it. Only the StopSignal
 // is touched from elsewhere. LibTorch's exceptions end here, as statuses of a FailureReason.
@@ -87,7 +87,7 @@ struct ResumePoint {
 struct TrainingOutcome {
   enum class End {
     kFinished,   // All epochs trained.
-    kEarlyStop,  // The validation loss no longer fell.
+    kEarlyStop,  // What is monitored no longer improved.
     kStopped,    // StopRequest::kStop.
     kDiverged,   // The loss became NaN or infinite after the best epoch.
     kSuspended,  // StopRequest::kSuspend; the checkpoint is on disk if there is a folder for it.
@@ -95,7 +95,7 @@ struct TrainingOutcome {
   End end = End::kFinished;
   // Finished epochs, those before a resume included.
   std::vector<EpochMetrics> history;
-  // The epoch with the lowest validation loss; 0 if none was finished.
+  // The best epoch by TrainingOptions::monitor; 0 if none was finished.
   int64_t best_epoch = 0;
   // Training and validating, over everything that still counts, earlier attempts included.
   double training_seconds = 0;

@@ -9,26 +9,10 @@
 #include "models/base/float_buffer.h"
 #include "models/base/random.h"
 #include "models/compute/training_network.h"
-#include "models/kernels/layer_kernels.h"
+#include "models/training/parameter_update.h"
 
 namespace atelier::models {
 namespace {
-
-// Parameters that one piece of the optimiser's work covers.
-constexpr int64_t kAdamChunk = int64_t{1} << 14;
-
-// Adam as Keras writes it, with AdamW's decay, at a time that counts from 1.
-AdamRule AdamAt(const TrainingOptions& options, double learning_rate, int64_t time) {
-  const auto t = static_cast<double>(time);
-  AdamRule rule;
-  rule.rate = static_cast<float>(learning_rate * std::sqrt(1 - std::pow(options.adam_beta2, t)) /
-                                 (1 - std::pow(options.adam_beta1, t)));
-  rule.beta1 = static_cast<float>(options.adam_beta1);
-  rule.beta2 = static_cast<float>(options.adam_beta2);
-  rule.epsilon = static_cast<float>(options.adam_epsilon);
-  rule.keep = static_cast<float>(1 - learning_rate * options.weight_decay);
-  return rule;
-}
 
 // Steps by which the average's memory lags behind the steps there were.
 constexpr double kAverageWarmup = 9;
@@ -44,13 +28,13 @@ class TrainingEngine::Impl {
  public:
   Impl(const TrainingOptions& options, const LabeledImages& images, const TrainedModel& model)
       : options_(options),
+        images_(images),
         specs_(TensorSpecsOf(options.architecture)),
         team_(options.threads, UseOneTorchThread),
         results_(static_cast<size_t>(options.shards)) {
     UseOneTorchThread();
     network_ = TrainingNetwork::Create(options_, images);
-    first_moment_ = FloatBuffer(parameters().size());
-    second_moment_ = FloatBuffer(parameters().size());
+    update_ = std::make_unique<ParameterUpdate>(options_, *network_, team_);
     SetWeights(model, parameters(), statistics_);
     for (const TensorSpec& spec : specs_) {
       if (spec.trainable) continue;
@@ -86,7 +70,12 @@ class TrainingEngine::Impl {
     const auto time = static_cast<double>(step + 1);
     const auto move =
         static_cast<float>(1 - std::min(options_.average_decay, time / (time + kAverageWarmup)));
-    UpdateParameters(shards, AdamAt(options_, learning_rate, step + 1), move);
+    update_->Step(shards, LossScale(indices), step + 1, learning_rate,
+                  [&](int64_t begin, int64_t count) {
+                    if (!averages()) return;
+                    Approach(parameters().data() + begin, static_cast<size_t>(count), move,
+                             average_.data() + begin);
+                  });
     if (averages())
       Approach(statistics_.data(), statistics_.size(), move, average_statistics_.data());
     network_->Update(team_);
@@ -117,9 +106,6 @@ class TrainingEngine::Impl {
     sum.Add(network_->profile());
     return sum;
   }
-
-  FloatBuffer first_moment_;
-  FloatBuffer second_moment_;
 
  private:
   const FloatBuffer& parameters() const { return network_->parameters(); }
@@ -164,28 +150,23 @@ class TrainingEngine::Impl {
     }
   }
 
-  // The average moves by a share of the way.
-  void UpdateParameters(int64_t shards, const AdamRule& rule, float move) {
-    std::vector<const float*> gradients;
-    for (int64_t i = 0; i < shards; ++i) {
-      gradients.push_back(network_->shard(i).gradients());
+  // From shards' gradients, of a sum of weighted losses over the number of images, to those of the
+  // weighted mean; 0 if no image has a weight.
+  double LossScale(absl::Span<const int32_t> indices) const {
+    if (options_.class_weights.empty()) return 1;
+    double weights = 0;
+    for (const int32_t index : indices) {
+      weights += options_.class_weights[images_.labels[static_cast<size_t>(index)]];
     }
-    const int64_t count = parameters().size();
-    team_.Run((count + kAdamChunk - 1) / kAdamChunk, [&](int64_t chunk) {
-      const int64_t begin = chunk * kAdamChunk;
-      const int64_t size = std::min(kAdamChunk, count - begin);
-      UpdateByAdam(rule, gradients, begin, size, first_moment_.data(), second_moment_.data(),
-                   parameters().data());
-      if (!averages()) return;
-      Approach(parameters().data() + begin, static_cast<size_t>(size), move,
-               average_.data() + begin);
-    });
+    return weights > 0 ? static_cast<double>(indices.size()) / weights : 0;
   }
 
   const TrainingOptions options_;
+  const LabeledImages& images_;
   const std::vector<TensorSpec> specs_;
   ThreadTeam team_;
   std::unique_ptr<TrainingNetwork> network_;
+  std::unique_ptr<ParameterUpdate> update_;
   std::vector<float> statistics_;
   // Of each of them.
   std::vector<double> momenta_;
@@ -217,17 +198,16 @@ std::vector<NamedTensor> TrainingEngine::AveragedWeights() const {
 
 void TrainingEngine::SetAverage(const TrainedModel& model) { impl_->SetAverage(model); }
 
-std::vector<float> TrainingEngine::FirstMoment() const {
-  return impl_->InOrder(impl_->first_moment_);
+std::vector<std::vector<float>> TrainingEngine::OptimizerState() const {
+  std::vector<std::vector<float>> state;
+  for (const FloatBuffer& buffer : impl_->update_->state()) state.push_back(impl_->InOrder(buffer));
+  return state;
 }
 
-std::vector<float> TrainingEngine::SecondMoment() const {
-  return impl_->InOrder(impl_->second_moment_);
-}
-
-void TrainingEngine::SetMoments(absl::Span<const float> first, absl::Span<const float> second) {
-  impl_->SetInOrder(first, impl_->first_moment_);
-  impl_->SetInOrder(second, impl_->second_moment_);
+void TrainingEngine::SetOptimizerState(absl::Span<const std::vector<float>> state) {
+  for (size_t i = 0; i < state.size(); ++i) {
+    impl_->SetInOrder(state[i], impl_->update_->state()[i]);
+  }
 }
 
 ComputePath TrainingEngine::path() const { return impl_->network_->path(); }

@@ -1,9 +1,9 @@
 // One optimiser step, fast: a batch is split into shards, each shard runs forward and backward on a
-// thread of its own with its own gradients, gradients are added in shard order and one Adam step
-// changes the weights that all shards read. Owns weights, Adam's moments and the threads. What
-// comes out depends on the number of shards but not of threads. Who computes the shards is
-// TrainingNetwork's business. Private to models/, but without LibTorch's headers; methods throw
-// what LibTorch throws. Belongs to one thread.
+// thread of its own with its own gradients, and ParameterUpdate changes the weights that all shards
+// read. Owns weights, what the optimiser remembers, and the threads. What comes out depends on the
+// number of shards but not of threads. Who computes the shards is TrainingNetwork's business.
+// Private to models/, but without LibTorch's headers; methods throw what LibTorch throws. Belongs
+// to one thread.
 #ifndef ATELIER_MODELS_TRAINING_TRAINING_ENGINE_H_
 #define ATELIER_MODELS_TRAINING_TRAINING_ENGINE_H_
 
@@ -24,14 +24,15 @@ namespace atelier::models {
 
 class TrainingEngine {
  public:
-  // Begins with the model's weights and moments of zero. `images` must outlive the engine; options
-  // must be valid.
+  // Begins with the model's weights and an optimiser that remembers nothing. `images` must outlive
+  // the engine; options must be valid.
   TrainingEngine(const TrainingOptions& options, const LabeledImages& images,
                  const TrainedModel& model);
   ~TrainingEngine();
 
   // Trains one step on the images at `indices` (1 to batch_size of them) at a learning rate. `step`
-  // counts all steps, from 0; it names the random numbers and Adam's time. Sums over the images.
+  // counts all steps, from 0; it names the random numbers and the optimiser's time. Sums over the
+  // images.
   PassResult Step(absl::Span<const int32_t> indices, int64_t step, double learning_rate);
 
   // The weights now, and the way back.
@@ -39,10 +40,10 @@ class TrainingEngine {
   // Their moving average and its way back; without average_decay the weights, and nothing is set.
   std::vector<NamedTensor> AveragedWeights() const;
   void SetAverage(const TrainedModel& model);
-  std::vector<float> FirstMoment() const;
-  std::vector<float> SecondMoment() const;
-  // Sizes must be those of FirstMoment.
-  void SetMoments(absl::Span<const float> first, absl::Span<const float> second);
+  // What the optimiser remembers, as ParameterUpdate::state, in the order of the trainable weights,
+  // and its way back; sizes must be those of OptimizerState.
+  std::vector<std::vector<float>> OptimizerState() const;
+  void SetOptimizerState(absl::Span<const std::vector<float>> state);
 
   // What computes the shards.
   ComputePath path() const;

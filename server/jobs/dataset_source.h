@@ -15,6 +15,7 @@ namespace atelier::jobs {
 // What a data set's headers tell.
 struct DatasetFacts {
   int class_count = 0;
+  std::vector<std::string> class_names;  // As many.
   v1::ImageShape image_shape;
   std::int64_t training_images = 0;  // Validation images included.
   // Why it cannot be used, without a full stop; the other fields mean nothing then. Empty if it

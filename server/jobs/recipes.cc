@@ -28,6 +28,11 @@ v1::TrainingSpec StudyDefaults() {
   spec.set_precision(v1::PRECISION_AUTO);
   spec.set_serving_precision(v1::PRECISION_FLOAT32);
   spec.set_device(v1::DEVICE_AUTO);
+  spec.set_optimizer(v1::OPTIMIZER_ADAMW);
+  spec.set_max_gradient_norm(0);
+  spec.set_class_weights("none");
+  spec.set_monitor(v1::MONITOR_VALIDATION_LOSS);
+  spec.set_min_delta(0);
   return spec;
 }
 

@@ -11,8 +11,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/jobs/class_weights.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
+#include "server/jobs/training_choices.h"
 
 namespace atelier::jobs {
 namespace {
@@ -44,6 +46,7 @@ class Resolution {
     ResolveNames();
     ApplyRecipe();
     CheckSchedule();
+    ResolveTrainingChoices(&spec(), &wrong_);
     CheckRegularization();
     ResolveDevice();
     ResolveArithmetic();
@@ -223,15 +226,6 @@ void Resolution::CheckSchedule() {
                                              "; it must be above 0 and at most 10."));
   }
   CheckBelowOne("spec.dropout", "The dropout", spec().dropout());
-  if (!v1::Schedule_IsValid(spec().schedule())) {
-    Wrong("spec.schedule",
-          absl::StrCat("There is no schedule ", static_cast<int>(spec().schedule()),
-                       "; choose SCHEDULE_CONSTANT or SCHEDULE_ONE_CYCLE."));
-  }
-  if (!(spec().warmup_fraction() > 0 && spec().warmup_fraction() < 1)) {
-    Wrong("spec.warmup_fraction", absl::StrCat("The warm-up fraction is ", spec().warmup_fraction(),
-                                               "; it must be above 0 and below 1."));
-  }
   if (!(spec().validation_fraction() >= 0.01 && spec().validation_fraction() <= 0.5)) {
     Wrong("spec.validation_fraction",
           absl::StrCat("The validation fraction is ", spec().validation_fraction(),
@@ -351,6 +345,7 @@ void Resolution::ResolveDataset() {
                                        " cannot be used: ", facts->problem, "."));
     return;
   }
+  ResolveClassWeights(*facts, &spec(), &wrong_);
   CheckBatchFits(facts->training_images);
   CheckNetworkFits(*facts);
 }

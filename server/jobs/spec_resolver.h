@@ -45,8 +45,8 @@ class SpecResolver {
     // Fills in a specification's network from its preset and the fields that shape it, or checks
     // that they agree with it. Gives what is wrong. May be empty itself.
     std::function<std::vector<FieldViolation>(v1::TrainingSpec*)> build_network = {};
-    // Why the network of a specification cannot be trained on a data set, without a full stop;
-    // empty if it can. May be empty itself.
+    // Why the network of a specification cannot be trained on a data set, or not by its optimiser,
+    // without a full stop; empty if it can. May be empty itself.
     std::function<std::string(const v1::TrainingSpec&, const DatasetFacts&)> network_problem = {};
   };
 

@@ -139,6 +139,7 @@ void AddEpoch(const v1::EpochMetrics& epoch, Event* event) {
   AddNumber("epoch/training_accuracy", epoch.training_accuracy(), event);
   AddNumber("epoch/validation_loss", epoch.validation_loss(), event);
   AddNumber("epoch/validation_accuracy", epoch.validation_accuracy(), event);
+  AddNumber("epoch/validation_macro_f1", epoch.validation_macro_f1(), event);
   AddNumber("epoch/learning_rate", epoch.learning_rate(), event);
   AddNumber("epoch/images_per_second", epoch.images_per_second(), event);
   AddNumber("epoch/seconds", epoch.seconds(), event);
@@ -180,7 +181,9 @@ std::vector<Event> Heading(const v1::TrainingJob& job) {
   const google::protobuf::Descriptor& fields = *v1::TrainingSpec::descriptor();
   for (int i = 0; i < fields.field_count(); ++i) {
     const google::protobuf::FieldDescriptor* const field = fields.field(i);
-    if (!IsHyperparameter(field)) continue;
+    const bool absent =
+        field->has_presence() && !job.spec().GetReflection()->HasField(job.spec(), field);
+    if (!IsHyperparameter(field) || absent) continue;
     (*session->mutable_hparams())[field->name()] = ValueOf(job.spec(), field);
   }
   Event anew;

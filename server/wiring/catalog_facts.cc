@@ -14,6 +14,7 @@ std::optional<jobs::DatasetFacts> CatalogFacts::Describe(absl::string_view name)
     return facts;
   }
   facts.class_count = static_cast<int>(info->class_names.size());
+  facts.class_names = info->class_names;
   facts.image_shape = rpc::ToProto(info->shape);
   facts.training_images = info->training_images;
   return facts;

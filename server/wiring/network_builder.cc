@@ -9,6 +9,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "models/network/architecture.h"
 #include "models/network/presets.h"
+#include "models/network/training_options.h"
 
 namespace atelier::wiring {
 namespace {
@@ -143,9 +144,27 @@ class Shaper {
   std::vector<jobs::FieldViolation> wrong_;
 };
 
-// Bytes that a training holds of each parameter at least: the weights, a gradient for each shard,
-// two moments of the optimiser, and the best epoch's weights.
-std::int64_t BytesOf(std::int64_t parameters, int shards) { return parameters * 4 * (4 + shards); }
+// Numbers that the optimiser holds of each parameter at least; Muon also the sum of the gradients
+// and the change of its matrices.
+int OptimizerNumbers(const v1::TrainingSpec& spec) {
+  const int velocity = spec.momentum() > 0 ? 1 : 0;
+  switch (spec.optimizer()) {
+    case v1::OPTIMIZER_SGD:
+      return velocity;
+    case v1::OPTIMIZER_RMSPROP:
+      return 1 + velocity;
+    case v1::OPTIMIZER_MUON:
+      return 5;
+    default:
+      return 2;
+  }
+}
+
+// Bytes that a training holds of its parameters at least: the weights, a gradient for each shard,
+// what the optimiser holds, and the best epoch's weights.
+std::int64_t BytesOf(std::int64_t parameters, const v1::TrainingSpec& spec) {
+  return parameters * 4 * (2 + spec.shards() + OptimizerNumbers(spec));
+}
 
 }  // namespace
 
@@ -176,8 +195,12 @@ std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFact
   if (absl::Status status = architecture.Validate(); !status.ok()) {
     return std::string(status.message());
   }
+  if (spec.optimizer() == v1::OPTIMIZER_MUON) {
+    std::string problem = models::MuonProblem(architecture);
+    if (!problem.empty()) return problem;
+  }
   const std::int64_t parameters = architecture.ParameterCount();
-  const std::int64_t bytes = BytesOf(parameters, spec.shards());
+  const std::int64_t bytes = BytesOf(parameters, spec);
   if (!spec.has_memory_bytes() || bytes <= spec.memory_bytes()) return "";
   return absl::StrCat("training its ", parameters, " parameters takes at least ", bytes,
                       " bytes and the job's memory is ", spec.memory_bytes(),

@@ -77,6 +77,7 @@ v1::WorkerEvent EpochEvent(const models::EpochMetrics& metrics) {
   epoch->set_training_accuracy(metrics.training_accuracy);
   epoch->set_validation_loss(metrics.validation_loss);
   epoch->set_validation_accuracy(metrics.validation_accuracy);
+  epoch->set_validation_macro_f1(metrics.validation_macro_f1);
   epoch->set_learning_rate(metrics.learning_rate);
   epoch->set_seconds(metrics.seconds);
   epoch->set_images_per_second(metrics.images_per_second);

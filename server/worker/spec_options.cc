@@ -1,8 +1,12 @@
 #include "server/worker/spec_options.h"
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "models/base/failure.h"
 
 namespace atelier::worker {
@@ -35,6 +39,80 @@ absl::StatusOr<models::Architecture> ArchitectureOf(const atelier::v1::TrainingS
   return architecture;
 }
 
+models::Schedule ScheduleOf(atelier::v1::Schedule schedule) {
+  switch (schedule) {
+    case atelier::v1::SCHEDULE_ONE_CYCLE:
+      return models::Schedule::kOneCycle;
+    case atelier::v1::SCHEDULE_COSINE:
+      return models::Schedule::kCosine;
+    case atelier::v1::SCHEDULE_STEP:
+      return models::Schedule::kStep;
+    default:
+      return models::Schedule::kConstant;
+  }
+}
+
+// Jobs that an earlier server stored name none, which was AdamW.
+models::Optimizer OptimizerOf(atelier::v1::Optimizer optimizer) {
+  switch (optimizer) {
+    case atelier::v1::OPTIMIZER_ADAM:
+      return models::Optimizer::kAdam;
+    case atelier::v1::OPTIMIZER_SGD:
+      return models::Optimizer::kSgd;
+    case atelier::v1::OPTIMIZER_RMSPROP:
+      return models::Optimizer::kRmsprop;
+    case atelier::v1::OPTIMIZER_MUON:
+      return models::Optimizer::kMuon;
+    default:
+      return models::Optimizer::kAdamW;
+  }
+}
+
+models::Monitor MonitorOf(atelier::v1::Monitor monitor) {
+  switch (monitor) {
+    case atelier::v1::MONITOR_VALIDATION_ACCURACY:
+      return models::Monitor::kValidationAccuracy;
+    case atelier::v1::MONITOR_MACRO_F1:
+      return models::Monitor::kMacroF1;
+    default:
+      return models::Monitor::kValidationLoss;
+  }
+}
+
+// Fields that are absent because the optimiser or the schedule has no use for them keep the
+// trainer's defaults.
+void SetOptimizer(const atelier::v1::TrainingSpec& spec, models::TrainingOptions& options) {
+  options.optimizer = OptimizerOf(spec.optimizer());
+  options.learning_rate = spec.learning_rate();
+  options.schedule = ScheduleOf(spec.schedule());
+  if (spec.has_warmup_fraction()) options.warmup_fraction = spec.warmup_fraction();
+  if (spec.has_step_factor()) options.step_factor = spec.step_factor();
+  if (spec.has_step_epochs()) options.step_epochs = spec.step_epochs();
+  options.momentum = spec.momentum();
+  options.nesterov = spec.nesterov();
+  if (spec.has_beta1()) options.adam_beta1 = spec.beta1();
+  if (spec.has_beta2()) options.adam_beta2 = spec.beta2();
+  if (spec.has_epsilon()) options.adam_epsilon = spec.epsilon();
+  options.weight_decay = spec.weight_decay();
+  options.max_gradient_norm = spec.max_gradient_norm();
+}
+
+absl::Status SetClassWeights(const std::string& weights, models::TrainingOptions& options) {
+  options.balance_classes = weights == "balanced";
+  if (weights.empty() || weights == "none" || options.balance_classes) return absl::OkStatus();
+  for (const absl::string_view text : absl::StrSplit(weights, ':')) {
+    double weight = 0;
+    if (!absl::SimpleAtod(text, &weight)) {
+      return models::Failure(
+          models::FailureReason::kInvalidSpec,
+          absl::StrCat("class_weights is '", weights,
+                       "', it must be none, balanced or a number for each class, as 1:1:2"));
+    }
+    options.class_weights.push_back(weight);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpec& spec,
@@ -50,14 +128,14 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   options.patience = spec.patience();
   options.validation_fraction = spec.validation_fraction();
   options.seed = static_cast<std::uint64_t>(spec.seed());
-  options.learning_rate = spec.learning_rate();
-  if (spec.schedule() == atelier::v1::SCHEDULE_ONE_CYCLE) {
-    options.schedule = models::Schedule::kOneCycle;
+  options.monitor = MonitorOf(spec.monitor());
+  options.min_delta = spec.min_delta();
+  SetOptimizer(spec, options);
+  if (absl::Status status = SetClassWeights(spec.class_weights(), options); !status.ok()) {
+    return status;
   }
-  if (spec.has_warmup_fraction()) options.warmup_fraction = spec.warmup_fraction();
   options.augmentation = {spec.horizontal_flip(), spec.shift(), spec.erasing()};
   options.label_smoothing = spec.label_smoothing();
-  options.weight_decay = spec.weight_decay();
   options.average_decay = spec.average_decay();
   // Jobs that an earlier server stored name none.
   if (spec.has_batch_norm_momentum()) options.batch_norm_momentum = spec.batch_norm_momentum();

@@ -11,7 +11,8 @@ namespace atelier::worker {
 
 // What the trainer is told for an accepted job. Every field that can change the weights is read
 // here and is part of TrainingOptions::Fingerprint. FailureReason kInvalidSpec if the preset is not
-// known or does not fit the images; the other values are checked by TrainingOptions::Validate.
+// known or does not fit the images, or class weights are no numbers; the other values are checked
+// by TrainingOptions::Validate.
 absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpec& spec,
                                                   const models::Dataset& dataset);
 

@@ -1,10 +1,10 @@
-// Trains a network for one step, without dropout and in one shard, and writes down everything that
-// went in and came out, for comparison with another implementation. Into a folder:
+// Trains a network without dropout and in one shard, always on the same batch, and writes down
+// everything that went in and came out, for comparison with another implementation. Into a folder:
 //
 //   images.u8, labels.u8     the batch, N×C×H×W bytes and N class indices
 //   weights/NAME.f32         every tensor of the model before the step
 //   gradients/NAME.f32       of the mean loss, by every trainable tensor
-//   after/NAME.f32           every tensor after the step
+//   after/NAME.f32           every tensor after --steps steps with the options of the flags
 //   probabilities.f32        of the model before the step, as it is served, N×classes
 //   model.pt, model.onnx     that model
 //   step.json                the loss, the code that computed it, names and shapes of the tensors
@@ -26,6 +26,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "models/archive/onnx_export.h"
 #include "models/base/random.h"
@@ -40,6 +41,16 @@ ABSL_FLAG(std::string, architecture, "", "File with the network's architecture a
 ABSL_FLAG(std::string, folder, "", "Folder to write to; made if it is not there.");
 ABSL_FLAG(uint64_t, seed, 0, "Seed of images, labels and weights.");
 ABSL_FLAG(int64_t, images, 16, "Images in the batch, at least 1.");
+ABSL_FLAG(int64_t, steps, 1, "Steps before the tensors in after/, at least 1.");
+ABSL_FLAG(std::string, optimizer, "adamw", "adamw, adam, sgd, rmsprop or muon.");
+ABSL_FLAG(double, learning_rate, 0.001, "Of every step.");
+ABSL_FLAG(double, momentum, 0, "Of sgd, rmsprop and muon.");
+ABSL_FLAG(bool, nesterov, false, "Nesterov's momentum, of sgd and muon.");
+ABSL_FLAG(double, beta2, 0.999, "Decay of the mean squared gradient.");
+ABSL_FLAG(double, weight_decay, 0, "Weight decay.");
+ABSL_FLAG(double, label_smoothing, 0, "Share of the target that is spread over the classes.");
+ABSL_FLAG(double, max_gradient_norm, 0, "Norm to which gradients are clipped; 0 for none.");
+ABSL_FLAG(std::vector<std::string>, class_weights, {}, "A number for each class, or nothing.");
 
 namespace atelier::models {
 namespace {
@@ -104,7 +115,7 @@ TrainedModel DrawModel(const Architecture& architecture, RandomStream& random) {
 
 // The first step leaves (1 - beta1) of the gradients in Adam's first moment.
 std::vector<NamedTensor> GradientsOf(const TrainingEngine& engine, const TrainingOptions& options) {
-  const std::vector<float> moment = engine.FirstMoment();
+  const std::vector<float> moment = engine.OptimizerState()[0];
   const auto share = static_cast<float>(1 - options.adam_beta1);
   std::vector<NamedTensor> gradients;
   const float* next = moment.data();
@@ -153,6 +164,30 @@ absl::StatusOr<Architecture> ReadArchitecture() {
   return architecture;
 }
 
+absl::StatusOr<TrainingOptions> OptionsFromFlags(TrainingOptions options) {
+  options.learning_rate = absl::GetFlag(FLAGS_learning_rate);
+  options.momentum = absl::GetFlag(FLAGS_momentum);
+  options.nesterov = absl::GetFlag(FLAGS_nesterov);
+  options.adam_beta2 = absl::GetFlag(FLAGS_beta2);
+  options.weight_decay = absl::GetFlag(FLAGS_weight_decay);
+  options.label_smoothing = absl::GetFlag(FLAGS_label_smoothing);
+  options.max_gradient_norm = absl::GetFlag(FLAGS_max_gradient_norm);
+  for (const std::string& text : absl::GetFlag(FLAGS_class_weights)) {
+    double weight = 0;
+    if (!absl::SimpleAtod(text, &weight)) {
+      return absl::InvalidArgumentError(absl::StrCat("--class_weights: '", text, "' is no number"));
+    }
+    options.class_weights.push_back(weight);
+  }
+  const std::string name = absl::GetFlag(FLAGS_optimizer);
+  for (const Optimizer optimizer : {Optimizer::kAdamW, Optimizer::kAdam, Optimizer::kSgd,
+                                    Optimizer::kRmsprop, Optimizer::kMuon}) {
+    options.optimizer = optimizer;
+    if (OptimizerName(optimizer) == name) return options;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("--optimizer is '", name, "'"));
+}
+
 absl::Status Run() {
   if (absl::GetFlag(FLAGS_images) < 1) {
     return absl::InvalidArgumentError(
@@ -170,12 +205,18 @@ absl::Status Run() {
   std::vector<int32_t> indices(static_cast<size_t>(images.size()));
   std::iota(indices.begin(), indices.end(), 0);
   const PassResult result = engine.Step(indices, /*step=*/0, options.learning_rate);
+  const absl::StatusOr<TrainingOptions> chosen = OptionsFromFlags(options);
+  if (!chosen.ok()) return chosen.status();
+  TrainingEngine trained(*chosen, images, model);
+  for (int64_t step = 0; step < absl::GetFlag(FLAGS_steps); ++step) {
+    trained.Step(indices, step, chosen->learning_rate);
+  }
   const std::string folder = absl::GetFlag(FLAGS_folder);
   absl::Status status = WriteModel(folder, model, images);
   status.Update(WriteValues(folder + "/images.u8", images.pixels));
   status.Update(WriteValues(folder + "/labels.u8", images.labels));
   status.Update(WriteTensors(folder + "/gradients", GradientsOf(engine, options)));
-  status.Update(WriteTensors(folder + "/after", engine.Weights()));
+  status.Update(WriteTensors(folder + "/after", trained.Weights()));
   status.Update(
       WriteValues(folder + "/step.json", Describe(engine, result, *architecture).dump(1)));
   return status;
@@ -186,7 +227,7 @@ absl::Status Run() {
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
-      "Trains a network for one step and writes down what went in and came out.\n"
+      "Trains a network for a step or some and writes down what went in and came out.\n"
       "Example: first_step --architecture=network.json --folder=out --seed=3");
   absl::ParseCommandLine(argc, argv);
   try {

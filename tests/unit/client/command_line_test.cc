@@ -419,9 +419,9 @@ TEST_F(CommandLineTest, CsvFollowsAsARowPerEpoch) {
   EXPECT_EQ(lines(),
             (std::vector<std::string>{
                 "epoch,training_loss,training_accuracy,validation_loss,validation_accuracy,"
-                "learning_rate,seconds,images_per_second,best",
-                "1,0.5123,0.819,0.3911,0.856,0,15.2,3912,true",
-                "2,0.5123,0.819,0.3911,0.856,0,15.2,3912,false"}));
+                "learning_rate,seconds,images_per_second,best,validation_macro_f1",
+                "1,0.5123,0.819,0.3911,0.856,0,15.2,3912,true,0.85",
+                "2,0.5123,0.819,0.3911,0.856,0,15.2,3912,false,0.85"}));
 }
 
 TEST_F(CommandLineTest, ExitCodesFollowTheJobsState) {

@@ -60,6 +60,7 @@ inline v1::JobEvent EpochEvent(std::int64_t number, int epoch, bool best = false
   metrics->set_training_accuracy(0.819);
   metrics->set_validation_loss(0.3911);
   metrics->set_validation_accuracy(0.856);
+  metrics->set_validation_macro_f1(0.85);
   metrics->set_images_per_second(3912);
   metrics->set_seconds(15.2);
   metrics->set_best(best);

@@ -236,8 +236,11 @@ TEST_F(ExperimentControllerTest, ADeletedJobIsShownAsDeletedAndNotRunAgain) {
 }
 
 TEST_F(ExperimentControllerTest, ARunThatCanNoLongerBeStartedFailsAndTheOthersGoOn) {
-  datasets_.Add("shoes",
-                {.class_count = 2, .image_shape = {}, .training_images = 1000, .problem = ""});
+  datasets_.Add("shoes", {.class_count = 2,
+                          .class_names = {"a", "b"},
+                          .image_shape = {},
+                          .training_images = 1000,
+                          .problem = ""});
   v1::StartExperimentRequest request;
   request.add_configurations()->set_preset("dense");
   request.add_configurations()->set_preset("cnn-1");

@@ -24,12 +24,14 @@ TEST(RecipesTest, HaveOneRowForEachValueOfTheEnumeration) {
   EXPECT_EQ(descriptions.size(), Recipes().size());
 }
 
-// A new field is either in the table or depends on the request or the server.
+// A new field is either in the table or depends on the request or the server. An optimiser's and a
+// schedule's own fields depend on which one is asked for.
 TEST(RecipesTest, GiveEveryFieldThatDependsNeitherOnTheRequestNorOnTheServer) {
   const std::set<std::string> others = {
-      "preset",  "conv_depth", "network",      "conv",     "kernel",    "pool",
-      "pooling", "activation", "batch_norm",   "dense",    "residual",  "seed",
-      "shards",  "cores",      "memory_bytes", "priority", "model_name"};
+      "preset",   "conv_depth", "network",      "conv",     "kernel",      "pool",
+      "pooling",  "activation", "batch_norm",   "dense",    "residual",    "seed",
+      "shards",   "cores",      "memory_bytes", "priority", "model_name",  "momentum",
+      "nesterov", "beta1",      "beta2",        "epsilon",  "step_factor", "step_epochs"};
   const auto* const type = v1::TrainingSpec::descriptor();
   for (const v1::RecipeDefaults& recipe : Recipes()) {
     const v1::TrainingSpec& defaults = recipe.defaults();

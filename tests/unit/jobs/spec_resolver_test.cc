@@ -141,7 +141,135 @@ TEST_F(SpecResolverTest, RefusesASchedulesMistakes) {
   }
 }
 
+TEST_F(SpecResolverTest, AnOptimizerGetsItsOwnDefaultsAlone) {
+  const auto resolved = [this](v1::Optimizer optimizer) {
+    spec().set_optimizer(optimizer);
+    const auto request = Resolve();
+    EXPECT_TRUE(request.ok()) << request.status();
+    return request.ok() ? request->spec : v1::TrainingSpec();
+  };
+  EXPECT_EQ(Resolve()->spec.optimizer(), v1::OPTIMIZER_ADAMW);
+  for (const v1::Optimizer adam : {v1::OPTIMIZER_ADAMW, v1::OPTIMIZER_ADAM}) {
+    const v1::TrainingSpec spec = resolved(adam);
+    EXPECT_FALSE(spec.has_momentum() || spec.has_nesterov());
+    EXPECT_EQ(spec.beta1(), 0.9);
+    EXPECT_EQ(spec.beta2(), 0.999);
+    EXPECT_EQ(spec.epsilon(), 1e-7);
+  }
+  const v1::TrainingSpec sgd = resolved(v1::OPTIMIZER_SGD);
+  EXPECT_EQ(sgd.momentum(), 0.9);
+  EXPECT_TRUE(sgd.has_nesterov() && !sgd.nesterov());
+  EXPECT_FALSE(sgd.has_beta1() || sgd.has_beta2() || sgd.has_epsilon());
+  const v1::TrainingSpec rmsprop = resolved(v1::OPTIMIZER_RMSPROP);
+  EXPECT_TRUE(rmsprop.has_momentum() && rmsprop.momentum() == 0);
+  EXPECT_EQ(rmsprop.beta2(), 0.99);
+  EXPECT_FALSE(rmsprop.has_beta1() || rmsprop.has_nesterov());
+  const v1::TrainingSpec muon = resolved(v1::OPTIMIZER_MUON);
+  EXPECT_EQ(muon.momentum(), 0.95);
+  EXPECT_TRUE(muon.nesterov());
+  EXPECT_EQ(muon.beta2(), 0.999);
+}
+
+TEST_F(SpecResolverTest, RefusesWhatAnOptimizerHasNoUseFor) {
+  spec().set_momentum(0.9);
+  spec().set_nesterov(true);
+  EXPECT_EQ(Wrong(), "spec.momentum spec.nesterov");
+  EXPECT_NE(Resolve().status().message().find(
+                "A momentum is given, which the optimizer adamw has no use for; leave it out, or "
+                "choose sgd, rmsprop or muon."),
+            std::string::npos);
+  spec().set_optimizer(v1::OPTIMIZER_SGD);
+  EXPECT_TRUE(Resolve().ok());
+  spec().set_momentum(0);
+  EXPECT_EQ(Wrong(), "spec.nesterov");
+  spec().clear_nesterov();
+  spec().set_beta1(0.8);
+  spec().set_beta2(0.8);
+  spec().set_epsilon(0.1);
+  EXPECT_EQ(Wrong(), "spec.beta1 spec.beta2 spec.epsilon");
+  spec().set_optimizer(static_cast<v1::Optimizer>(50));
+  EXPECT_EQ(Wrong(), "spec.optimizer");
+}
+
+TEST_F(SpecResolverTest, RefusesTrainingChoicesOutOfRange) {
+  spec().set_optimizer(v1::OPTIMIZER_MUON);
+  for (const double bad : {-0.1, 2e6, std::nan("")}) {
+    spec().set_momentum(bad);
+    spec().set_beta1(bad);
+    spec().set_beta2(bad);
+    spec().set_epsilon(bad);
+    spec().set_min_delta(bad);
+    spec().set_max_gradient_norm(bad);
+    EXPECT_EQ(Wrong(),
+              "spec.momentum spec.beta1 spec.beta2 spec.epsilon spec.min_delta "
+              "spec.max_gradient_norm")
+        << bad;
+  }
+}
+
+TEST_F(SpecResolverTest, AScheduleOfStepsGetsAFactorAndAThirdOfTheEpochs) {
+  EXPECT_FALSE(Resolve()->spec.has_step_factor() || Resolve()->spec.has_step_epochs());
+  spec().set_schedule(v1::SCHEDULE_STEP);
+  EXPECT_EQ(Resolve()->spec.step_factor(), 0.1);
+  EXPECT_EQ(Resolve()->spec.step_epochs(), 7);
+  spec().set_epochs(1);
+  EXPECT_EQ(Resolve()->spec.step_epochs(), 1);
+  spec().set_step_epochs(2);
+  spec().set_step_factor(1);
+  EXPECT_EQ(Wrong(), "spec.step_factor spec.step_epochs");
+  spec().set_schedule(v1::SCHEDULE_COSINE);
+  EXPECT_EQ(Wrong(), "spec.step_factor spec.step_epochs") << "cosine has no use for them";
+}
+
+TEST_F(SpecResolverTest, ACosineMayDoWithoutWarmUp) {
+  spec().set_warmup_fraction(0);
+  EXPECT_EQ(Wrong(), "spec.warmup_fraction");
+  spec().set_schedule(v1::SCHEDULE_COSINE);
+  EXPECT_TRUE(Resolve().ok());
+}
+
+TEST_F(SpecResolverTest, WhatIsMonitoredIsAWord) {
+  EXPECT_EQ(Resolve()->spec.monitor(), v1::MONITOR_VALIDATION_LOSS);
+  spec().set_monitor(static_cast<v1::Monitor>(50));
+  EXPECT_EQ(Wrong(), "spec.monitor");
+  EXPECT_NE(
+      Resolve().status().message().find("choose validation_loss, validation_accuracy or macro_f1."),
+      std::string::npos);
+}
+
+TEST_F(SpecResolverTest, ClassWeightsAreAWordOrOneForEachClass) {
+  DatasetFacts facts;
+  facts.class_count = 3;
+  facts.class_names = {"cat", "dog", "emu"};
+  facts.training_images = 1000;
+  datasets_.Add("animals", facts);
+  spec().set_dataset("animals");
+  EXPECT_EQ(Resolve()->spec.class_weights(), "none");
+  for (const char* right : {"none", "balanced", "1:0:2.5"}) {
+    spec().set_class_weights(right);
+    EXPECT_EQ(Resolve()->spec.class_weights(), right);
+  }
+  spec().set_class_weights("1, 0,2.5");
+  EXPECT_EQ(Resolve()->spec.class_weights(), "1:0:2.5");
+  const auto problem = [this](const char* weights) {
+    spec().set_class_weights(weights);
+    EXPECT_EQ(Wrong(), "spec.class_weights") << weights;
+    return std::string(Resolve().status().message());
+  };
+  EXPECT_NE(problem("1:2").find("The number of class weights is 2; it must be none, balanced, or 3 "
+                                "weights, one for each class of animals: "),
+            std::string::npos);
+  EXPECT_NE(problem("1:2").find("emu"), std::string::npos);
+  for (const char* bad : {"1:nan:2", "1:-1:2", "1:inf:2", "1:x:2", "1::2", "1:1e7:2"}) {
+    EXPECT_NE(problem(bad).find("dog"), std::string::npos) << problem(bad);
+  }
+  EXPECT_NE(problem("0:0:0").find("are 0"), std::string::npos);
+  EXPECT_NE(problem("balance").find("none, balanced"), std::string::npos);
+}
+
 TEST_F(SpecResolverTest, ResolvedSpecificationResolvesToItself) {
+  spec().set_optimizer(v1::OPTIMIZER_RMSPROP);
+  spec().set_schedule(v1::SCHEDULE_STEP);
   const auto once = Resolve();
   *request_.mutable_spec() = once->spec;
   EXPECT_EQ(Resolve()->spec.SerializeAsString(), once->spec.SerializeAsString());

@@ -295,7 +295,7 @@ TEST_P(LayerKindsTest, GradientsReachEveryParameter) {
   const LabeledImages images = NoisyImages(model.architecture.input, kClasses, 12);
   TrainingEngine engine(options, images, model);
   engine.Step(FirstIndices(12), 0, options.learning_rate);
-  const std::vector<float> moments = engine.FirstMoment();
+  const std::vector<float> moments = engine.OptimizerState()[0];
   size_t offset = 0;
   for (const TensorSpec& spec : TensorSpecsOf(model.architecture)) {
     if (!spec.trainable) continue;

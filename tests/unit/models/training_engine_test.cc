@@ -24,7 +24,7 @@ namespace {
 // Gradients as the first Adam step leaves them behind: the first moment is (1 - beta1) of them.
 std::vector<float> GradientsOfFirstStep(const TrainingEngine& engine,
                                         const TrainingOptions& options) {
-  std::vector<float> gradients = engine.FirstMoment();
+  std::vector<float> gradients = engine.OptimizerState()[0];
   for (float& g : gradients) g /= static_cast<float>(1 - options.adam_beta1);
   return gradients;
 }
@@ -191,7 +191,10 @@ void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, 
   const at::Tensor logits = plain(tensors, pixels);
   const at::Tensor labels = GatherLabels(images, indices);
   const at::Tensor loss = at::cross_entropy_loss(logits, labels);
-  at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, -100, options.label_smoothing)
+  at::Tensor weights;
+  if (!options.class_weights.empty()) weights = at::tensor(options.class_weights, at::kDouble);
+  at::cross_entropy_loss(logits, labels, weights, at::Reduction::Mean, -100,
+                         options.label_smoothing)
       .backward();
   EXPECT_NEAR(result.loss_sum / count, loss.item<double>(), 1e-5);
   int64_t offset = 0;
@@ -301,6 +304,22 @@ TEST(TrainingEngineTest, HasTheGradientsOfNetworksThatOnlyLibTorchComputes) {
     return at::linear(at::relu(at::linear(x, t[22], t[23])), t[24], t[25]);
   };
   ExpectPlainGradients(options, NoisyImages(options.architecture.input, 33, 7), 7, plain);
+}
+
+// Without pooling: see ExpectPlainGradients.
+TEST(TrainingEngineTest, HasTheGradientsOfWeightedLosses) {
+  TrainingOptions options = SmallOptions();
+  BlockNetwork blocks;
+  blocks.blocks = {{8}};
+  blocks.dense_layers = {16};
+  options.class_weights = {1, 0, 2.5, 0.1, 1, 3, 1, 1, 0.5, 1};
+  for (const double smoothing : {0.0, 0.2}) {
+    options.label_smoothing = smoothing;
+    for (const PathChoice path : {PathChoice::kAutomatic, PathChoice::kLibTorch}) {
+      options.path_choice = path;
+      ExpectBlockGradients(options, blocks, NoisyImages({1, 28, 28}, 10, 32), 32);
+    }
+  }
 }
 
 // As it would be on lesser processors than this: our kernels take their widest instructions at run

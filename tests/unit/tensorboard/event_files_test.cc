@@ -151,6 +151,7 @@ TEST_F(EventFilesTest, BeginsWithTheHyperparameters) {
   EXPECT_EQ(parameters.at("recipe").string_value(), "fast");
   EXPECT_EQ(parameters.at("epochs").number_value(), 20);
   EXPECT_EQ(parameters.count("model_name"), 0u);
+  EXPECT_EQ(parameters.count("momentum"), 0u) << "the job has none";
 }
 
 TEST_F(EventFilesTest, TrainingAndValidationStandInOneChart) {

@@ -52,6 +52,7 @@ void Change(const FieldDescriptor* field, atelier::v1::TrainingSpec* spec) {
       return reflection.SetEnumValue(
           spec, field, field->enum_type()->value(field->enum_type()->value_count() - 1)->number());
     case FieldDescriptor::CPPTYPE_STRING:
+      if (field->name() == "class_weights") return spec->set_class_weights("balanced");
       return reflection.SetString(spec, field, field->name() == "preset" ? "cnn-1" : "other");
     default:
       FAIL() << "no value is known for " << field->name();
@@ -99,6 +100,28 @@ TEST_F(SpecOptionsTest, FieldsWithoutEffectAreFields) {
   for (const std::string& name : FieldsWithoutEffect()) {
     EXPECT_NE(atelier::v1::TrainingSpec::descriptor()->FindFieldByName(name), nullptr) << name;
   }
+}
+
+TEST_F(SpecOptionsTest, ClassWeightsAreAWordOrNumbers) {
+  atelier::v1::TrainingSpec spec = job_.Assignment().spec();
+  EXPECT_TRUE(OptionsOf(spec, *dataset_)->class_weights.empty()) << "of an old job";
+  spec.set_class_weights("none");
+  EXPECT_TRUE(OptionsOf(spec, *dataset_)->class_weights.empty());
+  spec.set_class_weights("balanced");
+  EXPECT_TRUE(OptionsOf(spec, *dataset_)->balance_classes);
+  spec.set_class_weights("1:0.25:3");
+  EXPECT_EQ(OptionsOf(spec, *dataset_)->class_weights, (std::vector<double>{1, 0.25, 3}));
+  spec.set_class_weights("1:many");
+  EXPECT_EQ(models::ReasonOf(OptionsOf(spec, *dataset_).status()),
+            models::FailureReason::kInvalidSpec);
+}
+
+TEST_F(SpecOptionsTest, AnOldJobIsTrainedByAdamW) {
+  const auto options = OptionsOf(job_.Assignment().spec(), *dataset_);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->optimizer, models::Optimizer::kAdamW);
+  EXPECT_EQ(options->adam_beta2, 0.999);
+  EXPECT_EQ(options->monitor, models::Monitor::kValidationLoss);
 }
 
 TEST_F(SpecOptionsTest, AnUnknownPresetIsTheSpecificationsFault) {
