@@ -19,7 +19,8 @@ ValidationMetrics Validated(absl::Span<const ImageScore> scores, const Dataset& 
     ++confusion[label][static_cast<size_t>(scores[i].predicted_class)];
   }
   const auto images = static_cast<double>(scores.size());
-  return {loss_sum / images, static_cast<double>(correct) / images, MacroF1(ClassMetricsOf(confusion))};
+  return {loss_sum / images, static_cast<double>(correct) / images,
+          MacroF1(ClassMetricsOf(confusion))};
 }
 
 bool IsBetter(const TrainingOptions& options, const EpochMetrics& now, const EpochMetrics& best) {

@@ -43,10 +43,9 @@ struct Trained {
       made->outcome = trainer->Run().value();
       made->model = trainer->BestModel().value();
       made->outcome.calibration = trainer->CalibrateBestModel().value();
-      EvaluationOptions evaluation;
-      evaluation.temperature = made->outcome.calibration->temperature;
-      made->evaluation =
-          Evaluate(made->model, *SmallDataset(), SplitName::kTest, evaluation).value();
+      EvaluationOptions how;
+      how.temperature = made->outcome.calibration->temperature;
+      made->evaluation = Evaluate(made->model, *SmallDataset(), SplitName::kTest, how).value();
       return made;
     }();
     return *trained;
