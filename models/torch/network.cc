@@ -149,6 +149,7 @@ class Pass {
   at::Tensor Compute(const LayerPlan& layer, const at::Tensor& x);
   at::Tensor ComputeConvolution(const LayerPlan& layer, const at::Tensor& x);
   at::Tensor ComputeBatchNorm(double epsilon, const at::Tensor& x);
+  at::Tensor ComputeGroupNorm(const v1::GroupNorm& norm, const at::Tensor& x);
   at::Tensor ComputeLayerNorm(double epsilon, const at::Tensor& x);
   at::Tensor ComputePooling(const LayerPlan& layer, const at::Tensor& x);
   at::Tensor ComputeDense(bool bias, const at::Tensor& x);
@@ -175,13 +176,8 @@ at::Tensor Pass::Compute(const LayerPlan& layer, const at::Tensor& x) {
       return ComputeConvolution(layer, x);
     case v1::Layer::kBatchNorm:
       return ComputeBatchNorm(spec.batch_norm().epsilon(), x);
-    case v1::Layer::kGroupNorm: {
-      const at::Tensor& scale = Take();
-      const at::Tensor& shift = Take();
-      return at::group_norm(x.to(at::kFloat), spec.group_norm().groups(), scale, shift,
-                            spec.group_norm().epsilon(), /*cudnn_enabled=*/false)
-          .to(x.scalar_type());
-    }
+    case v1::Layer::kGroupNorm:
+      return ComputeGroupNorm(spec.group_norm(), x);
     case v1::Layer::kLayerNorm:
       return ComputeLayerNorm(spec.layer_norm().epsilon(), x);
     case v1::Layer::kActivation:
@@ -232,6 +228,17 @@ at::Tensor Pass::ComputeBatchNorm(double epsilon, const at::Tensor& x) {
   if (training && x.numel() == x.size(1)) mean = variance = at::Tensor();
   return at::batch_norm(x, scale, shift, mean, variance, training, /*momentum=*/1, epsilon,
                         /*cudnn_enabled=*/false);
+}
+
+at::Tensor Pass::ComputeGroupNorm(const v1::GroupNorm& norm, const at::Tensor& x) {
+  const at::Tensor& scale = Take();
+  const at::Tensor& shift = Take();
+  // With channels last LibTorch 2.6 writes the gradient by its input even where nobody wants one,
+  // as by images, and crashes.
+  const at::Tensor input = x.requires_grad() ? x : x.contiguous();
+  return at::group_norm(input.to(at::kFloat), norm.groups(), scale, shift, norm.epsilon(),
+                        /*cudnn_enabled=*/false)
+      .to(x.scalar_type());
 }
 
 at::Tensor Pass::ComputeLayerNorm(double epsilon, const at::Tensor& x) {
