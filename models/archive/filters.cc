@@ -10,16 +10,8 @@
 
 namespace atelier::models {
 
-int64_t ConvolutionCount(const TrainedModel& model) {
-  int64_t count = 0;
-  ForEachLayer(PlanOf(model.architecture).layers, [&count](const LayerPlan& plan) {
-    count += plan.kind() == v1::Layer::kConvolution ? 1 : 0;
-  });
-  return count;
-}
-
 absl::StatusOr<const NamedTensor*> FiltersOf(const TrainedModel& model, int64_t layer) {
-  const int64_t layers = ConvolutionCount(model);
+  const int64_t layers = ConvolutionCount(PlanOf(model.architecture));
   if (layers == 0) return absl::FailedPreconditionError("The network has no convolutions.");
   if (layer < 1 || layer > layers) {
     return absl::OutOfRangeError(absl::StrCat("There is no convolution layer ", layer,

@@ -14,9 +14,6 @@ namespace atelier::models {
 // Input channels of which tiles are drawn, at most.
 inline constexpr int64_t kMaxFilterColumns = 512;
 
-// Convolution layers of a network.
-int64_t ConvolutionCount(const TrainedModel& model);
-
 // The weights of a convolution layer, counted from 1: filters × input channels of its
 // group × kernel height × kernel width. kOutOfRange, saying which layers there are, if there is no
 // such one; kFailedPrecondition if the network has no convolutions. Points into the model, which

@@ -275,10 +275,7 @@ void LayerWriter::WriteSpatialAttention(const LayerPlan& layer) {
   SetInts("axes", {1}, AddOf("ReduceMean", name + "_mean", {x}));
   SetInts("axes", {1}, AddOf("ReduceMax", name + "_max", {x}));
   SetInt("axis", 1, AddOf("Concat", name + "_both", {name + "_mean", name + "_max"}));
-  Window window;
-  window.height = window.width = layer.layer.spatial_attention().kernel();
-  window.top = window.bottom = window.left = window.right = window.height / 2;
-  WriteConvolution(window, 1, Add("Conv", name + "_map", TensorNames(layer)));
+  WriteConvolution(layer.window, 1, Add("Conv", name + "_map", TensorNames(layer)));
   Add("Sigmoid", name + "_sigmoid");
   Add("Mul", name, {x});
 }

@@ -10,10 +10,7 @@ namespace {
 
 using Start = TensorSpec::Start;
 
-constexpr int64_t kMaxWidth = 65536;
-constexpr int64_t kMaxKernel = 11;
 constexpr int64_t kMaxStride = 8;
-constexpr int64_t kMaxPooling = 4096;
 
 // Fills in an optional field.
 #define ATELIER_DEFAULT(message, field, value) \
@@ -33,12 +30,12 @@ void LayerPlanner::PlanConvolution(LayerPlan& plan) {
   if (convolution.padding() == v1::PADDING_UNSPECIFIED) convolution.set_padding(v1::PADDING_SAME);
   const int64_t filters = convolution.filters();
   const int64_t groups = convolution.groups();
-  bool right = InRange(plan, "filters", filters, 1, kMaxWidth);
+  bool right = InRange(plan, "filters", filters, 1, kMaxLayerWidth);
   right &= InRange(plan, "kernel", convolution.kernel(), 1, kMaxKernel);
   if (oblong) right &= InRange(plan, "kernel_width", convolution.kernel_width(), 1, kMaxKernel);
   right &= InRange(plan, "stride", convolution.stride(), 1, kMaxStride);
   right &= InRange(plan, "dilation", convolution.dilation(), 1, kMaxStride);
-  right &= InRange(plan, "groups", groups, 1, kMaxWidth);
+  right &= InRange(plan, "groups", groups, 1, kMaxLayerWidth);
   if (!right) return Lose();
   if (!NeedsImage(plan)) return;
   const int64_t channels = at_.shape.channels;
@@ -81,7 +78,7 @@ void LayerPlanner::PlanGroupNorm(LayerPlan& plan) {
   v1::GroupNorm& norm = *plan.layer.mutable_group_norm();
   ATELIER_DEFAULT(norm, epsilon, 1e-5);
   PositiveShare(plan, "epsilon", norm.epsilon());
-  if (!InRange(plan, "groups", norm.groups(), 1, kMaxWidth) || !known_) return;
+  if (!InRange(plan, "groups", norm.groups(), 1, kMaxLayerWidth) || !known_) return;
   if (at_.shape.channels % norm.groups() != 0) {
     Wrong(plan, absl::StrCat("groups is ", norm.groups(), "; it must divide the ",
                              at_.shape.channels, " channels"));
@@ -149,7 +146,7 @@ void LayerPlanner::PlanDropout(LayerPlan& plan) {
 void LayerPlanner::PlanDense(LayerPlan& plan) {
   v1::Dense& dense = *plan.layer.mutable_dense();
   ATELIER_DEFAULT(dense, bias, true);
-  if (!InRange(plan, "units", dense.units(), 1, kMaxWidth)) return Lose();
+  if (!InRange(plan, "units", dense.units(), 1, kMaxLayerWidth)) return Lose();
   AddDense(plan.name, at_.shape.size(), dense.units(), dense.bias(), plan);
   Flatten(dense.units());
 }
@@ -196,7 +193,7 @@ void LayerPlanner::PlanProjection(const Position& before, LayerPlan& plan) {
 
 void LayerPlanner::PlanSqueezeExcitation(LayerPlan& plan) {
   const int64_t reduction = plan.layer.squeeze_excitation().reduction();
-  if (!InRange(plan, "reduction", reduction, 1, kMaxWidth) || !NeedsImage(plan)) return;
+  if (!InRange(plan, "reduction", reduction, 1, kMaxLayerWidth) || !NeedsImage(plan)) return;
   const int64_t channels = at_.shape.channels;
   if (!InRange(plan, "reduction", reduction, 1, channels)) return;
   const std::string number = absl::StrCat(numbers_["squeeze"]);
@@ -215,6 +212,9 @@ void LayerPlanner::PlanSpatialAttention(LayerPlan& plan) {
   if (!NeedsImage(plan)) return;
   plan.tensors.push_back(
       {plan.name + ".weight", {1, 2, kernel, kernel}, true, Start::kGlorotUniform});
+  Window& window = plan.window;
+  window.height = window.width = kernel;
+  window.top = window.bottom = window.left = window.right = kernel / 2;
   plan.multiply_adds = at_.shape.height * at_.shape.width * 2 * kernel * kernel;
   at_.field.height += (kernel - 1) * at_.row_step;
   at_.field.width += (kernel - 1) * at_.column_step;

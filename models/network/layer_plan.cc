@@ -16,7 +16,7 @@ constexpr int64_t kMaxImageEdge = 4096;
 constexpr int64_t kMaxClasses = 256;
 constexpr size_t kMaxNameLength = 63;
 
-void CheckRange(absl::string_view what, int64_t value, int64_t high, int64_t low,
+void CheckRange(absl::string_view what, int64_t value, int64_t low, int64_t high,
                 std::vector<std::string>& problems) {
   if (value >= low && value <= high) return;
   problems.push_back(absl::StrCat(what, " is ", value, "; it must be ", low, " to ", high));
@@ -30,11 +30,11 @@ bool IsName(absl::string_view name) {
 }
 
 void CheckSizes(const Architecture& architecture, std::vector<std::string>& problems) {
-  CheckRange("the number of input channels", architecture.input.channels, kMaxChannels, 1,
+  CheckRange("the number of input channels", architecture.input.channels, 1, kMaxChannels,
              problems);
-  CheckRange("the input height", architecture.input.height, kMaxImageEdge, 1, problems);
-  CheckRange("the input width", architecture.input.width, kMaxImageEdge, 1, problems);
-  CheckRange("the number of classes", architecture.classes, kMaxClasses, 2, problems);
+  CheckRange("the input height", architecture.input.height, 1, kMaxImageEdge, problems);
+  CheckRange("the input width", architecture.input.width, 1, kMaxImageEdge, problems);
+  CheckRange("the number of classes", architecture.classes, 2, kMaxClasses, problems);
 }
 
 // What leaves every shape known.
@@ -56,6 +56,14 @@ int64_t TensorSpec::size() const {
 
 std::string Title(const LayerPlan& layer) {
   return absl::StrCat(layer.place, " (", layer.name, ")");
+}
+
+int64_t ConvolutionCount(const NetworkPlan& plan) {
+  int64_t count = 0;
+  ForEachLayer(plan.layers, [&count](const LayerPlan& layer) {
+    count += layer.kind() == v1::Layer::kConvolution ? 1 : 0;
+  });
+  return count;
 }
 
 NetworkPlan PlanOf(const Architecture& architecture) {

@@ -70,7 +70,7 @@ struct LayerPlan {
   // A list of n numbers is n×1×1.
   ImageShape input;
   ImageShape output;
-  // Of convolutions, of pooling, and of a residual block's projection.
+  // Of convolutions, of pooling, of spatial attention, and of a residual block's projection.
   Window window;
   // In the order in which a model keeps them; those of a residual block are its projection's, and
   // come before its layers'.
@@ -91,6 +91,11 @@ struct LayerPlan {
 
 // Name of the last layer.
 inline constexpr char kOutputLayer[] = "output";
+
+// Most filters or units of a layer, and the largest kernels and pooling windows.
+inline constexpr int64_t kMaxLayerWidth = 65536;
+inline constexpr int64_t kMaxKernel = 11;
+inline constexpr int64_t kMaxPooling = 4096;
 
 // Most layers of a network, and the depth of residual blocks in each other.
 inline constexpr int64_t kMaxLayers = 256;
@@ -118,6 +123,9 @@ void ForEachLayer(const std::vector<LayerPlan>& layers, const Visit& visit) {
     ForEachLayer(layer.body, visit);
   }
 }
+
+// Convolutions of a network, those of residual blocks included; projections are none.
+int64_t ConvolutionCount(const NetworkPlan& plan);
 
 }  // namespace atelier::models
 

@@ -14,16 +14,16 @@
 
 namespace atelier::models {
 
-// The tensors of a valid architecture, in the order of its layers. Layers are numbered by kind,
-// from 1: a convolution has `conv<i>.weight` (filters × channels / groups × kernel height × kernel
-// width) and `conv<i>.bias`; batch norm `norm<i>.weight`, `norm<i>.bias`, `norm<i>.running_mean`
-// and `norm<i>.running_var`; group and layer norm `group_norm<i>` and `layer_norm<i>`, `.weight`
-// and
-// `.bias`; squeeze and excitation `squeeze<i>` (units × channels) and `excite<i>` (channels ×
-// units),
-// `.weight` and `.bias`; spatial attention `attention<i>.weight` (1 × 2 × kernel × kernel); a
-// residual block that needs one `projection<i>.weight`, before its layers'; a dense layer
-// `dense<i>.weight` (out × in) and `dense<i>.bias`. The last are `output.weight` and `output.bias`.
+// The tensors of a valid architecture in the order of its layers, which are numbered by kind:
+// - convolution: `conv<i>.weight` (filters × channels / groups × kernel height × kernel width) and
+//   `conv<i>.bias`;
+// - batch norm: `norm<i>.weight`, `norm<i>.bias`, `norm<i>.running_mean`, `norm<i>.running_var`;
+// - group and layer norm: `group_norm<i>` and `layer_norm<i>`, `.weight` and `.bias`;
+// - squeeze and excitation: `squeeze<i>` (units × channels) and `excite<i>` (channels × units),
+//   `.weight` and `.bias`;
+// - spatial attention: `attention<i>.weight` (1 × 2 × kernel × kernel);
+// - a residual block that needs one: `projection<i>.weight`, before its layers';
+// - dense: `dense<i>.weight` (out × in) and `dense<i>.bias`; the last are called `output`.
 std::vector<TensorSpec> TensorSpecsOf(const Architecture& architecture);
 
 // One tensor, its values in row-major order.

@@ -7,13 +7,7 @@
 namespace atelier::models {
 namespace {
 
-bool ChannelsLast(const NetworkPlan& plan) {
-  bool convolves = false;
-  ForEachLayer(plan.layers, [&convolves](const LayerPlan& layer) {
-    convolves |= layer.kind() == v1::Layer::kConvolution;
-  });
-  return convolves;
-}
+bool ChannelsLast(const NetworkPlan& plan) { return ConvolutionCount(plan) > 0; }
 
 at::Tensor EmptyBatch(const NetworkPlan& plan, int64_t count) {
   const ImageShape& shape = plan.input;
@@ -286,10 +280,7 @@ at::Tensor Pass::ComputeSqueezeExcitation(const at::Tensor& x) {
 
 at::Tensor Pass::ComputeSpatialAttention(const LayerPlan& layer, const at::Tensor& x) {
   const at::Tensor pooled = at::cat({x.mean({1}, true), x.amax({1}, true)}, 1);
-  Window window;
-  window.height = window.width = layer.layer.spatial_attention().kernel();
-  window.top = window.bottom = window.left = window.right = window.height / 2;
-  return x * at::sigmoid(Convolve(window, 1, pooled, Take(), {}, training_ != nullptr));
+  return x * at::sigmoid(Convolve(layer.window, 1, pooled, Take(), {}, training_ != nullptr));
 }
 
 // Both passes in one: `training` is null for inference.

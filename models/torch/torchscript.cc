@@ -171,12 +171,10 @@ void SourceWriter::WriteSqueezeExcitation(const LayerPlan& layer) {
 }
 
 void SourceWriter::WriteSpatialAttention(const LayerPlan& layer) {
-  Window window;
-  window.height = window.width = layer.layer.spatial_attention().kernel();
-  window.top = window.bottom = window.left = window.right = window.height / 2;
   absl::StrAppend(&source_,
                   "  s = torch.cat([torch.mean(x, [1], True), torch.amax(x, [1], True)], 1)\n");
-  Set("torch.mul(x, torch.sigmoid(", Convolution(window, 1, "s", Tensor(layer, 0), "None"), "))");
+  Set("torch.mul(x, torch.sigmoid(", Convolution(layer.window, 1, "s", Tensor(layer, 0), "None"),
+      "))");
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ absl::Status CheckValues(std::int64_t values) {
 
 absl::StatusOr<std::int64_t> ConvolutionsOf(const serving::Version& version,
                                             const models::TrainedModel& network) {
-  const std::int64_t count = models::ConvolutionCount(network);
+  const std::int64_t count = models::ConvolutionCount(models::PlanOf(network.architecture));
   if (count > 0) return count;
   return absl::FailedPreconditionError(absl::StrCat(
       version.model, "@", version.number, " (", network.architecture.network.name(),

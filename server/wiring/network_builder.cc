@@ -8,15 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "models/network/architecture.h"
+#include "models/network/layer_plan.h"
 #include "models/network/presets.h"
 #include "models/network/training_options.h"
 
 namespace atelier::wiring {
 namespace {
 
-constexpr int kMaxFilters = 65536;
-constexpr int kMaxKernel = 11;
-constexpr int kMaxPool = 4096;
 constexpr int kMaxListed = 64;
 
 bool HasShapeFields(const v1::TrainingSpec& spec) {
@@ -53,7 +51,8 @@ class Shaper {
     wrong_.push_back({absl::StrCat("spec.", field), std::move(description)});
   }
 
-  void CheckRange(absl::string_view field, absl::string_view words, int value, int low, int high) {
+  void CheckRange(absl::string_view field, absl::string_view words, std::int64_t value,
+                  std::int64_t low, std::int64_t high) {
     if (value >= low && value <= high) return;
     Wrong(field, absl::StrCat(words, " is ", value, "; it must be ", low, " to ", high, "."));
   }
@@ -77,19 +76,20 @@ class Shaper {
       shape_.blocks.clear();
       shape_.average_features = false;
       for (const int filters : spec_.conv()) {
-        CheckRange("conv", "The number of filters", filters, 1, kMaxFilters);
+        CheckRange("conv", "The number of filters", filters, 1, models::kMaxLayerWidth);
         shape_.blocks.push_back({filters, 2});
       }
     }
     if (!spec_.has_kernel()) return;
     RequireConvolutions("kernel");
-    CheckRange("kernel", "The kernel", spec_.kernel(), 1, kMaxKernel);
+    CheckRange("kernel", "The kernel", spec_.kernel(), 1, models::kMaxKernel);
     shape_.kernel = spec_.kernel();
   }
 
   void ShapePooling() {
     const auto pools = static_cast<std::size_t>(spec_.pool_size());
-    for (const int pool : spec_.pool()) CheckRange("pool", "The pooling", pool, 0, kMaxPool);
+    for (const int pool : spec_.pool())
+      CheckRange("pool", "The pooling", pool, 0, models::kMaxPooling);
     if (pools > 0) RequireConvolutions("pool");
     if (pools > 1 && pools != shape_.blocks.size()) {
       Wrong("pool", absl::StrCat("There are ", pools, " poolings for ", shape_.blocks.size(),
@@ -125,7 +125,7 @@ class Shaper {
     shape_.dense_layers.assign(spec_.dense().begin(), spec_.dense().end());
     if (shape_.dense_layers == std::vector<std::int64_t>{0}) return shape_.dense_layers.clear();
     for (const int units : spec_.dense()) {
-      CheckRange("dense", "The number of units", units, 1, kMaxFilters);
+      CheckRange("dense", "The number of units", units, 1, models::kMaxLayerWidth);
     }
   }
 
@@ -187,11 +187,10 @@ std::vector<jobs::FieldViolation> BuildNetwork(v1::TrainingSpec* spec) {
 
 std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
   const v1::ImageShape& shape = facts.image_shape;
-  models::Architecture architecture;
-  architecture.network = spec.network();
-  architecture.input = {shape.channels(), shape.height(), shape.width()};
-  architecture.classes = facts.class_count;
-  architecture.dropout = spec.dropout();
+  const models::Architecture architecture{spec.network(),
+                                          {shape.channels(), shape.height(), shape.width()},
+                                          facts.class_count,
+                                          spec.dropout()};
   if (absl::Status status = architecture.Validate(); !status.ok()) {
     return std::string(status.message());
   }

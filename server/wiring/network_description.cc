@@ -14,6 +14,7 @@
 #include "models/network/layer_plan.h"
 #include "models/network/presets.h"
 #include "server/jobs/error.h"
+#include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
 #include "server/wiring/network_builder.h"
 #include "server/wiring/preset_list.h"
@@ -158,12 +159,10 @@ absl::StatusOr<models::Architecture> ArchitectureOf(const v1::DescribeNetworkReq
     if (!request.has_input()) input = dataset->facts.image_shape;
     if (classes == 0) classes = dataset->facts.class_count;
   }
-  models::Architecture architecture;
-  architecture.network = spec->network();
-  architecture.input = {input.channels(), input.height(), input.width()};
-  architecture.classes = classes;
-  architecture.dropout = spec->has_dropout() ? spec->dropout() : 0.3;
-  return architecture;
+  const double dropout =
+      spec->has_dropout() ? spec->dropout() : jobs::DefaultsOf(v1::RECIPE_STUDY).dropout();
+  return models::Architecture{
+      spec->network(), {input.channels(), input.height(), input.width()}, classes, dropout};
 }
 
 }  // namespace

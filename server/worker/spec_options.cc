@@ -30,11 +30,8 @@ absl::StatusOr<models::Architecture> ArchitectureOf(const atelier::v1::TrainingS
     return models::Architecture::FromPreset(spec.preset(), dataset.shape(), dataset.classes(),
                                             spec.dropout());
   }
-  models::Architecture architecture;
-  architecture.network = spec.network();
-  architecture.input = dataset.shape();
-  architecture.classes = dataset.classes();
-  architecture.dropout = spec.dropout();
+  models::Architecture architecture{spec.network(), dataset.shape(), dataset.classes(),
+                                    spec.dropout()};
   if (absl::Status status = architecture.Validate(); !status.ok()) return status;
   return architecture;
 }

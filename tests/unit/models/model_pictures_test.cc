@@ -150,8 +150,8 @@ TEST(FiltersTest, AreTheWeightsOfTheLayer) {
     EXPECT_THAT(std::string(none.status().message()), HasSubstr("1 to 2"));
   }
   const TrainedModel dense = ModelOf(BlockNetwork{{}, {5}}.ToNetwork(""));
-  EXPECT_EQ(ConvolutionCount(model), 2);
-  EXPECT_EQ(ConvolutionCount(dense), 0);
+  EXPECT_EQ(ConvolutionCount(PlanOf(model.architecture)), 2);
+  EXPECT_EQ(ConvolutionCount(PlanOf(dense.architecture)), 0);
   EXPECT_EQ(FiltersOf(dense, 1).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
@@ -164,7 +164,7 @@ TEST(FiltersTest, CountConvolutionsWhereverTheyAre) {
       layers { spatial_attention {} }
     } }
     layers { convolution { filters: 2 kernel: 1 } })"));
-  EXPECT_EQ(ConvolutionCount(model), 2);
+  EXPECT_EQ(ConvolutionCount(PlanOf(model.architecture)), 2);
   EXPECT_THAT((*FiltersOf(model, 1))->shape, ElementsAre(4, 3, 5, 5));
   EXPECT_THAT((*FiltersOf(model, 2))->shape, ElementsAre(2, 4, 1, 1));
   EXPECT_EQ(FiltersOf(model, 3).status().code(), absl::StatusCode::kOutOfRange);
