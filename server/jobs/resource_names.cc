@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "server/jobs/error.h"
 
 namespace atelier::jobs {
@@ -27,6 +28,15 @@ bool IsVersion(absl::string_view text) {
 }
 
 }  // namespace
+
+std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value) {
+  const auto* const known = type->FindValueByNumber(value);
+  if (known == nullptr) return absl::StrCat(value);
+  // The value 0 is called X_UNSPECIFIED, and all begin with X_.
+  const absl::string_view prefix =
+      absl::StripSuffix(type->FindValueByNumber(0)->name(), "UNSPECIFIED");
+  return absl::AsciiStrToLower(absl::StripPrefix(known->name(), prefix));
+}
 
 std::string Sentence(absl::string_view words) {
   std::string text = absl::StrCat(words, ".");

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
 
 namespace atelier::jobs {
 
@@ -16,6 +17,10 @@ std::string Quoted(absl::string_view text);
 
 // Words as a sentence: a capital in front, a full stop behind.
 std::string Sentence(absl::string_view words);
+
+// A value of an enumeration as the command line writes it: OPTIMIZER_SGD is `sgd`. The number as
+// text if the enumeration has no such value.
+std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value);
 
 // True for 1 to `max_length` characters of a-z, 0-9 and '-', the first and last a letter or digit.
 bool IsSlug(absl::string_view text, std::size_t max_length);

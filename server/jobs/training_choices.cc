@@ -7,11 +7,10 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "google/protobuf/descriptor.h"
+#include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
 namespace {
@@ -36,13 +35,6 @@ constexpr std::array<OptimizerFields, 5> kOptimizers = {{
     {v1::OPTIMIZER_RMSPROP, 0.0, std::nullopt, std::nullopt, 0.99, 1e-7},
     {v1::OPTIMIZER_MUON, 0.95, true, 0.9, 0.999, 1e-7},
 }};
-
-// As the command line writes it: OPTIMIZER_SGD is `sgd`.
-std::string Word(const EnumDescriptor* type, int value) {
-  const std::string name = absl::AsciiStrToLower(type->FindValueByNumber(value)->name());
-  return std::string(
-      absl::StripPrefix(name, absl::StrCat(absl::AsciiStrToLower(type->name()), "_")));
-}
 
 // `a, b or c`.
 std::string OrList(std::vector<std::string> words) {
@@ -83,7 +75,7 @@ class Choices {
     if (value != 0 && type->FindValueByNumber(value) != nullptr) return true;
     std::vector<std::string> words;
     for (int i = 1; i < type->value_count(); ++i) {
-      words.push_back(Word(type, type->value(i)->number()));
+      words.push_back(EnumWord(type, type->value(i)->number()));
     }
     Wrong(field, absl::StrCat("There is no ", field, " ", value, "; choose ",
                               OrList(std::move(words)), "."));
@@ -115,9 +107,9 @@ class Choices {
     std::optional<T> value;
     for (const OptimizerFields& known : kOptimizers) {
       if (known.optimizer == spec_.optimizer()) value = known.*usual;
-      if ((known.*usual).has_value()) others.push_back(Word(type, known.optimizer));
+      if ((known.*usual).has_value()) others.push_back(EnumWord(type, known.optimizer));
     }
-    FillOrRefuse(name, value, absl::StrCat("the optimizer ", Word(type, spec_.optimizer())),
+    FillOrRefuse(name, value, absl::StrCat("the optimizer ", EnumWord(type, spec_.optimizer())),
                  OrList(std::move(others)));
   }
 
@@ -159,7 +151,7 @@ void Choices::ResolveSchedule() {
     epochs = std::max(1, (spec_.epochs() - 1) / 3 + 1);
   }
   const std::string whose =
-      absl::StrCat("the schedule ", Word(v1::Schedule_descriptor(), spec_.schedule()));
+      absl::StrCat("the schedule ", EnumWord(v1::Schedule_descriptor(), spec_.schedule()));
   FillOrRefuse("step_factor", factor, whose, "step");
   FillOrRefuse("step_epochs", epochs, whose, "step");
   if (!factor.has_value()) return;

@@ -2,11 +2,10 @@
 
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "google/protobuf/descriptor.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/resource_names.h"
 
 namespace atelier::tensorboard {
 namespace {
@@ -68,15 +67,12 @@ void AddCharts(Event* event) {
   value->mutable_tensor()->add_string_val(layout.SerializeAsString());
 }
 
-// A list of numbers, separated by commas.
+// A list of whole numbers, separated by commas.
 std::string ListText(const v1::TrainingSpec& spec, const google::protobuf::FieldDescriptor* field) {
   const google::protobuf::Reflection& reader = *spec.GetReflection();
-  const bool whole = field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT32;
   std::string text;
   for (int i = 0; i < reader.FieldSize(spec, field); ++i) {
-    absl::StrAppend(&text, i == 0 ? "" : ",");
-    whole ? absl::StrAppend(&text, reader.GetRepeatedInt32(spec, field, i))
-          : absl::StrAppend(&text, reader.GetRepeatedDouble(spec, field, i));
+    absl::StrAppend(&text, i == 0 ? "" : ",", reader.GetRepeatedInt32(spec, field, i));
   }
   return text;
 }
@@ -104,13 +100,9 @@ google::protobuf::Value ValueOf(const v1::TrainingSpec& spec,
     case Field::CPPTYPE_BOOL:
       value.set_bool_value(reader.GetBool(spec, field));
       break;
-    case Field::CPPTYPE_ENUM: {
-      // RECIPE_STUDY of the type Recipe is `study`.
-      const std::string word = absl::AsciiStrToLower(reader.GetEnum(spec, field)->name());
-      const std::string type = absl::AsciiStrToLower(field->enum_type()->name());
-      value.set_string_value(std::string(absl::StripPrefix(word, type + "_")));
+    case Field::CPPTYPE_ENUM:
+      value.set_string_value(jobs::EnumWord(field->enum_type(), reader.GetEnumValue(spec, field)));
       break;
-    }
     case Field::CPPTYPE_MESSAGE:
       value.set_string_value(spec.network().name());
       break;
@@ -124,6 +116,13 @@ google::protobuf::Value ValueOf(const v1::TrainingSpec& spec,
 bool IsHyperparameter(const google::protobuf::FieldDescriptor* field) {
   return field->name() != "conv_depth" && field->name() != "priority" &&
          field->name() != "model_name";
+}
+
+// Whether the field says nothing: the preset stands for it, or the optimiser has no use for it.
+bool IsAbsent(const v1::TrainingSpec& spec, const google::protobuf::FieldDescriptor* field) {
+  const google::protobuf::Reflection& reader = *spec.GetReflection();
+  if (field->is_repeated()) return reader.FieldSize(spec, field) == 0;
+  return (field->has_presence() || field->enum_type() != nullptr) && !reader.HasField(spec, field);
 }
 
 void AddStep(const v1::Progress& step, Event* event) {
@@ -181,9 +180,7 @@ std::vector<Event> Heading(const v1::TrainingJob& job) {
   const google::protobuf::Descriptor& fields = *v1::TrainingSpec::descriptor();
   for (int i = 0; i < fields.field_count(); ++i) {
     const google::protobuf::FieldDescriptor* const field = fields.field(i);
-    const bool absent =
-        field->has_presence() && !job.spec().GetReflection()->HasField(job.spec(), field);
-    if (!IsHyperparameter(field) || absent) continue;
+    if (!IsHyperparameter(field) || IsAbsent(job.spec(), field)) continue;
     (*session->mutable_hparams())[field->name()] = ValueOf(job.spec(), field);
   }
   Event anew;

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "models/kernels/coverage.h"
@@ -47,8 +46,8 @@ std::string ConvolutionText(const models::LayerPlan& plan) {
 }
 
 // `ACTIVATION_LEAKY_RELU` as `leaky relu`.
-std::string Words(const std::string& value, absl::string_view prefix) {
-  return absl::StrReplaceAll(absl::AsciiStrToLower(value.substr(prefix.size())), {{"_", " "}});
+std::string ActivationText(v1::Activation activation) {
+  return absl::StrReplaceAll(jobs::EnumWord(v1::Activation_descriptor(), activation), {{"_", " "}});
 }
 
 std::string DescriptionOf(const models::LayerPlan& plan) {
@@ -63,7 +62,7 @@ std::string DescriptionOf(const models::LayerPlan& plan) {
     case v1::Layer::kLayerNorm:
       return "layer norm";
     case v1::Layer::kActivation:
-      return Words(v1::Activation_Name(layer.activation()), "ACTIVATION_");
+      return ActivationText(layer.activation());
     case v1::Layer::kMaxPooling:
       return absl::StrCat("maximum of ", WindowText(plan.window));
     case v1::Layer::kAveragePooling:

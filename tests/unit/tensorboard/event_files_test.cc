@@ -59,6 +59,9 @@ class EventFilesTest : public testing::Test {
     record_.job.mutable_create_time()->set_seconds(1700000000);
     record_.job.mutable_spec()->set_preset("cnn-1");
     record_.job.mutable_spec()->set_recipe(v1::RECIPE_FAST);
+    record_.job.mutable_spec()->set_pooling(v1::POOLING_KIND_AVERAGE);
+    record_.job.mutable_spec()->add_pool(2);
+    record_.job.mutable_spec()->add_pool(0);
     log_.Open("job", 0);
     record_.sequence = *store_->Insert(record_, {});
     Open();
@@ -151,7 +154,11 @@ TEST_F(EventFilesTest, BeginsWithTheHyperparameters) {
   EXPECT_EQ(parameters.at("recipe").string_value(), "fast");
   EXPECT_EQ(parameters.at("epochs").number_value(), 20);
   EXPECT_EQ(parameters.count("model_name"), 0u);
-  EXPECT_EQ(parameters.count("momentum"), 0u) << "the job has none";
+  EXPECT_EQ(parameters.at("pooling").string_value(), "average");
+  EXPECT_EQ(parameters.at("pool").string_value(), "2,0");
+  for (const char* absent : {"momentum", "activation", "conv"}) {
+    EXPECT_EQ(parameters.count(absent), 0u) << "the job has no " << absent;
+  }
 }
 
 TEST_F(EventFilesTest, TrainingAndValidationStandInOneChart) {
