@@ -32,9 +32,11 @@ absl::Status CheckSplit(absl::string_view name, const ImageShape& shape,
 }  // namespace
 
 DatasetDigest::DatasetDigest(const DatasetInfo& info) {
-  const std::string sizes =
+  std::string sizes =
       absl::StrCat(info.shape.channels, "x", info.shape.height, "x", info.shape.width, ",",
-                   info.training_images, ",", info.test_images, "\n");
+                   info.training_images, ",", info.test_images);
+  if (info.validation_images > 0) absl::StrAppend(&sizes, ",", info.validation_images);
+  sizes.push_back('\n');
   digest_.Update(sizes.data(), sizes.size());
 }
 
@@ -79,8 +81,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Create(const DatasetSumm
   };
   LabeledImages training = take_split(info.training_images);
   LabeledImages test = take_split(info.test_images);
-  absl::StatusOr<std::shared_ptr<Dataset>> dataset =
-      Make(info.shape, info.class_names, std::move(training), std::move(test));
+  absl::StatusOr<std::shared_ptr<Dataset>> dataset = Make(
+      info.shape, info.class_names, std::move(training), std::move(test), info.validation_images);
   if (!dataset.ok()) return dataset.status();
   if ((*dataset)->checksum_ != summary.checksum) {
     return BadData("the bytes do not have their checksum");
@@ -92,13 +94,16 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Create(const DatasetSumm
 absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Create(ImageShape shape,
                                                                std::vector<std::string> class_names,
                                                                LabeledImages training,
-                                                               LabeledImages test) {
-  return Make(shape, std::move(class_names), std::move(training), std::move(test));
+                                                               LabeledImages test,
+                                                               int64_t validation_images) {
+  return Make(shape, std::move(class_names), std::move(training), std::move(test),
+              validation_images);
 }
 
 absl::StatusOr<std::shared_ptr<Dataset>> Dataset::Make(ImageShape shape,
                                                        std::vector<std::string> class_names,
-                                                       LabeledImages training, LabeledImages test) {
+                                                       LabeledImages training, LabeledImages test,
+                                                       int64_t validation_images) {
   if (absl::Status status = CheckSplit("training", shape, training, class_names.size());
       !status.ok()) {
     return status;
@@ -106,9 +111,14 @@ absl::StatusOr<std::shared_ptr<Dataset>> Dataset::Make(ImageShape shape,
   if (absl::Status status = CheckSplit("test", shape, test, class_names.size()); !status.ok()) {
     return status;
   }
+  if (validation_images < 0 || validation_images >= training.size()) {
+    return BadData(
+        absl::StrCat(validation_images, " of ", training.size(),
+                     " training images are for validation; at least one has to be left"));
+  }
   // The constructor is private: make_shared cannot reach it.
   std::shared_ptr<Dataset> dataset(new Dataset);
-  DatasetDigest digest({shape, {}, training.size(), test.size()});
+  DatasetDigest digest({shape, {}, training.size(), test.size(), validation_images});
   for (const LabeledImages* split : {&training, &test}) {
     digest.Update(absl::MakeConstSpan(split->pixels.data(), split->pixels.size()));
     digest.Update(absl::MakeConstSpan(split->labels.data(), split->labels.size()));
@@ -118,6 +128,7 @@ absl::StatusOr<std::shared_ptr<Dataset>> Dataset::Make(ImageShape shape,
   dataset->class_names_ = std::move(class_names);
   dataset->training_ = std::move(training);
   dataset->test_ = std::move(test);
+  dataset->validation_images_ = validation_images;
   return dataset;
 }
 

@@ -36,6 +36,9 @@ struct DatasetInfo {
   std::vector<std::string> class_names;
   int64_t training_images = 0;
   int64_t test_images = 0;
+  // How many of the training images are the data set's own validation split: the last ones. 0 where
+  // it has none, and the training chooses images of its own. Fewer than training_images.
+  int64_t validation_images = 0;
 
   // Of all pixels and labels.
   int64_t bytes() const { return (training_images + test_images) * (shape.size() + 1); }
@@ -81,12 +84,13 @@ class Dataset {
   static absl::StatusOr<std::shared_ptr<const Dataset>> Create(const DatasetSummary& summary,
                                                                const SharedBytes& bytes);
 
-  // A data set made of bytes that are there. kBadData if the sizes disagree or a label has no class
-  // name.
+  // A data set made of bytes that are there, whose last `validation_images` training images are its
+  // validation split. kBadData if the sizes disagree or a label has no class name.
   static absl::StatusOr<std::shared_ptr<const Dataset>> Create(ImageShape shape,
                                                                std::vector<std::string> class_names,
                                                                LabeledImages training,
-                                                               LabeledImages test);
+                                                               LabeledImages test,
+                                                               int64_t validation_images = 0);
 
   const ImageShape& shape() const { return shape_; }
   const std::vector<std::string>& class_names() const { return class_names_; }
@@ -94,13 +98,16 @@ class Dataset {
   const LabeledImages& split(SplitName name) const {
     return name == SplitName::kTraining ? training_ : test_;
   }
+  // With those of the validation split.
   const LabeledImages& training() const { return training_; }
   const LabeledImages& test() const { return test_; }
+  // See DatasetInfo.
+  int64_t validation_images() const { return validation_images_; }
   // The C×H×W bytes of one image; `index` must be in range.
   absl::Span<const uint8_t> Image(SplitName name, int64_t index) const;
 
-  // SHA-256, in lower-case hexadecimal, over shape, counts, pixels and labels as they are in
-  // memory: the same whether the files were gzipped or not.
+  // SHA-256, in lower-case hexadecimal, over shape, counts of the splits, pixels and labels as they
+  // are in memory: the same whether the files were gzipped or not.
   const std::string& checksum() const { return checksum_; }
   // What looks wrong in its files without making them unusable, a sentence each (see
   // DatasetWarnings); nothing of bytes that did not come from files.
@@ -110,13 +117,15 @@ class Dataset {
   Dataset() = default;
   static absl::StatusOr<std::shared_ptr<Dataset>> Make(ImageShape shape,
                                                        std::vector<std::string> class_names,
-                                                       LabeledImages training, LabeledImages test);
+                                                       LabeledImages training, LabeledImages test,
+                                                       int64_t validation_images);
 
   // Constant after construction.
   ImageShape shape_;
   std::vector<std::string> class_names_;
   LabeledImages training_;
   LabeledImages test_;
+  int64_t validation_images_ = 0;
   std::string checksum_;
   std::vector<std::string> warnings_;
 };

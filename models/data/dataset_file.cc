@@ -38,6 +38,7 @@ std::string FooterText(const DatasetSummary& summary) {
       {"shape", {info.shape.channels, info.shape.height, info.shape.width}},
       {"training_images", info.training_images},
       {"test_images", info.test_images},
+      {"validation_images", info.validation_images},
       {"class_names", info.class_names},
       {"checksum", summary.checksum},
       {"warnings",
@@ -54,6 +55,8 @@ DatasetSummary ParseFooter(const std::string& json) {
   summary.info.shape = {sizes.at(0), sizes.at(1), sizes.at(2)};
   fields.at("training_images").get_to(summary.info.training_images);
   fields.at("test_images").get_to(summary.info.test_images);
+  // Files that were written before data sets had validation splits lack it.
+  summary.info.validation_images = fields.value("validation_images", int64_t{0});
   fields.at("class_names").get_to(summary.info.class_names);
   fields.at("checksum").get_to(summary.checksum);
   fields.at("warnings").get_to(summary.warnings);
@@ -92,6 +95,16 @@ absl::Status DatasetFile::Write(int descriptor, const std::string& path, Dataset
       stop);
   if (!summary.ok()) return summary.status();
   return Append(descriptor, path, FooterText(*summary));
+}
+
+absl::Status DatasetFile::Seal(int descriptor, const std::string& path,
+                               const DatasetSummary& summary) {
+  const int64_t size = summary.info.bytes();
+  if (ftruncate(descriptor, size) != 0 || lseek(descriptor, size, SEEK_SET) != size) {
+    return absl::UnavailableError(
+        absl::StrCat("writing ", path, " failed: ", std::strerror(errno)));
+  }
+  return Append(descriptor, path, FooterText(summary));
 }
 
 absl::StatusOr<DatasetFile> DatasetFile::Open(const std::string& path) {

@@ -34,6 +34,10 @@ class DatasetFile {
   static absl::Status Write(int descriptor, const std::string& path, DatasetFolder* folder,
                             const StopSignal* stop);
 
+  // Makes a file of one that holds the bytes of `summary`, in the order of DatasetDigest, from its
+  // beginning on: cuts off what comes after them and appends the footer. UNAVAILABLE.
+  static absl::Status Seal(int descriptor, const std::string& path, const DatasetSummary& summary);
+
   // Opens a file by its footer. NOT_FOUND if it is not there, DATA_LOSS if it is not what was
   // written.
   static absl::StatusOr<DatasetFile> Open(const std::string& path);

@@ -1,0 +1,58 @@
+#include "models/import/import_options.h"
+
+#include <set>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/base/failure.h"
+
+namespace atelier::models {
+namespace {
+
+void CheckSide(const char* name, int64_t side, std::vector<std::string>* problems) {
+  if (side >= 1 && side <= ImportOptions::kMaxSide) return;
+  problems->push_back(absl::StrCat("the ", name, " of the images is ", side, "; 1 to ",
+                                   ImportOptions::kMaxSide, " are possible"));
+}
+
+void CheckFraction(const char* name, double fraction, std::vector<std::string>* problems) {
+  // Written so that NaN is refused.
+  if (fraction >= 0 && fraction <= ImportOptions::kMaxFraction) return;
+  problems->push_back(absl::StrCat("the ", name, " fraction is ", fraction, "; 0 to ",
+                                   ImportOptions::kMaxFraction, " are possible"));
+}
+
+void CheckNames(const std::vector<std::string>& names, std::vector<std::string>* problems) {
+  if (names.size() == 1 || names.size() > ImportOptions::kMaxClasses) {
+    problems->push_back(absl::StrCat("there are ", names.size(), " class names; 2 to ",
+                                     ImportOptions::kMaxClasses, " are possible"));
+  }
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (name.empty() || name.size() > ImportOptions::kMaxClassNameBytes) {
+      problems->push_back(absl::StrCat("a class name has ", name.size(), " bytes; 1 to ",
+                                       ImportOptions::kMaxClassNameBytes, " are possible"));
+    } else if (!seen.insert(name).second) {
+      problems->push_back(
+          absl::StrCat("the class name '", absl::Utf8SafeCEscape(name), "' is given twice"));
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status ImportOptions::Validate() const {
+  std::vector<std::string> problems;
+  if (size) {
+    CheckSide("height", size->height, &problems);
+    CheckSide("width", size->width, &problems);
+  }
+  CheckFraction("test", test_fraction, &problems);
+  CheckFraction("validation", validation_fraction, &problems);
+  CheckNames(class_names, &problems);
+  if (problems.empty()) return absl::OkStatus();
+  return Failure(FailureReason::kInvalidSpec, absl::StrJoin(problems, "; "));
+}
+
+}  // namespace atelier::models
