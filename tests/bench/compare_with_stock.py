@@ -5,7 +5,8 @@ Runs stock_training.py and train_bench in turn, some rounds for every network, a
 of their images per second: median, smallest and largest over the rounds. A round's two runs follow
 each other, so that what else the machine does hits both alike. On a machine that others use too,
 look at the ratio by processor time, with --threads=1: with more, stock PyTorch's threads spend
-theirs waiting for one another.
+theirs waiting for one another. --networks takes files as `atelier train --network` does, each with the
+shape of random images behind a colon.
 """
 import argparse
 import json
@@ -26,16 +27,24 @@ def measure(command):
     return result["images_per_s"], result["images_per_cpu_s"]
 
 
+def chosen(network):
+    """The options of both programs for a preset or FILE:SHAPE."""
+    if ":" not in network:
+        return ["--preset", network]
+    path, shape = network.rsplit(":", 1)
+    return ["--network", path, "--images", shape]
+
+
 def compare(preset, flags):
     stock_steps, our_steps = STEPS.get(preset, (25, 150))
     threads = str(flags.threads)
     stock, ours = [], []
     for _ in range(flags.rounds):
         stock.append(measure([
-            "/usr/bin/python3", os.path.join(HERE, "stock_training.py"), "--preset", preset,
+            "/usr/bin/python3", os.path.join(HERE, "stock_training.py"), *chosen(preset),
             "--threads", threads, "--steps", str(stock_steps)]))
         ours.append(measure([
-            flags.train_bench, f"--preset={preset}", f"--threads={threads}",
+            flags.train_bench, *chosen(preset), f"--threads={threads}",
             f"--precision={flags.precision}", f"--steps={our_steps}", "--json"]))
     ratios = [mine[0] / theirs[0] for mine, theirs in zip(ours, stock)]
     cpu_ratios = [mine[1] / theirs[1] for mine, theirs in zip(ours, stock)]
@@ -54,6 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train-bench", default="build/release/bin/train_bench")
     parser.add_argument("--presets", default=",".join(PRESETS))
+    parser.add_argument("--networks", help="in place of --presets, with commas, as FILE:3x32x32")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--precision", default="auto")
@@ -67,14 +77,14 @@ def main():
         if preset not in PRESETS:
             parser.error(f"there is no preset {preset}; presets are {', '.join(PRESETS)}")
     if not flags.json:
-        print(f"{'network':14}{'stock':>10}{'ours':>10}{'ratio':>8}{'spread':>16}{'by cpu':>8}   images/s")
-    for preset in flags.presets.split(","):
+        print(f"{'network':26}{'stock'':>10}{'ours':>10}{'ratio':>8}{'spread':>16}{'by cpu':>8}   images/s")
+    for preset in (flags.networks or flags.presets).split(","):
         result = compare(preset, flags)
         if flags.json:
             print(json.dumps(result), flush=True)
             continue
         spread = f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}"
-        print(f"{preset:14}{result['stock_images_per_s']:10.0f}{result['our_images_per_s']:10.0f}"
+        print(f"{os.path.basename(preset):26}{result['stock_images_per_s']:10.0f}{result['our_images_per_s']:10.0f}"
               f"{result['ratio']:8.2f}{spread:>16}"
               f"{result['cpu_ratio']:8.2f}", flush=True)
 

@@ -3,18 +3,23 @@
 
 An ordinary DataLoader loop with the study's recipe (Adam 0.001, batch 128, dropout 0.3), on Debian's
 python3-torch. Trains some steps and prints their images per second as one JSON object; with
---epochs, trains and validates whole epochs with early stopping and prints what came out.
+--epochs, trains and validates whole epochs with early stopping and prints what came out. --network
+takes a file as `atelier train --network` does, and --images 3x32x32 draws images of that shape.
 """
 import argparse
 import gzip
 import json
 import os
+import sys
 import time
 
 import numpy
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import torch_networks  # noqa: E402
 
 
 def read_idx(path, header):
@@ -27,6 +32,12 @@ def load(folder, split):
     labels = read_idx(os.path.join(folder, f"{split}-labels-idx1-ubyte.gz"), 8)
     images = torch.tensor(pixels.reshape(-1, 1, 28, 28).astype("float32") / 255)
     return images, torch.tensor(labels.astype("int64"))
+
+
+def draw(shape, count):
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(count, *shape, generator=generator),
+            torch.randint(10, (count,), generator=generator))
 
 
 def block(inputs, filters, pool):
@@ -50,6 +61,17 @@ NETWORKS = {
     "cnn-3-pooled": lambda: block(1, 32, 2) + block(32, 64, 2) + block(64, 128, 2)
     + head(1152, [128, 64]),
 }
+
+
+def read_network(path, shape):
+    """Its batch norms as PyTorch has them by default, like those of NETWORKS."""
+    with open(path, encoding="utf-8") as file:
+        layers = json.load(file)["layers"]
+    network = torch_networks.Builder(shape).network(layers, 10)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.1
+    return network
 
 
 def score(network, images, labels):
@@ -104,6 +126,8 @@ def run_study(network, loader, optimizer, epochs, held_back, test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=sorted(NETWORKS), default="cnn-3")
+    parser.add_argument("--network", help="file with a network, in place of --preset")
+    parser.add_argument("--images", help="as 3x32x32: random images, in place of --dataset")
     parser.add_argument("--dataset", default="/usr/share/datasets/fashion-mnist")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--warmup-steps", type=int, default=5)
@@ -114,10 +138,14 @@ def main():
     torch.set_num_threads(flags.threads)
     torch.manual_seed(flags.seed)
 
-    images, labels = load(flags.dataset, "train")
+    if flags.images:
+        images, labels = draw([int(size) for size in flags.images.split("x")], 20_000)
+    else:
+        images, labels = load(flags.dataset, "train")
     order = torch.randperm(len(images))
     held_back, kept = order[:len(order) // 10], order[len(order) // 10:]
-    network = nn.Sequential(*NETWORKS[flags.preset]())
+    network = read_network(flags.network, images.shape[1:]) if flags.network else nn.Sequential(
+        *NETWORKS[flags.preset]())
     loader = DataLoader(TensorDataset(images[kept], labels[kept]), batch_size=128, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     result = {"preset": flags.preset, "threads": flags.threads, "torch": torch.__version__}
