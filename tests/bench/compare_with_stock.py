@@ -77,7 +77,7 @@ def main():
         if preset not in PRESETS:
             parser.error(f"there is no preset {preset}; presets are {', '.join(PRESETS)}")
     if not flags.json:
-        print(f"{'network':26}{'stock'':>10}{'ours':>10}{'ratio':>8}{'spread':>16}{'by cpu':>8}   images/s")
+        print(f"{'network':26}{'stock':>10}{'ours':>10}{'ratio':>8}{'spread':>16}{'by cpu':>8}   images/s")
     for preset in (flags.networks or flags.presets).split(","):
         result = compare(preset, flags)
         if flags.json:
