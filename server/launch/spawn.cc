@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -117,7 +118,8 @@ absl::StatusOr<pid_t> Spawn(const SpawnRequest& request) {
   plan.arguments = Pointers(request.arguments);
   plan.environment = Pointers(request.environment);
   plan.oom_score_adj = absl::StrCat(request.oom_score_adj);
-  plan.nice = getpriority(PRIO_PROCESS, 0) + request.nice;
+  // Beyond the lowest niceness /proc/self/autogroup refuses the number.
+  plan.nice = std::min(getpriority(PRIO_PROCESS, 0) + request.nice, 19);
   plan.nice_text = absl::StrCat(plan.nice);
   plan.pinned = !request.cpus.empty();
   CPU_ZERO(&plan.cpus);

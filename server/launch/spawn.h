@@ -17,7 +17,7 @@ struct SpawnRequest {
   std::vector<std::string> environment;  // NAME=value, all there is.
   std::string output_path;               // Standard output and error are appended here.
   std::vector<int> cpus;                 // Processors it may run on; empty: as the server.
-  int nice = 0;                          // Added to the server's own niceness.
+  int nice = 0;                          // Added to the server's own niceness; 19 at most in all.
   int oom_score_adj = 0;                 // -1000 to 1000; below the server's own needs privileges.
 };
 

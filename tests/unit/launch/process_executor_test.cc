@@ -291,6 +291,18 @@ TEST_F(ProcessExecutorTest, RunsBelowTheServerAndDiesBeforeIt) {
   EXPECT_EQ(ReadFile(absl::StrCat("/proc/", pid, "/oom_score_adj")), "500\n");
 }
 
+// Niceness belongs to a thread; the session's group of one that is started at 15 + 10 is at 19.
+TEST_F(ProcessExecutorTest, TheSessionOfAWorkerIsNicedBelowANicedServer) {
+  pid_t pid = 0;
+  std::thread([&] {
+    setpriority(PRIO_PROCESS, 0, 15);
+    pid = PidOf(Launch());
+  }).join();
+  const std::string group = ReadFile(absl::StrCat("/proc/", pid, "/autogroup"));
+  if (group.empty()) GTEST_SKIP() << "this kernel does not group processes by session";
+  EXPECT_THAT(group, ::testing::EndsWith(" nice 19\n"));
+}
+
 TEST_F(ProcessExecutorTest, LeadsASessionAndGroupOfItsOwn) {
   const pid_t pid = PidOf(Launch());
   EXPECT_EQ(getsid(pid), pid);
