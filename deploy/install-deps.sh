@@ -20,7 +20,7 @@ build=(
 tests=(
   chromium-headless-shell clang clang-format clang-tidy fonts-dejavu-core libclang-rt-dev prometheus
   prometheus-node-exporter python3-grpcio python3-numpy python3-onnx python3-pil python3-protobuf
-  python3-pytest python3-torch python3-yaml
+  python3-pytest python3-setuptools python3-torch python3-venv python3-wheel python3-yaml
 )
 deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)
 # What Debian starts as soon as it is installed, and at every boot; the tests start their own.

@@ -1,0 +1,103 @@
+"""The data sets of a server, and their images as arrays. Thread-safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from atelier.arrays import numpy
+from atelier.connection import Connection
+from atelier.errors import DataLoss, InvalidArgument
+from atelier.fields import enum_number
+from atelier.names import leaf, resource_name
+from atelier.v1 import dataset_service_pb2
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_ANSWER_BYTES = 3 << 20  # Of one answer; leaves room for names and numbers.
+_MOST_IMAGES = 1000
+
+
+class Dataset:
+    """One data set. `message` is the Dataset as the server describes it."""
+
+    def __init__(self, connection: Connection, message: dataset_service_pb2.Dataset) -> None:
+        self._connection = connection
+        self.message = message
+
+    @property
+    def name(self) -> str:
+        """The name without `datasets/`."""
+        return leaf(self.message.name)
+
+    @property
+    def class_names(self) -> list[str]:
+        """In the order of the labels."""
+        return list(self.message.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        shape = self.message.image_shape
+        return shape.height, shape.width, shape.channels
+
+    def images(self, indices: Iterable[int], split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """Images of the split (test or training) by index, and their labels.
+
+        uint8, N×H×W or N×H×W×C where there are several channels, and int64, N. InvalidArgument for
+        an index that the split does not have.
+        """
+        wanted = [int(index) for index in indices]
+        height, width, channels = self.image_shape
+        each = max(1, height * width * channels)
+        count = max(1, min(_MOST_IMAGES, _ANSWER_BYTES // (each + 100)))
+        pixels = numpy().empty((len(wanted), channels, height, width), dtype="uint8")
+        labels = numpy().empty(len(wanted), dtype="int64")
+        for begin in range(0, len(wanted), count):
+            part = wanted[begin:begin + count]
+            answer = self._get(part, split)
+            for place, image in enumerate(answer.images, begin):
+                if len(image.data) != each:
+                    raise DataLoss(f"Image {image.index} has {len(image.data)} bytes, not {each}: the "
+                                   "data set has changed; fetch it anew.")
+                pixels[place] = numpy().frombuffer(image.data, "uint8").reshape(channels, height, width)
+                labels[place] = image.label
+        pixels = pixels.transpose(0, 2, 3, 1)
+        return (pixels[..., 0] if channels == 1 else pixels), labels
+
+    def _get(self, indices: list[int], split: str) -> Any:
+        try:
+            number = enum_number(dataset_service_pb2.DatasetSplit.DESCRIPTOR, split)
+        except ValueError as error:
+            raise InvalidArgument(fields={"split": str(error)}) from None
+        request = dataset_service_pb2.GetImagesRequest(name=self.message.name, split=number,
+                                                       indices=indices)
+        answer = self._connection.call(self._connection.datasets.GetImages, request, repeats=1)
+        if len(answer.images) != len(indices):
+            raise DataLoss(f"The server sent {len(answer.images)} images instead of {len(indices)}.")
+        return answer
+
+    def __repr__(self) -> str:
+        height, width, channels = self.image_shape
+        return (f"<Dataset {self.name}: {self.message.training_images} + {self.message.test_images} "
+                f"images of {height}×{width}×{channels}, {len(self.class_names)} classes>")
+
+
+class Datasets:
+    """The data sets of a server: client.datasets() lists them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __call__(self) -> list[Dataset]:
+        """All data sets, by name."""
+        answer = self._connection.call(self._connection.datasets.ListDatasets,
+                                       dataset_service_pb2.ListDatasetsRequest(), repeats=1)
+        return [Dataset(self._connection, message) for message in answer.datasets]
+
+    def get(self, name: str) -> Dataset:
+        """One data set. NotFound."""
+        request = dataset_service_pb2.GetDatasetRequest(name=resource_name("datasets", name))
+        return Dataset(self._connection, self._connection.call(
+            self._connection.datasets.GetDataset, request, repeats=1))
