@@ -58,6 +58,8 @@ std::string Title(const LayerPlan& layer) {
   return absl::StrCat(layer.place, " (", layer.name, ")");
 }
 
+std::string Phrase(const LayerPlan& layer) { return LayerKindOf(layer.kind()).phrase(layer); }
+
 int64_t ConvolutionCount(const NetworkPlan& plan) {
   int64_t count = 0;
   ForEachLayer(plan.layers, [&count](const LayerPlan& layer) {

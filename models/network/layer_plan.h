@@ -115,6 +115,9 @@ NetworkPlan PlanOf(const Architecture& architecture);
 // What a layer is called in messages: `layer 3 (conv2)`.
 std::string Title(const LayerPlan& layer);
 
+// What a layer computes, for people: `32 filters of 3×3`.
+std::string Phrase(const LayerPlan& layer);
+
 // Calls visit(layer) for each layer, those of residual blocks after the block.
 template <typename Visit>
 void ForEachLayer(const std::vector<LayerPlan>& layers, const Visit& visit) {

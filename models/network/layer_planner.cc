@@ -1,16 +1,12 @@
 #include "models/network/layer_planner.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace atelier::models {
 namespace {
-
-using Kind = v1::Layer::KindCase;
-using Start = TensorSpec::Start;
 
 // Of one layer: what is more cannot be computed, and its sizes could overflow.
 constexpr int64_t kMaxOutput = int64_t{1} << 31;
@@ -53,7 +49,7 @@ std::vector<LayerPlan> LayerPlanner::Plan() {
   output.name = kOutputLayer;
   output.place = "the last layer";
   output.input = at_.shape;
-  PlanDense(output);
+  LayerKindOf(output.kind()).plan(*this, output);
   output.output = at_.shape;
   output.gives_image = false;
   output.receptive_field = at_.field;
@@ -78,32 +74,13 @@ std::vector<LayerPlan> LayerPlanner::PlanLayers(const Layers& layers, const std:
 }
 
 LayerPlan LayerPlanner::PlanLayer(const v1::Layer& layer, const std::string& place) {
-  static constexpr std::array kRows = {
-      Row{Kind::kConvolution, "conv", &LayerPlanner::PlanConvolution},
-      Row{Kind::kBatchNorm, "norm", &LayerPlanner::PlanBatchNorm},
-      Row{Kind::kGroupNorm, "group_norm", &LayerPlanner::PlanGroupNorm},
-      Row{Kind::kLayerNorm, "layer_norm", &LayerPlanner::PlanLayerNorm},
-      Row{Kind::kActivation, "activation", &LayerPlanner::PlanActivation},
-      Row{Kind::kMaxPooling, "pool", &LayerPlanner::PlanPooling},
-      Row{Kind::kAveragePooling, "pool", &LayerPlanner::PlanPooling},
-      Row{Kind::kGlobalPooling, "global_pool", &LayerPlanner::PlanGlobalPooling},
-      Row{Kind::kDropout, "dropout", &LayerPlanner::PlanDropout},
-      Row{Kind::kSpatialDropout, "dropout", &LayerPlanner::PlanDropout},
-      Row{Kind::kDense, "dense", &LayerPlanner::PlanDense},
-      Row{Kind::kResidual, "residual", &LayerPlanner::PlanResidual},
-      Row{Kind::kSqueezeExcitation, "squeeze", &LayerPlanner::PlanSqueezeExcitation},
-      Row{Kind::kSpatialAttention, "attention", &LayerPlanner::PlanSpatialAttention},
-      Row{Kind::kFlatten, "flatten", &LayerPlanner::PlanFlatten},
-      Row{Kind::KIND_NOT_SET, "unknown", &LayerPlanner::PlanUnknown},
-  };
-  const Row* const row = std::find_if(kRows.begin(), kRows.end(),
-                                      [&](const Row& r) { return r.kind == layer.kind_case(); });
+  const LayerKind& kind = LayerKindOf(layer.kind_case());
   LayerPlan plan;
   plan.layer = layer;
-  plan.name = absl::StrCat(row->name, ++numbers_[row->name]);
+  plan.name = absl::StrCat(kind.name, ++numbers_[kind.name]);
   plan.place = place;
   plan.input = at_.shape;
-  (this->*row->plan)(plan);
+  kind.plan(*this, plan);
   plan.output = at_.shape;
   plan.gives_image = at_.image;
   plan.receptive_field = at_.field;
@@ -177,19 +154,20 @@ bool LayerPlanner::Slide(LayerPlan& plan, v1::Padding padding, int64_t channels)
 void LayerPlanner::Flatten(int64_t numbers) {
   at_.shape = {numbers, 1, 1};
   at_.image = false;
-  at_.field = {architecture_.input.height, architecture_.input.width};
+  SeeAll();
 }
 
-void LayerPlanner::AddScaleAndShift(LayerPlan& plan) {
-  plan.tensors.push_back({plan.name + ".weight", {at_.shape.channels}, true, Start::kOnes});
-  plan.tensors.push_back({plan.name + ".bias", {at_.shape.channels}});
-}
+void LayerPlanner::SeeAll() { at_.field = {architecture_.input.height, architecture_.input.width}; }
 
-void LayerPlanner::AddDense(const std::string& name, int64_t in, int64_t out, bool bias,
-                            LayerPlan& plan) {
-  plan.tensors.push_back({name + ".weight", {out, in}, true, Start::kGlorotUniform});
-  if (bias) plan.tensors.push_back({name + ".bias", {out}});
-  plan.multiply_adds += in * out;
+void LayerPlanner::PlanBody(const Layers& layers, LayerPlan& plan) {
+  if (depth_ >= kMaxDepth) {
+    Wrong(plan, absl::StrCat("is inside of ", depth_, " residual blocks; at most ", kMaxDepth,
+                             " can be in each other"));
+    return Lose();
+  }
+  ++depth_;
+  plan.body = PlanLayers(layers, absl::StrCat(plan.place, "."));
+  --depth_;
 }
 
 }  // namespace atelier::models

@@ -1,4 +1,5 @@
-// Works out a network's layers one after the other. Private to models/network.
+// Works out a network's layers one after the other; what each kind of layer needs for that.
+// Private to models/network.
 #ifndef ATELIER_MODELS_NETWORK_LAYER_PLANNER_H_
 #define ATELIER_MODELS_NETWORK_LAYER_PLANNER_H_
 
@@ -14,16 +15,24 @@
 
 namespace atelier::models {
 
+class LayerPlanner;
+
+// A kind of layer, a row of the table in layer_kinds.cc.
+struct LayerKind {
+  v1::Layer::KindCase kind;
+  // Of its layers, before their number.
+  const char* name;
+  // Fills in defaults, checks the layer, and says what it does to shapes and which tensors it has.
+  void (*plan)(LayerPlanner& planner, LayerPlan& plan);
+  // What it computes, for people.
+  std::string (*phrase)(const LayerPlan& plan);
+};
+
+// For a kind that is not known here the row that says so.
+const LayerKind& LayerKindOf(v1::Layer::KindCase kind);
+
 class LayerPlanner {
  public:
-  // Requires sizes in range.
-  explicit LayerPlanner(const Architecture& architecture);
-
-  // Once.
-  std::vector<LayerPlan> Plan();
-  const std::vector<std::string>& problems() const { return problems_; }
-
- private:
   using Layers = google::protobuf::RepeatedPtrField<v1::Layer>;
 
   // What is known after the layers so far.
@@ -36,32 +45,20 @@ class LayerPlanner {
     int64_t column_step = 1;
   };
 
-  // A kind of layer: the name of its layers, and what works one out.
-  struct Row {
-    v1::Layer::KindCase kind;
-    const char* name;
-    void (LayerPlanner::*plan)(LayerPlan& plan);
-  };
+  // Requires sizes in range.
+  explicit LayerPlanner(const Architecture& architecture);
 
-  std::vector<LayerPlan> PlanLayers(const Layers& layers, const std::string& prefix);
-  LayerPlan PlanLayer(const v1::Layer& layer, const std::string& place);
-  void PlanConvolution(LayerPlan& plan);
-  void PlanBatchNorm(LayerPlan& plan);
-  void PlanGroupNorm(LayerPlan& plan);
-  void PlanLayerNorm(LayerPlan& plan);
-  void PlanActivation(LayerPlan& plan);
-  void PlanPooling(LayerPlan& plan);
-  void PlanGlobalPooling(LayerPlan& plan);
-  void PlanDropout(LayerPlan& plan);
-  void PlanDense(LayerPlan& plan);
-  void PlanResidual(LayerPlan& plan);
-  void PlanProjection(const Position& before, LayerPlan& plan);
-  void PlanSqueezeExcitation(LayerPlan& plan);
-  void PlanSpatialAttention(LayerPlan& plan);
-  void PlanFlatten(LayerPlan& plan);
-  void PlanUnknown(LayerPlan& plan);
+  // Once.
+  std::vector<LayerPlan> Plan();
+  const std::vector<std::string>& problems() const { return problems_; }
 
-  static std::string ShapeText(const Position& at);
+  // The rest is for the kinds of layers, while they plan one.
+  Position& at() { return at_; }
+  // False after a mistake that leaves shapes unknown: then only ranges are checked.
+  bool known() const { return known_; }
+  // The training's.
+  double dropout() const { return architecture_.dropout; }
+
   // Whether the layer gets an image; else a mistake.
   bool NeedsImage(const LayerPlan& plan);
   // Mistakes of a layer; false if there is one.
@@ -76,12 +73,18 @@ class LayerPlanner {
   bool Slide(LayerPlan& plan, v1::Padding padding, int64_t channels);
   // From here on there are lists of numbers.
   void Flatten(int64_t numbers);
-  void AddScaleAndShift(LayerPlan& plan);
-  void AddDense(const std::string& name, int64_t in, int64_t out, bool bias, LayerPlan& plan);
+  // From here on everything depends on the whole image.
+  void SeeAll();
+  // Works out a block's own layers.
+  void PlanBody(const Layers& layers, LayerPlan& plan);
+  static std::string ShapeText(const Position& at);
+
+ private:
+  std::vector<LayerPlan> PlanLayers(const Layers& layers, const std::string& prefix);
+  LayerPlan PlanLayer(const v1::Layer& layer, const std::string& place);
 
   const Architecture& architecture_;
   Position at_;
-  // False after a mistake that leaves shapes unknown: then only ranges are checked.
   bool known_ = true;
   // Of residual blocks around the layer that is being planned.
   int64_t depth_ = 0;

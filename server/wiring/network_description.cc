@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "models/kernels/coverage.h"
 #include "models/network/architecture.h"
 #include "models/network/layer_plan.h"
@@ -20,76 +19,6 @@
 
 namespace atelier::wiring {
 namespace {
-
-std::string WindowText(const models::Window& window) {
-  std::string text = absl::StrCat(window.height, "×", window.width);
-  if (window.row_stride != 1 || window.column_stride != 1) {
-    absl::StrAppend(&text, ", stride ", window.row_stride);
-    if (window.row_stride != window.column_stride)
-      absl::StrAppend(&text, "×", window.column_stride);
-  }
-  if (window.dilation != 1) absl::StrAppend(&text, ", dilation ", window.dilation);
-  return text;
-}
-
-std::string ConvolutionText(const models::LayerPlan& plan) {
-  const v1::Convolution& convolution = plan.layer.convolution();
-  std::string text = absl::StrCat(convolution.filters(), " filters of ", WindowText(plan.window));
-  if (convolution.padding() == v1::PADDING_VALID) absl::StrAppend(&text, ", valid");
-  if (convolution.groups() == plan.input.channels && convolution.groups() > 1) {
-    absl::StrAppend(&text, ", depthwise");
-  } else if (convolution.groups() > 1) {
-    absl::StrAppend(&text, ", ", convolution.groups(), " groups");
-  }
-  if (!convolution.bias()) absl::StrAppend(&text, ", no bias");
-  return text;
-}
-
-// `ACTIVATION_LEAKY_RELU` as `leaky relu`.
-std::string ActivationText(v1::Activation activation) {
-  return absl::StrReplaceAll(jobs::EnumWord(v1::Activation_descriptor(), activation), {{"_", " "}});
-}
-
-std::string DescriptionOf(const models::LayerPlan& plan) {
-  const v1::Layer& layer = plan.layer;
-  switch (plan.kind()) {
-    case v1::Layer::kConvolution:
-      return ConvolutionText(plan);
-    case v1::Layer::kBatchNorm:
-      return "batch norm";
-    case v1::Layer::kGroupNorm:
-      return absl::StrCat("group norm, ", layer.group_norm().groups(), " groups");
-    case v1::Layer::kLayerNorm:
-      return "layer norm";
-    case v1::Layer::kActivation:
-      return ActivationText(layer.activation());
-    case v1::Layer::kMaxPooling:
-      return absl::StrCat("maximum of ", WindowText(plan.window));
-    case v1::Layer::kAveragePooling:
-      return absl::StrCat("mean of ", WindowText(plan.window));
-    case v1::Layer::kGlobalPooling:
-      return layer.global_pooling() == v1::GLOBAL_POOLING_MAX ? "maximum of each channel"
-                                                              : "mean of each channel";
-    case v1::Layer::kDropout:
-      return absl::StrCat("drops ", layer.dropout().rate());
-    case v1::Layer::kSpatialDropout:
-      return absl::StrCat("drops ", layer.spatial_dropout().rate(), " of the channels");
-    case v1::Layer::kDense:
-      return absl::StrCat(layer.dense().units(), " units");
-    case v1::Layer::kResidual:
-      return plan.projects() ? "sum with a projection" : "sum";
-    case v1::Layer::kSqueezeExcitation:
-      return absl::StrCat("squeeze and excitation, reduction ",
-                          layer.squeeze_excitation().reduction());
-    case v1::Layer::kSpatialAttention:
-      return absl::StrCat("spatial attention, kernel ", layer.spatial_attention().kernel());
-    case v1::Layer::kFlatten:
-      return "flatten";
-    case v1::Layer::KIND_NOT_SET:
-      break;
-  }
-  return "unknown";
-}
 
 v1::ImageShape ToProto(const models::ImageShape& shape) {
   v1::ImageShape proto;
@@ -112,7 +41,7 @@ void AddLayers(const std::vector<models::LayerPlan>& plans, const models::ImageS
     v1::LayerDescription& layer = *description->add_layers();
     layer.set_name(plan.name);
     layer.set_depth(depth);
-    layer.set_description(DescriptionOf(plan));
+    layer.set_description(models::Phrase(plan));
     *layer.mutable_output() = ToProto(plan.output);
     layer.set_flat(!plan.gives_image);
     layer.set_parameter_count(ParametersOf(plan));
