@@ -116,12 +116,6 @@ absl::Status SetEnum(absl::string_view text, SpecField field, v1::TrainingSpec* 
 
 }  // namespace
 
-std::string NetworkTitle(const v1::TrainingSpec& spec) {
-  if (!spec.preset().empty()) return spec.preset();
-  if (!spec.network().name().empty()) return spec.network().name();
-  return spec.has_network() || !spec.conv().empty() ? "network" : "";
-}
-
 std::vector<SpecField> SpecFields() {
   std::vector<SpecField> fields;
   const auto* const type = v1::TrainingSpec::descriptor();

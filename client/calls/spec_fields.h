@@ -11,14 +11,11 @@
 #include "absl/strings/string_view.h"
 #include "atelier/v1/job.pb.h"
 #include "google/protobuf/descriptor.h"
+#include "proto/lifecycle/network_title.h"
 
 namespace atelier::client {
 
 using SpecField = const google::protobuf::FieldDescriptor*;
-
-// What the network is called: its preset, else the name of its layers, else `network`. Empty if the
-// specification has none, as that of a deleted job.
-std::string NetworkTitle(const v1::TrainingSpec& spec);
 
 // All of them but the seed, in the order of the message.
 std::vector<SpecField> SpecFields();

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/lifecycle/lifecycle.h"
+#include "proto/lifecycle/network_title.h"
 #include "server/jobs/error.h"
 #include "server/jobs/experiment_controller.h"
 #include "server/jobs/experiment_request.h"
@@ -22,8 +23,7 @@ std::string JobBaseName(const ExperimentRecord& record, const v1::TrainingSpec& 
   v1::StartExperimentRequest request;
   request.ParseFromString(record.request);
   const std::string base = BaseName(request);
-  const std::string& network = spec.preset().empty() ? spec.network().name() : spec.preset();
-  const std::string longer = absl::StrCat(base, "-", network);
+  const std::string longer = absl::StrCat(base, "-", NetworkTitle(spec));
   return IsSlug(longer, kMaxBaseName) ? longer : base;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "proto/lifecycle/network_title.h"
 #include "server/jobs/class_weights.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
@@ -175,8 +176,8 @@ void Resolution::ResolveNetwork() {
 
 // What jobs and models are called that have no name.
 std::string Resolution::NetworkName() {
-  if (!spec().preset().empty()) return spec().preset();
-  return IsSlug(spec().network().name(), 40) ? spec().network().name() : "network";
+  const std::string title = NetworkTitle(spec());
+  return IsSlug(title, 40) ? title : "network";
 }
 
 void Resolution::ResolveNames() {
