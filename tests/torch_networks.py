@@ -198,9 +198,9 @@ class Draw:
         self.next_activation = seed
         self.before = ""  # The kind of the layer before.
 
-    def architecture(self):
-        shape = (self.random.choice([1, 2, 3]), self.random.randint(9, 16),
-                 self.random.randint(9, 16))
+    def architecture(self, shape=None):
+        shape = shape or (self.random.choice([1, 2, 3]), self.random.randint(9, 16),
+                          self.random.randint(9, 16))
         self.shape = shape
         layers = self.layers(self.random.randint(4, 8), depth=0)
         if self.image and self.random.random() < 0.7:
