@@ -3,8 +3,11 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <cstdint>
+#include <filesystem>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "client/terminal/display_text.h"
 #include "models/files/regular_file.h"
 
@@ -13,6 +16,8 @@ namespace {
 
 // Hundreds of layers take a tenth of it.
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 20;
+// Characters of a name that a model can have, too.
+constexpr std::size_t kMaxName = 40;
 
 absl::Status Invalid(const std::string& path, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(EscapeControls(path), ": ", why));
@@ -32,6 +37,14 @@ absl::StatusOr<std::string> ReadText(const std::string& path) {
   return text;
 }
 
+// What a network without a name is called: `my-net` for `nets/My_net.json`. Empty where nothing is
+// left.
+std::string NameOf(const std::string& path) {
+  std::string name = std::filesystem::path(path).stem().string().substr(0, kMaxName);
+  for (char& c : name) c = absl::ascii_isalnum(c) ? absl::ascii_tolower(c) : '-';
+  return std::string(absl::StripSuffix(absl::StripPrefix(name, "-"), "-"));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Network> ReadNetworkFile(const std::string& path) {
@@ -46,6 +59,7 @@ absl::StatusOr<v1::Network> ReadNetworkFile(const std::string& path) {
                                       "\n  `atelier network show cnn-1 --output=json` prints one "
                                       "to start from."));
   }
+  if (network.name().empty()) network.set_name(NameOf(path));
   return network;
 }
 

@@ -9,8 +9,8 @@
 
 namespace atelier::client {
 
-// INVALID_ARGUMENT, a sentence that begins with the path, if the file cannot be read, is larger
-// than 1 MiB, or is not such JSON.
+// A network without a name is called as the file. INVALID_ARGUMENT, a sentence that begins with the
+// path, if the file cannot be read, is larger than 1 MiB, or is not such JSON.
 absl::StatusOr<v1::Network> ReadNetworkFile(const std::string& path);
 
 // The JSON of such a file, in lines, ended by a newline.

@@ -124,7 +124,7 @@ void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const Features
                   EscapeControls(files[i].path)});
   }
   session.Print(table.Render(session.style(), session.terminal().width()));
-  for (const PictureFile& file : files) ShowPicture(session.terminal(), file.png);
+  for (const PictureFile& file : files) ShowPicture(session.terminal(), file.bytes);
 }
 
 absl::StatusOr<v1::FeatureMaps> FetchFeatures(Session& session, const FeaturesOptions& options,

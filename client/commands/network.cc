@@ -14,6 +14,9 @@
 #include "client/calls/spec_fields.h"
 #include "client/commands/commands.h"
 #include "client/comparing/targets.h"
+#include "client/files/picture_files.h"
+#include "client/report/network_layout.h"
+#include "client/report/network_picture.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
@@ -27,6 +30,8 @@ struct NetworkOptions {
   std::string dataset;
   std::string input;
   int classes = 0;
+  std::string target;  // Of the drawing; empty for none.
+  bool force = false;
 };
 
 // `1x28x28`: channels, height, width.
@@ -110,11 +115,6 @@ absl::StatusOr<v1::DescribeNetworkRequest> RequestFor(Session& session,
   return request;
 }
 
-std::string ShapeText(const v1::ImageShape& shape, bool flat) {
-  if (flat) return absl::StrCat(shape.channels());
-  return absl::StrCat(shape.channels(), "×", shape.height(), "×", shape.width());
-}
-
 std::string LayerTable(Session& session, const v1::NetworkDescription& network) {
   Table table({{"layer"},
                {"what it computes"},
@@ -125,7 +125,7 @@ std::string LayerTable(Session& session, const v1::NetworkDescription& network) 
   for (const v1::LayerDescription& layer : network.layers()) {
     table.AddRow(
         {absl::StrCat(std::string(static_cast<std::size_t>(2 * layer.depth()), ' '), layer.name()),
-         layer.description(), ShapeText(layer.output(), layer.flat()),
+         layer.description(), report::ShapeText(layer.output(), layer.flat()),
          layer.parameter_count() == 0 ? "" : Count(layer.parameter_count()),
          layer.multiply_adds() == 0 ? "" : Count(layer.multiply_adds()),
          absl::StrCat(layer.receptive_height(), "×", layer.receptive_width())});
@@ -133,15 +133,17 @@ std::string LayerTable(Session& session, const v1::NetworkDescription& network) 
   return table.Render(session.style(), session.terminal().width());
 }
 
-std::string Totals(const v1::NetworkDescription& network) {
-  std::string text = absl::StrCat(
-      "\n", Count(network.parameter_count()), " parameters (",
-      Count(network.trainable_parameter_count()), " trainable), ", Count(network.multiply_adds()),
-      " multiply-adds for an image of ", ShapeText(network.input(), false), ", ", network.classes(),
-      " classes.\nComputed by ",
-      network.compute_path() == v1::COMPUTE_PATH_KERNELS ? "Atelier's kernels." : "LibTorch.");
-  if (!network.path_reason().empty()) absl::StrAppend(&text, " ", network.path_reason());
-  return absl::StrCat(text, "\n");
+// Writes the drawing if it is wanted; what to say of it.
+absl::StatusOr<std::string> WriteDrawing(const NetworkOptions& options,
+                                         const v1::NetworkDescription& network) {
+  if (options.target.empty()) return "";
+  const std::string name = network.network().name();
+  const std::string path =
+      PicturePath(options.target, absl::StrCat(name.empty() ? "network" : name, ".svg"));
+  const absl::Status written =
+      WritePictures({{path, report::NetworkSvgFile(network)}}, options.force);
+  if (!written.ok()) return written;
+  return absl::StrCat("Wrote ", EscapeControls(path), ".\n");
 }
 
 void PrintCsv(Session& session, const v1::NetworkDescription& network) {
@@ -179,9 +181,12 @@ absl::StatusOr<v1::NetworkDescription> Describe(Session& session, const NetworkO
 absl::StatusOr<int> Show(Session& session, const NetworkOptions& options) {
   const auto network = Describe(session, options);
   if (!network.ok()) return network.status();
+  const auto drawn = WriteDrawing(options, *network);
+  if (!drawn.ok()) return drawn.status();
   switch (session.format()) {
     case OutputFormat::kText:
-      session.Print(absl::StrCat(LayerTable(session, *network), Totals(*network)));
+      session.Print(absl::StrCat(LayerTable(session, *network), "\n",
+                                 report::NetworkTotals(*network), "\n", *drawn));
       break;
     case OutputFormat::kJson:
       session.Print(NetworkJson(network->network()));
@@ -230,13 +235,17 @@ void AddNetwork(CommandSet* commands) {
        "Print a network layer by layer",
        "Output shapes, parameters, multiply-adds, and the part of the image that one output sees\n"
        "(receptive field). With --output=json the network itself, ready to be edited and given to\n"
-       "`atelier train --network`.",
+       "`atelier train --network`. With -o also a drawing of it, SVG.",
        {{"atelier network show cnn-3", ""},
         {"atelier network show lenet-5.json --input 3x32x32 --classes 100", ""},
         {"atelier network show mine@2", "the network of a model's version"},
+        {"atelier network show resnet -o resnet.svg", "a drawing"},
         {"atelier --output=json network show cnn-1 > mine.json", "to start from"}}},
       [shown](Session& session) { return Show(session, *shown); }, family);
   AddOptions(show, shown);
+  show->add_option("-o,--output-file", shown->target, "Draw it: target SVG file or folder")
+      ->type_name("PATH");
+  show->add_flag("--force", shown->force, "Replace an existing file");
   const auto checked = std::make_shared<NetworkOptions>();
   CLI::App* const check = commands->Add(
       {"check",

@@ -54,6 +54,33 @@ std::vector<std::string> ChangedDatasets(const std::vector<Trial>& trials) {
   return changed;
 }
 
+// Titles of networks that tell those apart which have the same name.
+class NetworkTitles {
+ public:
+  std::string Of(const v1::TrainingSpec& spec) {
+    std::string title = NetworkTitle(spec);
+    if (title.empty()) return title;
+    // Presets and changes of presets differ in the fields that are compared anyway.
+    const bool own = spec.preset().empty() && spec.conv().empty();
+    std::vector<std::string>& known = known_[title];
+    const std::string layers = own ? spec.network().SerializeAsString() : "";
+    const auto place = std::find(known.begin(), known.end(), layers);
+    const auto number = place - known.begin() + 1;
+    if (place == known.end()) known.push_back(layers);
+    if (number > 1) absl::StrAppend(&title, " (", number, ")");
+    return title;
+  }
+
+ private:
+  std::map<std::string, std::vector<std::string>> known_;
+};
+
+// A field's value as it is compared.
+std::string ComparedText(const Configuration& configuration, SpecField field) {
+  std::string text = ValueText(configuration.spec, field);
+  return field->name() == "network" && !text.empty() ? configuration.network : text;
+}
+
 }  // namespace
 
 Trial TrialOf(const v1::TrainingJob& job) {
@@ -155,19 +182,20 @@ Comparison Compare(std::vector<Trial> trials) {
   Comparison comparison;
   comparison.changed_datasets = ChangedDatasets(trials);
   std::map<std::string, std::size_t> places;
+  NetworkTitles titles;
   for (Trial& trial : trials) {
     const v1::TrainingSpec spec = WithoutSeed(trial.spec);
     const auto [place, fresh] =
         places.emplace(spec.SerializeAsString(), comparison.configurations.size());
-    if (fresh) comparison.configurations.push_back({spec, {}});
+    if (fresh) comparison.configurations.push_back({spec, titles.Of(spec), {}});
     comparison.configurations[place->second].trials.push_back(std::move(trial));
   }
   for (const SpecField field : SpecFields()) {
     std::set<std::string> values;
     for (const Configuration& configuration : comparison.configurations) {
       // What was deleted has no specification, so it differs in nothing.
-      if (NetworkTitle(configuration.spec).empty()) continue;
-      values.insert(ValueText(configuration.spec, field));
+      if (configuration.network.empty()) continue;
+      values.insert(ComparedText(configuration, field));
     }
     if (field->name() == "dataset") comparison.datasets.assign(values.begin(), values.end());
     if (values.size() > 1 && IsCompared(field)) comparison.differing.push_back(field);
@@ -186,10 +214,10 @@ std::string DataWarning(const Comparison& comparison) {
 }
 
 std::string LabelOf(const Comparison& comparison, const Configuration& configuration) {
-  if (NetworkTitle(configuration.spec).empty()) {
+  if (configuration.network.empty()) {
     return configuration.trials.empty() ? "?" : std::string(Leaf(configuration.trials[0].job));
   }
-  std::string label = NetworkTitle(configuration.spec);
+  std::string label = configuration.network;
   for (const SpecField field : comparison.differing) {
     if (field->name() == "preset" || field->name() == "network") continue;
     absl::StrAppend(&label, ", ", TitleOf(field), " ", ValueText(configuration.spec, field));

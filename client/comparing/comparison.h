@@ -44,6 +44,9 @@ Sample SampleOf(const std::vector<double>& values);
 
 struct Configuration {
   v1::TrainingSpec spec;  // Without a seed.
+  // What its network is called; of different ones of the same name the second is `mine (2)`. Empty
+  // if the specification is gone, as that of a deleted job.
+  std::string network;
   std::vector<Trial> trials;
 
   // The results that count, one for each seed: of the completed trials, or where none is, of those

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
+#include "client/comparing/axes_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/output.h"
@@ -53,8 +54,7 @@ std::vector<SpecField> Shown(const Comparison& comparison) {
 }
 
 std::string NetworkText(const Configuration& configuration) {
-  std::string title = NetworkTitle(configuration.spec);
-  if (!title.empty()) return title;
+  if (!configuration.network.empty()) return configuration.network;
   return std::string(Leaf(configuration.trials.front().job));
 }
 
@@ -251,6 +251,7 @@ std::string ComparisonText(const Comparison& comparison, const Style& style, int
   for (const std::string& note : Notes(comparison)) {
     absl::StrAppend(&text, style.Paint(Ink::kYellow, Wrap(note, width, 2)), "\n");
   }
+  absl::StrAppend(&text, AxesText(comparison, style, width));
   const std::string advice = RecommendationText(comparison);
   if (!advice.empty()) absl::StrAppend(&text, "\n", Wrap(advice, std::min(width, 100), 0), "\n");
   return text;

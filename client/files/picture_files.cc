@@ -24,7 +24,7 @@ absl::Status WritePictures(const std::vector<PictureFile>& files, bool replace) 
     if (!replace && std::filesystem::exists(there)) return FileExists(file.path);
     auto made = NewFile::Create(file.path);
     if (!made.ok()) return made.status();
-    if (absl::Status status = made->Write(file.png); !status.ok()) return status;
+    if (absl::Status status = made->Write(file.bytes); !status.ok()) return status;
     written.push_back(*std::move(made));
   }
   for (NewFile& file : written) {

@@ -1,4 +1,4 @@
-// PNG files from the server: writes all or none, and shows them if the terminal supports pictures.
+// Pictures as files: writes all or none, and shows PNG if the terminal supports pictures.
 // Used by one thread.
 #ifndef ATELIER_CLIENT_FILES_PICTURE_FILES_H_
 #define ATELIER_CLIENT_FILES_PICTURE_FILES_H_
@@ -14,7 +14,7 @@ namespace atelier::client {
 
 struct PictureFile {
   std::string path;
-  std::string png;
+  std::string bytes;
 };
 
 // Where a picture called `name` goes: into `target` if that is a folder, into the current folder

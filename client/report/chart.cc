@@ -12,6 +12,9 @@ namespace atelier::client::report {
 namespace {
 
 constexpr double kLeft = 76, kRight = 14, kTop = 12, kBottom = 48;
+// Further room for slanted words, and the characters that have it.
+constexpr double kSlant = 44;
+constexpr std::size_t kMaxWord = 18;
 // Values that are told for each series; of longer ones every n-th.
 constexpr std::size_t kMaxTold = 80;
 // Points of a line; more are not to be seen.
@@ -30,7 +33,11 @@ std::vector<Point> Thinned(const std::vector<Point>& points, std::size_t most) {
 class Scale {
  public:
   Scale(const Axis& axis, double low, double high, double begin, double end)
-      : logarithmic_(axis.logarithmic && low > 0), whole_(axis.whole), begin_(begin), end_(end) {
+      : logarithmic_(axis.logarithmic && low > 0),
+        whole_(axis.whole),
+        marks_(axis.marks),
+        begin_(begin),
+        end_(end) {
     if (axis.from_zero && !logarithmic_) low = std::min(low, 0.0);
     low_ = Inner(low);
     high_ = Inner(high);
@@ -45,6 +52,7 @@ class Scale {
   }
 
   std::vector<double> Marks(int about) const {
+    if (!marks_.empty()) return marks_;
     std::vector<double> marks;
     if (!logarithmic_) {
       marks = Ticks(low_, high_, about);
@@ -70,6 +78,7 @@ class Scale {
 
   const bool logarithmic_;
   const bool whole_;
+  const std::vector<double> marks_;
   const double begin_;
   const double end_;
   double low_ = 0;
@@ -97,14 +106,29 @@ std::string Dashes(const Series& series) {
   return *dashes == '\0' ? "" : absl::StrCat(" stroke-dasharray=\"", dashes, "\"");
 }
 
+// Words of names and numbers, so that each byte is a character.
+std::string Shortened(const std::string& word) {
+  return word.size() <= kMaxWord ? word : absl::StrCat(word.substr(0, kMaxWord - 1), "…");
+}
+
+// Whether the marks' words do not fit side by side.
+bool Slanted(const Axis& axis, double width) {
+  constexpr double kCharacter = 6.8;
+  std::size_t longest = 0;
+  for (const double mark : axis.marks) longest = std::max(longest, Format(axis, mark).size() + 1);
+  return static_cast<double>(longest * axis.marks.size()) * kCharacter > width;
+}
+
 class Drawing {
  public:
   Drawing(const Chart& chart, const Range& x, const Range& y)
       : chart_(chart),
         width_(chart.compact ? 320 : 560),
         height_(chart.compact ? 200 : 320),
+        slanted_(Slanted(chart.x, width_ - kLeft - kRight)),
+        bottom_(kBottom + (slanted_ ? kSlant : 0)),
         x_(chart.x, x.low, x.high, kLeft, width_ - kRight),
-        y_(chart.y, y.low, y.high, height_ - kBottom, kTop) {}
+        y_(chart.y, y.low, y.high, height_ - bottom_, kTop) {}
 
   std::string Render() const {
     std::string svg =
@@ -114,7 +138,7 @@ class Drawing {
     // A drawing of its own cuts off what lies outside; dots on the border stay whole.
     constexpr double kEdge = 6;
     const double width = width_ - kLeft - kRight + 2 * kEdge;
-    const double height = height_ - kTop - kBottom + 2 * kEdge;
+    const double height = height_ - kTop - bottom_ + 2 * kEdge;
     absl::StrAppendFormat(
         &svg, "<svg x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" viewBox=\"%g %g %g %g\">\n",
         kLeft - kEdge, kTop - kEdge, width, height, kLeft - kEdge, kTop - kEdge, width, height);
@@ -140,9 +164,10 @@ class Drawing {
       absl::StrAppendFormat(
           svg,
           "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%g\" y2=\"%g\"/>"
-          "<text class=\"mark\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-          at, at, height_ - kBottom, height_ - kBottom + 5, at, height_ - kBottom + 18,
-          Escape(Format(chart_.x, mark)));
+          "<text class=\"mark\" transform=\"translate(%.1f %g)%s\" text-anchor=\"%s\">%s</text>\n",
+          at, at, height_ - bottom_, height_ - bottom_ + 5, at, height_ - bottom_ + 18,
+          slanted_ ? " rotate(-28)" : "", slanted_ ? "end" : "middle",
+          Escape(Shortened(Format(chart_.x, mark))));
     }
     absl::StrAppendFormat(
         svg,
@@ -150,8 +175,8 @@ class Drawing {
         "<text class=\"name\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>"
         "<text class=\"name\" transform=\"translate(14 %g) rotate(-90)\" text-anchor=\"middle\">%s"
         "</text>\n",
-        kLeft, width_ - kRight, height_ - kBottom, height_ - kBottom, (kLeft + width_ - kRight) / 2,
-        height_ - 8, Escape(chart_.x.title), (kTop + height_ - kBottom) / 2,
+        kLeft, width_ - kRight, height_ - bottom_, height_ - bottom_, (kLeft + width_ - kRight) / 2,
+        height_ - 8, Escape(chart_.x.title), (kTop + height_ - bottom_) / 2,
         Escape(chart_.y.title));
   }
 
@@ -195,6 +220,11 @@ class Drawing {
                               series.color % kColors, x_.At(point.x), x_.At(point.x),
                               y_.At(point.low), y_.At(point.high));
       }
+      for (const double single : point.singles) {
+        absl::StrAppendFormat(svg,
+                              "<circle class=\"single s%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"/>",
+                              series.color % kColors, x_.At(point.x), y_.At(single));
+      }
       const std::string title =
           point.title.empty()
               ? absl::StrCat(series.name, "\n", chart_.x.title, ": ", Format(chart_.x, point.x),
@@ -212,6 +242,9 @@ class Drawing {
   const Chart& chart_;
   const double width_;
   const double height_;
+  // Whether the words below the x axis are too long to stand side by side, and the room for them.
+  const bool slanted_;
+  const double bottom_;
   const Scale x_;
   const Scale y_;
 };
@@ -266,6 +299,7 @@ std::string RenderChart(const Chart& chart) {
       if (!std::isfinite(point.high)) point.high = point.y;
       x.Add(point.x);
       if (point.x < chart.spans_from) continue;
+      for (const double single : point.singles) y.Add(single);
       y.Add(point.low);
       y.Add(point.high);
     }
@@ -275,6 +309,10 @@ std::string RenderChart(const Chart& chart) {
                                   "\"><figcaption>", Escape(chart.title), "</figcaption>\n");
   if (x.empty() || y.empty()) {
     return absl::StrCat(html, "<p class=\"none\">Nothing was measured.</p></figure>\n");
+  }
+  if (!chart.x.marks.empty()) {
+    x.Add(chart.x.marks.front() - chart.x.room);
+    x.Add(chart.x.marks.back() + chart.x.room);
   }
   return absl::StrCat(html, Drawing(drawable, x, y).Render(),
                       chart.legend ? RenderLegend(drawable.series) : "", "</figure>\n");

@@ -19,8 +19,9 @@ struct Point {
   double y = 0;
   double low = 0;  // Of the band or error bar; the same as y for none.
   double high = 0;
-  std::string title;  // Shown for the point; empty for its plain values.
-  double radius = 0;  // Of its dot; 0 for that of the series.
+  std::string title;                 // Shown for the point; empty for its plain values.
+  double radius = 0;                 // Of its dot; 0 for that of the series.
+  std::vector<double> singles = {};  // Measurements that it is the mean of.
 };
 
 struct Series {
@@ -34,8 +35,11 @@ struct Series {
 struct Axis {
   std::string title;  // With the unit.
   bool from_zero = false;
-  bool logarithmic = false;  // Values must be above zero.
-  bool whole = false;        // Marks stand at whole numbers alone.
+  bool logarithmic = false;        // Values must be above zero.
+  bool whole = false;              // Marks stand at whole numbers alone.
+  std::vector<double> marks = {};  // Where marks stand; empty for round numbers.
+  // Beyond the first and the last of these marks, at least.
+  double room = 0;
   std::function<std::string(double)> format;
 };
 

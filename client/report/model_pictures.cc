@@ -14,14 +14,6 @@ namespace {
 constexpr std::int64_t kMaxSearched = 1000;
 constexpr std::int64_t kMaxSearchedBytes = 3 << 20;
 
-// True if the page can do without the answer and tells so: the model or the data set was deleted,
-// cannot be read, or has no such thing; or the server is older than the call.
-bool CanBeMissing(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
-         absl::IsInvalidArgument(status) || absl::IsUnavailable(status) ||
-         absl::IsUnimplemented(status);
-}
-
 // All calls here are made so: the session would make the pictures' bytes readable.
 template <typename Service, typename Request, typename Response>
 absl::StatusOr<Response> CallRaw(Session& session,
@@ -111,6 +103,12 @@ absl::Status AddClasses(Session& session, const v1::TrainingJob& job, ModelPictu
 }
 
 }  // namespace
+
+bool CanBeMissing(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status) ||
+         absl::IsInvalidArgument(status) || absl::IsUnavailable(status) ||
+         absl::IsUnimplemented(status);
+}
 
 absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
     Session& session, const std::vector<v1::TrainingJob>& jobs) {

@@ -35,6 +35,10 @@ struct ModelPictures {
 // Classes of which an image is shown.
 inline constexpr int kMaxPictureClasses = 20;
 
+// True if the page can do without the answer and tells so: the model or the data set was deleted,
+// cannot be read, or has no such thing; or the server is older than the call.
+bool CanBeMissing(const absl::Status& status);
+
 // Of the first of the jobs whose model is there and has convolutions; nothing if there is none. Of
 // blocks in a row whose maps have the same size only the last is kept.
 absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(

@@ -35,12 +35,13 @@ std::string RenderPage(const ReportData& data) {
       // Whatever a name in it may look like: nothing runs, nothing is fetched.
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
       "style-src 'unsafe-inline'\">\n<title>",
-      title, " – Atelier</title>\n<style>\n", kStyle, "</style>\n</head>\n<body>\n<main>\n",
+      title, " – Atelier</title>\n<style>\n", kPalette, kStyle, kNetworkStyle,
+      "</style>\n</head>\n<body>\n<main>\n",
       "<header><p class=\"kicker\">Atelier · training report</p><h1>", title, "</h1></header>\n",
-      SummarySection(data), ComparisonSection(data), CurvesSection(data), TradeOffSection(data),
-      RunsSection(data), CloseLooks(data), PicturesSection(data), RepeatSection(data),
-      "<footer>Made ", Escape(DateTime(data.made)), " by atelier ", Escape(data.client_version),
-      "</footer>\n</main>\n</body>\n</html>\n");
+      SummarySection(data), ComparisonSection(data), AxesSection(data), CurvesSection(data),
+      TradeOffSection(data), NetworkSection(data), RunsSection(data), CloseLooks(data),
+      PicturesSection(data), RepeatSection(data), "<footer>Made ", Escape(DateTime(data.made)),
+      " by atelier ", Escape(data.client_version), "</footer>\n</main>\n</body>\n</html>\n");
 }
 
 }  // namespace atelier::client::report

@@ -16,11 +16,15 @@ std::string ComparisonSection(const ReportData& data);                        //
 std::string TradeOffSection(const ReportData& data);                          // summary_sections.cc
 std::string CurvesSection(const ReportData& data);                            // summary_sections.cc
 std::string RunsSection(const ReportData& data);                              // repeat_sections.cc
+std::string AxesSection(const ReportData& data);                              // axis_sections.cc
+std::string NetworkSection(const ReportData& data);                           // network_section.cc
 std::string CloseLookSection(const ReportData& data, const CloseLook& look);  // close_look.cc
 std::string PicturesSection(const ReportData& data);                          // picture_sections.cc
 std::string RepeatSection(const ReportData& data);                            // repeat_sections.cc
 
-// The style sheet.
+// The style sheet: colours, those also of files of their own; drawings of networks; the rest.
+extern const char kPalette[];
+extern const char kNetworkStyle[];
 extern const char kStyle[];
 
 }  // namespace atelier::client::report

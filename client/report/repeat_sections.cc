@@ -25,7 +25,7 @@ std::vector<std::string> RunRow(const ReportData& data, const Configuration& con
     absl::StrAppend(&state, "<div class=\"why\">", Escape(trial.message), "</div>");
   }
   return {Escape(LabelOf(data.comparison, configuration)),
-          NetworkTitle(trial.spec).empty() ? "–" : absl::StrCat(trial.spec.seed()),
+          configuration.network.empty() ? "–" : absl::StrCat(trial.spec.seed()),
           figure(Percent(result.test_accuracy())),
           figure(Percent(result.validation_accuracy())),
           figure(absl::StrCat(result.best_epoch(), " of ", result.epochs_trained())),
@@ -38,7 +38,7 @@ std::vector<std::string> RunRow(const ReportData& data, const Configuration& con
 std::string Commands(const Comparison& comparison) {
   std::string commands;
   for (const Configuration& configuration : comparison.configurations) {
-    if (NetworkTitle(configuration.spec).empty()) continue;
+    if (configuration.network.empty()) continue;
     std::vector<std::int64_t> seeds;
     for (const Trial& trial : configuration.trials) seeds.push_back(trial.spec.seed());
     absl::StrAppend(&commands, seeds.size() == 1 ? "atelier train" : "atelier sweep",
@@ -54,7 +54,7 @@ Facts SpecFacts(const Comparison& comparison) {
     std::set<std::string> known;
     std::vector<std::string> values;
     for (const Configuration& configuration : comparison.configurations) {
-      if (NetworkTitle(configuration.spec).empty()) continue;
+      if (configuration.network.empty()) continue;
       const std::string value = ValueText(configuration.spec, field);
       if (!value.empty() && known.insert(value).second) values.push_back(value);
     }
@@ -95,7 +95,7 @@ std::string RepeatSection(const ReportData& data) {
   std::set<std::string> checksums;
   for (const Configuration& configuration : data.comparison.configurations) {
     for (const Trial& trial : configuration.trials) {
-      if (!NetworkTitle(trial.spec).empty()) seeds.insert(trial.spec.seed());
+      if (!configuration.network.empty()) seeds.insert(trial.spec.seed());
       if (trial.result.has_value() && !trial.result->dataset_checksum().empty()) {
         checksums.insert(trial.result->dataset_checksum());
       }

@@ -241,6 +241,9 @@ absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std:
   auto pictures = GatherModelPictures(session, looked_at);
   if (!pictures.ok()) return pictures.status();
   data.pictures = *std::move(pictures);
+  auto networks = GatherNetworks(session, data.comparison);
+  if (!networks.ok()) return networks.status();
+  data.networks = *std::move(networks);
   return data;
 }
 

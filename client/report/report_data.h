@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "atelier/v1/experiment_service.pb.h"
 #include "atelier/v1/job.pb.h"
+#include "atelier/v1/training_service.pb.h"
 #include "client/calls/session.h"
 #include "client/comparing/comparison.h"
 #include "client/report/model_pictures.h"
@@ -45,6 +46,16 @@ struct CloseLook {
   std::vector<ConfusedPair> pairs;  // Most often confused first.
 };
 
+// One of the networks, worked out for the images of its data set.
+struct NetworkLook {
+  std::string title;
+  v1::NetworkDescription network;
+  std::string problem;  // Why it cannot be drawn; empty if it can.
+};
+
+// Networks that are drawn; of more only their number is told.
+inline constexpr std::size_t kMaxNetworks = 8;
+
 struct ReportData {
   std::string title;
   absl::Time made;
@@ -59,9 +70,14 @@ struct ReportData {
   std::vector<CloseLook> close_looks;
   // Of the first of those whose model has convolutions.
   std::optional<ModelPictures> pictures;
+  std::vector<NetworkLook> networks;  // Each once, in the order of the configurations.
 };
 
 inline constexpr std::size_t kMaxCloseLooks = 6;
+
+// network_section.cc
+absl::StatusOr<std::vector<NetworkLook>> GatherNetworks(Session& session,
+                                                        const Comparison& comparison);
 
 absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std::string>& names);
 

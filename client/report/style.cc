@@ -5,7 +5,7 @@ namespace atelier::client::report {
 
 // Colours of series: Okabe and Ito's, which the colour-blind can tell apart, without the yellow
 // that white swallows; somewhat lighter on dark.
-const char kStyle[] = R"css(
+const char kPalette[] = R"css(
 :root {
   --paper: #ffffff; --ink: #1b2430; --soft: #5b6776; --rule: #dfe4ea; --card: #f6f8fa;
   --heat: 0, 90, 156;
@@ -20,6 +20,27 @@ const char kStyle[] = R"css(
     --c6: #c8ccd2;
   }
 }
+.f0 { fill: var(--c0); } .f1 { fill: var(--c1); } .f2 { fill: var(--c2); } .f3 { fill: var(--c3); }
+.f4 { fill: var(--c4); } .f5 { fill: var(--c5); } .f6 { fill: var(--c6); }
+)css";
+
+const char kNetworkStyle[] = R"css(
+.network { color-scheme: light dark; }
+.network text { fill: var(--soft); font: 11.5px system-ui, sans-serif; }
+.network text.name { fill: var(--ink); font-size: 12px; font-weight: 600; }
+.network text.shape { fill: var(--ink); }
+.network text.head { fill: var(--ink); font-size: 20px; font-weight: 650; }
+.paper { fill: var(--paper); }
+.way, .bypass, .plus { fill: none; stroke: var(--soft); stroke-width: 1.4; }
+.bypass { stroke: var(--c1); }
+.arrow { fill: var(--soft); }
+.sum { fill: var(--paper); stroke: var(--c1); stroke-width: 1.8; }
+.plus { stroke: var(--c1); stroke-width: 1.8; }
+.solid { stroke: var(--paper); stroke-width: .8; stroke-linejoin: round; }
+.solid .top { filter: brightness(1.18); } .solid .side { filter: brightness(.82); }
+)css";
+
+const char kStyle[] = R"css(
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.5;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
@@ -72,12 +93,11 @@ svg text.name { font-size: 12.5px; fill: var(--ink); }
 .faint { fill: none; stroke-width: 1; opacity: .35; }
 .band { opacity: .16; stroke: none; }
 .dot { stroke: var(--paper); stroke-width: 1; }
+.single { fill: none; stroke-width: 1.2; opacity: .7; }
 .dot:hover { stroke: var(--ink); stroke-width: 2; }
 .s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); } .s2 { stroke: var(--c2); }
 .s3 { stroke: var(--c3); } .s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); }
 .s6 { stroke: var(--c6); }
-.f0 { fill: var(--c0); } .f1 { fill: var(--c1); } .f2 { fill: var(--c2); } .f3 { fill: var(--c3); }
-.f4 { fill: var(--c4); } .f5 { fill: var(--c5); } .f6 { fill: var(--c6); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: .3rem 0 0; padding: 0;
   list-style: none; font-size: .85rem; }
 section > .legend { position: sticky; top: 0; z-index: 1; margin: 0; padding: .5rem 0;
@@ -88,6 +108,8 @@ section > .legend { position: sticky; top: 0; z-index: 1; margin: 0; padding: .5
 .heat text { pointer-events: none; fill: var(--ink); }
 .heat text.on { fill: var(--paper); }
 .heatmap { max-width: 46rem; }
+.network svg { min-width: min(640px, 100%); }
+.network .note { white-space: pre-line; max-width: none; }
 .classes th, .classes td { padding: .3rem .45rem; }
 .classes h4 { margin-top: 0; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr));

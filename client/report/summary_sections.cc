@@ -44,8 +44,9 @@ std::string AskedText(const ReportData& data) {
   std::string text;
   if (trials == 1) {
     const v1::TrainingSpec& spec = comparison.configurations[0].spec;
-    text = absl::StrCat(NetworkTitle(spec), " was trained on ", spec.dataset(), " for at most ",
-                        Count(spec.epochs(), "epoch"), ": ", StatesText(comparison), ".");
+    text = absl::StrCat(comparison.configurations[0].network, " was trained on ", spec.dataset(),
+                        " for at most ", Count(spec.epochs(), "epoch"), ": ",
+                        StatesText(comparison), ".");
   } else {
     std::vector<std::string> fields;
     for (const SpecField field : comparison.differing) fields.push_back(TitleOf(field));

@@ -249,20 +249,21 @@ void PlanUnknown(LayerPlanner& planner, LayerPlan& plan) {
 
 #undef ATELIER_DEFAULT
 
-std::string WindowText(const Window& window) {
-  std::string text = absl::StrCat(window.height, "×", window.width);
-  if (window.row_stride != 1 || window.column_stride != 1) {
-    absl::StrAppend(&text, ", stride ", window.row_stride);
-    if (window.row_stride != window.column_stride)
-      absl::StrAppend(&text, "×", window.column_stride);
-  }
-  if (window.dilation != 1) absl::StrAppend(&text, ", dilation ", window.dilation);
+std::string StrideText(const Window& window) {
+  std::string text = absl::StrCat(", stride ", window.row_stride);
+  if (window.row_stride != window.column_stride) absl::StrAppend(&text, "×", window.column_stride);
   return text;
 }
 
 std::string ConvolutionText(const LayerPlan& plan) {
   const v1::Convolution& convolution = plan.layer.convolution();
-  std::string text = absl::StrCat(convolution.filters(), " filters of ", WindowText(plan.window));
+  const Window& window = plan.window;
+  std::string text =
+      absl::StrCat(convolution.filters(), " filters of ", window.height, "×", window.width);
+  if (window.row_stride != 1 || window.column_stride != 1) {
+    absl::StrAppend(&text, StrideText(window));
+  }
+  if (window.dilation != 1) absl::StrAppend(&text, ", dilation ", window.dilation);
   if (convolution.padding() == v1::PADDING_VALID) absl::StrAppend(&text, ", valid");
   if (convolution.groups() == plan.input.channels && convolution.groups() > 1) {
     absl::StrAppend(&text, ", depthwise");
@@ -287,12 +288,20 @@ std::string GroupNormText(const LayerPlan& plan) {
 
 std::string LayerNormText(const LayerPlan& /*plan*/) { return "layer norm"; }
 
+// The stride only where windows overlap or leave gaps.
+std::string PooledText(const Window& window) {
+  const std::string size = absl::StrCat(window.height, "×", window.width);
+  const bool side_by_side =
+      window.row_stride == window.height && window.column_stride == window.width;
+  return side_by_side ? size : absl::StrCat(size, StrideText(window));
+}
+
 std::string MaxPoolingText(const LayerPlan& plan) {
-  return absl::StrCat("maximum of ", WindowText(plan.window));
+  return absl::StrCat("maximum of ", PooledText(plan.window));
 }
 
 std::string AveragePoolingText(const LayerPlan& plan) {
-  return absl::StrCat("mean of ", WindowText(plan.window));
+  return absl::StrCat("mean of ", PooledText(plan.window));
 }
 
 std::string GlobalPoolingText(const LayerPlan& plan) {

@@ -1,6 +1,8 @@
 """Networks of users' own: files, options, what the client prints of them, and jobs that train them."""
 import json
 import pathlib
+import re
+import xml.etree.ElementTree
 
 import grpc
 import pytest
@@ -154,3 +156,109 @@ def test_a_specification_can_be_sent_again(server):
     job = server.job(server.start_job(preset="cnn-1", kernel=5, epochs=1))
     again = server.training.StartTraining(training_pb.StartTrainingRequest(spec=job.spec))
     assert again.spec == job.spec
+
+
+def test_what_the_client_would_stop_is_refused_by_the_server(shared_server):
+    """A million layers, blocks deeper than any, and a kind of a later version, by gRPC alone."""
+    layers = b"\x12\x00" * 1_000_000
+    many = network_pb.Network.FromString(layers)
+    said = str(wrong_fields(shared_server, preset="", network=many))
+    assert "1000000 layers; at most 256" in said and "spec.network" in said
+    described = describe(shared_server, network=many)
+    assert described.problems == ["The network has 1000000 layers; at most 256 are possible."]
+    deep = network_pb.Layer(activation="ACTIVATION_RELU")
+    for _ in range(20):
+        deep = network_pb.Layer(residual=network_pb.Residual(layers=[deep]))
+    said = str(wrong_fields(shared_server, preset="", network=network_pb.Network(layers=[deep])))
+    assert "inside of 8 residual blocks; at most 8" in said
+    # Field 99 of Layer.
+    later = network_pb.Layer.FromString(b"\x9a\x06\x00")
+    said = str(wrong_fields(shared_server, preset="", network=network_pb.Network(layers=[later])))
+    assert "layer 1 (unknown1): is of no kind that is known here" in said.replace("Layer", "layer")
+
+
+def nested(depth):
+    return '{"layers":[' + '{"residual":{"layers":[' * depth + '{"flatten":{}}' + "]}}" * depth + "]}"
+
+
+@pytest.mark.parametrize("network, words", [
+    ({"layers": [{"convolution": {"filters": 8}}, {"max_pooling": {"size": 29}}]},
+     ["Layer 2 (pool1)", "29x29", "28x28"]),
+    ({"layers": [{"residual": {"layers": [{"max_pooling": {"size": 10}}]}}]},
+     ["Layer 1 (residual1)", "1x28x28", "1x2x2"]),
+    ({"layers": [{"dense": {"units": 9}}, {"convolution": {"filters": 8}}]},
+     ["Layer 2 (conv1)", "needs an image", "9 numbers"]),
+    (nested(9), ["inside of 8 residual blocks"]),
+    (nested(5000), ["no network in JSON", "recursion|depth|nest"]),
+    ({"layers": [{}] * 257}, ["257 layers; at most 256"]),
+    ({"layers": [{"dense": {"units": 65536}}, {"dense": {"units": 65536}}]},
+     ["number of parameters is 4347", "268435456"]),
+    ({"layers": [{"dropout": {"rate": "NaN"}}, {"dropout": {"rate": -0.5}}]},
+     ["Layer 1 (dropout1): rate is nan", "Layer 2 (dropout2): rate is -0.5"]),
+], ids=["vanishes", "disagrees", "no image", "deep", "far too deep", "many layers", "parameters",
+        "no numbers"])
+def test_networks_that_cannot_be_are_refused_in_words(shared_server, tmp_path, network, words):
+    path = tmp_path / "wrong.json"
+    path.write_text(network if isinstance(network, str) else json.dumps(network))
+    for command in (("network", "check", path),
+                    ("train", f"--network={path}", "--dataset=small")):
+        said = shared_server.run(*command, check=harness.ERROR).stderr
+        for word in words:
+            assert re.search(word if "|" in word else re.escape(word), said, re.IGNORECASE), said
+    assert not shared_server.json("jobs")
+
+
+def test_options_that_the_network_does_not_allow(shared_server, tmp_path):
+    """All are named before a job is made."""
+    plain = tmp_path / "plain.json"
+    plain.write_text('{"layers": [{"activation": "ACTIVATION_RELU"}]}')
+    large = tmp_path / "large.json"
+    large.write_text('{"layers": [{"dense": {"units": 60000}}, {"dense": {"units": 2000}}]}')
+    for options, words in [
+            ((f"--network={plain}", "--optimizer=muon"), ["--network", "muon", "matrices"]),
+            (("--preset=cnn-1", "--class-weights=1:2:3"), ["--class-weights", "3", "10"]),
+            (("--preset=cnn-1", "--class-weights=1:1:1:1:1:1:1:1:1:nan"), ["--class-weights", "nan"]),
+            ((f"--network={large}", "--memory=512MiB"), ["parameters", "bytes", "536870912"]),
+    ]:
+        said = shared_server.run("train", "--dataset=small", *options, check=harness.ERROR).stderr
+        for word in words:
+            assert word in said, said
+    assert not shared_server.json("jobs")
+
+
+def test_a_file_of_100_megabytes_is_not_read(shared_server, tmp_path):
+    path = tmp_path / "huge.json"
+    with open(path, "wb") as file:
+        file.truncate(100 << 20)
+    said = shared_server.run("network", "check", path, check=harness.ERROR).stderr
+    assert "the file has 104857600 bytes; a network has at most 1 MiB" in said
+
+
+def test_show_draws_a_network(shared_server, tmp_path):
+    path = tmp_path / "drawn.svg"
+    said = shared_server.run("network", "show", "resnet", "-o", path, check=harness.DONE).stdout
+    assert "Wrote" in said and "conv1" in said
+    root = xml.etree.ElementTree.parse(path).getroot()
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and {"resnet", "image", "conv1", "output"} <= set(texts)
+    assert [text for text in texts if "Computed by Atelier's kernels." in text]
+    assert "--force replaces it" in shared_server.run("network", "show", "resnet", "-o", path,
+                                                 check=harness.ERROR).stderr
+    shared_server.run("network", "show", "cnn-1", "-o", path, "--force", check=harness.DONE)
+    assert "cnn-1" in path.read_text()
+
+
+def test_files_are_an_axis(server, tmp_path):
+    """Networks without a name are called as their files, and compared by those."""
+    for name, units in (("Slim", 4), ("wide_one", 16)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"layers": [{"dense": {"units": units}}]}))
+    server.run("sweep", f"--network={tmp_path}/Slim.json,{tmp_path}/wide_one.json", "--dataset=small",
+               "--learning-rate=0.001,0.01", "--seeds=2", "--epochs=1", "--cores=1", "--shards=1",
+               check=harness.DONE)
+    experiment = server.json("experiments")[0]["name"]
+    text = server.run("compare", experiment, check=harness.DONE).stdout
+    assert "Accuracy by network" in text and "Accuracy by learning-rate" in text
+    assert "slim" in text and "wide-one" in text and "network slim" in text
+    server.run("report", experiment, "-o", tmp_path / "report.html", check=harness.DONE)
+    page = (tmp_path / "report.html").read_text()
+    assert 'data-chart="Accuracy by network"' in page and page.count('data-chart="Network"') == 2

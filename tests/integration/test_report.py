@@ -71,7 +71,7 @@ def test_the_page_is_whole_and_refers_to_nothing(page, study):
     assert all(address.startswith("data:image/png;base64,") for address in read.addresses)
     assert "script" not in read.tags and "link" not in read.tags
     assert {"Validation accuracy", "Validation loss", "Training accuracy", "Training loss",
-            "Accuracy against parameters", "Accuracy against training time", "Confusion matrix",
+            "Accuracy by network", "Accuracy by dropout", "Network", "Accuracy against parameters", "Accuracy against training time", "Confusion matrix",
             "Reliability diagram",
             "Phases", "Processor", "Memory"} <= set(read.charts)
     for words in (study, "Recommendation", "Every run", "How to reproduce this", "atelier sweep",
@@ -143,9 +143,10 @@ def test_a_browser_draws_every_chart_and_fetches_nothing(page, width):
     assert result["accuracy"] and max(result["accuracy"]) <= width, "the accuracy is off the screen"
     if width == 1280:
         assert max(result["cut"]) <= 0, "a table is cut off"
-    # One for the curves, one for what accuracy costs, two for each close look: reliability, and input and
-    # output.
-    assert result["legends"] <= 2 + 2 * text.count("data-chart=\"Input and output")
+    # One for the curves, one for what accuracy costs, one for each axis, two for each close look:
+    # reliability, and input and output.
+    assert result["legends"] <= (2 + text.count("data-chart=\"Accuracy by ")
+                                 + 2 * text.count("data-chart=\"Input and output"))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="SKIPPED: Chromium is not installed")
@@ -153,8 +154,9 @@ def test_it_prints_on_few_pages(page):
     target = page.with_name("printed.pdf")
     chromium(page, f"--print-to-pdf={target}", "--no-pdf-header-footer")
     pages = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
-    # Two of overview, less than one for each of four close looks, one of pictures, one to repeat it.
-    assert 3 <= pages <= 8, pages
+    # Two of overview, one of what differs and of networks, less than one for each of four close
+    # looks, one of pictures, one to repeat it.
+    assert 3 <= pages <= 9, pages
 
 
 def test_jobs_appear_as_what_they_are(server, tmp_path):

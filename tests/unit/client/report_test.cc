@@ -270,6 +270,55 @@ TEST(PageTest, AJobThatHasNotEndedAppearsAsWhatItIs) {
   EXPECT_THAT(page, HasSubstr("Nothing was measured."));
 }
 
+TEST(PageTest, DrawsNetworksAndSaysWhichCannotBe) {
+  ReportData data = Data();
+  EXPECT_THAT(RenderPage(data), Not(HasSubstr("data-chart=\"Network\"")));
+  v1::NetworkDescription network;
+  network.add_layers()->set_name("output");
+  data.networks = {{"mine", network, ""}, {"other", {}, kEvil}};
+  const std::string page = RenderPage(data);
+  EXPECT_EQ(CountOf(page, "data-chart=\"Network\""), 1);
+  EXPECT_THAT(page, HasSubstr("other cannot be drawn: &lt;script&gt;"));
+  data.networks.assign(kMaxNetworks + 2, data.networks[0]);
+  EXPECT_EQ(CountOf(RenderPage(data), "data-chart=\"Network\""), kMaxNetworks);
+  EXPECT_THAT(RenderPage(data), HasSubstr("2 more networks not drawn"));
+}
+
+TEST(PageTest, DrawsAccuracyAlongEachOptionThatDiffers) {
+  EXPECT_THAT(RenderPage(Data()), Not(HasSubstr("Accuracy by")));
+  std::vector<Trial> trials;
+  for (int i = 0; i < 8; ++i) {
+    Trial& trial = trials.emplace_back();
+    trial.job = absl::StrCat("jobs/", i);
+    trial.state = v1::RUN_STATE_COMPLETED;
+    trial.spec.set_preset("cnn-1");
+    trial.spec.set_seed(i % 2);
+    trial.spec.set_kernel(i / 4 == 0 ? 5 : 3);
+    trial.spec.set_activation(i / 2 % 2 == 0 ? v1::ACTIVATION_RELU : v1::ACTIVATION_GELU);
+    trial.result.emplace();
+    trial.result->set_test_accuracy(0.8 + 0.01 * i);
+  }
+  ReportData data = Data();
+  data.comparison = Compare(trials);
+  const std::string page = AxesSection(data);
+  EXPECT_THAT(page, HasSubstr("data-chart=\"Accuracy by kernel\""));
+  EXPECT_THAT(page, HasSubstr("data-chart=\"Accuracy by activation\""));
+  EXPECT_EQ(CountOf(page, "class=\"single"), 16) << "each seed in each chart";
+  EXPECT_EQ(CountOf(page, "<polyline"), 2) << "lines along numbers alone";
+  EXPECT_THAT(page, HasSubstr(">gelu</text>"));
+  EXPECT_THAT(page, HasSubstr("activation gelu"));
+  EXPECT_LT(page.find(">3</text>"), page.find(">5</text>"));
+}
+
+TEST(ChartTest, LongWordsBelowTheAxisAreSlantedAndShortened) {
+  Chart chart = Simple();
+  chart.x.marks = {1, 2, 3, 4, 5, 6, 7, 8};
+  chart.x.format = [](double) { return std::string("a-network-with-a-long-name"); };
+  const std::string svg = RenderChart(chart);
+  EXPECT_EQ(CountOf(svg, "rotate(-28)"), 8);
+  EXPECT_THAT(svg, HasSubstr(">a-network-with-a-…<"));
+}
+
 TEST(PageTest, ShowsFiltersAndFeatureMaps) {
   const std::string page = RenderPage(Data());
   for (const char* words :

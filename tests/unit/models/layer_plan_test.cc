@@ -436,5 +436,28 @@ TEST(LayerPlanTest, PresetsHaveTheTensorsTheyAlwaysHad) {
   EXPECT_THAT(names("resnet"), ElementsAreArray(TensorsOfBlocks(11, false, 0)));
 }
 
+TEST(LayerPlanTest, SaysWhatALayerComputesInAFewWords) {
+  Architecture network;
+  network.input = {4, 12, 10};
+  network.classes = 3;
+  network.dropout = 0.25;
+  network.network = NetworkOf(R"(
+    layers { convolution { filters: 4 kernel: 3 kernel_width: 2 stride: 2 groups: 4 bias: false } }
+    layers { convolution { filters: 8 dilation: 2 groups: 2 padding: PADDING_VALID } }
+    layers { max_pooling { size: 1 size_width: 1 } }
+    layers { average_pooling { size: 2 size_width: 1 stride: 1 } }
+    layers { activation: ACTIVATION_LEAKY_RELU }
+    layers { residual { layers { convolution { filters: 9 } } } }
+    layers { dropout {} }
+    layers { global_pooling: GLOBAL_POOLING_MAX })");
+  std::vector<std::string> phrases;
+  for (const LayerPlan& layer : PlanOf(network).layers) phrases.push_back(Phrase(layer));
+  EXPECT_THAT(phrases,
+              ElementsAre("4 filters of 3×2, stride 2, depthwise, no bias",
+                          "8 filters of 3×3, dilation 2, valid, 2 groups", "maximum of 1×1",
+                          "mean of 2×1, stride 1", "leaky relu", "sum with a projection",
+                          "drops 0.25", "maximum of each channel", "3 units"));
+}
+
 }  // namespace
 }  // namespace atelier::models
