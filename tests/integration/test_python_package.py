@@ -42,7 +42,8 @@ class Interpreter:
             environment["ATELIER_SERVER"] = server.address
         whole = f"import atelier, json, sys, numpy\n{code}"
         return subprocess.Popen([self.path, "-c", whole, *map(str, arguments)], text=True, cwd="/",
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=environment)
 
     def run(self, code, server=None, *arguments, timeout=120):
         """Runs the code; returns what it printed."""

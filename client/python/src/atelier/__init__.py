@@ -26,5 +26,5 @@ __version__ = _version("atelier")
 __all__ = ["AlreadyExists", "AtelierError", "Cancelled", "Client", "Comparison", "Configuration",
            "Confusion", "DataLoss", "Dataset", "DeadlineExceeded", "Experiment",
            "FailedPrecondition", "Health", "Internal", "InvalidArgument", "Job", "JobFailed", "Model",
-           "NotFound", "PermissionDenied", "Picture", "Predictions", "ResourceExhausted",
-           "Unauthenticated", "Unavailable", "Unimplemented", "connect"]
+           "NotFound", "PermissionDenied", "Picture", "Predictions", "ResourceExhausted", "Unauthenticated",
+           "Unavailable", "Unimplemented", "connect"]

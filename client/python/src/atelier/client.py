@@ -15,7 +15,7 @@ from atelier.connection import Connection, Tls, from_environment
 from atelier.datasets import Dataset, Datasets
 from atelier.errors import SHARED, InvalidArgument, NotFound
 from atelier.experiment import Experiment
-from atelier.fields import enum_number, make_spec
+from atelier.fields import enum_argument, set_fields
 from atelier.job import Job
 from atelier.model import Model, get_model, newest
 from atelier.names import resource_name
@@ -110,8 +110,9 @@ class Client:
         of the job's name; a request that is repeated with the same `request_id` starts no second
         job. InvalidArgument has all wrong fields, ResourceExhausted is a full queue.
         """
-        spec = make_spec({"preset": preset, "recipe": recipe, "network": network, **fields},
-                         ("name", "request_id"))
+        spec = job_pb2.TrainingSpec()
+        set_fields(spec, {"preset": preset, "recipe": recipe, "network": network, **fields},
+                   ("name", "request_id"))
         request = training_service_pb2.StartTrainingRequest(
             spec=spec, base_name=name or "", request_id=request_id or secrets.token_hex(16))
         # The request ID makes it safe to repeat the call after a broken connection.
@@ -126,10 +127,7 @@ class Client:
 
     def jobs(self, limit: int | None = None, states: Iterable[str] = ()) -> list[Job]:
         """Jobs, newest first: at most `limit`, and only those in one of the states, if given."""
-        try:
-            numbers = [enum_number(job_pb2.JobState.DESCRIPTOR, state) for state in states]
-        except ValueError as error:
-            raise InvalidArgument(fields={"states": str(error)}) from None
+        numbers = [enum_argument("states", state, job_pb2.JobState.DESCRIPTOR) for state in states]
         request = training_service_pb2.ListJobsRequest(states=numbers)
         messages = self._pages(self._connection.training.ListJobs, request, "jobs", limit)
         return [Job(self._connection, message) for message in messages]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from atelier.arrays import numpy
 from atelier.connection import Connection
-from atelier.errors import DataLoss, InvalidArgument
-from atelier.fields import enum_number
-from atelier.names import leaf, resource_name
+from atelier.errors import DataLoss
+from atelier.fields import enum_argument
+from atelier.names import parse_version
 from atelier.v1 import dataset_service_pb2
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """The name without `datasets/`."""
-        return leaf(self.message.name)
+        """The name without `datasets/` and version."""
+        return parse_version("datasets", self.message.name)[0]
 
     @property
     def class_names(self) -> list[str]:
@@ -67,10 +67,7 @@ class Dataset:
         return (pixels[..., 0] if channels == 1 else pixels), labels
 
     def _get(self, indices: list[int], split: str) -> Any:
-        try:
-            number = enum_number(dataset_service_pb2.DatasetSplit.DESCRIPTOR, split)
-        except ValueError as error:
-            raise InvalidArgument(fields={"split": str(error)}) from None
+        number = enum_argument("split", split, dataset_service_pb2.DatasetSplit.DESCRIPTOR)
         request = dataset_service_pb2.GetImagesRequest(name=self.message.name, split=number,
                                                        indices=indices)
         answer = self._connection.call(self._connection.datasets.GetImages, request, repeats=1)
@@ -98,6 +95,8 @@ class Datasets:
 
     def get(self, name: str) -> Dataset:
         """One data set. NotFound."""
-        request = dataset_service_pb2.GetDatasetRequest(name=resource_name("datasets", name))
+        base, version = parse_version("datasets", name)
+        request = dataset_service_pb2.GetDatasetRequest(
+            name=f"datasets/{base}/versions/{version}" if version else f"datasets/{base}")
         return Dataset(self._connection, self._connection.call(
             self._connection.datasets.GetDataset, request, repeats=1))

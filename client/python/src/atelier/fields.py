@@ -66,6 +66,14 @@ def enum_number(kind: EnumDescriptor, value: Any) -> Any:
     raise ValueError(f"'{printable(str(value))}' is not one of {', '.join(words)}.")
 
 
+def enum_argument(name: str, value: Any, kind: EnumDescriptor) -> Any:
+    """As enum_number; InvalidArgument names the argument."""
+    try:
+        return enum_number(kind, value)
+    except ValueError as error:
+        raise InvalidArgument(fields={name: str(error)}) from None
+
+
 def parse_bytes(text: str) -> int:
     """Bytes: `2GiB`, `512 MiB`, `1.5GB`, `1048576`. ValueError for anything else."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text, re.ASCII)
@@ -144,23 +152,23 @@ def _items(value: Any) -> list[Any]:
     return list(value)
 
 
-def set_field(spec: Message, field: FieldDescriptor, value: Any) -> None:
+def set_field(message: Message, field: FieldDescriptor, value: Any) -> None:
     """Sets a field. InvalidArgument naming it."""
     try:
         if is_list(field):
-            del getattr(spec, field.name)[:]
-            getattr(spec, field.name).extend(_scalar(field, item) for item in _items(value))
+            del getattr(message, field.name)[:]
+            getattr(message, field.name).extend(_scalar(field, item) for item in _items(value))
         elif field.message_type is not None:
-            _set_message(getattr(spec, field.name), value)
+            _set_message(getattr(message, field.name), value)
         else:
-            setattr(spec, field.name, _scalar(field, value))
+            setattr(message, field.name, _scalar(field, value))
     except (ValueError, TypeError) as error:
         raise InvalidArgument(fields={field.name: str(error)}) from None
 
 
-def check_names(names: Iterable[str], others: Iterable[str] = ()) -> None:
-    """InvalidArgument for names that no field has, each with the name that is most alike."""
-    known = [*spec_fields(), *others]
+def check_names(names: Iterable[str], known: Iterable[str]) -> None:
+    """InvalidArgument for names that are not known, each with the name that is most alike."""
+    known = list(known)
     wrong = {}
     for name in names:
         if name not in known:
@@ -171,24 +179,23 @@ def check_names(names: Iterable[str], others: Iterable[str] = ()) -> None:
         raise InvalidArgument(fields=wrong)
 
 
-def make_spec(values: Mapping[str, Any], others: Iterable[str] = ()) -> job_pb2.TrainingSpec:
-    """A specification; None leaves a field to its default. InvalidArgument names all wrong fields.
+def set_fields(message: Message, values: Mapping[str, Any], others: Iterable[str] = ()) -> None:
+    """Sets fields by name; None leaves one to its default. InvalidArgument names all wrong ones.
 
     `others` are names that the caller takes besides, for suggestions.
     """
-    check_names(values, others)
-    spec = job_pb2.TrainingSpec()
+    fields = message.DESCRIPTOR.fields_by_name
+    check_names(values, [*fields, *others])
     wrong: dict[str, str] = {}
     for name, value in values.items():
         if value is None:
             continue
         try:
-            set_field(spec, spec_fields()[name], value)
+            set_field(message, fields[name], value)
         except InvalidArgument as error:
             wrong.update(error.fields)
     if wrong:
         raise InvalidArgument(fields=wrong)
-    return spec
 
 
 def network_title(spec: job_pb2.TrainingSpec) -> str:

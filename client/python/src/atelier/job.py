@@ -11,9 +11,9 @@ from atelier import following
 from atelier.confusion import Confusion
 from atelier.connection import Connection
 from atelier.errors import FailedPrecondition, JobFailed
-from atelier.fields import network_title, spec_fields, value_text
+from atelier.fields import spec_fields, value_text
 from atelier.names import leaf
-from atelier.progress import JobProgress, html_table, state_word
+from atelier.progress import JobProgress, html_table, state_word, what_runs
 from atelier.v1 import job_pb2, training_service_pb2
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Job:
         return sections
 
     def __repr__(self) -> str:
-        return f"<Job {self.id}: {network_title(self.spec)} on {self.spec.dataset}, {self.state}>"
+        return f"<Job {self.id}: {what_runs(self.message)}, {self.state}>"
 
     def _repr_html_(self) -> str:
         parts = [f"<p><b>{html.escape(self.id)}</b> {html.escape(self.state)}</p>"]

@@ -11,17 +11,19 @@ from atelier import classifying
 from atelier.arrays import floats
 from atelier.connection import Connection
 from atelier.errors import InvalidArgument, NotFound, printable
-from atelier.fields import enum_number
+from atelier.fields import enum_argument
 from atelier.files import write_download
 from atelier.images import batches as image_batches
-from atelier.names import parse_model
+from atelier.names import parse_version
 from atelier.v1 import inference_service_pb2 as inference
 from atelier.v1 import job_pb2, model_service_pb2
 
 if TYPE_CHECKING:
     import numpy as np
 
-_FILE_ENDINGS = {"archive": "tar.gz", "torchscript": "pt", "onnx": "onnx"}
+_FILE_ENDINGS = {model_service_pb2.MODEL_FORMAT_ARCHIVE: "tar.gz",
+                 model_service_pb2.MODEL_FORMAT_TORCHSCRIPT: "pt",
+                 model_service_pb2.MODEL_FORMAT_ONNX: "onnx"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Model:
     @property
     def name(self) -> str:
         """The model's name, without a version."""
-        return parse_model(self.message.name)[0]
+        return parse_version("models", self.message.name)[0]
 
     @property
     def version(self) -> int:
@@ -109,13 +111,8 @@ class Model:
         return classifying.classify(self._connection, request, batches, self.class_names, concurrency)
 
     def _batches(self, given: Any, resize: str, inversion: str, most: int) -> Any:
-        options = {}
-        for name, word, kind in (("resize", resize, inference.Resize.DESCRIPTOR),
-                                 ("inversion", inversion, inference.Inversion.DESCRIPTOR)):
-            try:
-                options[name] = enum_number(kind, word)
-            except ValueError as error:
-                raise InvalidArgument(fields={name: str(error)}) from None
+        options = {"resize": enum_argument("resize", resize, inference.Resize.DESCRIPTOR),
+                   "inversion": enum_argument("inversion", inversion, inference.Inversion.DESCRIPTOR)}
         return image_batches(given, self.message.image_shape, options, most)
 
     def _one_image(self, given: Any, resize: str, inversion: str) -> dict[str, Any]:
@@ -156,14 +153,10 @@ class Model:
         received does not match the server's checksum, and then no file is written.
         """
         target = pathlib.Path(path)
-        if format not in _FILE_ENDINGS:
-            raise InvalidArgument(fields={"format": f"'{printable(str(format))}' is not one of "
-                                                    f"{', '.join(_FILE_ENDINGS)}."})
-        kinds = model_service_pb2.ModelFormat.DESCRIPTOR
-        request = model_service_pb2.DownloadModelRequest(
-            name=self.message.name, format=enum_number(kinds, format))
+        number = enum_argument("format", format, model_service_pb2.ModelFormat.DESCRIPTOR)
+        request = model_service_pb2.DownloadModelRequest(name=self.message.name, format=number)
         if target.is_dir():
-            target = target / f"{self.name}-v{self.version}.{_FILE_ENDINGS[format]}"
+            target = target / f"{self.name}-v{self.version}.{_FILE_ENDINGS[number]}"
         with self._connection.stream(self._connection.models.DownloadModel, request) as chunks:
             return write_download(chunks, lambda _: target, force)
 
@@ -219,7 +212,7 @@ def all_versions(connection: Connection, name: str) -> list[Model]:
 
 def get_model(connection: Connection, text: str) -> Model:
     """The version that `name`, `name@3` or `name@production` names. NotFound, InvalidArgument."""
-    name, version = parse_model(text)
+    name, version = parse_version("models", text)
     versions = all_versions(connection, name)
     wanted = version or "latest"
     for each in versions:

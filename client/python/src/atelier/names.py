@@ -23,14 +23,13 @@ def leaf(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def parse_model(text: str) -> tuple[str, str]:
-    """The model and its version, a number or an alias, empty for the latest.
+def parse_version(kind: str, text: str) -> tuple[str, str]:
+    """The name and its version, a number or an alias, empty for the newest; `kind` is `models`.
 
     Reads `name`, `name@3`, `name@production`, `models/name` and `models/name/versions/3`.
     """
-    separator = "/versions/" if text.startswith("models/") else "@"
-    model, versioned, version = text.removeprefix("models/").partition(separator)
-    if not _is_part(model) or (versioned and not _is_part(version)):
-        raise InvalidArgument(
-            f"'{printable(text)}' is not a model; write NAME, NAME@VERSION or NAME@ALIAS.")
-    return model, version
+    separator = "/versions/" if text.startswith(f"{kind}/") else "@"
+    name, versioned, version = text.removeprefix(f"{kind}/").partition(separator)
+    if not _is_part(name) or (versioned and not _is_part(version)):
+        raise InvalidArgument(f"'{printable(text)}' is not a name in {kind}; write NAME or NAME@VERSION.")
+    return name, version

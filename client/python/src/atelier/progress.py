@@ -14,6 +14,7 @@ from typing import Any
 
 from atelier.errors import printable
 from atelier.fields import enum_word, network_title
+from atelier.names import leaf
 from atelier.v1 import experiment_service_pb2, job_pb2
 
 _INTERVAL = 0.25  # Seconds between two updates of what is shown.
@@ -24,6 +25,11 @@ _TITLES = ("epoch", "train loss", "train acc", "val loss", "val acc", "images/s"
 def state_word(state: int) -> str:
     """`training` for JOB_STATE_TRAINING."""
     return enum_word(job_pb2.JobState.DESCRIPTOR, state)
+
+
+def what_runs(job: job_pb2.TrainingJob) -> str:
+    """What a job does, in a few words."""
+    return f"{network_title(job.spec)} on {job.spec.dataset}"
 
 
 def percent(fraction: float) -> str:
@@ -99,8 +105,7 @@ class JobProgress:
 
     def __init__(self, job: job_pb2.TrainingJob, shown: bool) -> None:
         self._screen = Screen(shown)
-        self._title = f"{job.name.removeprefix('jobs/')}  {network_title(job.spec)} on " \
-                      f"{job.spec.dataset}"
+        self._title = f"{leaf(job.name)}  {what_runs(job)}"
         self._epochs: list[tuple[int, tuple[str, ...]]] = []
         self._status = state_word(job.state)
         self._screen.line(self._title)
@@ -113,8 +118,8 @@ class JobProgress:
         elif kind == "step":
             step = event.step
             self._status = (f"epoch {step.epoch} of {step.epochs}, step {step.step} of "
-                            f"{step.steps_per_epoch}, {step.images_per_second:,.0f} images/s, "
-                            f"training loss {step.training_loss:.4f}")
+                            f"{step.steps_per_epoch}, training loss {step.training_loss:.4f}, "
+                            f"{step.images_per_second:,.0f} images/s")
         elif kind == "epoch":
             self._add(event.number, epoch_cells(event.epoch))
         elif kind == "rewound":

@@ -47,7 +47,7 @@ def _check_values(field: FieldDescriptor, values: list[Any]) -> None:
 
 
 def _axes(values: Mapping[str, Any]) -> dict[str, list[Any]]:
-    check_names(values, ("seeds", "random", "name"))
+    check_names(values, [*spec_fields(), "seeds", "random", "name"])
     axes: dict[str, list[Any]] = {}
     wrong: dict[str, str] = {}
     for name, field in spec_fields().items():
