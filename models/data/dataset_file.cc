@@ -175,19 +175,37 @@ absl::StatusOr<std::shared_ptr<const Dataset>> DatasetFile::Map() const {
   return dataset;
 }
 
-absl::StatusOr<DatasetFile::Image> DatasetFile::ReadImage(SplitName split, int64_t index) const {
+int64_t DatasetFile::PixelsAt(SplitName split) const {
   const DatasetInfo& info = summary_.info;
-  const int64_t size = info.shape.size();
+  return split == SplitName::kTraining ? 0 : info.training_images * (info.shape.size() + 1);
+}
+
+int64_t DatasetFile::LabelsAt(SplitName split) const {
+  const DatasetInfo& info = summary_.info;
   const bool training = split == SplitName::kTraining;
-  const int64_t pixels_at = training ? 0 : info.training_images * (size + 1);
-  const int64_t labels_at = pixels_at + (training ? info.training_images : info.test_images) * size;
+  const int64_t images = training ? info.training_images : info.test_images;
+  return PixelsAt(split) + images * info.shape.size();
+}
+
+absl::StatusOr<DatasetFile::Image> DatasetFile::ReadImage(SplitName split, int64_t index) const {
+  const int64_t size = summary_.info.shape.size();
   Image image;
   image.pixels.resize(static_cast<size_t>(size));
   absl::Status read =
-      file_.ReadExactly(pixels_at + index * size, image.pixels.data(), image.pixels.size());
-  if (read.ok()) read = file_.ReadExactly(labels_at + index, &image.label, 1);
+      file_.ReadExactly(PixelsAt(split) + index * size, image.pixels.data(), image.pixels.size());
+  if (read.ok()) read = file_.ReadExactly(LabelsAt(split) + index, &image.label, 1);
   if (!read.ok()) return Damaged(read.message());
   return image;
+}
+
+absl::StatusOr<std::vector<uint8_t>> DatasetFile::ReadLabels(SplitName split) const {
+  const DatasetInfo& info = summary_.info;
+  const bool training = split == SplitName::kTraining;
+  std::vector<uint8_t> labels(
+      static_cast<size_t>(training ? info.training_images : info.test_images));
+  const absl::Status read = file_.ReadExactly(LabelsAt(split), labels.data(), labels.size());
+  if (!read.ok()) return Damaged(read.message());
+  return labels;
 }
 
 }  // namespace atelier::models

@@ -56,12 +56,17 @@ class DatasetFile {
     uint8_t label = 0;
   };
   absl::StatusOr<Image> ReadImage(SplitName split, int64_t index) const;
+  // The labels of a split. DATA_LOSS as ReadImage.
+  absl::StatusOr<std::vector<uint8_t>> ReadLabels(SplitName split) const;
 
  private:
   DatasetFile(std::string path, RegularFile file)
       : path_(std::move(path)), file_(std::move(file)) {}
 
   absl::Status ReadFooter();
+  // Where the pixels of a split begin, and its labels.
+  int64_t PixelsAt(SplitName split) const;
+  int64_t LabelsAt(SplitName split) const;
   absl::Status Damaged(absl::string_view what) const;
 
   std::string path_;

@@ -29,6 +29,10 @@ void DatasetWarnings::Look(SplitName split, int64_t index, uint8_t label,
   const Place& earlier = entry->second;
   if (split == SplitName::kTest && earlier.split == SplitName::kTraining) {
     in_both_.Add(earlier, place);
+  } else if (Validates(place) && !Validates(earlier)) {
+    validated_.Add(earlier, place);
+  } else if (earlier.label == label) {
+    ++repeated_;
   }
   if (earlier.label != label) two_labels_.Add(earlier, place);
 }
@@ -70,6 +74,13 @@ std::vector<std::string> DatasetWarnings::Sentences() const {
         " test images are among the training images as well, so test accuracy is too high (test "
         "image ",
         in_both_.later.index, " is training image ", in_both_.earlier.index, ")."));
+  }
+  if (validated_.count > 0) {
+    sentences.push_back(absl::StrCat(
+        validated_.count, " of ", info_.validation_images,
+        " validation images are among the images that train as well, so validation accuracy is too "
+        "high (training image ",
+        validated_.later.index, " is training image ", validated_.earlier.index, ")."));
   }
   if (two_labels_.count > 0) {
     sentences.push_back(absl::StrCat(two_labels_.count, " images equal an image of another class (",

@@ -1,7 +1,7 @@
-// What looks wrong in a data set without making it unusable: test images that are among the
-// training images, equal images of different classes, class names that are equal or hold NUL,
-// images that look stored as height × width × channels. Looks at every image once, as it comes by.
-// Not thread-safe.
+// What looks wrong in a data set without making it unusable: test or validation images that are
+// among the training images, equal images of different classes, class names that are equal or hold
+// NUL, images that look stored as height × width × channels. Looks at every image once, as it comes
+// by. Not thread-safe.
 #ifndef ATELIER_MODELS_DATA_DATASET_WARNINGS_H_
 #define ATELIER_MODELS_DATA_DATASET_WARNINGS_H_
 
@@ -27,6 +27,9 @@ class DatasetWarnings {
   // The next image, those of the training split first. `label` is below the number of classes.
   void Look(SplitName split, int64_t index, uint8_t label, absl::Span<const uint8_t> image);
 
+  // Images that equal an earlier one of the same split and class.
+  int64_t repeated() const { return repeated_; }
+
   // A sentence for each thing that was found.
   std::vector<std::string> Sentences() const;
 
@@ -49,6 +52,10 @@ class DatasetWarnings {
     }
   };
 
+  bool Validates(const Place& place) const {
+    return place.split == SplitName::kTraining &&
+           place.index >= info_.training_images - info_.validation_images;
+  }
   std::string WithClass(const Place& place) const;
   void AddNames(std::vector<std::string>* sentences) const;
 
@@ -56,6 +63,8 @@ class DatasetWarnings {
   // The first image of each content, by its hash: of 64 bits, so that no two differ by chance.
   absl::flat_hash_map<uint64_t, Place> seen_;
   Pairs in_both_;
+  Pairs validated_;
+  int64_t repeated_ = 0;
   Pairs two_labels_;
 };
 

@@ -9,11 +9,10 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 #include "models/base/failure.h"
+#include "models/files/known_formats.h"
 #include "models/files/regular_file.h"
 
 namespace atelier::models {
@@ -26,31 +25,6 @@ constexpr int64_t kMaxCompression = 1032;
 
 int64_t BigEndian32(const uint8_t* bytes) {
   return int64_t{bytes[0]} << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
-}
-
-// What downloads and mistaken copies leave in the place of a file, told by how it begins; empty for
-// anything else.
-absl::string_view KnownByBeginning(absl::string_view text) {
-  struct Known {
-    absl::string_view beginning;
-    absl::string_view what;
-  };
-  constexpr Known kKnown[] = {
-      {"version https://git-lfs", "it is a Git LFS pointer, not the file that it points to"},
-      {"PK\x03\x04", "it is a zip archive; unpack it"},
-      {"\xfd\x37zXZ", "it is packed by xz; unpack it"},
-      {"BZh", "it is packed by bzip2; unpack it"},
-      {"\x28\xb5\x2f\xfd", "it is packed by zstd; unpack it"},
-      {"\x1f\x8b", "it is gzipped twice; unpack it once"},
-  };
-  for (const Known& known : kKnown) {
-    if (absl::StartsWith(text, known.beginning)) return known.what;
-  }
-  text = absl::StripPrefix(text, "\xef\xbb\xbf");
-  if (absl::StartsWith(absl::StripLeadingAsciiWhitespace(text), "<")) {
-    return "it is a web page, not the file that was to be downloaded";
-  }
-  return "";
 }
 
 }  // namespace

@@ -88,6 +88,19 @@ absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& li
   return Upright(std::move(picture->image), picture->orientation);
 }
 
+absl::StatusOr<PictureHeader> ReadPictureHeader(absl::string_view file) {
+  const bool png = absl::StartsWith(file, kPngMagic);
+  if (!png && !absl::StartsWith(file, kJpegMagic)) {
+    return Bad("the picture is neither a PNG nor a JPEG file");
+  }
+  const auto header = png ? ReadPngHeader(file) : ReadJpegHeader(file);
+  if (!header.ok()) return header.status();
+  PictureHeader picture{header->image.height, header->image.width, header->image.channels,
+                        png ? "PNG" : "JPEG"};
+  if (header->orientation >= 5) std::swap(picture.height, picture.width);
+  return picture;
+}
+
 absl::StatusOr<Image> ConvertChannels(Image image, int64_t channels) {
   if (channels != 1 && channels != 3) {
     return Bad(absl::StrCat("a picture cannot have ", channels, " channels; 1 and 3 are possible"));

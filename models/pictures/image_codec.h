@@ -49,6 +49,17 @@ using StillWanted = std::function<absl::Status()>;
 absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits = {},
                                   const StillWanted& still_wanted = {});
 
+// What DecodeImage would give, without its pixels: far cheaper. kInvalidArgument for what is no PNG
+// or JPEG file, and for some of what is damaged.
+struct PictureHeader {
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t channels = 0;
+  // "PNG" or "JPEG".
+  absl::string_view format;
+};
+absl::StatusOr<PictureHeader> ReadPictureHeader(absl::string_view file);
+
 // The image with that many channels: grey by Rec. 601 luma (0.299 R + 0.587 G + 0.114 B, rounded),
 // colour by repeating the grey. kInvalidArgument if `channels` is neither 1 nor 3.
 absl::StatusOr<Image> ConvertChannels(Image image, int64_t channels);

@@ -138,6 +138,24 @@ Image Scale(const Image& image, int64_t height, int64_t width) {
   return scaled;
 }
 
+Image CropToProportions(Image image, int64_t height, int64_t width) {
+  // Of the side that is too long.
+  const int64_t rows =
+      std::clamp<int64_t>((image.width * height + width / 2) / width, 1, image.height);
+  const int64_t columns =
+      std::clamp<int64_t>((image.height * width + height / 2) / height, 1, image.width);
+  if (rows == image.height && columns == image.width) return image;
+  const int64_t top = (image.height - rows) / 2;
+  const int64_t left = (image.width - columns) / 2;
+  Image part{rows, columns, image.channels, {}};
+  part.pixels.reserve(static_cast<size_t>(rows * columns * image.channels));
+  for (int64_t y = top; y < top + rows; ++y) {
+    const auto from = image.pixels.begin() + (y * image.width + left) * image.channels;
+    part.pixels.insert(part.pixels.end(), from, from + columns * image.channels);
+  }
+  return part;
+}
+
 absl::StatusOr<std::vector<uint8_t>> FitImage(Image image, const ImageShape& shape,
                                               const FitOptions& options) {
   const bool fits = image.height == shape.height && image.width == shape.width;

@@ -35,6 +35,9 @@ struct FitOptions {
 absl::StatusOr<std::vector<uint8_t>> FitImage(Image image, const ImageShape& shape,
                                               const FitOptions& options = {});
 
+// The largest part in the middle of the image that has the proportions of height × width.
+Image CropToProportions(Image image, int64_t height, int64_t width);
+
 // The image at another size, at least 1×1: each direction shrinks by averaging the area that a
 // pixel covers, and grows by linear interpolation between the centres of pixels.
 Image Scale(const Image& image, int64_t height, int64_t width);

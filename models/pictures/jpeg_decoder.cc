@@ -129,6 +129,11 @@ absl::Status WhyNot(const JpegErrors& errors) {
   return absl::InvalidArgumentError(absl::StrCat("the JPEG file is damaged: ", errors.message));
 }
 
+Image SizeOf(const jpeg_decompress_struct& jpeg) {
+  const int channels = ColoursOf(jpeg) == JCS_GRAYSCALE ? 1 : 3;
+  return {jpeg.image_height, jpeg.image_width, channels, {}};
+}
+
 absl::StatusOr<DecodedPicture> Decode(jpeg_decompress_struct* jpeg, JpegErrors* errors,
                                       absl::string_view file, const DecodeLimits& limits) {
   if (!StartJpeg(jpeg, errors, file)) return WhyNot(*errors);
@@ -148,10 +153,9 @@ absl::StatusOr<DecodedPicture> Decode(jpeg_decompress_struct* jpeg, JpegErrors* 
   return DecodedPicture{std::move(image), orientation};
 }
 
-}  // namespace
-
-absl::StatusOr<DecodedPicture> DecodeJpeg(absl::string_view file, const DecodeLimits& limits,
-                                          const StillWanted& still_wanted) {
+// What `use` makes of a decompressor that is set up.
+template <typename Use>
+absl::StatusOr<DecodedPicture> WithDecompressor(const StillWanted& still_wanted, Use&& use) {
   jpeg_decompress_struct jpeg = {};
   JpegErrors errors = {};
   errors.most_scans = kMostScans;
@@ -159,9 +163,24 @@ absl::StatusOr<DecodedPicture> DecodeJpeg(absl::string_view file, const DecodeLi
   jpeg.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = EscapeOnError;
   errors.base.emit_message = NoteWarning;
-  absl::StatusOr<DecodedPicture> picture = Decode(&jpeg, &errors, file, limits);
+  absl::StatusOr<DecodedPicture> picture = use(&jpeg, &errors);
   jpeg_destroy_decompress(&jpeg);
   return picture;
+}
+
+}  // namespace
+
+absl::StatusOr<DecodedPicture> ReadJpegHeader(absl::string_view file) {
+  return WithDecompressor({}, [&](auto* jpeg, auto* errors) -> absl::StatusOr<DecodedPicture> {
+    if (!StartJpeg(jpeg, errors, file)) return WhyNot(*errors);
+    return DecodedPicture{SizeOf(*jpeg), OrientationOf(*jpeg)};
+  });
+}
+
+absl::StatusOr<DecodedPicture> DecodeJpeg(absl::string_view file, const DecodeLimits& limits,
+                                          const StillWanted& still_wanted) {
+  return WithDecompressor(
+      still_wanted, [&](auto* jpeg, auto* errors) { return Decode(jpeg, errors, file, limits); });
 }
 
 }  // namespace atelier::models

@@ -28,6 +28,11 @@ absl::StatusOr<DecodedPicture> DecodePng(absl::string_view file, const DecodeLim
 absl::StatusOr<DecodedPicture> DecodeJpeg(absl::string_view file, const DecodeLimits& limits,
                                           const StillWanted& still_wanted);
 
+// What the file says of the picture before anything is decoded: its size and channels, as DecodePng
+// and DecodeJpeg give them, and its orientation; no pixels. kInvalidArgument.
+absl::StatusOr<DecodedPicture> ReadPngHeader(absl::string_view file);
+absl::StatusOr<DecodedPicture> ReadJpegHeader(absl::string_view file);
+
 // Before anything is decoded.
 absl::Status CheckPictureSize(int64_t height, int64_t width, const DecodeLimits& limits);
 

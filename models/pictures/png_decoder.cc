@@ -340,6 +340,17 @@ void LayOver(int ground, size_t colours, std::vector<uint8_t>* pixels) {
 
 }  // namespace
 
+absl::StatusOr<DecodedPicture> ReadPngHeader(absl::string_view file) {
+  const absl::StatusOr<PngParts> parts = TakeApart(file);
+  if (!parts.ok()) return parts.status();
+  // Behind the signature: length, type, width, height, depth, kind of colours.
+  const absl::string_view header = parts->header.substr(kPngMagic.size() + 8);
+  if (header.size() < 13) return Damaged("its header is too short");
+  const bool colour = (static_cast<uint8_t>(header[9]) & PNG_COLOR_MASK_COLOR) != 0;
+  const Image size{BigEndian(header.substr(4)), BigEndian(header), colour ? 3 : 1, {}};
+  return DecodedPicture{size, parts->orientation};
+}
+
 absl::StatusOr<DecodedPicture> DecodePng(absl::string_view file, const DecodeLimits& limits,
                                          const StillWanted& still_wanted) {
   const absl::StatusOr<PngParts> parts = TakeApart(file);

@@ -1,0 +1,134 @@
+#include "models/data/near_duplicates.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+#include <tuple>
+
+namespace atelier::models {
+namespace {
+
+constexpr int64_t kRows = 8;
+constexpr int64_t kColumns = 9;
+constexpr int kMaxBits = 3;
+// Hashes that differ in at most three bits are equal in one of four parts.
+constexpr int kParts = 4;
+constexpr int kPartBits = 64 / kParts;
+// Images of like hashes that each is compared with.
+constexpr size_t kNeighbours = 32;
+constexpr int64_t kMaxComparedBytes = int64_t{1} << 28;
+
+// The cell's sum, over all channels.
+uint32_t CellSum(const ImageShape& shape, const uint8_t* pixels, int64_t row, int64_t column) {
+  const int64_t top = row * shape.height / kRows;
+  const int64_t bottom = std::max(top + 1, (row + 1) * shape.height / kRows);
+  const int64_t left = column * shape.width / kColumns;
+  const int64_t right = std::max(left + 1, (column + 1) * shape.width / kColumns);
+  uint32_t sum = 0;
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    for (int64_t y = top; y < bottom; ++y) {
+      const uint8_t* line = pixels + (c * shape.height + y) * shape.width;
+      for (int64_t x = left; x < right; ++x) sum += line[x];
+    }
+  }
+  // Cells differ in size by a pixel: their means are compared, in 256ths.
+  const auto size = static_cast<uint32_t>((bottom - top) * (right - left) * shape.channels);
+  return static_cast<uint32_t>((uint64_t{sum} << 8) / size);
+}
+
+uint64_t HashOf(const ImageShape& shape, const uint8_t* pixels) {
+  uint64_t hash = 0;
+  for (int64_t row = 0; row < kRows; ++row) {
+    uint32_t before = CellSum(shape, pixels, row, 0);
+    for (int64_t column = 1; column < kColumns; ++column) {
+      const uint32_t sum = CellSum(shape, pixels, row, column);
+      hash = hash << 1 | (before > sum ? 1 : 0);
+      before = sum;
+    }
+  }
+  return hash;
+}
+
+// Pearson's, of two images that are not equal; 0 where one of them is of a single colour.
+double Correlation(absl::Span<const uint8_t> a, absl::Span<const uint8_t> b) {
+  uint64_t sum_a = 0;
+  uint64_t sum_b = 0;
+  uint64_t squares_a = 0;
+  uint64_t squares_b = 0;
+  uint64_t products = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    sum_a += a[i];
+    sum_b += b[i];
+    squares_a += uint32_t{a[i]} * a[i];
+    squares_b += uint32_t{b[i]} * b[i];
+    products += uint32_t{a[i]} * b[i];
+  }
+  const auto count = static_cast<double>(a.size());
+  const auto about_mean = [&](uint64_t product, uint64_t one, uint64_t other) {
+    return static_cast<double>(product) -
+           static_cast<double>(one) * static_cast<double>(other) / count;
+  };
+  const double variances =
+      about_mean(squares_a, sum_a, sum_a) * about_mean(squares_b, sum_b, sum_b);
+  return variances <= 0 ? 0 : about_mean(products, sum_a, sum_b) / std::sqrt(variances);
+}
+
+bool Before(const NearDuplicates::Pair& a, const NearDuplicates::Pair& b) {
+  return std::tie(a.earlier, a.later) < std::tie(b.earlier, b.later);
+}
+
+// Pairs of like hashes, each once.
+std::vector<NearDuplicates::Pair> Candidates(const std::vector<uint64_t>& hashes,
+                                             NearDuplicates::Wanted wanted) {
+  std::vector<NearDuplicates::Pair> pairs;
+  std::vector<uint32_t> order(hashes.size());
+  for (int part = 0; part < kParts; ++part) {
+    // The part first, then the rest, so that like hashes are neighbours.
+    const auto key = [&](uint32_t i) { return std::rotl(hashes[i], part * kPartBits); };
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return std::make_pair(key(a), a) < std::make_pair(key(b), b);
+    });
+    for (size_t i = 0; i < order.size(); ++i) {
+      for (size_t k = i + 1; k < std::min(i + 1 + kNeighbours, order.size()); ++k) {
+        const uint64_t one = key(order[i]);
+        const uint64_t other = key(order[k]);
+        if (one >> (64 - kPartBits) != other >> (64 - kPartBits)) break;
+        if (std::popcount(one ^ other) > kMaxBits) continue;
+        const NearDuplicates::Pair pair{std::min(order[i], order[k]), std::max(order[i], order[k])};
+        if (wanted(pair)) pairs.push_back(pair);
+      }
+    }
+    std::sort(pairs.begin(), pairs.end(), Before);
+    const auto equal = [](const auto& a, const auto& b) { return !Before(a, b) && !Before(b, a); };
+    pairs.erase(std::unique(pairs.begin(), pairs.end(), equal), pairs.end());
+  }
+  return pairs;
+}
+
+}  // namespace
+
+void NearDuplicates::Add(absl::Span<const uint8_t> image) {
+  hashes_.push_back(HashOf(shape_, image.data()));
+}
+
+absl::StatusOr<std::vector<NearDuplicates::Pair>> NearDuplicates::Find(Wanted wanted,
+                                                                       ReadPixels read) const {
+  std::vector<Pair> found;
+  std::vector<uint8_t> earlier(static_cast<size_t>(shape_.size()));
+  std::vector<uint8_t> later(earlier.size());
+  int64_t left = kMaxComparedBytes;
+  for (const Pair& pair : Candidates(hashes_, wanted)) {
+    if ((left -= 2 * shape_.size()) < 0) break;
+    absl::Status status = read(pair.earlier, absl::MakeSpan(earlier));
+    if (status.ok()) status = read(pair.later, absl::MakeSpan(later));
+    if (!status.ok()) return status;
+    if (earlier != later && Correlation(earlier, later) >= kMinCorrelation) found.push_back(pair);
+  }
+  return found;
+}
+
+}  // namespace atelier::models

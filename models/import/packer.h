@@ -1,0 +1,80 @@
+// Makes a packed data set of the images that an import placed in its file: closes the places of
+// images that could not be read, drops the colours of a data set that is grey, puts the labels in,
+// and takes the digest, the statistics and the checks on the way. Reads the file once, in place.
+#ifndef ATELIER_MODELS_IMPORT_PACKER_H_
+#define ATELIER_MODELS_IMPORT_PACKER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "models/base/stop_signal.h"
+#include "models/data/dataset.h"
+#include "models/data/dataset_checks.h"
+#include "models/import/image_pipeline.h"
+#include "models/import/importer.h"
+#include "models/import/output_file.h"
+#include "models/import/split_plan.h"
+
+namespace atelier::models {
+
+// Sums over the pixels of the images that train, by channel. Not thread-safe.
+class PixelStatistics {
+ public:
+  explicit PixelStatistics(const ImageShape& shape);
+  void Look(absl::Span<const uint8_t> image);
+  // Of pixels in [0,1]; at least one image.
+  std::vector<double> Means() const;
+  std::vector<double> Deviations() const;
+
+ private:
+  const ImageShape shape_;
+  int64_t images_ = 0;
+  std::vector<uint64_t> sums_;
+  std::vector<uint64_t> squares_;
+};
+
+class Packer {
+ public:
+  // All of them must outlive it. `make_grey` keeps the first of three equal channels.
+  Packer(const SplitPlan& plan, const PlacedImages& placed, std::vector<std::string> class_names,
+         bool make_grey, const OutputFile& file, const StopSignal* stop);
+
+  // Packs the file, whose footer carries `warnings` and what the checks found. The report lacks
+  // format and unreadable files. kBadData if a split has no images left; kCancelled;
+  // kInternal. Call once.
+  absl::StatusOr<ImportReport> Pack(std::vector<std::string> warnings);
+
+ private:
+  absl::Status CheckLeft() const;
+  // Packs the places from `first` to `end` of a split, then their labels.
+  absl::Status PackSplit(SplitName split, int64_t first, int64_t end);
+  absl::Status PackPiece(SplitName split, int64_t first, int64_t count);
+  absl::Status PackImage(SplitName split, int64_t place, const uint8_t* stored);
+  // Takes packed_ into the digest and, unless it lies in its place already, writes it.
+  absl::Status Flush(bool write);
+  ImportReport Report() const;
+
+  // Constant after construction.
+  const SplitPlan& plan_;
+  const PlacedImages& placed_;
+  const OutputFile& file_;
+  const StopSignal* const stop_;
+  DatasetInfo info_;
+  const bool moves_;  // Pixels do not lie yet where they belong.
+
+  DatasetDigest digest_;
+  DatasetChecks checks_;
+  PixelStatistics statistics_;
+  std::vector<uint8_t> stored_;
+  std::vector<uint8_t> labels_;  // Of the split so far.
+  std::vector<uint8_t> packed_;  // To be written at written_.
+  int64_t written_ = 0;
+};
+
+}  // namespace atelier::models
+
+#endif  // ATELIER_MODELS_IMPORT_PACKER_H_

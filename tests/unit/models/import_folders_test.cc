@@ -1,0 +1,408 @@
+// A folder per class of pictures, in archives.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/models/encoded_pictures.h"
+#include "tests/unit/models/import_sources.h"
+
+namespace atelier::models {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Two classes with training and test images, all different.
+std::vector<SourceFile> TwoClasses() {
+  std::vector<SourceFile> files;
+  for (int i = 0; i < 8; ++i) {
+    files.push_back(
+        {absl::StrCat("data/train/", i % 2 == 0 ? "cat" : "dog", "/", i, ".png"), NumberedPng(i)});
+  }
+  files.push_back({"data/test/cat/8.png", NumberedPng(8)});
+  files.push_back({"data/test/dog/9.png", NumberedPng(9)});
+  return files;
+}
+
+class ImportFoldersTest : public ImportTest {};
+
+TEST_F(ImportFoldersTest, ReadsSplitsAndClassesOfEveryKindOfArchive) {
+  for (const ArchiveFormat format : {ArchiveFormat::kTar, ArchiveFormat::kTarGz,
+                                     ArchiveFormat::kZip, ArchiveFormat::kStoredZip}) {
+    const Imported imported = Imports(TwoClasses(), format);
+    ASSERT_NE(imported.dataset, nullptr);
+    EXPECT_EQ(imported.report.format, "a folder per class, PNG");
+    EXPECT_THAT(imported.report.class_names, ElementsAre("cat", "dog"));
+    EXPECT_EQ(imported.report.shape, (ImageShape{1, 6, 5}));
+    EXPECT_THAT(imported.report.training.class_counts, ElementsAre(4, 4));
+    EXPECT_THAT(imported.report.test.class_counts, ElementsAre(1, 1));
+    EXPECT_EQ(imported.report.unreadable_count, 0);
+    for (int i = 0; i < 8; ++i) {
+      EXPECT_EQ(Pixels(imported, SplitName::kTraining, i), NumberedImage(6, 5, 1, i).pixels);
+      EXPECT_EQ(imported.dataset->training().labels[static_cast<size_t>(i)], i % 2);
+    }
+    EXPECT_EQ(Pixels(imported, SplitName::kTest, 1), NumberedImage(6, 5, 1, 9).pixels);
+  }
+}
+
+TEST_F(ImportFoldersTest, OrdersImagesByNumberInTheirNameWhateverTheirClass) {
+  std::vector<SourceFile> files;
+  for (const int i : {10, 9, 100, 2, 1}) {
+    files.push_back({absl::StrCat(i % 2 == 0 ? "a" : "b", "/img", i, ".png"), NumberedPng(i)});
+  }
+  files.push_back({"b/x.png", NumberedPng(7)});
+  options_.test_fraction = 0.17;
+  const Imported imported = Imports(files);
+  ASSERT_EQ(imported.report.test.images, 1);
+  std::vector<std::vector<uint8_t>> expected;
+  for (const int i : {1, 2, 9, 10, 100, 7}) expected.push_back(NumberedImage(6, 5, 1, i).pixels);
+  std::erase(expected, Pixels(imported, SplitName::kTest, 0));
+  for (int64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(Pixels(imported, SplitName::kTraining, i), expected[static_cast<size_t>(i)]);
+  }
+}
+
+TEST_F(ImportFoldersTest, TheDataSetsOwnValidationSplitIsTheEndOfTheTrainingImages) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/val/dog/0.png", NumberedPng(20)});
+  files.push_back({"data/val/cat/1.png", NumberedPng(21)});
+  const Imported imported = Imports(files);
+  ASSERT_NE(imported.dataset, nullptr);
+  EXPECT_EQ(imported.report.training.images, 8);
+  EXPECT_THAT(imported.report.validation.class_counts, ElementsAre(1, 1));
+  EXPECT_EQ(imported.dataset->validation_images(), 2);
+  EXPECT_EQ(imported.dataset->training().size(), 10);
+  EXPECT_EQ(Pixels(imported, SplitName::kTraining, 8), NumberedImage(6, 5, 1, 20).pixels);
+}
+
+TEST_F(ImportFoldersTest, SplitsMayLieBelowClasses) {
+  std::vector<SourceFile> files;
+  for (int i = 0; i < 4; ++i) {
+    const std::string folder = i % 2 == 0 ? "cat" : "dog";
+    files.push_back({absl::StrCat(folder, "/train/", i, ".png"), NumberedPng(i)});
+    files.push_back({absl::StrCat(folder, "/test/", i, ".png"), NumberedPng(10 + i)});
+  }
+  const Imported imported = Imports(files);
+  EXPECT_THAT(imported.report.class_names, ElementsAre("cat", "dog"));
+  EXPECT_EQ(imported.report.training.images, 4);
+  EXPECT_EQ(imported.report.test.images, 4);
+}
+
+TEST_F(ImportFoldersTest, HoldsAFifthOfEveryClassBackWhereThereAreNoTestImages) {
+  std::vector<SourceFile> files;
+  for (int i = 0; i < 50; ++i) {
+    files.push_back({absl::StrCat(i < 40 ? "many/" : "few/", i, ".png"), NumberedPng(i)});
+  }
+  const Imported imported = Imports(files);
+  EXPECT_THAT(imported.report.test.class_counts, ElementsAre(2, 8));
+  EXPECT_THAT(imported.report.warnings, Contains(HasSubstr("has no test images; 20 %")));
+}
+
+TEST_F(ImportFoldersTest, TheSeedChoosesTheImagesHeldBack) {
+  std::vector<SourceFile> files;
+  for (int i = 0; i < 40; ++i) {
+    files.push_back({absl::StrCat(i % 2 == 0 ? "a/" : "b/", i, ".png"), NumberedPng(i)});
+  }
+  options_.test_fraction = 0.25;
+  options_.validation_fraction = 0.2;
+  const Imported one = Imports(files);
+  EXPECT_EQ(one.report.test.images, 10);
+  EXPECT_EQ(one.report.validation.images, 6);
+  EXPECT_EQ(Imports(files).report.checksum, one.report.checksum);
+  options_.seed = 1;
+  EXPECT_NE(Imports(files).report.checksum, one.report.checksum);
+}
+
+TEST_F(ImportFoldersTest, ThreadsDoNotChangeTheResult) {
+  std::vector<SourceFile> files;
+  for (int i = 0; i < 700; ++i) {
+    files.push_back({absl::StrCat(i % 3 == 0 ? "a/" : "b/", i, ".png"), NumberedPng(i)});
+  }
+  files[5].bytes.resize(60);
+  const Imported one = Imports(files);
+  run_.threads = 4;
+  const Imported four = Imports(files);
+  EXPECT_EQ(one.report.checksum, four.report.checksum);
+  EXPECT_EQ(one.report.unreadable_count, 1);
+}
+
+TEST_F(ImportFoldersTest, MostFrequentSizeIsTaken) {
+  std::vector<SourceFile> files = TwoClasses();
+  files[3].bytes = NumberedPng(3, 12, 10);
+  const Imported imported = Imports(files);
+  EXPECT_EQ(imported.report.shape, (ImageShape{1, 6, 5}));
+  EXPECT_THAT(
+      imported.report.warnings,
+      Contains(HasSubstr("1 images are of other sizes than 6x5 and were scaled and padded")));
+}
+
+TEST_F(ImportFoldersTest, ImagesAreFittedAsAsked) {
+  std::vector<SourceFile> files = TwoClasses();
+  // White to the left of black, 4 × 8.
+  Image wide{4, 8, 1, {}};
+  for (int i = 0; i < 32; ++i) wide.pixels.push_back(i % 8 < 4 ? 255 : 0);
+  files[0].bytes = *EncodePng(wide);
+  options_.size = {4, 4};
+  options_.fit = ImportOptions::Fit::kStretch;
+  const std::vector<uint8_t> halves = {255, 255, 0, 0, 255, 255, 0, 0,
+                                       255, 255, 0, 0, 255, 255, 0, 0};
+  EXPECT_EQ(Pixels(Imports(files), SplitName::kTraining, 0), halves);
+  options_.fit = ImportOptions::Fit::kCrop;
+  EXPECT_EQ(Pixels(Imports(files), SplitName::kTraining, 0), halves);
+  options_.fit = ImportOptions::Fit::kPad;
+  EXPECT_NE(Pixels(Imports(files), SplitName::kTraining, 0), halves);
+  options_.fit = ImportOptions::Fit::kStretch;
+  options_.invert = true;
+  EXPECT_EQ(Pixels(Imports(files), SplitName::kTraining, 0)[0], 0);
+}
+
+TEST_F(ImportFoldersTest, GreyPicturesSavedInColourAreGrey) {
+  std::vector<SourceFile> files = TwoClasses();
+  for (int i = 0; i < 8; ++i) {
+    files[static_cast<size_t>(i)].bytes =
+        *EncodePng(*ConvertChannels(NumberedImage(6, 5, 1, i), 3));
+  }
+  const Imported grey = Imports(files);
+  EXPECT_EQ(grey.report.shape.channels, 1);
+  EXPECT_EQ(grey.report.checksum, Imports(TwoClasses()).report.checksum);
+  options_.color = ImportOptions::Color::kRgb;
+  EXPECT_EQ(Imports(files).report.shape.channels, 3);
+}
+
+TEST_F(ImportFoldersTest, OneColouredPictureMakesTheDataSetColoured) {
+  std::vector<SourceFile> files = TwoClasses();
+  files[2].bytes = NumberedPng(2, 6, 5, 3);
+  EXPECT_EQ(Imports(files).report.shape.channels, 3);
+  options_.color = ImportOptions::Color::kGrey;
+  EXPECT_EQ(Imports(files).report.shape.channels, 1);
+}
+
+TEST_F(ImportFoldersTest, JpegsAreTurnedUpright) {
+  std::vector<SourceFile> files = TwoClasses();
+  options_.test_fraction = 0;
+  std::string jpeg = EncodeJpeg(Gradient(8, 16, 1));
+  const std::string exif = absl::StrCat(std::string("Exif\0\0", 6), Exif(6));
+  const size_t length = exif.size() + 2;
+  jpeg.insert(
+      2, std::string{'\xff', '\xe1', static_cast<char>(length >> 8), static_cast<char>(length)} +
+             exif);
+  for (SourceFile& file : files) file.bytes = jpeg;
+  const Imported imported = Imports(files);
+  EXPECT_EQ(imported.report.format, "a folder per class, JPEG");
+  EXPECT_EQ(imported.report.shape, (ImageShape{1, 16, 8}));
+}
+
+TEST_F(ImportFoldersTest, StatisticsAreOfTheTrainingImages) {
+  std::vector<SourceFile> files = TwoClasses();
+  const Image black{6, 5, 1, std::vector<uint8_t>(30, 0)};
+  const Image white{6, 5, 1, std::vector<uint8_t>(30, 255)};
+  for (size_t i = 0; i < 8; ++i) files[i].bytes = *EncodePng(i < 6 ? black : white);
+  const ImportReport report = Imports(files).report;
+  EXPECT_THAT(report.mean, ElementsAre(testing::DoubleNear(0.25, 1e-9)));
+  EXPECT_THAT(report.standard_deviation, ElementsAre(testing::DoubleNear(0.4330127, 1e-6)));
+}
+
+TEST_F(ImportFoldersTest, ClassNamesCanBePutInOrder) {
+  options_.class_names = {"dog", "cat"};
+  const Imported imported = Imports(TwoClasses());
+  EXPECT_THAT(imported.report.class_names, ElementsAre("dog", "cat"));
+  EXPECT_EQ(imported.dataset->training().labels[0], 1);
+  options_.class_names = {"dog", "mouse"};
+  ExpectRefused(Import(TwoClasses()), "dog, mouse are not those of the source, which are cat, dog",
+                FailureReason::kInvalidSpec);
+}
+
+TEST_F(ImportFoldersTest, UnreadablePicturesAreNamedAndLeftOut) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.resize(8);
+  files[3].bytes = "<html>";
+  for (int i = 0; i < 2; ++i) {
+    files.push_back(
+        {absl::StrCat("data/test/", i == 0 ? "cat" : "dog", "/t.png"), NumberedPng(30 + i)});
+  }
+  const Imported imported = Imports(files);
+  ASSERT_EQ(imported.report.unreadable_count, 1);
+  EXPECT_EQ(imported.report.unreadable[0].name, "data/train/dog/3.png");
+  EXPECT_THAT(imported.report.unreadable[0].reason, HasSubstr("web page"));
+  EXPECT_EQ(imported.report.training.images, 7);
+  EXPECT_EQ(Pixels(imported, SplitName::kTraining, 3), NumberedImage(6, 5, 1, 4).pixels);
+  EXPECT_EQ(Pixels(imported, SplitName::kTest, 1), NumberedImage(6, 5, 1, 31).pixels);
+}
+
+TEST_F(ImportFoldersTest, APictureWhosePixelsAreDamagedLeavesNoGap) {
+  std::vector<SourceFile> files = TwoClasses();
+  // Within the compressed pixels, so that only decoding notices.
+  files[4].bytes[files[4].bytes.size() - 25] ^= 0x55;
+  const Imported imported = Imports(files);
+  ASSERT_EQ(imported.report.unreadable_count, 1);
+  EXPECT_EQ(imported.report.unreadable[0].name, "data/train/cat/4.png");
+  EXPECT_EQ(Pixels(imported, SplitName::kTraining, 4), NumberedImage(6, 5, 1, 5).pixels);
+  EXPECT_EQ(Pixels(imported, SplitName::kTest, 0), NumberedImage(6, 5, 1, 8).pixels);
+}
+
+TEST_F(ImportFoldersTest, TooManyUnreadablePicturesEndTheImport) {
+  std::vector<SourceFile> files = TwoClasses();
+  for (size_t i = 0; i < 3; ++i) files[i].bytes = "no picture";
+  ExpectRefused(Import(files), "3 of 10 images cannot be read: data/train/cat/0.png: ");
+}
+
+TEST_F(ImportFoldersTest, LinksAndPathsThatLeadOutAreUnreadable) {
+  std::vector<SourceFile> files = TwoClasses();
+  for (int i = 0; i < 30; ++i) {
+    files.push_back({absl::StrCat("data/train/cat/more", i, ".png"), NumberedPng(100 + i)});
+  }
+  files.push_back({"data/train/cat/link.png", "/etc/passwd", AE_IFLNK});
+  files.push_back({"data/train/../../x.png", NumberedPng(50)});
+  files.push_back({"/data/train/cat/absolute.png", NumberedPng(51)});
+  const Imported imported = Imports(files);
+  ASSERT_EQ(imported.report.unreadable_count, 3);
+  EXPECT_THAT(imported.report.unreadable[0].reason, HasSubstr("link"));
+  EXPECT_THAT(imported.report.unreadable[1].reason, HasSubstr("leads out of the archive"));
+  EXPECT_THAT(imported.report.unreadable[2].reason, HasSubstr("absolute"));
+  EXPECT_EQ(imported.report.training.images, 38);
+}
+
+TEST_F(ImportFoldersTest, HiddenFilesAreLeftOutInSilence) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/.DS_Store", "x"});
+  files.push_back({"__MACOSX/data/train/cat/._0.png", "x"});
+  const Imported imported = Imports(files);
+  EXPECT_EQ(imported.report.unreadable_count, 0);
+  EXPECT_THAT(imported.report.warnings, Not(Contains(HasSubstr("left out"))));
+}
+
+TEST_F(ImportFoldersTest, OtherFilesAreNamed) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/README.txt", "x"});
+  EXPECT_THAT(Imports(files).report.warnings,
+              Contains("1 files are no pictures and were left out (data/README.txt)."));
+}
+
+TEST_F(ImportFoldersTest, TwoFilesOfOnePathAreOne) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back(files[0]);
+  const Imported imported = Imports(files);
+  EXPECT_EQ(imported.report.unreadable_count, 1);
+  EXPECT_EQ(imported.report.training.images, 8);
+}
+
+TEST_F(ImportFoldersTest, NamesOfOtherCharactersAreUnderstood) {
+  std::vector<SourceFile> files = TwoClasses();
+  for (SourceFile& file : files) {
+    const size_t at = file.path.find("cat");
+    if (at != std::string::npos) file.path.replace(at, 3, "Kätzchen");
+  }
+  for (const ArchiveFormat format : {ArchiveFormat::kTar, ArchiveFormat::kZip}) {
+    EXPECT_THAT(Imports(files, format).report.class_names, ElementsAre("Kätzchen", "dog"));
+  }
+}
+
+TEST_F(ImportFoldersTest, BadLayoutsAreRefused) {
+  ExpectRefused(Import({{"a/1.png", NumberedPng(1)}, {"a/2.png", NumberedPng(2)}}),
+                "2 of 2 pictures are in no class' folder");
+  ExpectRefused(Import({{"train/a/1.png", NumberedPng(1)}, {"test/a/2.png", NumberedPng(2)}}),
+                "there is only one class, 'a'");
+  ExpectRefused(Import({{"train/a/1.png", NumberedPng(1)},
+                        {"train/b/1.png", NumberedPng(2)},
+                        {"test/3.png", NumberedPng(3)}}),
+                "1 of 3 pictures are in no class' folder (test/3.png)");
+  ExpectRefused(Import({{"train/a/1.png", NumberedPng(1)}, {"extra/a/1.png", NumberedPng(2)}}),
+                "'train' is a split, but 'extra/a/1.png' is beside it");
+  ExpectRefused(Import({{"cat/1.png", NumberedPng(1)}, {"Cat/1.png", NumberedPng(2)}}),
+                "the classes 'Cat' and 'cat' differ in nothing but upper and lower case");
+  ExpectRefused(Import({{"test/a/1.png", NumberedPng(1)}, {"val/b/1.png", NumberedPng(2)}}),
+                "no training images");
+}
+
+TEST_F(ImportFoldersTest, AnEmptyFolderIsAClassWithoutPictures) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/train/mouse", "", AE_IFDIR});
+  ExpectRefused(Import(files), "the folder 'data/train/mouse' is empty");
+}
+
+TEST_F(ImportFoldersTest, AClassWhosePicturesAreAllDamagedIsRefused) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/train/mouse/1.png", "x"});
+  ExpectRefused(Import(files), "the class 'mouse' has no images that can be read");
+}
+
+TEST_F(ImportFoldersTest, LargePicturesNeedASize) {
+  std::vector<SourceFile> files = TwoClasses();
+  for (SourceFile& file : files) file.bytes = NumberedPng(1, 600, 2);
+  ExpectRefused(Import(files), "most of its images are 600x2 pixels");
+  options_.size = {32, 32};
+  EXPECT_EQ(Imports(files).report.shape, (ImageShape{1, 32, 32}));
+}
+
+TEST_F(ImportFoldersTest, SpaceIsLimited) {
+  run_.max_bytes = 300;
+  ExpectRefused(Import(TwoClasses()),
+                "10 images of 6x5 with 1 channels take 310 bytes; at most 300");
+}
+
+TEST_F(ImportFoldersTest, TruncatedArchivesAreRefused) {
+  for (const ArchiveFormat format :
+       {ArchiveFormat::kTar, ArchiveFormat::kTarGz, ArchiveFormat::kZip}) {
+    std::string packed = PackArchive(format, TwoClasses());
+    packed.resize(packed.size() / 2);
+    ExpectRefused(Import("s.zip", packed), "cannot import s.zip: it is damaged or truncated");
+  }
+}
+
+TEST_F(ImportFoldersTest, ABombIsRefused) {
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/zeros.dat", std::string(size_t{400} << 20, '\0')});
+  ExpectRefused(Import(files, ArchiveFormat::kTarGz), "it unpacks to more than");
+}
+
+TEST_F(ImportFoldersTest, OtherFilesAreToldByTheirContent) {
+  ExpectRefused(Import("data.tar.gz", "<!DOCTYPE html><html>"), "it is a web page");
+  ExpectRefused(Import("data.zip", ""), "it is empty");
+  ExpectRefused(Import("data.zip", NumberedPng(1)), "a single picture");
+  ExpectRefused(Import({{"a.txt", "x"}}), "it holds no data set that can be read (a.txt)");
+  ExpectRefused(Import({{"a.mat", "MATLAB 5.0 MAT-file"}}), "a.mat: it is a MATLAB file");
+}
+
+TEST_F(ImportFoldersTest, StopsWhenAsked) {
+  StopSignal stop;
+  stop.Stop();
+  run_.stop = &stop;
+  ExpectRefused(Import(TwoClasses()), "asked to stop", FailureReason::kCancelled);
+}
+
+TEST_F(ImportFoldersTest, ReportsProgressInImages) {
+  std::vector<int64_t> done;
+  run_.progress = [&](const ImportProgress& progress) {
+    EXPECT_EQ(progress.total, 10);
+    done.push_back(progress.done);
+  };
+  Imports(TwoClasses());
+  EXPECT_EQ(done.back(), 10);
+}
+
+TEST_F(ImportFoldersTest, OptionsOutOfRangeAreNamed) {
+  options_.size = {0, 1000};
+  options_.test_fraction = 0.9;
+  options_.class_names = {"a", "a"};
+  const auto refused = Import(TwoClasses());
+  ExpectRefused(refused, "the height of the images is 0", FailureReason::kInvalidSpec);
+  ExpectRefused(refused, "the width of the images is 1000", FailureReason::kInvalidSpec);
+  ExpectRefused(refused, "the test fraction is 0.9", FailureReason::kInvalidSpec);
+  ExpectRefused(refused, "'a' is given twice", FailureReason::kInvalidSpec);
+}
+
+TEST_F(ImportFoldersTest, WarnsOfImagesThatAreInBothSplits) {
+  std::vector<SourceFile> files = TwoClasses();
+  files[8].bytes = files[0].bytes;
+  EXPECT_THAT(Imports(files).report.warnings,
+              Contains(HasSubstr("1 of 2 test images are among the training images")));
+}
+
+}  // namespace
+}  // namespace atelier::models
