@@ -41,6 +41,11 @@ absl::Status LabelByNumber(const std::vector<int64_t>& numbers, SourceContents* 
 absl::Status LabelColumn::Add(absl::string_view label) {
   label = absl::StripAsciiWhitespace(label);
   if (label.empty()) return Failure(FailureReason::kBadData, "the label is empty");
+  if (label.size() > ImportOptions::kMaxClassNameBytes) {
+    return Failure(FailureReason::kBadData,
+                   absl::StrCat("the label has ", label.size(), " bytes; at most ",
+                                ImportOptions::kMaxClassNameBytes, " are accepted"));
+  }
   auto known = known_.find(label);
   if (known == known_.end()) {
     if (names_.size() >= ImportOptions::kMaxClasses) {

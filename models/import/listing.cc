@@ -21,7 +21,7 @@ using Kind = ListedFile::Kind;
 constexpr size_t kBeginning = 512;
 constexpr size_t kMaxPathBytes = 4096;
 constexpr size_t kMaxNameBytes = size_t{1} << 28;
-constexpr size_t kMaxFolders = 100'000;
+constexpr size_t kMaxFolders = 10'000;
 
 bool IsHidden(absl::string_view path) {
   for (const absl::string_view part : absl::StrSplit(path, '/')) {
@@ -91,7 +91,8 @@ absl::Status Listing::Add(const ArchiveEntry& entry, uint32_t number, ArchiveRea
                           UnreadableFiles* unreadable) {
   if (IsHidden(entry.path)) return absl::OkStatus();
   if (entry.kind == ArchiveEntry::Kind::kFolder) {
-    if (folders_.size() < kMaxFolders) folders_.push_back(entry.path);
+    const bool kept = folders_.size() < kMaxFolders && entry.path.size() <= kMaxPathBytes;
+    if (kept) folders_.push_back(entry.path);
     return absl::OkStatus();
   }
   if (const absl::string_view refusal = Refusal(entry); !refusal.empty()) {

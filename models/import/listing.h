@@ -60,7 +60,7 @@ class Listing {
     return absl::string_view(names_).substr(file.name_at, file.name_size);
   }
   int64_t Count(ListedFile::Kind kind) const { return counts_[static_cast<size_t>(kind)]; }
-  // Paths of folders that have entries of their own.
+  // Paths of the first 10,000 folders that have entries of their own.
   const std::vector<std::string>& folders() const { return folders_; }
   // What the pictures are: "PNG", "JPEG", "JPEG and PNG".
   std::string PictureFormats() const;

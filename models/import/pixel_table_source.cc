@@ -64,14 +64,16 @@ void PixelTableSource::FindTables(const Listing& listing) {
 
 absl::Status PixelTableSource::ReadNames(const std::vector<absl::string_view>& fields,
                                          Table* table) {
-  double number = 0;
-  table->columns = fields.size();
-  table->has_names = !std::all_of(fields.begin() + 1, fields.end(), [&](absl::string_view field) {
-    return ParseNumber(absl::StripAsciiWhitespace(field), &number);
-  });
   if (fields.size() < 2) return BadData("it has one column; a label and pixels are needed");
-  if (!table->has_names) return absl::OkStatus();
+  table->columns = fields.size();
   const auto label = std::find_if(fields.begin(), fields.end(), IsLabelName);
+  // The names of pixels may be numbers.
+  table->has_names = label != fields.end() ||
+                     !std::all_of(fields.begin() + 1, fields.end(), [](absl::string_view field) {
+                       double number = 0;
+                       return ParseNumber(absl::StripAsciiWhitespace(field), &number);
+                     });
+  if (!table->has_names) return absl::OkStatus();
   if (label == fields.end()) {
     return BadData(
         "it has no column named label, class, target or y; without labels it cannot be used, leave "

@@ -3,6 +3,7 @@
 //
 //   import_bench --kind=png --images=60000
 //   import_bench --kind=npz --images=700000     # of 32x32x3: 2 GB
+//   import_bench --source=FILE                  # a file of one's own
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "models/pictures/image_codec.h"
 
 ABSL_FLAG(std::string, kind, "png", "what the source is: png (in a tar.gz), zip (of PNG), npz");
+ABSL_FLAG(std::string, source, "", "a file to import instead of one that is made");
 ABSL_FLAG(int64_t, images, 60'000, "images in the source");
 ABSL_FLAG(int64_t, threads, 2, "threads that decode");
 ABSL_FLAG(std::string, folder, "/tmp", "where source and data set lie meanwhile");
@@ -117,37 +119,51 @@ void WriteArrays(ArchiveWriter* writer, int64_t images) {
   }
 }
 
+// Imports `source` and prints how long that took and what came out.
+int Measure(const std::string& source, const std::string& packed) {
+  ImportRun run;
+  run.threads = absl::GetFlag(FLAGS_threads);
+  const auto start = std::chrono::steady_clock::now();
+  const auto report = ImportDataset(source, source, {}, packed, run);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!report.ok()) {
+    std::fprintf(stderr, "import_bench: %s\n", std::string(report.status().message()).c_str());
+    return 1;
+  }
+  const auto bytes = static_cast<double>(std::filesystem::file_size(source));
+  const auto images = static_cast<double>(report->training.images + report->validation.images +
+                                          report->test.images);
+  std::printf("%s: %.2f s, %.0f images/s, %.0f MB/s of source, SHA-256 %s\n",
+              report->format.c_str(), seconds, images / seconds, bytes / seconds / 1e6,
+              report->checksum.c_str());
+  for (const std::string& warning : report->warnings) std::printf("  %s\n", warning.c_str());
+  return 0;
+}
+
 int Main() {
   const std::string kind = absl::GetFlag(FLAGS_kind);
-  const int64_t images = absl::GetFlag(FLAGS_images);
   if (kind != "png" && kind != "zip" && kind != "npz") {
     std::fprintf(stderr, "import_bench: --kind is '%s'; png, zip and npz are possible\n",
                  kind.c_str());
     return 1;
   }
   std::string folder = absl::GetFlag(FLAGS_folder) + "/import-bench-XXXXXX";
-  if (mkdtemp(folder.data()) == nullptr) return 1;
-  const std::string source = folder + "/source";
-  {
+  if (mkdtemp(folder.data()) == nullptr) {
+    std::fprintf(stderr, "import_bench: no folder can be made in %s\n",
+                 absl::GetFlag(FLAGS_folder).c_str());
+    return 1;
+  }
+  std::string source = absl::GetFlag(FLAGS_source);
+  if (source.empty()) {
+    source = folder + "/source";
+    const int64_t images = absl::GetFlag(FLAGS_images);
     ArchiveWriter writer(source, kind != "png");
     kind == "npz" ? WriteArrays(&writer, images) : WritePictures(&writer, images);
   }
-  ImportRun run;
-  run.threads = absl::GetFlag(FLAGS_threads);
-  const auto start = std::chrono::steady_clock::now();
-  const auto report = ImportDataset(source, kind, {}, folder + "/packed", run);
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (report.ok()) {
-    const auto bytes = static_cast<double>(std::filesystem::file_size(source));
-    std::printf("%s: %.2f s, %.0f images/s, %.0f MB/s of source\n", kind.c_str(), seconds,
-                static_cast<double>(images) / seconds, bytes / seconds / 1e6);
-    for (const std::string& warning : report->warnings) std::printf("  %s\n", warning.c_str());
-  } else {
-    std::fprintf(stderr, "import_bench: %s\n", std::string(report.status().message()).c_str());
-  }
+  const int result = Measure(source, folder + "/packed");
   std::filesystem::remove_all(folder);
-  return report.ok() ? 0 : 1;
+  return result;
 }
 
 }  // namespace

@@ -89,6 +89,18 @@ inline std::string NumberedPng(int seed, int64_t height = 6, int64_t width = 5,
   return *EncodePng(NumberedImage(height, width, channels, seed));
 }
 
+// Two classes with training and test images, all different.
+inline std::vector<SourceFile> TwoClasses() {
+  std::vector<SourceFile> files;
+  for (int i = 0; i < 8; ++i) {
+    files.push_back(
+        {absl::StrCat("data/train/", i % 2 == 0 ? "cat" : "dog", "/", i, ".png"), NumberedPng(i)});
+  }
+  files.push_back({"data/test/cat/8.png", NumberedPng(8)});
+  files.push_back({"data/test/dog/9.png", NumberedPng(9)});
+  return files;
+}
+
 // Imports sources that lie in a folder of its own.
 class ImportTest : public testing::Test {
  protected:

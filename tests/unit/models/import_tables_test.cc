@@ -56,6 +56,13 @@ TEST_F(ImportTablesTest, NeedsNoColumnNames) {
   EXPECT_THAT(Pixels(imported, SplitName::kTraining, 0), ElementsAre(1, 2, 3, 4));
 }
 
+TEST_F(ImportTablesTest, NamesOfColumnsMayBeNumbers) {
+  const Imported imported = Imports(
+      {{"train.csv", "label,0,1,2,3\n0,1,2,3,4\n1,5,6,7,8\n"}, {"test.csv", "1,9,9,9,9\n"}});
+  EXPECT_EQ(imported.report.training.images, 2);
+  EXPECT_THAT(imported.report.class_names, ElementsAre("0", "1"));
+}
+
 TEST_F(ImportTablesTest, TheLabelMayBeTheLastColumnAndAWord) {
   const Imported imported = Imports({{"train.csv", "p0;p1;p2;p3;class\n1;2;3;4;dog\n5;6;7;8;cat\n"},
                                      {"test.csv", "p0;p1;p2;p3;class\n1;2;3;4;cat\n"}});
