@@ -37,9 +37,14 @@ void DatasetChecks::Look(SplitName split, int64_t index, uint8_t label,
   const bool validates =
       split == SplitName::kTraining && index >= info_.training_images - info_.validation_images;
   ++counts_[split == SplitName::kTest ? 2 : validates ? 1 : 0][label];
-  const auto [low, high] = std::minmax_element(image.begin(), image.end());
-  if (*low == *high && plain_++ == 0) first_plain_ = static_cast<uint32_t>(labels_.size());
-  brightest_ = std::max(brightest_, *high);
+  uint8_t low = 255;
+  uint8_t high = 0;
+  for (const uint8_t pixel : image) {
+    low = std::min(low, pixel);
+    high = std::max(high, pixel);
+  }
+  if (low == high && plain_++ == 0) first_plain_ = static_cast<uint32_t>(labels_.size());
+  brightest_ = std::max(brightest_, high);
   labels_.push_back(label);
 }
 

@@ -1,12 +1,12 @@
 #include "models/data/near_duplicates.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace atelier::models {
 namespace {
@@ -21,32 +21,43 @@ constexpr int kPartBits = 64 / kParts;
 constexpr size_t kNeighbours = 32;
 constexpr int64_t kMaxComparedBytes = int64_t{1} << 28;
 
-// The cell's sum, over all channels.
-uint32_t CellSum(const ImageShape& shape, const uint8_t* pixels, int64_t row, int64_t column) {
-  const int64_t top = row * shape.height / kRows;
-  const int64_t bottom = std::max(top + 1, (row + 1) * shape.height / kRows);
-  const int64_t left = column * shape.width / kColumns;
-  const int64_t right = std::max(left + 1, (column + 1) * shape.width / kColumns);
-  uint32_t sum = 0;
+// A cell's part of a line: it has a pixel at least.
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+Range CellRange(int64_t cell, int64_t cells, int64_t pixels) {
+  const int64_t begin = cell * pixels / cells;
+  return {begin, std::max(begin + 1, (cell + 1) * pixels / cells)};
+}
+
+// The sums of each column of pixels in a row of cells, over all channels.
+void SumColumns(const ImageShape& shape, const uint8_t* pixels, const Range& rows,
+                std::vector<uint32_t>* sums) {
+  std::fill(sums->begin(), sums->end(), 0);
   for (int64_t c = 0; c < shape.channels; ++c) {
-    for (int64_t y = top; y < bottom; ++y) {
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
       const uint8_t* line = pixels + (c * shape.height + y) * shape.width;
-      for (int64_t x = left; x < right; ++x) sum += line[x];
+      for (size_t x = 0; x < sums->size(); ++x) (*sums)[x] += line[x];
     }
   }
-  // Cells differ in size by a pixel: their means are compared, in 256ths.
-  const auto size = static_cast<uint32_t>((bottom - top) * (right - left) * shape.channels);
-  return static_cast<uint32_t>((uint64_t{sum} << 8) / size);
 }
 
 uint64_t HashOf(const ImageShape& shape, const uint8_t* pixels) {
   uint64_t hash = 0;
+  std::vector<uint32_t> sums(static_cast<size_t>(shape.width));
   for (int64_t row = 0; row < kRows; ++row) {
-    uint32_t before = CellSum(shape, pixels, row, 0);
-    for (int64_t column = 1; column < kColumns; ++column) {
-      const uint32_t sum = CellSum(shape, pixels, row, column);
-      hash = hash << 1 | (before > sum ? 1 : 0);
-      before = sum;
+    SumColumns(shape, pixels, CellRange(row, kRows, shape.height), &sums);
+    uint64_t before = 0;
+    for (int64_t column = 0; column < kColumns; ++column) {
+      const Range columns = CellRange(column, kColumns, shape.width);
+      const uint64_t sum =
+          std::accumulate(sums.begin() + columns.begin, sums.begin() + columns.end, uint64_t{0});
+      // Cells differ in size by a pixel: their means are compared, in 256ths of a sum of columns.
+      const uint64_t mean = (sum << 8) / static_cast<uint64_t>(columns.end - columns.begin);
+      if (column > 0) hash = hash << 1 | (before > mean ? 1 : 0);
+      before = mean;
     }
   }
   return hash;
@@ -59,12 +70,22 @@ double Correlation(absl::Span<const uint8_t> a, absl::Span<const uint8_t> b) {
   uint64_t squares_a = 0;
   uint64_t squares_b = 0;
   uint64_t products = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    sum_a += a[i];
-    sum_b += b[i];
-    squares_a += uint32_t{a[i]} * a[i];
-    squares_b += uint32_t{b[i]} * b[i];
-    products += uint32_t{a[i]} * b[i];
+  // So many products of bytes fit 32 bits.
+  constexpr size_t kBlock = 1 << 15;
+  for (size_t first = 0; first < a.size(); first += kBlock) {
+    uint32_t sums[5] = {};
+    for (size_t i = first; i < std::min(first + kBlock, a.size()); ++i) {
+      sums[0] += a[i];
+      sums[1] += b[i];
+      sums[2] += uint32_t{a[i]} * a[i];
+      sums[3] += uint32_t{b[i]} * b[i];
+      sums[4] += uint32_t{a[i]} * b[i];
+    }
+    sum_a += sums[0];
+    sum_b += sums[1];
+    squares_a += sums[2];
+    squares_b += sums[3];
+    products += sums[4];
   }
   const auto count = static_cast<double>(a.size());
   const auto about_mean = [&](uint64_t product, uint64_t one, uint64_t other) {

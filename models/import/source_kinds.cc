@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "models/base/failure.h"
 #include "models/files/archive_reader.h"
 #include "models/files/known_formats.h"
@@ -141,8 +142,10 @@ absl::StatusOr<std::unique_ptr<Source>> OpenSource(const SourceRequest& request,
   if (!beginning.ok()) return beginning.status();
   const absl::StatusOr<Packing> packing = PackingOf(*beginning);
   if (!packing.ok()) return packing.status();
-  const OpenArchive open = [request, kind = *packing] {
-    return ArchiveReader::Open(request.path, kind, request.name);
+  // Its entry is what a gzipped file unpacks to.
+  const OpenArchive open = [path = request.path, kind = *packing,
+                            name = std::string(absl::StripSuffix(request.name, ".gz"))] {
+    return ArchiveReader::Open(path, kind, name);
   };
   absl::StatusOr<std::unique_ptr<ArchiveReader>> archive = open();
   if (!archive.ok()) return archive.status();

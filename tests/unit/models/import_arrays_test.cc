@@ -135,8 +135,13 @@ TEST_F(ImportArraysTest, ReadsFortransOrder) {
   std::vector<SourceFile> files = SmallArrays();
   files[0].bytes = Npy("|u1", {4, 2, 3}, bytes, true);
   EXPECT_EQ(Imports(files).report.checksum, Imports(SmallArrays()).report.checksum);
-  run_.max_bytes = 20;
-  ExpectRefused(Import(files), "Fortran's order takes 24 bytes");
+}
+
+TEST_F(ImportArraysTest, WhatIsUnpackedOfFortransOrderIsLimited) {
+  std::vector<SourceFile> files = SmallArrays();
+  files[0].bytes = Npy("<f4", {4, 2, 3}, BytesOf(std::vector<float>(24, 0.5F)), true);
+  run_.max_bytes = 60;
+  ExpectRefused(Import(files), "Fortran's order takes 96 bytes");
 }
 
 TEST_F(ImportArraysTest, ReadsEveryKindOfNumber) {

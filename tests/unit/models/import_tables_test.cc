@@ -104,7 +104,8 @@ TEST_F(ImportTablesTest, MistakesAreNamedByLine) {
   ExpectRefused(Import("d.csv", "0,1,2,3,4\n1,5,x,7,8\n"), "line 2: column 3 is 'x', no number");
   ExpectRefused(Import("d.csv", "0,1,2,3,4\n1,5,6,7,300\n"), "its pixels are 1 to 300");
   ExpectRefused(Import("d.csv", "0,1,2,3,4\n,5,6,7,8\n"), "line 2: the label is empty");
-  ExpectRefused(Import("d.csv", "0,1,2,3\n1,2,3,4\n"), "3 pixels, which make no square image");
+  ExpectRefused(Import("d.csv", "0,1,2,3,4,5\n1,2,3,4,5,6\n"),
+                "5 pixels, which make no square image");
   ExpectRefused(Import("d.csv", "pixel0,pixel1\n1,2\n"), "it has no column named label");
   ExpectRefused(Import("d.csv", "0\n1\n"), "it has one column");
 }
