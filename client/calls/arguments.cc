@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/terminal/display_text.h"
@@ -152,7 +153,8 @@ std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value) {
 
 absl::StatusOr<int> ParseEnum(const google::protobuf::EnumDescriptor* type, absl::string_view flag,
                               absl::string_view word) {
-  const auto* const value = type->FindValueByName(PrefixOf(type) + absl::AsciiStrToUpper(word));
+  const auto* const value = type->FindValueByName(
+      PrefixOf(type) + absl::StrReplaceAll(absl::AsciiStrToUpper(word), {{"-", "_"}}));
   if (value == nullptr || value->number() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(flag, ": '", EscapeControls(word),
                                                    "' is not one of ",

@@ -57,7 +57,7 @@ std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor* type)
 // The word for one value; the number as text if the enum has no such value.
 std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value);
 
-// The value for a word; any case.
+// The value for a word; any case, and '-' for '_'.
 absl::StatusOr<int> ParseEnum(const google::protobuf::EnumDescriptor* type, absl::string_view flag,
                               absl::string_view word);
 

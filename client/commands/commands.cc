@@ -27,6 +27,7 @@ void AddAllCommands(CommandSet* commands) {
   AddDownload(commands);
   AddFilters(commands);
   AddFeatures(commands);
+  AddExplain(commands);
   commands->BeginGroup("Server");
   AddDatasets(commands);
   AddTop(commands);

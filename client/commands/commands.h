@@ -29,6 +29,7 @@ void AddAlias(CommandSet* commands);
 void AddDownload(CommandSet* commands);
 void AddFilters(CommandSet* commands);
 void AddFeatures(CommandSet* commands);
+void AddExplain(CommandSet* commands);
 void AddDatasets(CommandSet* commands);
 void AddTop(CommandSet* commands);
 void AddHealth(CommandSet* commands);

@@ -3,19 +3,17 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/calls/arguments.h"
 #include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
+#include "client/commands/image_argument.h"
 #include "client/comparing/targets.h"
-#include "client/files/image_files.h"
 #include "client/files/picture_files.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
@@ -28,58 +26,12 @@ using Align = Table::Align;
 
 struct FeaturesOptions {
   std::string model;
-  std::string file;
-  std::optional<std::int64_t> test_image;
-  std::string dataset;
+  ImageArgument image;
   // Without model and image.
   v1::GetFeatureMapsRequest request;
-  v1::Resize resize = v1::RESIZE_UNSPECIFIED;
-  v1::Inversion inversion = v1::INVERSION_AUTO;
   std::string folder;
   bool force = false;
 };
-
-// The image of a request, and what it is called.
-struct FeaturesInput {
-  std::string title;
-  // In names of files.
-  std::string stem;
-};
-
-absl::StatusOr<FeaturesInput> AddTestImage(Session& session, const FeaturesOptions& options,
-                                           const ModelReference& model,
-                                           v1::GetFeatureMapsRequest* request) {
-  auto dataset = DatasetOf(session, options.dataset, model);
-  if (!dataset.ok()) return dataset.status();
-  v1::GetImagesRequest wanted;
-  wanted.set_name(*dataset);
-  wanted.set_split(v1::DATASET_SPLIT_TEST);
-  wanted.add_indices(*options.test_image);
-  auto connection = session.Connect();
-  if (!connection.ok()) return connection.status();
-  const auto images = (*connection)->Call(&DatasetService::GetImages, wanted);
-  if (!images.ok()) return images.status();
-  if (images->images_size() != 1) return absl::InternalError("The server sent no image.");
-  const v1::LabeledImage& image = images->images(0);
-  request->mutable_raw()->set_pixels(image.data());
-  std::string title = absl::StrCat("test image ", image.index(), " of ", Leaf(*dataset));
-  if (image.label() >= 0 && image.label() < images->class_names_size()) {
-    absl::StrAppend(&title, ", ", EscapeControls(images->class_names(image.label())));
-  }
-  return FeaturesInput{std::move(title), absl::StrCat("test", image.index())};
-}
-
-absl::StatusOr<FeaturesInput> AddFile(const FeaturesOptions& options,
-                                      v1::GetFeatureMapsRequest* request) {
-  auto bytes = ReadImageFile(options.file);
-  if (!bytes.ok()) return bytes.status();
-  v1::EncodedImages* const encoded = request->mutable_encoded();
-  encoded->add_files(*std::move(bytes));
-  encoded->set_resize(options.resize);
-  encoded->set_inversion(options.inversion);
-  return FeaturesInput{EscapeControls(options.file),
-                       std::filesystem::path(options.file).stem().string()};
-}
 
 // The folder to write to, made if it is not there; its own folder must be.
 absl::Status MakeFolder(const std::string& folder) {
@@ -110,10 +62,12 @@ std::string FeaturesCsv(const v1::FeatureMaps& maps) {
   return csv;
 }
 
-void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const FeaturesInput& input,
+void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const NamedImage& input,
                    const std::vector<PictureFile>& files) {
-  session.Print(
-      absl::StrCat(EscapeControls(ShortModel(maps.model_version())), ", ", input.title, "\n\n"));
+  session.Print(absl::StrCat(
+      EscapeControls(ShortModel(maps.model_version())), ", ", input.title,
+      input.true_class.empty() ? "" : absl::StrCat(", ", EscapeControls(input.true_class)),
+      "\n\n"));
   Table table({{"block", Align::kRight}, {"maps"}, {"values"}, {"picture"}});
   for (std::size_t i = 0; i < files.size(); ++i) {
     const v1::FeatureMap& map = maps.maps(static_cast<int>(i));
@@ -128,33 +82,25 @@ void PrintFeatures(Session& session, const v1::FeatureMaps& maps, const Features
 }
 
 absl::StatusOr<v1::FeatureMaps> FetchFeatures(Session& session, const FeaturesOptions& options,
-                                              FeaturesInput* input) {
+                                              NamedImage* input) {
   const auto model = ModelOf(session, options.model);
   if (!model.ok()) return model.status();
   v1::GetFeatureMapsRequest request = options.request;
   request.set_name(model->ResourceName());
   request.set_values(!session.text());
-  auto added = options.test_image.has_value() ? AddTestImage(session, options, *model, &request)
-                                              : AddFile(options, &request);
-  if (!added.ok()) return added.status();
-  *input = *std::move(added);
+  auto image = ReadImage(session, options.image, *model);
+  if (!image.ok()) return image.status();
+  *input = *std::move(image);
+  input->MoveTo(&request);
   auto connection = session.Connect();
   if (!connection.ok()) return connection.status();
   // Not through the session, which would make the pictures' bytes readable.
   return (*connection)
-      ->Call(
-          &ModelService::GetFeatureMaps, request, {.name_field = [input](absl::string_view field) {
-            const bool image =
-                absl::StartsWith(field, "encoded.files") || absl::StartsWith(field, "raw.pixels");
-            return image ? input->title : FlagOf(field);
-          }});
+      ->Call(&ModelService::GetFeatureMaps, request, {.name_field = input->FieldNames()});
 }
 
 absl::StatusOr<int> RunFeatures(Session& session, const FeaturesOptions& options) {
-  if (options.file.empty() != options.test_image.has_value()) {
-    return absl::InvalidArgumentError("Give the image: a file or --test-image=N, one of the two.");
-  }
-  FeaturesInput input;
+  NamedImage input;
   const auto maps = FetchFeatures(session, options, &input);
   if (!maps.ok()) return maps.status();
   std::vector<PictureFile> files;
@@ -181,21 +127,6 @@ absl::StatusOr<int> RunFeatures(Session& session, const FeaturesOptions& options
   return kDone;
 }
 
-void AddImageOptions(CLI::App* command, const std::shared_ptr<FeaturesOptions>& options) {
-  command->add_option("IMAGE", options->file, "An image file")->type_name("");
-  command->add_option("--test-image", options->test_image, "A test image instead of a file, from 0")
-      ->type_name("N")
-      ->check(AtLeast(0));
-  command->add_option("--dataset", options->dataset, "Data set of --test-image [the model's]")
-      ->type_name("NAME");
-  AddWordOption(command, "--invert", v1::Inversion_descriptor(),
-                "Invert dark on light: auto (by border), yes, no [auto]",
-                [options](int value) { options->inversion = static_cast<v1::Inversion>(value); });
-  AddWordOption(command, "--resize", v1::Resize_descriptor(),
-                "Fit another size: pad, stretch, none (refuse) [pad]",
-                [options](int value) { options->resize = static_cast<v1::Resize>(value); });
-}
-
 }  // namespace
 
 void AddFeatures(CommandSet* commands) {
@@ -214,7 +145,7 @@ void AddFeatures(CommandSet* commands) {
         return ExplainKind(session, options->model, {Kind::kModel}, RunFeatures(session, *options));
       });
   AddModelArgument(command, &options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB");
-  AddImageOptions(command, options);
+  AddImageArgument(command, &options->image);
   command
       ->add_option_function<std::int32_t>(
           "--block", [options](std::int32_t value) { options->request.set_block(value); },

@@ -60,7 +60,9 @@ std::string FiltersText(const v1::Filters& filters, const std::string& path) {
       EscapeControls(ShortModel(filters.model_version())), ", convolution layer ", filters.layer(),
       " of ", filters.layer_count(), ": ", Count(count, "filter"), " of ",
       absl::StrJoin(extents, "×"),
-      absl::StrFormat(", black %.3g, grey 0, white %.3g\n", -filters.scale(), filters.scale()),
+      absl::StrFormat(filters.color() ? ", red, green and blue from %.3g over grey 0 to %.3g\n"
+                                      : ", black %.3g, grey 0, white %.3g\n",
+                      -filters.scale(), filters.scale()),
       "Wrote ", EscapeControls(path), ": ", picture.columns(), "×", picture.rows(), " tiles, ",
       Bytes(static_cast<std::int64_t>(picture.png().size())), ".\n");
 }
@@ -105,10 +107,10 @@ void AddFilters(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"filters",
        "Draw the filters of a convolution layer",
-       "Writes a PNG file of grey tiles: one per filter, or a row per filter with a column for\n"
-       "each input channel. Terminals with graphics (kitty, Ghostty, iTerm2, WezTerm, mintty)\n"
-       "also show it. With --output=json or csv the values are printed, and a file is written\n"
-       "only if -o is given.",
+       "Writes a PNG file of tiles: one per filter, in colour if it sees red, green and blue, or\n"
+       "a row per filter with a column for each input channel. Terminals with graphics (kitty,\n"
+       "Ghostty, iTerm2, WezTerm, mintty) also show it. With --output=json or csv the values are\n"
+       "printed, and a file is written only if -o is given.",
        {{"atelier filters cnn-3", "first layer of the latest version"},
         {"atelier filters cnn-3@2 --layer=2 -o second.png", ""},
         {"atelier filters jobs/cnn-3-20260101-120000", "model of a job"}}},

@@ -162,6 +162,31 @@ std::string Metrics(const v1::TrainingJob& job, const v1::ConfusionMatrix& matri
                   : "<p class=\"note\">Calibration and F1 were not recorded for this job.</p>\n");
 }
 
+std::string EvidencePicture(const WrongImage& image, const std::string& class_name) {
+  if (!image.evidence.has_value()) return "";
+  const std::string words = Escape(absl::StrCat("The evidence for ", class_name, " in it"));
+  return absl::StrCat("<img class=\"evidence\" src=\"", PngAddress(image.evidence->png()),
+                      "\" alt=\"", words, "\" title=\"", words, "\">");
+}
+
+// What the pictures below the images are.
+std::string EvidenceNote(const std::vector<ConfusedPair>& pairs) {
+  for (const ConfusedPair& pair : pairs) {
+    for (const WrongImage& image : pair.images) {
+      if (!image.evidence.has_value()) continue;
+      const bool occlusion = image.evidence->method() == v1::EXPLANATION_METHOD_OCCLUSION;
+      return absl::StrCat(
+          "<p class=\"note\">Below an image, the evidence in it for the class it was taken for, "
+          "by ",
+          occlusion ? "occlusion: how far its probability falls when that place is covered, from "
+                      "black over orange to light yellow; blue where it rises"
+                    : "Grad-CAM of the last block, from black (none) over orange to light yellow",
+          ". <code>atelier explain</code> draws others.</p>\n");
+    }
+  }
+  return "";
+}
+
 std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedPair>& pairs) {
   if (pairs.empty()) return "<p class=\"note\">No test image was misclassified.</p>\n";
   std::string html =
@@ -178,12 +203,14 @@ std::string Pairs(const v1::ConfusionMatrix& matrix, const std::vector<ConfusedP
                                              ClassName(matrix, pair.predicted_class), " with ",
                                              Percent(image.prediction.probability(), 1));
       absl::StrAppend(&html, "<figure><img src=\"", PngAddress(image.png), "\" alt=\"",
-                      Escape(words), "\" title=\"", Escape(words), "\"><figcaption>",
-                      Percent(image.prediction.probability(), 0), "</figcaption></figure>");
+                      Escape(words), "\" title=\"", Escape(words), "\">",
+                      EvidencePicture(image, ClassName(matrix, pair.predicted_class)),
+                      "<figcaption>", Percent(image.prediction.probability(), 0),
+                      "</figcaption></figure>");
     }
     absl::StrAppend(&html, "</div></div>\n");
   }
-  return html + "</div>\n";
+  return absl::StrCat(html, "</div>\n", EvidenceNote(pairs));
 }
 
 // A row per state that took time, on one clock.

@@ -126,4 +126,25 @@ absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
   return std::nullopt;
 }
 
+absl::StatusOr<std::optional<v1::Explanation>> GetEvidence(Session& session,
+                                                           const std::string& version,
+                                                           const std::string& png,
+                                                           const std::string& class_name) {
+  v1::ExplainRequest request;
+  request.set_name(version);
+  request.mutable_encoded()->add_files(png);
+  request.mutable_encoded()->set_resize(v1::RESIZE_NONE);
+  request.set_target_class(class_name);
+  // Shown not much larger than the image.
+  request.set_zoom(2);
+  auto explanation = CallRaw(session, &ModelService::Explain, request);
+  if (absl::IsFailedPrecondition(explanation.status())) {
+    request.set_method(v1::EXPLANATION_METHOD_OCCLUSION);
+    explanation = CallRaw(session, &ModelService::Explain, request);
+  }
+  if (explanation.ok()) return *std::move(explanation);
+  if (CanBeMissing(explanation.status())) return std::nullopt;
+  return explanation.status();
+}
+
 }  // namespace atelier::client::report

@@ -1,5 +1,6 @@
-// What a report shows of the inside of one model: its filters, and its feature maps of one test
-// image per class. Fetched from the server. Used by one thread.
+// What a report shows of the inside of models: of one its filters, and its feature maps of one test
+// image per class; of each that it looks at, why it took an image for another class. Fetched from
+// the server. Used by one thread.
 #ifndef ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
 #define ATELIER_CLIENT_REPORT_MODEL_PICTURES_H_
 
@@ -43,6 +44,14 @@ bool CanBeMissing(const absl::Status& status);
 // blocks in a row whose maps have the same size only the last is kept.
 absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
     Session& session, const std::vector<v1::TrainingJob>& jobs);
+
+// The evidence that a model version saw in an image, a PNG file of its size, for the class: by
+// Grad-CAM of the last block or, without convolutions, by occlusion. Nothing if the version cannot
+// be read or the server is older than the call.
+absl::StatusOr<std::optional<v1::Explanation>> GetEvidence(Session& session,
+                                                           const std::string& version,
+                                                           const std::string& png,
+                                                           const std::string& class_name);
 
 }  // namespace atelier::client::report
 

@@ -28,16 +28,17 @@ std::string TilesFigure(const v1::TiledPicture& picture, int width, int height,
 std::string FilterFigure(const ModelPictures& pictures) {
   const v1::Filters& filters = pictures.filters;
   const std::int64_t inputs = filters.shape_size() == 4 ? filters.shape(1) : 1;
-  const std::string words = absl::StrFormat(
-      "The filters of layer %d: %s; black is %.3g, grey 0, white %.3g", filters.layer(),
-      inputs == 1 ? "one tile each" : "one row each, with a tile for each input", -filters.scale(),
-      filters.scale());
-  return TilesFigure(
-      filters.picture(), 440, 440,
-      absl::StrCat("layer ", filters.layer(), ": ",
-                   Count(filters.shape_size() == 4 ? filters.shape(0) : 0, "filter"),
-                   inputs == 1 ? "" : absl::StrCat(" (rows) × ", Count(inputs, "input"))),
-      words);
+  const bool rows = inputs > 1 && !filters.color();
+  const std::string words =
+      absl::StrFormat("The filters of layer %d: %s; %s is %.3g, grey 0, %s %.3g", filters.layer(),
+                      rows ? "one row each, with a tile for each input" : "one tile each",
+                      filters.color() ? "a dark colour" : "black", -filters.scale(),
+                      filters.color() ? "a bright one" : "white", filters.scale());
+  return TilesFigure(filters.picture(), 440, 440,
+                     absl::StrCat("layer ", filters.layer(), ": ",
+                                  Count(filters.shape_size() == 4 ? filters.shape(0) : 0, "filter"),
+                                  rows ? absl::StrCat(" (rows) × ", Count(inputs, "input")) : ""),
+                     words);
 }
 
 std::string ClassFigures(const ModelPictures& pictures) {

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kPairs = 5;
 constexpr int kImagesPerPair = 6;
+// Of the pictures of the evidence in one job's images, which are then at most 1.5 MiB of the page.
+constexpr std::size_t kMaxEvidenceBytes = std::size_t{256} << 10;
 // A job that still runs is followed until it has been silent for so long.
 constexpr absl::Duration kSilence = absl::Milliseconds(300);
 
@@ -134,6 +136,27 @@ absl::Status GatherImages(Session& session, const v1::TrainingJob& job, Confused
   return absl::OkStatus();
 }
 
+// Until their pictures take too much room.
+absl::Status GatherEvidence(Session& session, const CloseLook& look,
+                            std::vector<ConfusedPair>* pairs) {
+  std::size_t bytes = 0;
+  for (ConfusedPair& pair : *pairs) {
+    const auto& names = look.confusion->class_names();
+    if (pair.predicted_class >= names.size()) continue;
+    const std::string& name = names.Get(pair.predicted_class);
+    for (WrongImage& image : pair.images) {
+      if (image.png.empty()) continue;
+      auto evidence = GetEvidence(session, look.job.result().model_version(), image.png, name);
+      if (!evidence.ok()) return evidence.status();
+      if (!evidence->has_value()) return absl::OkStatus();
+      bytes += (*evidence)->png().size();
+      if (bytes > kMaxEvidenceBytes) return absl::OkStatus();
+      image.evidence = *std::move(evidence);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<CloseLook> LookClosely(Session& session, const v1::TrainingJob& job) {
   CloseLook look;
   look.job = job;
@@ -152,6 +175,7 @@ absl::StatusOr<CloseLook> LookClosely(Session& session, const v1::TrainingJob& j
   for (ConfusedPair& pair : look.pairs) {
     if (const auto status = GatherImages(session, job, &pair); !status.ok()) return status;
   }
+  if (const auto status = GatherEvidence(session, look, &look.pairs); !status.ok()) return status;
   return look;
 }
 

@@ -28,6 +28,8 @@ struct Measured {
 struct WrongImage {
   v1::Prediction prediction;
   std::string png;  // Empty if the server no longer has the data set.
+  // For the predicted class; of the first images of a job, as many as the page has room for.
+  std::optional<v1::Explanation> evidence = {};
 };
 
 // Two classes that are often confused.

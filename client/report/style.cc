@@ -118,6 +118,7 @@ section > .legend { position: sticky; top: 0; z-index: 1; margin: 0; padding: .5
 .images figure { width: 48px; }
 .images img { width: 48px; height: 48px; image-rendering: pixelated; border-radius: .3rem;
   border: 1px solid var(--rule); background: #000; object-fit: contain; display: block; }
+.images img.evidence { margin-top: .15rem; }
 .images figcaption { font-weight: 400; font-size: .75rem; color: var(--soft); text-align: center;
   margin: 0; }
 .maps { display: flex; flex-wrap: wrap; column-gap: 2.5rem; }

@@ -44,6 +44,7 @@ _atelier_values() {
     --format) echo archive torchscript onnx ;;
     --invert) echo auto yes no ;;
     --resize) echo pad stretch none ;;
+    --method) echo grad-cam occlusion ;;
     --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
     --model | --model-name) _atelier_names models ;;
     --dataset) _atelier_names datasets ;;
@@ -52,7 +53,7 @@ _atelier_values() {
       --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
       --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
       --conv | --kernel | --pool | --dense | --input | --classes | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
-      --layer | --block | --zoom | --wait-for-server | --interval | --concurrency | \
+      --layer | --block | --class | --window | --stride | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
   esac
@@ -123,7 +124,7 @@ _atelier() {
       models | alias | filters | 'bench classify') choices=$(_atelier_names models) ;;
       download) choices="$(_atelier_names models) $(_atelier_names jobs)" ;;
       datasets) choices=$(_atelier_names datasets) ;;
-      classify | features)
+      classify | features | explain)
         # A model, then image files.
         choices=$(_atelier_names models)
         mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current"; compgen -f -- "$current")

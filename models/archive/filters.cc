@@ -26,14 +26,20 @@ float Magnitude(const NamedTensor& tensor) {
   return largest;
 }
 
+namespace {
+
+// White. Of filters that are all zero any limit makes them middle grey.
+float LimitOf(const NamedTensor& filters) { return std::max(Magnitude(filters), 1e-30F); }
+
+}  // namespace
+
 absl::StatusOr<TiledPicture> DrawFilters(const NamedTensor& filters, int64_t zoom,
                                          int64_t max_pixels) {
   const int64_t inputs = filters.shape[1];
   const int64_t height = filters.shape[2];
   const int64_t width = filters.shape[3];
   TileOptions options{.zoom = zoom, .max_pixels = max_pixels, .columns = inputs == 1 ? 0 : inputs};
-  // Of filters that are all zero: any limit makes them middle grey.
-  options.limit = std::max(Magnitude(filters), 1e-30F);
+  options.limit = LimitOf(filters);
   if (inputs <= kMaxFilterColumns) return DrawTiles(filters.values, height, width, options);
   options.columns = kMaxFilterColumns;
   std::vector<float> kept;
@@ -42,6 +48,19 @@ absl::StatusOr<TiledPicture> DrawFilters(const NamedTensor& filters, int64_t zoo
     kept.insert(kept.end(), begin, begin + kMaxFilterColumns * height * width);
   }
   return DrawTiles(kept, height, width, options);
+}
+
+bool SeesColors(const TrainedModel& model, int64_t layer) {
+  const absl::StatusOr<const NamedTensor*> filters = FiltersOf(model, layer);
+  return layer == 1 && model.architecture.input.channels == 3 && filters.ok() &&
+         (*filters)->shape[1] == 3;
+}
+
+absl::StatusOr<TiledPicture> DrawColorFilters(const NamedTensor& filters, int64_t zoom,
+                                              int64_t max_pixels) {
+  return DrawTiles(
+      filters.values, filters.shape[2], filters.shape[3],
+      {.zoom = zoom, .max_pixels = max_pixels, .limit = LimitOf(filters), .color = true});
 }
 
 }  // namespace atelier::models

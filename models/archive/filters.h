@@ -30,6 +30,15 @@ float Magnitude(const NamedTensor& tensor);
 absl::StatusOr<TiledPicture> DrawFilters(const NamedTensor& filters, int64_t zoom,
                                          int64_t max_pixels);
 
+// Whether a layer's filters, as FiltersOf counts them, see red, green and blue themselves: those of
+// the first convolution of colour images, if it is not grouped.
+bool SeesColors(const TrainedModel& model, int64_t layer);
+
+// A tile for each filter in colour: red, green and blue are its input channels, all on the scale of
+// DrawFilters, so that 0 is middle grey. Requires filters of three input channels.
+absl::StatusOr<TiledPicture> DrawColorFilters(const NamedTensor& filters, int64_t zoom,
+                                              int64_t max_pixels);
+
 }  // namespace atelier::models
 
 #endif  // ATELIER_MODELS_ARCHIVE_FILTERS_H_

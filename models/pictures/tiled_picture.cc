@@ -94,19 +94,16 @@ TileLayout Fit(int64_t tiles, int64_t height, int64_t width, const TileOptions& 
   return layout;
 }
 
-}  // namespace
-
-absl::StatusOr<TiledPicture> DrawTiles(absl::Span<const float> values, int64_t height,
-                                       int64_t width, const TileOptions& options) {
-  const int64_t size = height * width;
-  TiledPicture picture;
-  TileLayout& layout = picture.layout;
-  layout = Fit(static_cast<int64_t>(values.size()) / size, height, width, options);
+// Draws one plane of each tile, the first after `values` and every `planes`th, as indices of the
+// palette; the gaps are those of the palette, too.
+std::vector<uint8_t> DrawPlanes(absl::Span<const float> values, int64_t size, int64_t planes,
+                                int64_t width, float limit, const TileLayout& layout) {
   const int64_t picture_width = layout.picture_width();
   std::vector<uint8_t> pixels(static_cast<size_t>(layout.picture_height() * picture_width), kGap);
   for (int64_t tile = 0; tile < layout.tiles; ++tile) {
-    const auto plane = values.subspan(static_cast<size_t>(tile * size), static_cast<size_t>(size));
-    const Scale scale = ScaleOf(plane, options.limit);
+    const auto plane =
+        values.subspan(static_cast<size_t>(tile * planes * size), static_cast<size_t>(size));
+    const Scale scale = ScaleOf(plane, limit);
     const int64_t top = layout.gap + tile / layout.columns * (layout.tile_height + layout.gap);
     const int64_t left = layout.gap + tile % layout.columns * (layout.tile_width + layout.gap);
     for (int64_t y = 0; y < layout.tile_height; ++y) {
@@ -115,8 +112,39 @@ absl::StatusOr<TiledPicture> DrawTiles(absl::Span<const float> values, int64_t h
       for (int64_t x = 0; x < layout.tile_width; ++x) row[x] = scale.Grey(from[x / layout.zoom]);
     }
   }
+  return pixels;
+}
+
+// The picture whose red, green and blue are those planes.
+Image Joined(const TileLayout& layout, const std::array<std::vector<uint8_t>, 3>& planes) {
+  Image image{layout.picture_height(), layout.picture_width(), 3, {}};
+  for (size_t pixel = 0; pixel < planes[0].size(); ++pixel) {
+    for (size_t color = 0; color < planes.size(); ++color) {
+      const size_t index = planes[color][pixel];
+      // A gap has its own red, green and blue.
+      image.pixels.push_back(Palette()[3 * index + color]);
+    }
+  }
+  return image;
+}
+
+}  // namespace
+
+absl::StatusOr<TiledPicture> DrawTiles(absl::Span<const float> values, int64_t height,
+                                       int64_t width, const TileOptions& options) {
+  const int64_t size = height * width;
+  const int64_t planes = options.color ? 3 : 1;
+  TiledPicture picture;
+  TileLayout& layout = picture.layout;
+  layout = Fit(static_cast<int64_t>(values.size()) / (planes * size), height, width, options);
+  const auto plane = [&](int64_t i) {
+    return DrawPlanes(values.subspan(static_cast<size_t>(i * size)), size, planes, width,
+                      options.limit, layout);
+  };
   absl::StatusOr<std::string> png =
-      EncodePalettePng(layout.picture_height(), picture_width, pixels, Palette());
+      options.color
+          ? EncodePng(Joined(layout, {plane(0), plane(1), plane(2)}))
+          : EncodePalettePng(layout.picture_height(), layout.picture_width(), plane(0), Palette());
   if (!png.ok()) return png.status();
   picture.png = *std::move(png);
   return picture;

@@ -1,4 +1,4 @@
-// Planes of numbers (filters, feature maps) as grey tiles side by side in one picture. Thread-safe:
+// Planes of numbers (filters, feature maps) as tiles side by side in one picture. Thread-safe:
 // a free function and values.
 #ifndef ATELIER_MODELS_PICTURES_TILED_PICTURE_H_
 #define ATELIER_MODELS_PICTURES_TILED_PICTURE_H_
@@ -30,7 +30,7 @@ struct TileLayout {
 
 struct TiledPicture {
   TileLayout layout;
-  // A PNG file: grey tiles on blue, which no number is.
+  // A PNG file: tiles on blue, which no grey is.
   std::string png;
 };
 
@@ -45,10 +45,12 @@ struct TileOptions {
   // a scale of its own for each tile, from its smallest to its largest number. A tile whose numbers
   // are all the same is then middle grey (128).
   float limit = 0;
+  // Whether three planes in a row are red, green and blue of one tile; else each is a grey tile.
+  bool color = false;
 };
 
-// Draws planes of height × width numbers, one after the other. Requires at least one plane and
-// values.size() to be a multiple of a plane's; infinite numbers count as the scale's ends, NaN as
+// Draws planes of height × width numbers, one after the other. Requires at least one tile and
+// values.size() to be a multiple of a tile's; infinite numbers count as the scale's ends, NaN as
 // its middle. kInternal if the PNG file cannot be made.
 absl::StatusOr<TiledPicture> DrawTiles(absl::Span<const float> values, int64_t height,
                                        int64_t width, const TileOptions& options);

@@ -151,6 +151,10 @@ absl::StatusOr<serving::ImageInput> InputOf(const v1::GetFeatureMapsRequest& req
   return ImagesIn(request);
 }
 
+absl::StatusOr<serving::ImageInput> InputOf(const v1::ExplainRequest& request) {
+  return ImagesIn(request);
+}
+
 absl::StatusOr<serving::ClassifyRequest> FromProto(const v1::ClassifyRequest& request) {
   auto name = jobs::ParseModelName(request.model(), "model");
   if (!name.ok()) return name.status();

@@ -28,6 +28,7 @@ absl::StatusOr<std::string> ParseDatasetName(absl::string_view name,
 // The images of a request; views them. INVALID_ARGUMENT naming `input` or what is wrong in it.
 absl::StatusOr<serving::ImageInput> InputOf(const v1::ClassifyRequest& request);
 absl::StatusOr<serving::ImageInput> InputOf(const v1::GetFeatureMapsRequest& request);
+absl::StatusOr<serving::ImageInput> InputOf(const v1::ExplainRequest& request);
 
 // What the classifier is asked; views the request's images. `cancelled` is left empty.
 // INVALID_ARGUMENT naming `model` or `input`.

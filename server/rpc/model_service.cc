@@ -64,6 +64,13 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeDownloadSou
                                            artifacts, entries);
 }
 
+models::StillWanted UntilCancelled(grpc::CallbackServerContext* context) {
+  return [context] {
+    return context->IsCancelled() ? absl::CancelledError("The call was cancelled.")
+                                  : absl::OkStatus();
+  };
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* context,
@@ -181,14 +188,24 @@ grpc::ServerUnaryReactor* ModelService::GetFeatureMaps(grpc::CallbackServerConte
                   [this, context, request]() -> absl::StatusOr<v1::FeatureMaps> {
                     auto wanted = FromProto(*request);
                     if (!wanted.ok()) return wanted.status();
-                    wanted->still_wanted = [context] {
-                      return context->IsCancelled()
-                                 ? absl::CancelledError("The call was cancelled.")
-                                 : absl::OkStatus();
-                    };
+                    wanted->still_wanted = UntilCancelled(context);
                     auto maps = with_.viewer->FeatureMaps(*wanted);
                     if (!maps.ok()) return WithPictureDetail(maps.status());
                     return ToProto(*std::move(maps), request->values());
+                  });
+}
+
+grpc::ServerUnaryReactor* ModelService::Explain(grpc::CallbackServerContext* context,
+                                                const v1::ExplainRequest* request,
+                                                v1::Explanation* response) {
+  return RunUnary(context, with_.picture_tasks, response,
+                  [this, context, request]() -> absl::StatusOr<v1::Explanation> {
+                    auto wanted = FromProto(*request);
+                    if (!wanted.ok()) return wanted.status();
+                    wanted->still_wanted = UntilCancelled(context);
+                    auto explained = with_.viewer->Explain(*wanted);
+                    if (!explained.ok()) return WithPictureDetail(explained.status());
+                    return ToProto(*std::move(explained), request->values());
                   });
 }
 

@@ -62,6 +62,9 @@ class ModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* GetFeatureMaps(grpc::CallbackServerContext* context,
                                            const v1::GetFeatureMapsRequest* request,
                                            v1::FeatureMaps* response) override;
+  grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
+                                    const v1::ExplainRequest* request,
+                                    v1::Explanation* response) override;
 
  private:
   absl::StatusOr<v1::Model> ChangeAlias(const std::string& model,

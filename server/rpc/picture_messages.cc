@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
@@ -46,6 +48,29 @@ v1::FeatureMap MessageOf(views::FeatureMapsResult::Map map, bool values) {
   return proto;
 }
 
+v1::ClassProbability MessageOf(const views::ExplainResult& result, std::size_t index) {
+  v1::ClassProbability proto;
+  proto.set_index(static_cast<std::int32_t>(index));
+  proto.set_name(result.class_names[index]);
+  proto.set_probability(result.explanation.probabilities[index]);
+  return proto;
+}
+
+// The most probable classes first.
+void AddClasses(const views::ExplainResult& result, v1::Explanation* proto) {
+  constexpr std::ptrdiff_t kMostClasses = 5;
+  const std::vector<float>& probabilities = result.explanation.probabilities;
+  std::vector<std::size_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto end = order.begin() + std::min(std::ssize(order), kMostClasses);
+  std::partial_sort(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
+    return probabilities[a] != probabilities[b] ? probabilities[a] > probabilities[b] : a < b;
+  });
+  for (auto index = order.begin(); index != end; ++index) {
+    *proto->add_classes() = MessageOf(result, *index);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<views::FiltersRequest> FromProto(const v1::GetFiltersRequest& request) {
@@ -71,6 +96,31 @@ absl::StatusOr<views::FeatureMapsRequest> FromProto(const v1::GetFeatureMapsRequ
                                    .values = request.values()};
 }
 
+absl::StatusOr<views::ExplainRequest> FromProto(const v1::ExplainRequest& request) {
+  auto name = jobs::ParseModelName(request.name());
+  if (!name.ok()) return name.status();
+  auto image = InputOf(request);
+  if (!image.ok()) return image.status();
+  using Method = views::ExplainRequest::Method;
+  if (!v1::ExplanationMethod_IsValid(request.method())) {
+    return jobs::InvalidField("method", absl::StrCat("There is no method ", request.method(),
+                                                     "; it must be EXPLANATION_METHOD_GRAD_CAM (1) "
+                                                     "or EXPLANATION_METHOD_OCCLUSION (2)."));
+  }
+  return views::ExplainRequest{.model = std::move(name->model),
+                               .reference = std::move(name->version),
+                               .image = *std::move(image),
+                               .method = request.method() == v1::EXPLANATION_METHOD_OCCLUSION
+                                             ? Method::kOcclusion
+                                             : Method::kGradCam,
+                               .target = request.target_class(),
+                               .block = request.block(),
+                               .window = request.window(),
+                               .stride = request.stride(),
+                               .zoom = request.zoom(),
+                               .values = request.values()};
+}
+
 v1::Filters ToProto(views::FiltersResult result) {
   v1::Filters proto;
   proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
@@ -79,6 +129,7 @@ v1::Filters ToProto(views::FiltersResult result) {
   proto.mutable_shape()->Add(result.filters.shape.begin(), result.filters.shape.end());
   proto.set_values(BytesOf(result.filters.values));
   proto.set_scale(result.scale);
+  proto.set_color(result.color);
   *proto.mutable_picture() = MessageOf(std::move(result.picture));
   return proto;
 }
@@ -88,6 +139,31 @@ v1::FeatureMaps ToProto(views::FeatureMapsResult result, bool values) {
   proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
   proto.set_block_count(static_cast<std::int32_t>(result.blocks));
   for (auto& map : result.maps) *proto.add_maps() = MessageOf(std::move(map), values);
+  return proto;
+}
+
+v1::Explanation ToProto(views::ExplainResult result, bool values) {
+  v1::Explanation proto;
+  proto.set_model_version(jobs::ModelVersionName(result.version.model, result.version.number));
+  AddClasses(result, &proto);
+  *proto.mutable_target() = MessageOf(result, static_cast<std::size_t>(result.explanation.target));
+  const bool occlusion = result.method == views::ExplainRequest::Method::kOcclusion;
+  proto.set_method(occlusion ? v1::EXPLANATION_METHOD_OCCLUSION : v1::EXPLANATION_METHOD_GRAD_CAM);
+  proto.set_block(static_cast<std::int32_t>(result.block));
+  proto.set_block_count(static_cast<std::int32_t>(result.blocks));
+  if (occlusion) {
+    proto.set_window(static_cast<std::int32_t>(result.occluder.window));
+    proto.set_stride(static_cast<std::int32_t>(result.occluder.stride));
+  }
+  const models::HeatMap& heat = result.explanation.heat;
+  proto.set_height(static_cast<std::int32_t>(heat.height));
+  proto.set_width(static_cast<std::int32_t>(heat.width));
+  if (values) proto.set_values(BytesOf(heat.values));
+  const auto [least, most] = std::minmax_element(heat.values.begin(), heat.values.end());
+  proto.set_minimum(*least);
+  proto.set_maximum(*most);
+  proto.set_png(std::move(result.overlay.png));
+  proto.set_zoom(static_cast<std::int32_t>(result.overlay.zoom));
   return proto;
 }
 

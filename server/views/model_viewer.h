@@ -1,18 +1,21 @@
-// Looks into models: pictures and numbers of the filters they have learned and of what their blocks
-// make of an image. Works on the weights as they were trained, read from a version's archive,
-// beside the versions that classify: looking at one neither loads it there nor pushes another out.
+// Looks into models: pictures and numbers of the filters they have learned, of what their blocks
+// make of an image, and of why they answer as they do. Works on the weights as they were trained,
+// read from a version's archive, beside the versions that classify: looking at one neither loads it
+// there nor pushes another out.
 #ifndef ATELIER_SERVER_VIEWS_MODEL_VIEWER_H_
 #define ATELIER_SERVER_VIEWS_MODEL_VIEWER_H_
 
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "models/archive/explanation.h"
 #include "models/archive/feature_maps.h"
 #include "models/network/trained_model.h"
 #include "models/pictures/tiled_picture.h"
@@ -36,6 +39,7 @@ struct FiltersResult {
   std::int64_t layers = 0;      // That the model has.
   models::NamedTensor filters;  // Without values unless they were asked for.
   float scale = 0;              // Their largest magnitude: white in the picture.
+  bool color = false;           // Whether a tile shows red, green and blue of a filter.
   models::TiledPicture picture;
 };
 
@@ -59,6 +63,33 @@ struct FeatureMapsResult {
   std::vector<Map> maps;
 };
 
+struct ExplainRequest {
+  enum class Method { kGradCam, kOcclusion };
+
+  std::string model = {};
+  std::string reference = {};
+  serving::ImageInput image = {};  // One; what it views must stay until the answer is there.
+  Method method = Method::kGradCam;
+  std::string target = {};  // A class's name or index; empty for the most probable class.
+  std::int64_t block = 0;   // Of Grad-CAM, from 1; 0 for the last.
+  std::int64_t window = 0;  // Of occlusion, 1 to the image's shorter edge; 0 for the default.
+  std::int64_t stride = 0;  // Of occlusion, 1 to the window; 0 for the default.
+  std::int64_t zoom = 0;
+  bool values = false;                    // Whether they must be few enough to be sent.
+  models::StillWanted still_wanted = {};  // While the image is decoded, and between batches.
+};
+
+struct ExplainResult {
+  serving::Version version;
+  std::vector<std::string> class_names;
+  ExplainRequest::Method method;
+  std::int64_t blocks = 0;    // That the model has.
+  std::int64_t block = 0;     // Of Grad-CAM.
+  models::Occluder occluder;  // Of occlusion.
+  models::Explanation explanation;
+  models::HeatOverlay overlay;
+};
+
 // Thread-safe. Its functions wait for the disk and compute, on the calling thread alone, for up to
 // seconds. Errors: the source's; serving::InputError (input_error.h); UNAVAILABLE if the version's
 // archive is missing, damaged or not the one that was stored; FAILED_PRECONDITION if the model has
@@ -77,15 +108,24 @@ class ModelViewer {
 
   absl::StatusOr<FiltersResult> Filters(const FiltersRequest& request);
   absl::StatusOr<FeatureMapsResult> FeatureMaps(const FeatureMapsRequest& request);
+  // By occlusion also where there are no convolutions.
+  absl::StatusOr<ExplainResult> Explain(const ExplainRequest& request);
 
  private:
+  // Of an archive.
+  struct Contents {
+    models::TrainedModel network;
+    std::vector<std::string> class_names;
+  };
   struct Kept {
     serving::Version version;
     serving::FileIdentity file;
-    std::shared_ptr<const models::TrainedModel> network;
+    std::shared_ptr<const Contents> contents;
   };
 
-  // The version that is asked for, and its network.
+  static absl::StatusOr<std::shared_ptr<const Contents>> Read(const serving::Version& version);
+
+  // The version that is asked for, and what its archive holds.
   absl::StatusOr<Kept> Open(const std::string& model, const std::string& reference);
 
   serving::VersionSource* const source_;

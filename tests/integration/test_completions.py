@@ -71,6 +71,7 @@ def shell(request, shared_server):
     ("atelier classify --invert a", "--invert auto"),
     ("atelier feat", "atelier features"),
     ("atelier filters --la", "--layer"),
+    ("atelier explain --method occ", "--method occlusion"),
     ("atelier bench cla", "atelier bench classify"),
     ("atelier bench classify --max-", "--max-in-flight"),
 ])

@@ -123,6 +123,10 @@ class FakeServer::Models : public v1::ModelService::Service {
                               v1::FeatureMaps* response) override {
     return Answer(handlers_->get_feature_maps, *request, response);
   }
+  grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request,
+                       v1::Explanation* response) override {
+    return Answer(handlers_->explain, *request, response);
+  }
 
  private:
   const Handlers* const handlers_;

@@ -46,6 +46,7 @@ class FakeServer {
     Streaming<v1::DownloadTensorboardRequest, v1::DownloadChunk> download_tensorboard;
     Unary<v1::GetFiltersRequest, v1::Filters> get_filters;
     Unary<v1::GetFeatureMapsRequest, v1::FeatureMaps> get_feature_maps;
+    Unary<v1::ExplainRequest, v1::Explanation> explain;
     Unary<v1::ListDatasetsRequest, v1::ListDatasetsResponse> list_datasets;
     Unary<v1::GetImagesRequest, v1::GetImagesResponse> get_images;
     Unary<v1::ClassifyRequest, v1::ClassifyResponse> classify;

@@ -1,4 +1,4 @@
-// `atelier filters` and `atelier features` against a fake server, and pictures in the terminal.
+// `atelier filters`, `features` and `explain` against a fake server, and pictures in the terminal.
 #include <atomic>
 #include <cstring>
 #include <filesystem>
@@ -109,6 +109,30 @@ class PictureCommandsTest : public testing::Test {
       }
       return grpc::Status::OK;
     };
+    server_.handlers.explain = [this](const auto& request, v1::Explanation* explanation) {
+      explain_request_ = request;
+      if (request.target_class() == "coat") {
+        return BadRequest({{"target_class", "There is no class 'coat'."}});
+      }
+      explanation->set_model_version("models/net/versions/4");
+      for (const auto& [name, probability] : {std::pair("Bag", 0.75F), std::pair("Boot", 0.25F)}) {
+        auto* const entry = explanation->add_classes();
+        entry->set_name(name);
+        entry->set_probability(probability);
+      }
+      *explanation->mutable_target() = explanation->classes(0);
+      explanation->set_method(request.method() == v1::EXPLANATION_METHOD_OCCLUSION
+                                  ? request.method()
+                                  : v1::EXPLANATION_METHOD_GRAD_CAM);
+      explanation->set_block(2);
+      explanation->set_block_count(3);
+      explanation->set_height(1);
+      explanation->set_width(2);
+      explanation->set_maximum(0.5);
+      if (request.values()) explanation->set_values(FloatBytes({0, 0.5F}));
+      explanation->set_png(kPng);
+      return grpc::Status::OK;
+    };
     server_.handlers.get_job = [](const auto& request, v1::TrainingJob* job) {
       job->set_name(request.name());
       job->set_state(v1::JOB_STATE_FAILED);
@@ -159,6 +183,7 @@ class PictureCommandsTest : public testing::Test {
   PictureProtocol protocol_ = PictureProtocol::kNone;
   v1::GetFiltersRequest filters_request_;
   v1::GetFeatureMapsRequest maps_request_;
+  v1::ExplainRequest explain_request_;
 
  private:
   std::ostringstream out_;
@@ -247,6 +272,33 @@ TEST_F(PictureCommandsTest, FeatureMapsOfATestImageOfTheModelsDataSet) {
   EXPECT_EQ(Content(Path("net-v4-test7-block2.png")), absl::StrCat(kPng, 2));
 }
 
+TEST_F(PictureCommandsTest, AnExplanationIsWrittenBesideTheAnswer) {
+  EXPECT_EQ(
+      Run({"explain", "net", "--test-image=7", "--class=Bag", "--layer=2", "-o", server_.folder()}),
+      0)
+      << err();
+  EXPECT_EQ(explain_request_.raw().pixels(), "pixels");
+  EXPECT_EQ(explain_request_.target_class(), "Bag");
+  EXPECT_EQ(explain_request_.block(), 2);
+  EXPECT_FALSE(explain_request_.values());
+  EXPECT_EQ(Content(Path("net-v4-test7-grad-cam.png")), kPng);
+  EXPECT_THAT(out(), HasSubstr("✔ Bag"));
+  EXPECT_THAT(out(), HasSubstr("Evidence for Bag (75.00 %) by Grad-CAM of block 2 of 3"));
+  EXPECT_EQ(
+      Run({"explain", "net", Path("boot.png"), "--method=occlusion", "--window=4", "--stride=2"},
+          "csv"),
+      0)
+      << err();
+  EXPECT_EQ(explain_request_.encoded().files(0), kPng);
+  EXPECT_EQ(explain_request_.window(), 4);
+  EXPECT_EQ(explain_request_.stride(), 2);
+  EXPECT_EQ(out(), "row,column,value\n0,0,0\n0,1,0.5\n");
+  EXPECT_EQ(Run({"explain", "net", Path("boot.png"), "--class=coat"}), 1);
+  EXPECT_EQ(err(), "atelier: --class: There is no class 'coat'.\n");
+  EXPECT_EQ(Run({"explain", "net", Path("boot.png"), "--method=grad-cam"}, "json"), 0) << err();
+  EXPECT_EQ(explain_request_.method(), v1::EXPLANATION_METHOD_GRAD_CAM);
+}
+
 TEST_F(PictureCommandsTest, MistakesAreNamedAsTheCommandLineNamesThem) {
   EXPECT_EQ(Run({"filters", "net", "--layer=4"}), 1);
   EXPECT_EQ(err(), "atelier: --layer: There is no layer 4.\n");
@@ -259,6 +311,9 @@ TEST_F(PictureCommandsTest, MistakesAreNamedAsTheCommandLineNamesThem) {
            {"filters", "net", "--zoom=33"},
            {"filters", "a/b"},
            {"features", "net"},
+           {"explain", "net"},
+           {"explain", "net", Path("boot.png"), "--method=lime"},
+           {"explain", "net", Path("boot.png"), "--block=0"},
            {"features", "net", Path("boot.png"), "--test-image=1"},
            {"features", "net", Path("none.png")},
            {"features", "net", "--test-image=-1"},

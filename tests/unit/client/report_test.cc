@@ -180,9 +180,21 @@ TEST(PageTest, HasEverySectionAndEveryChart) {
         "data:image/png;base64,cG5n"}) {
     EXPECT_THAT(page, HasSubstr(words));
   }
+  EXPECT_THAT(page, Not(HasSubstr("Grad-CAM")));
   EXPECT_EQ(CountOf(page, "data-chart="), 11);
   EXPECT_EQ(CountOf(page, "<section>"), CountOf(page, "</section>"));
   EXPECT_EQ(CountOf(page, "<div"), CountOf(page, "</div>"));
+}
+
+TEST(PageTest, ShowsTheEvidenceBelowWrongImages) {
+  ReportData data = Data();
+  v1::Explanation& evidence = data.close_looks[0].pairs[0].images[0].evidence.emplace();
+  evidence.set_png("heat");
+  const std::string page = RenderPage(data);
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("class=\"evidence\" src=\"", PngAddress("heat"))));
+  EXPECT_THAT(page, HasSubstr("by Grad-CAM of the last block"));
+  evidence.set_method(v1::EXPLANATION_METHOD_OCCLUSION);
+  EXPECT_THAT(RenderPage(data), HasSubstr("by occlusion"));
 }
 
 // The data of a job whose calibration was recorded.

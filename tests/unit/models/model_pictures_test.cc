@@ -209,6 +209,38 @@ TEST(FiltersTest, TilesHaveTheSizeOfTheKernel) {
   EXPECT_EQ(picture->layout.tile_width, 2 * 3);
 }
 
+TEST(FiltersTest, OfTheFirstConvolutionOfColourImagesAreInColour) {
+  const TrainedModel model = ModelOf(NetworkOf(R"(
+    layers { convolution { filters: 4 kernel: 5 kernel_width: 2 } }
+    layers { convolution { filters: 3 kernel: 1 } }
+    layers { convolution { filters: 2 kernel: 1 } })"));
+  EXPECT_TRUE(SeesColors(model, 1));
+  // Three channels that are no colours.
+  EXPECT_FALSE(SeesColors(model, 3));
+  const TrainedModel grouped =
+      ModelOf(NetworkOf("layers { convolution { filters: 3 groups: 3 } }"));
+  EXPECT_FALSE(SeesColors(grouped, 1));
+  const NamedTensor& filters = **FiltersOf(model, 1);
+  const auto picture = DrawColorFilters(filters, 3, 1'000'000);
+  ASSERT_TRUE(picture.ok()) << picture.status();
+  const TileLayout& layout = picture->layout;
+  EXPECT_EQ(layout.tiles, 4);
+  EXPECT_EQ(layout.tile_height, 15);
+  EXPECT_EQ(layout.tile_width, 6);
+  const Image image = Decoded(*picture);
+  const float limit = Magnitude(filters);
+  for (int64_t i = 0; i < 4 * 3 * 10; ++i) {
+    const int64_t tile = i / 30;
+    const int64_t top = layout.gap + tile / layout.columns * (15 + layout.gap) + i % 10 / 2 * 3;
+    const int64_t left = layout.gap + tile % layout.columns * (6 + layout.gap) + i % 2 * 3;
+    const size_t at = 3 * static_cast<size_t>((top + 2) * image.width + left + 1);
+    const float expected = 127.5F + 127.5F * filters.values[static_cast<size_t>(i)] / limit;
+    EXPECT_NEAR(image.pixels[at + static_cast<size_t>(i / 10 % 3)], expected, 1.01);
+  }
+  // Between the tiles.
+  EXPECT_NE(image.pixels[0], image.pixels[2]);
+}
+
 // A block by its definition: convolution with same padding, ReLU, batch norm, max pooling.
 std::vector<float> PlainBlock(const TrainedModel& model, size_t index, const ImageShape& in,
                               const std::vector<float>& x, const ImageShape& out) {

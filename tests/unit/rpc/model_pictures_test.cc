@@ -1,4 +1,4 @@
-// GetFilters and GetFeatureMaps over a real channel, on real archives.
+// GetFilters, GetFeatureMaps and Explain over a real channel, on real archives.
 #include <cstring>
 
 #include "absl/synchronization/notification.h"
@@ -56,6 +56,18 @@ class ModelPicturesTest : public testing::Test {
     return stub_->GetFeatureMaps(&context, request, &maps_);
   }
 
+  static v1::ExplainRequest ToExplain(const std::string& name = "models/net") {
+    v1::ExplainRequest request;
+    request.set_name(name);
+    request.mutable_raw()->set_pixels("0123456789abcdef");
+    return request;
+  }
+
+  grpc::Status Get(const v1::ExplainRequest& request) {
+    grpc::ClientContext context;
+    return stub_->Explain(&context, request, &explanation_);
+  }
+
   const models::TrainedModel network_ = serving::TinyConvolutions();
   models::TemporaryFolder folder_;
   serving::FakeVersions versions_;
@@ -77,6 +89,7 @@ class ModelPicturesTest : public testing::Test {
   std::unique_ptr<v1::ModelService::Stub> stub_ = v1::ModelService::NewStub(server_.channel());
   v1::Filters filters_;
   v1::FeatureMaps maps_;
+  v1::Explanation explanation_;
 };
 
 // Whether a picture is the PNG file that its numbers say it is.
@@ -135,6 +148,48 @@ TEST_F(ModelPicturesTest, AnswersWithFeatureMaps) {
   ASSERT_THAT(maps_.maps(), SizeIs(1));
   EXPECT_EQ(maps_.maps(0).block(), 2);
   EXPECT_THAT(maps_.maps(0).values(), SizeIs(3 * 2 * 2 * sizeof(float)));
+}
+
+TEST_F(ModelPicturesTest, AnswersWithAnExplanation) {
+  v1::ExplainRequest request = ToExplain();
+  request.set_target_class("bag");
+  request.set_values(true);
+  const grpc::Status status = Get(request);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(explanation_.model_version(), "models/net/versions/1");
+  ASSERT_THAT(explanation_.classes(), SizeIs(3));
+  EXPECT_GE(explanation_.classes(0).probability(), explanation_.classes(1).probability());
+  EXPECT_EQ(explanation_.target().name(), "bag");
+  EXPECT_EQ(explanation_.target().index(), 1);
+  EXPECT_EQ(explanation_.method(), v1::EXPLANATION_METHOD_GRAD_CAM);
+  EXPECT_EQ(explanation_.block(), 2);
+  EXPECT_EQ(explanation_.block_count(), 2);
+  EXPECT_EQ(explanation_.height(), 2);
+  EXPECT_THAT(explanation_.values(), SizeIs(2 * 2 * sizeof(float)));
+  EXPECT_EQ(models::DecodeImage(explanation_.png())->height, 4 * 8);
+  request.set_method(v1::EXPLANATION_METHOD_OCCLUSION);
+  request.set_window(3);
+  request.set_values(false);
+  ASSERT_TRUE(Get(request).ok());
+  EXPECT_EQ(explanation_.method(), v1::EXPLANATION_METHOD_OCCLUSION);
+  EXPECT_EQ(explanation_.window(), 3);
+  EXPECT_EQ(explanation_.stride(), 2);
+  EXPECT_EQ(explanation_.width(), 2);
+  EXPECT_THAT(explanation_.values(), IsEmpty());
+}
+
+TEST_F(ModelPicturesTest, NamesTheWrongFieldOfAnExplanation) {
+  v1::ExplainRequest request = ToExplain();
+  request.set_method(static_cast<v1::ExplanationMethod>(7));
+  EXPECT_THAT(DetailsOf(Get(request)).violations, ElementsAre(Key("method")));
+  request = ToExplain();
+  request.clear_input();
+  EXPECT_THAT(DetailsOf(Get(request)).violations, ElementsAre(Key("input")));
+  request = ToExplain();
+  request.set_target_class("coat");
+  EXPECT_THAT(DetailsOf(Get(request)).violations, ElementsAre(Key("target_class")));
+  EXPECT_EQ(DetailsOf(Get(ToExplain("models/dense"))).reason, "NO_CONVOLUTIONS");
+  EXPECT_EQ(DetailsOf(Get(ToExplain("models/gone"))).reason, "VERSION_UNAVAILABLE");
 }
 
 TEST_F(ModelPicturesTest, NamesTheWrongField) {

@@ -2,6 +2,7 @@
 #include "server/views/model_viewer.h"
 
 #include <filesystem>
+#include <functional>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -48,6 +49,13 @@ class ModelViewerTest : public testing::Test {
 
   FeatureMapsRequest OfPixels() const {
     FeatureMapsRequest request;
+    request.model = "net";
+    request.image = RawImages{pixels_};
+    return request;
+  }
+
+  ExplainRequest ToExplain() const {
+    ExplainRequest request;
     request.model = "net";
     request.image = RawImages{pixels_};
     return request;
@@ -129,6 +137,94 @@ TEST_F(ModelViewerTest, NamesTheWrongField) {
   EXPECT_EQ(field(viewer_.FeatureMaps(request)), "encoded.files[0]");
   request.image = EncodedImages{{absl::MakeConstSpan("a", 1), absl::MakeConstSpan("b", 1)}, {}};
   EXPECT_EQ(field(viewer_.FeatureMaps(request)), "encoded.files");
+}
+
+TEST_F(ModelViewerTest, ExplainsAnAnswer) {
+  ExplainRequest request = ToExplain();
+  const auto last = viewer_.Explain(request);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->version.number, 1);
+  EXPECT_EQ(last->blocks, 2);
+  EXPECT_EQ(last->block, 2);
+  EXPECT_EQ(last->explanation.heat.height, 2);
+  EXPECT_EQ(last->class_names[0], "shirt");
+  EXPECT_EQ(last->overlay.zoom, 8);
+  request.target = "boot";
+  const auto named = viewer_.Explain(request);
+  request.target = "2";
+  const auto numbered = viewer_.Explain(request);
+  ASSERT_TRUE(named.ok() && numbered.ok()) << numbered.status();
+  EXPECT_EQ(named->explanation.target, 2);
+  EXPECT_EQ(numbered->explanation.target, 2);
+  request.block = 1;
+  EXPECT_NE(viewer_.Explain(request)->explanation.heat.values, numbered->explanation.heat.values);
+}
+
+TEST_F(ModelViewerTest, ExplainsByOcclusionWithAndWithoutConvolutions) {
+  ExplainRequest request = ToExplain();
+  request.method = ExplainRequest::Method::kOcclusion;
+  const auto usual = viewer_.Explain(request);
+  ASSERT_TRUE(usual.ok()) << usual.status();
+  EXPECT_EQ(usual->occluder.window, 1);
+  EXPECT_EQ(usual->occluder.stride, 1);
+  EXPECT_EQ(usual->explanation.heat.values.size(), 16U);
+  request.window = 4;
+  request.stride = 2;
+  EXPECT_EQ(viewer_.Explain(request)->explanation.heat.values.size(), 1U);
+  const std::vector<std::uint8_t> pixels(4);
+  ExplainRequest dense = {.model = "dense", .method = ExplainRequest::Method::kOcclusion};
+  dense.image = RawImages{pixels};
+  EXPECT_TRUE(viewer_.Explain(dense).ok());
+  dense.method = ExplainRequest::Method::kGradCam;
+  EXPECT_EQ(viewer_.Explain(dense).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ModelViewerTest, NamesTheWrongFieldOfAnExplanation) {
+  using Method = ExplainRequest::Method;
+  const auto field = [&](const std::function<void(ExplainRequest*)>& change) {
+    ExplainRequest request = ToExplain();
+    change(&request);
+    return FieldOf(viewer_.Explain(request).status());
+  };
+  EXPECT_EQ(field([](auto* r) { r->block = 3; }), "block");
+  EXPECT_EQ(field([](auto* r) { r->zoom = 33; }), "zoom");
+  EXPECT_EQ(field([](auto* r) { r->target = "coat"; }), "target_class");
+  EXPECT_EQ(field([](auto* r) { r->target = "3"; }), "target_class");
+  EXPECT_EQ(field([](auto* r) { r->window = 2; }), "window");
+  EXPECT_EQ(field([](auto* r) { r->stride = 1; }), "stride");
+  const auto occlusion = [&](const std::function<void(ExplainRequest*)>& change) {
+    return field([&](ExplainRequest* request) {
+      request->method = Method::kOcclusion;
+      change(request);
+    });
+  };
+  EXPECT_EQ(occlusion([](auto* r) { r->block = 1; }), "block");
+  EXPECT_EQ(occlusion([](auto* r) { r->window = 5; }), "window");
+  EXPECT_EQ(occlusion([](auto* r) { r->window = -1; }), "window");
+  EXPECT_EQ(occlusion([](auto* r) {
+              r->window = 2;
+              r->stride = 3;
+            }),
+            "stride");
+  EXPECT_EQ(occlusion([](auto* r) { r->image = RawImages{}; }), "raw.pixels");
+}
+
+TEST_F(ModelViewerTest, RefusesMorePositionsThanItComputes) {
+  models::Architecture large;
+  large.input = {1, 80, 80};
+  large.classes = kTinyClasses;
+  large.network = models::BlockNetwork{{}, {2}}.ToNetwork("");
+  Add("large", 1, WriteArchive(Path("large", 1), models::TrainedModel::Initial(large, 1)));
+  const std::vector<std::uint8_t> pixels(6400);
+  ExplainRequest request = {.model = "large", .method = ExplainRequest::Method::kOcclusion};
+  request.image = RawImages{pixels};
+  request.window = 2;
+  request.stride = 1;
+  const auto refused = viewer_.Explain(request);
+  EXPECT_EQ(FieldOf(refused.status()), "stride");
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("6241 positions"));
+  request.stride = 2;
+  EXPECT_TRUE(viewer_.Explain(request).ok());
 }
 
 TEST_F(ModelViewerTest, RefusesToSendTooManyNumbersButDrawsThem) {
