@@ -79,6 +79,7 @@ class Trainer::Impl {
   absl::StatusOr<TrainedModel> BestModel() const;
   absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
   absl::StatusOr<Calibration> CalibrateBestModel(const StopSignal* stop) const;
+  std::vector<uint8_t> ValidationImages(int64_t most) const;
   TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
   StepProfile Profile() const { return engine_->profile(); }
 
@@ -346,6 +347,16 @@ absl::StatusOr<Calibration> Trainer::Impl::CalibrateBestModel(const StopSignal* 
                    engine_->team(), stop);
 }
 
+std::vector<uint8_t> Trainer::Impl::ValidationImages(int64_t most) const {
+  const int64_t size = dataset_->shape().size();
+  std::vector<uint8_t> pixels;
+  for (size_t i = 0; i < split_.validation.size() && static_cast<int64_t>(i) < most; ++i) {
+    const uint8_t* const image = dataset_->training().pixels.data() + split_.validation[i] * size;
+    pixels.insert(pixels.end(), image, image + size);
+  }
+  return pixels;
+}
+
 Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Trainer::~Trainer() = default;
@@ -380,6 +391,10 @@ absl::StatusOr<std::optional<double>> Trainer::Bfloat16ValidationAccuracy(
 
 absl::StatusOr<Calibration> Trainer::CalibrateBestModel(const StopSignal* stop) const {
   return GuardExceptions("calibrating", [&] { return impl_->CalibrateBestModel(stop); });
+}
+
+std::vector<uint8_t> Trainer::ValidationImages(int64_t most) const {
+  return impl_->ValidationImages(most);
 }
 
 TrainedModel Trainer::CurrentModel() const { return impl_->CurrentModel(); }

@@ -143,6 +143,8 @@ class Trainer {
   // The temperature that calibrates BestModel's probabilities, fitted on the validation images
   // alone. Errors as above.
   absl::StatusOr<Calibration> CalibrateBestModel(const StopSignal* stop = nullptr) const;
+  // The first validation images side by side, `most` of them if there are so many.
+  std::vector<uint8_t> ValidationImages(int64_t most) const;
   // The network as validation would see it after the last step.
   TrainedModel CurrentModel() const;
   // Where the steps' time went so far.

@@ -6,12 +6,14 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
+#include "models/archive/export_check.h"
 #include "models/archive/model_archive.h"
 #include "models/base/failure.h"
 #include "models/data/dataset.h"
@@ -30,6 +32,8 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr char kArchive[] = "model.tar.gz";
+// Validation images that the stored files have to classify as the network does.
+constexpr std::int64_t kCheckedImages = 16;
 constexpr std::chrono::milliseconds kStepInterval(100);
 
 // A status' words as a sentence.
@@ -92,6 +96,17 @@ void ReportDataset(const models::DatasetCache::Loaded& loaded) {
   spdlog::info("data set of {} training images, {}", loaded.dataset->training().size(),
                loaded.from_cache ? "from the cache" : "read from its files");
   for (const std::string& warning : loaded.dataset->warnings()) spdlog::warn("{}", warning);
+}
+
+absl::Status CheckArchive(const models::TrainedModel& model, const std::string& path,
+                          const std::vector<std::uint8_t>& images) {
+  const auto differences = models::CheckExports(model, path, images);
+  if (!differences.ok()) return differences.status();
+  spdlog::info(
+      "the archive answers validation images as the network does: probabilities of model.pt differ "
+      "by {:.1e} at most, those of model.onnx by {:.1e} from model.pt",
+      differences->torchscript, differences->onnx);
+  return absl::OkStatus();
 }
 
 // Tells the trainer's progress as events; steps at most ten times a second.
@@ -226,10 +241,14 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Finish(const v1::Assignment& assignment,
                                             .dataset_checksum = dataset.checksum(),
                                             .job = assignment.job_name(),
                                             .software_version = ATELIER_VERSION};
-  const auto archive =
-      models::WriteModelArchive(absl::StrCat(assignment.attempt_dir(), "/", kArchive), contents);
+  const std::string path = absl::StrCat(assignment.attempt_dir(), "/", kArchive);
+  const auto archive = models::WriteModelArchive(path, contents);
   if (!archive.ok()) return archive.status();
   spdlog::info("archive of {}, SHA-256 {}", FormatBytes(archive->size_bytes), archive->sha256);
+  if (absl::Status status = CheckArchive(*training.model, path, training.validation_images);
+      !status.ok()) {
+    return status;
+  }
   v1::WorkerEvent event = OutcomeEvent(contents, kArchive, *archive, dataset);
   if (!training.outcome.failure.ok()) {
     *event.mutable_outcome()->mutable_failure() = FailureOf(training.outcome.failure);
@@ -258,11 +277,12 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   if (outcome->end == models::TrainingOutcome::End::kSuspended) {
     return models::Failure(models::FailureReason::kCancelled, "suspended");
   }
-  Training training{*std::move(outcome), std::nullopt};
+  Training training{*std::move(outcome)};
   if (training.outcome.history.empty()) return training;
   auto model = (*trainer)->BestModel();
   if (!model.ok()) return model.status();
   training.model = *std::move(model);
+  training.validation_images = (*trainer)->ValidationImages(kCheckedImages);
   if (!training.outcome.failure.ok()) {
     spdlog::error("{} The best epoch, {}, is evaluated and stored.",
                   Sentence(training.outcome.failure.message()), training.outcome.best_epoch);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -43,7 +44,8 @@ class JobRun {
  private:
   struct Training {
     models::TrainingOutcome outcome;
-    std::optional<models::TrainedModel> model;  // Empty if no epoch was finished.
+    std::optional<models::TrainedModel> model = {};    // Empty if no epoch was finished.
+    std::vector<std::uint8_t> validation_images = {};  // Some, to check the stored model with.
   };
 
   // Answers with the attempt's last event. CANCELLED if it was suspended.

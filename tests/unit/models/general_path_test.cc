@@ -12,6 +12,7 @@
 #include "models/archive/feature_maps.h"
 #include "models/archive/model_archive.h"
 #include "models/archive/onnx_export.h"
+#include "models/archive/onnx_runner.h"
 #include "models/archive/predictor.h"
 #include "models/kernels/coverage.h"
 #include "models/torch/libtorch_jit.h"
@@ -19,7 +20,6 @@
 #include "models/torch/torchscript.h"
 #include "models/training/evaluation.h"
 #include "models/training/trainer.h"
-#include "tests/unit/models/onnx_runner.h"
 #include "tests/unit/models/small_training.h"
 #include "tests/unit/models/temporary_folder.h"
 
