@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "models/torch/folded_network.h"
 #include "models/torch/network.h"
 
 namespace atelier::models {
@@ -21,13 +22,12 @@ at::Tensor TensorOf(const NetworkPlan& plan, const PixelSpan& part) {
 }  // namespace
 
 struct TorchProgram::Network {
-  NetworkPlan plan;
+  FoldedNetwork folded;
   at::Device device;
-  std::vector<at::Tensor> tensors;
 
   // N×classes on the processor.
   at::Tensor Probabilities(const at::Tensor& images) const {
-    return at::softmax(InferenceLogits(plan, tensors, images.to(device)), 1)
+    return at::softmax(InferenceLogits(folded.plan, folded.tensors, images.to(device)), 1)
         .to(at::kCPU)
         .contiguous();
   }
@@ -36,9 +36,9 @@ struct TorchProgram::Network {
 TorchProgram::TorchProgram(const TrainedModel& model, Device device)
     : InferenceNetwork(model.architecture), network_([&] {
         const at::InferenceMode inference;
-        auto network = std::make_unique<Network>(
-            Network{PlanOf(model.architecture), TorchDevice(device), TensorsOf(model)});
-        for (at::Tensor& tensor : network->tensors) tensor = tensor.to(network->device);
+        auto network =
+            std::make_unique<Network>(Network{FoldBatchNorms(model), TorchDevice(device)});
+        for (at::Tensor& tensor : network->folded.tensors) tensor = tensor.to(network->device);
         return network;
       }()) {}
 
@@ -48,7 +48,7 @@ void TorchProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) 
   UseOneTorchThread();
   const at::InferenceMode inference;
   std::vector<at::Tensor> images;
-  for (const PixelSpan& part : parts) images.push_back(TensorOf(network_->plan, part));
+  for (const PixelSpan& part : parts) images.push_back(TensorOf(network_->folded.plan, part));
   const at::Tensor all = images.size() == 1 ? images.front() : at::cat(images);
   const int64_t most = network_->device.is_cpu() ? kProcessorBatch : all.size(0);
   for (int64_t first = 0; first < all.size(0); first += most) {
@@ -60,7 +60,8 @@ void TorchProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) 
 
 int64_t TorchProgram::memory_bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& tensor : network_->tensors) bytes += static_cast<int64_t>(tensor.nbytes());
+  for (const at::Tensor& tensor : network_->folded.tensors)
+    bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
 }
 
