@@ -110,7 +110,9 @@ absl::StatusOr<std::unique_ptr<Source>> OpenListed(Listing listing, const OpenAr
                                                    const ImportOptions& options,
                                                    const ImportRun& run,
                                                    UnreadableFiles* unreadable) {
-  if (listing.Count(Kind::kPicture) + listing.Count(Kind::kDamagedPicture) > 0) {
+  const int64_t pictures = listing.Count(Kind::kPicture) + listing.Count(Kind::kDamagedPicture);
+  // Arrays may have an example beside them, pictures something that was computed of them.
+  if (pictures > listing.Count(Kind::kArray) + listing.Count(Kind::kIdx)) {
     absl::StatusOr<std::unique_ptr<PictureSource>> source =
         SourceByTable(&listing, open, run.stop, unreadable);
     if (!source.ok() || *source != nullptr) return source;

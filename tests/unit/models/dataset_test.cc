@@ -356,5 +356,23 @@ TEST(DatasetCreateTest, RefusesSizesAndLabelsThatDisagree) {
   EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, LabeledImages(), good).ok());
 }
 
+absl::StatusOr<std::shared_ptr<const Dataset>> WithValidation(int64_t images) {
+  return Dataset::Create({1, 1, 1}, {"a", "b"},
+                         {std::vector<uint8_t>{1, 2, 3}, std::vector<uint8_t>{0, 1, 0}},
+                         {std::vector<uint8_t>{4}, std::vector<uint8_t>{1}}, images);
+}
+
+TEST(ValidationImagesTest, LeaveAnImageToTrainWith) {
+  EXPECT_EQ((*WithValidation(2))->validation_images(), 2);
+  EXPECT_EQ((*WithValidation(2))->training().size(), 3);
+  EXPECT_EQ(ReasonOf(WithValidation(3).status()), FailureReason::kBadData);
+  EXPECT_EQ(ReasonOf(WithValidation(-1).status()), FailureReason::kBadData);
+}
+
+TEST(ValidationImagesTest, CountInTheChecksum) {
+  EXPECT_NE((*WithValidation(1))->checksum(), (*WithValidation(2))->checksum());
+  EXPECT_NE((*WithValidation(0))->checksum(), (*WithValidation(1))->checksum());
+}
+
 }  // namespace
 }  // namespace atelier::models

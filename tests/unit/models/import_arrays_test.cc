@@ -264,6 +264,12 @@ TEST_F(ImportArraysTest, DamagedArraysAreRefused) {
   ExpectRefused(Import(files), "truncated within its header");
 }
 
+TEST_F(ImportArraysTest, APictureBesideArraysIsAnExample) {
+  std::vector<SourceFile> files = SmallArrays();
+  files.push_back({"example.png", NumberedPng(1)});
+  EXPECT_EQ(Imports(files).report.format, "NumPy arrays, uint8");
+}
+
 TEST_F(ImportArraysTest, ASingleArrayHasNoLabels) {
   ExpectRefused(Import("images.npy", SmallArrays()[0].bytes), "has no labels beside it");
 }
