@@ -50,6 +50,10 @@ ABSL_FLAG(Duration, serving_idle, Duration{absl::Minutes(30)},
           "A model version that is idle for this long is evicted from memory; 1s to 87600h.");
 ABSL_FLAG(Duration, batch_delay, Duration{absl::ZeroDuration()},
           "Maximum time that images wait for others to form a batch, 0 to 1s; 0 = no wait.");
+ABSL_FLAG(
+    int, kept_checkpoints, 20,
+    "How many ended jobs keep their last checkpoint, the newest, so that `atelier continue` "
+    "can go on from it; 0 keeps none. A checkpoint is about five times as large as its model");
 ABSL_FLAG(int, max_queued_jobs, 1000,
           "Maximum number of queued jobs, 1 to 100000; more are refused.");
 ABSL_FLAG(Duration, lease, Duration{absl::Seconds(30)},
@@ -145,6 +149,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.serving_idle = absl::GetFlag(FLAGS_serving_idle).value;
   flags.batch_delay = absl::GetFlag(FLAGS_batch_delay).value;
   flags.max_queued_jobs = absl::GetFlag(FLAGS_max_queued_jobs);
+  flags.kept_checkpoints = absl::GetFlag(FLAGS_kept_checkpoints);
   flags.lease = absl::GetFlag(FLAGS_lease).value;
   flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace).value;
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);

@@ -12,6 +12,7 @@
 #include "server/server_parts.h"
 #include "server/wiring/network_builder.h"
 #include "server/wiring/preset_list.h"
+#include "server/wiring/start_description.h"
 
 namespace atelier::server {
 namespace {
@@ -19,7 +20,8 @@ namespace {
 // Between two looks at what experiments have come to, however much happens.
 constexpr absl::Duration kExperimentPause = absl::Milliseconds(100);
 
-jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
+jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options,
+                                            jobs::ModelStore* models) {
   jobs::SpecResolver::Options resolver;
   resolver.presets = wiring::PresetChoices();
   resolver.max_cores = options.workers * options.threads_per_worker;
@@ -33,6 +35,8 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options) {
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
   resolver.build_network = &wiring::BuildNetwork;
   resolver.network_problem = &wiring::NetworkProblem;
+  resolver.models = models;
+  resolver.describe_start = &wiring::DescribeStart;
   return resolver;
 }
 
@@ -75,7 +79,8 @@ absl::Status ServerParts::StartExecutor() {
 }
 
 absl::Status ServerParts::StartJobs() {
-  resolver = std::make_unique<jobs::SpecResolver>(ResolverOptions(options), catalog_facts.get());
+  resolver = std::make_unique<jobs::SpecResolver>(ResolverOptions(options, store.get()),
+                                                  catalog_facts.get());
   events = std::make_unique<jobs::EventLog>(jobs::EventLog::Options(), store.get());
   StartEventFiles();
   if (absl::Status status = StartExecutor(); !status.ok()) return status;

@@ -185,6 +185,7 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   status.Update(
       CheckRange("batch_delay", flags.batch_delay, absl::ZeroDuration(), absl::Seconds(1)));
   status.Update(CheckRange("max_queued_jobs", flags.max_queued_jobs, 1, 100'000));
+  status.Update(CheckRange("kept_checkpoints", flags.kept_checkpoints, 0, 10'000));
   status.Update(CheckRange("lease", flags.lease, absl::Seconds(1), absl::Hours(24)));
   status.Update(
       CheckRange("shutdown_grace", flags.shutdown_grace, absl::ZeroDuration(), absl::Hours(1)));
@@ -197,6 +198,7 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   options->serving_idle = flags.serving_idle;
   options->batch_delay = flags.batch_delay;
   options->max_queued_jobs = flags.max_queued_jobs;
+  options->kept_checkpoints = flags.kept_checkpoints;
   options->lease = flags.lease;
   options->shutdown_grace = flags.shutdown_grace;
   return absl::OkStatus();

@@ -30,6 +30,7 @@ struct ServerFlags {
   absl::Duration serving_idle = absl::Minutes(30);
   absl::Duration batch_delay = absl::ZeroDuration();
   int max_queued_jobs = 1000;
+  int kept_checkpoints = 20;
   absl::Duration lease = absl::Seconds(30);
   absl::Duration shutdown_grace = absl::Seconds(30);
   std::string worker_binary;  // Default: atelier-worker in the folder of atelierd.
@@ -61,6 +62,7 @@ struct ServerOptions {
   absl::Duration serving_idle;
   absl::Duration batch_delay;
   int max_queued_jobs = 1000;
+  int kept_checkpoints = 20;  // Of ended jobs, see FolderArtifactStore.
   absl::Duration lease;
   absl::Duration shutdown_grace;
   std::string worker_binary;  // Empty: the one in the folder of atelierd.

@@ -25,7 +25,8 @@ absl::Status ServerParts::OpenData() {
   auto database = store::SqliteStore::Open(data_directory->database_path());
   if (!database.ok()) return database.status();
   store = *std::move(database);
-  artifacts = std::make_unique<store::FolderArtifactStore>(data_directory->path());
+  artifacts = std::make_unique<store::FolderArtifactStore>(data_directory->path(),
+                                                           options.kept_checkpoints);
   return absl::OkStatus();
 }
 

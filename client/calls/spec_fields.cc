@@ -1,5 +1,7 @@
 #include "client/calls/spec_fields.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <utility>
@@ -35,6 +37,7 @@ absl::Status Set(absl::string_view text, SpecField field, absl::string_view kind
   return absl::OkStatus();
 }
 
+bool IsStart(SpecField field) { return field->name() == "start_from"; }
 bool IsMemory(SpecField field) { return field->name() == "memory_bytes"; }
 bool IsShards(SpecField field) { return field->name() == "shards"; }
 
@@ -98,6 +101,18 @@ absl::Status SetNetwork(absl::string_view text, SpecField field, v1::TrainingSpe
   return absl::OkStatus();
 }
 
+// A model version, or `none`, which a sweep can compare with it.
+absl::Status SetStart(absl::string_view text, v1::TrainingSpec* spec) {
+  spec->clear_start_from();
+  if (text == "none") return absl::OkStatus();
+  const auto reference = ParseModel(text);
+  if (!reference.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--from: ", reference.status().message()));
+  }
+  spec->set_start_from(reference->ResourceName());
+  return absl::OkStatus();
+}
+
 std::string ListText(const v1::TrainingSpec& spec, SpecField field) {
   std::string text;
   const Reflection& reflection = *spec.GetReflection();
@@ -120,9 +135,14 @@ std::vector<SpecField> SpecFields() {
   std::vector<SpecField> fields;
   const auto* const type = v1::TrainingSpec::descriptor();
   for (int i = 0; i < type->field_count(); ++i) {
-    if (type->field(i)->name() != "seed") fields.push_back(type->field(i));
+    const SpecField field = type->field(i);
+    if (field->name() != "seed" && !IsSetByServer(field)) fields.push_back(field);
   }
   return fields;
+}
+
+bool IsSetByServer(SpecField field) {
+  return field->name() == "continues" || field->name() == "schedule_start_epoch";
 }
 
 std::string OptionOf(SpecField field) { return FlagOf(absl::StrCat("spec.", field->name())); }
@@ -138,6 +158,7 @@ std::string ValueText(const v1::TrainingSpec& spec, SpecField field) {
     if (spec.memory_bytes() % kGiB == 0) return absl::StrCat(spec.memory_bytes() / kGiB, "GiB");
     if (spec.memory_bytes() % kMiB == 0) return absl::StrCat(spec.memory_bytes() / kMiB, "MiB");
   }
+  if (IsStart(field) && !spec.start_from().empty()) return ShortModel(spec.start_from());
   return PlainValueText(spec, field);
 }
 
@@ -175,6 +196,7 @@ absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec*
     spec->clear_shards();
     return absl::OkStatus();
   }
+  if (IsStart(field)) return SetStart(text, spec);
   if (field->is_repeated()) return SetInt32List(text, field, spec);
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
@@ -198,8 +220,14 @@ absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec*
 }
 
 bool HasWords(SpecField field) {
-  return field->enum_type() != nullptr || IsMemory(field) || IsShards(field) ||
+  return field->enum_type() != nullptr || IsMemory(field) || IsShards(field) || IsStart(field) ||
          field->is_repeated() || field->message_type() != nullptr;
+}
+
+bool IsOfSchedule(SpecField field) {
+  constexpr std::array kFields = {"learning_rate", "schedule", "warmup_fraction", "step_factor",
+                                  "step_epochs"};
+  return std::find(kFields.begin(), kFields.end(), field->name()) != kFields.end();
 }
 
 std::string TrainOptions(const v1::TrainingSpec& spec) {

@@ -17,8 +17,11 @@ namespace atelier::client {
 
 using SpecField = const google::protobuf::FieldDescriptor*;
 
-// All of them but the seed, in the order of the message.
+// All of them but the seed and what only the server sets, in the order of the message.
 std::vector<SpecField> SpecFields();
+
+// Whether the server alone sets the field, so that it has no option.
+bool IsSetByServer(SpecField field);
 
 // The flag: `--batch-size`.
 std::string OptionOf(SpecField field);
@@ -39,6 +42,10 @@ absl::Status SetValue(absl::string_view text, SpecField field, v1::TrainingSpec*
 // Whether the command line knows words for some or all of its values, such as `auto` or `2GiB`, or
 // takes a list or a file, so that only SetValue can read them.
 bool HasWords(SpecField field);
+
+// Whether the field belongs to the learning-rate schedule, so that giving it to a continued job
+// begins a new one.
+bool IsOfSchedule(SpecField field);
 
 // The options of `atelier train` that make this very job, beginning with a space.
 std::string TrainOptions(const v1::TrainingSpec& spec);

@@ -31,6 +31,8 @@ constexpr std::array kRows = {
     Row{"batch_norm", "BOOL", "Batch norm after every convolution", "true"},
     Row{"dense", "LIST", "Units of each hidden dense layer, 0 for none: 128,64", "the preset's"},
     Row{"residual", "BOOL", "Residual blocks", "the preset's"},
+    Row{"start_from", "MODEL", "Model version whose weights to start from", "none"},
+    Row{"freeze", "N", "First layers that are not trained; needs weights to keep", "0"},
     Row{"dataset", "NAME", "Data set", "fashion-mnist"},
     Row{"model_name", "NAME", "Model that gets a new version", "the preset"},
     Row{"recipe", "NAME", "Named set of training defaults", "study"},
@@ -68,6 +70,8 @@ constexpr std::array kRows = {
     Row{"shards", "N", "Pieces of a batch, or auto; affects results", "auto"},
     Row{"cores", "N", "Processor cores", "the server's default"},
     Row{"memory_bytes", "SIZE", "Memory limit", "2GiB"},
+    Row{"continues", "JOB", "The job that is continued; set by the server", ""},
+    Row{"schedule_start_epoch", "N", "Epochs before the schedule; set by the server", ""},
     Row{"priority", "N", "-100 to 100; higher starts first", "0"},
 };
 

@@ -20,7 +20,10 @@ namespace {
 using Words = std::pair<absl::string_view, absl::string_view>;
 
 // Fields whose option has another name.
-constexpr std::array<Words, 12> kFlags = {{
+constexpr std::array<Words, 15> kFlags = {{
+    {"spec.start_from", "--from"},
+    {"continue_job", "JOB"},
+    {"more_epochs", "--epochs"},
     {"spec.memory_bytes", "--memory"},
     {"base_name", "--name"},
     {"page_size", "--limit"},
@@ -36,7 +39,7 @@ constexpr std::array<Words, 12> kFlags = {{
 }};
 
 // What to do about an error, by its reason; $ is the name that the request gave.
-constexpr std::array<Words, 10> kAdvice = {{
+constexpr std::array<Words, 11> kAdvice = {{
     {"JOB_NOT_FOUND", "`atelier jobs` lists the jobs."},
     {"MODEL_NOT_FOUND", "`atelier models` lists the models."},
     {"VERSION_NOT_FOUND", "`atelier models $` lists the versions."},
@@ -47,6 +50,7 @@ constexpr std::array<Words, 10> kAdvice = {{
     {"JOB_NOT_ENDED", "Stop it first: `atelier stop $`."},
     {"EXPERIMENT_NOT_FOUND", "`atelier experiments` lists the experiments."},
     {"EXPERIMENT_NOT_ENDED", "Stop it first: `atelier stop $`."},
+    {"NO_CHECKPOINT", "`atelier train --from MODEL` does; `atelier models` lists the models."},
     {"NOT_EVALUATED", "`atelier show $` shows its progress, or why it ended."},
 }};
 

@@ -8,6 +8,7 @@ void AddAllCommands(CommandSet* commands) {
   AddPresets(commands);
   AddRecipes(commands);
   AddNetwork(commands);
+  AddContinue(commands);
   AddWatch(commands);
   AddJobs(commands);
   AddShow(commands);

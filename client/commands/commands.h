@@ -12,6 +12,7 @@ void AddTrain(CommandSet* commands);
 void AddPresets(CommandSet* commands);
 void AddRecipes(CommandSet* commands);
 void AddNetwork(CommandSet* commands);
+void AddContinue(CommandSet* commands);
 void AddWatch(CommandSet* commands);
 void AddJobs(CommandSet* commands);
 void AddShow(CommandSet* commands);

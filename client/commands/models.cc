@@ -129,6 +129,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   const v1::ImageShape& shape = version.image_shape();
   add("aliases", AliasesOf(model, version.version()));
   add("network", NetworkTitle(version.spec()));
+  if (version.result().has_start()) add("start", StartText(version.result().start()));
   add("data set", version.spec().dataset());
   add("seed", absl::StrCat(version.spec().seed()));
   add("test accuracy", Percent(version.result().test_accuracy()));

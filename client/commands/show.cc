@@ -107,6 +107,9 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   if (!job.waiting_reason().empty()) {
     session.Print(absl::StrCat("  ", style.Paint(Ink::kYellow, job.waiting_reason()), "\n"));
   }
+  if (job.has_start()) {
+    session.Print(absl::StrCat("  ", style.Paint(Ink::kCyan, StartText(job.start())), "\n"));
+  }
   section("Specification", SpecTable(job.spec()).Render(style, width));
   section("History", Timeline(job).Render(style, width));
   if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));

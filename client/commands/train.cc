@@ -1,93 +1,28 @@
 // `atelier train`: starts a job and follows it.
-#include <cstdint>
 #include <memory>
 #include <string>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/match.h"
 #include "client/calls/arguments.h"
-#include "client/calls/request_id.h"
 #include "client/calls/spec_help.h"
 #include "client/commands/commands.h"
-#include "client/commands/follow.h"
-#include "client/terminal/exit_codes.h"
+#include "client/commands/start_job.h"
 
 namespace atelier::client {
 namespace {
 
-using google::protobuf::FieldDescriptor;
-using google::protobuf::Message;
-using google::protobuf::Reflection;
-
-struct TrainCommandOptions {
-  v1::StartTrainingRequest request;
-  bool detach = false;
-  FollowOptions follow;
-};
-
-using Options = std::shared_ptr<TrainCommandOptions>;
-
-// Adds an option whose value the parser reads as a T.
-template <typename T>
-void AddTyped(CLI::App* command, SpecField field, const Options& options,
-              void (Reflection::*set)(Message*, SpecField, T) const) {
-  const auto store = [=](const T& value) {
-    v1::TrainingSpec* const spec = options->request.mutable_spec();
-    (spec->GetReflection()->*set)(spec, field, value);
-  };
-  const SpecHelp help = HelpOf(field);
-  command->add_option_function<T>(OptionOf(field), store, help.text)->type_name(help.type);
-}
-
-// Adds an option whose words SetValue reads.
-void AddWords(CLI::App* command, SpecField field, const Options& options) {
-  const auto store = [=](const std::string& text) {
-    const absl::Status status = SetValue(text, field, options->request.mutable_spec());
-    if (!status.ok()) throw CLI::ValidationError(std::string(status.message()));
-  };
-  const SpecHelp help = HelpOf(field);
-  command->add_option_function<std::string>(OptionOf(field), store, help.text)
-      ->type_name(help.type);
-}
-
-void AddSpecOption(CLI::App* command, SpecField field, const Options& options) {
-  if (HasWords(field)) return AddWords(command, field, options);
-  switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32:
-      return AddTyped<std::int32_t>(command, field, options, &Reflection::SetInt32);
-    case FieldDescriptor::CPPTYPE_INT64:
-      return AddTyped<std::int64_t>(command, field, options, &Reflection::SetInt64);
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      return AddTyped<double>(command, field, options, &Reflection::SetDouble);
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return AddTyped<bool>(command, field, options, &Reflection::SetBool);
-    case FieldDescriptor::CPPTYPE_STRING:
-      return AddTyped<std::string>(command, field, options, &Reflection::SetString);
-    default:
-      return AddWords(command, field, options);
-  }
-}
-
-absl::StatusOr<int> Train(Session& session, TrainCommandOptions& options) {
-  if (options.request.request_id().empty()) options.request.set_request_id(RandomRequestId());
-  // The request ID makes it safe to repeat the call after a broken connection.
-  const auto job = session.Call(&TrainingService::StartTraining, options.request, {.repeats = 2});
-  if (!job.ok()) return job.status();
-  if (!options.detach) return FollowJob(session, *job, options.follow);
-  if (session.format() == OutputFormat::kJson) session.PrintJson(*job);
-  if (session.format() == OutputFormat::kCsv)
-    session.Print(CsvLine({"name"}) + CsvLine({job->name()}));
-  if (session.text()) {
-    const std::string id(Leaf(job->name()));
-    session.Print(
-        absl::StrCat("Started ", id, ".\n  ", session.Suggest("watch " + id), "   follows it\n"));
-  }
-  return kDone;
+// What --like names: a model's version has an @, other names are jobs'.
+absl::StatusOr<std::string> LikeName(const std::string& text) {
+  if (!absl::StartsWith(text, "models/") && !absl::StrContains(text, '@')) return JobName(text);
+  const auto reference = ParseModel(text);
+  if (!reference.ok()) return reference.status();
+  return reference->ResourceName();
 }
 
 }  // namespace
 
 void AddTrain(CommandSet* commands) {
-  const auto options = std::make_shared<TrainCommandOptions>();
+  const auto options = std::make_shared<StartJobOptions>();
   CLI::App* const command = commands->Add(
       {"train",
        "Train a network and watch it",
@@ -97,21 +32,23 @@ void AddTrain(CommandSet* commands) {
        {{"atelier train --preset cnn-3", "three convolutional layers"},
         {"atelier train --preset dense --epochs 3 --seed 1", "short and reproducible"},
         {"atelier train --conv-depth 2 --name night --detach", "in the background"},
+        {"atelier train --from cnn-3@1 --freeze 2 --dataset letters", "fine-tunes a model"},
         {"atelier --output=csv train --preset cnn-1", "one row per epoch"}}},
-      [options](Session& session) { return Train(session, *options); });
-  for (const SpecField field : FieldsInHelpOrder()) AddSpecOption(command, field, options);
+      [options](Session& session) { return StartJob(session, *options); });
+  for (const SpecField field : FieldsInHelpOrder()) {
+    if (!IsSetByServer(field)) AddSpecOption(command, field, options);
+  }
   command
       ->add_option_function<std::string>(
-          "--name", [options](const std::string& name) { options->request.set_base_name(name); },
-          "Prefix of the job's name [the preset]")
-      ->type_name("BASE");
-  command
-      ->add_option_function<std::string>(
-          "--request-id", [options](const std::string& id) { options->request.set_request_id(id); },
-          "Idempotency key: a repeated ID starts nothing new")
-      ->type_name("ID");
-  command->add_flag("--detach", options->detach, "Start it and return at once");
-  AddFollowOptions(command, &options->follow);
+          "--like",
+          [options](const std::string& text) {
+            auto name = LikeName(text);
+            if (!name.ok()) throw CLI::ValidationError(std::string(name.status().message()));
+            options->request.set_like(*std::move(name));
+          },
+          "Take all else but the seed from a job or MODEL@VERSION")
+      ->type_name("JOB");
+  AddStartOptions(command, options);
 }
 
 }  // namespace atelier::client

@@ -220,7 +220,8 @@ std::string LabelOf(const Comparison& comparison, const Configuration& configura
   std::string label = configuration.network;
   for (const SpecField field : comparison.differing) {
     if (field->name() == "preset" || field->name() == "network") continue;
-    absl::StrAppend(&label, ", ", TitleOf(field), " ", ValueText(configuration.spec, field));
+    const std::string value = ValueText(configuration.spec, field);
+    absl::StrAppend(&label, ", ", TitleOf(field), " ", value.empty() ? "none" : value);
   }
   return label;
 }

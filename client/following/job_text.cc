@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
 #include "client/terminal/figures.h"
@@ -24,6 +25,14 @@ std::string OptionalFigure(const v1::TrainingResult& result, const char* name) {
   const auto* field = v1::TrainingResult::descriptor()->FindFieldByName(name);
   const auto* reflection = v1::TrainingResult::GetReflection();
   return reflection->HasField(result, field) ? Exact(reflection->GetDouble(result, field)) : "";
+}
+
+// Names of layers, the middle left out where there are many.
+std::string LayerNames(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  constexpr int kMost = 6;
+  if (names.size() <= kMost) return absl::StrJoin(names, ", ");
+  return absl::StrCat(names[0], ", ", names[1], " … ", names[names.size() - 1], " (",
+                      Count(names.size(), "layer"), ")");
 }
 
 std::string TimeText(bool present, const google::protobuf::Timestamp& time) {
@@ -172,6 +181,25 @@ std::string CalibrationText(const v1::TrainingResult& result) {
                          result.temperature(), Percent(result.calibrated_test_ece()));
 }
 
+std::string StartText(const v1::TrainingStart& start) {
+  std::vector<std::string> parts;
+  if (!start.continued_job().empty()) {
+    parts.push_back(absl::StrCat("continues ", Leaf(start.continued_job()), " after epoch ",
+                                 start.continued_epochs()));
+  }
+  if (!start.model_version().empty()) {
+    parts.push_back(absl::StrCat(parts.empty() ? "starts from " : "which started from ",
+                                 ShortModel(start.model_version())));
+    parts.push_back(absl::StrCat("taken: ", LayerNames(start.taken_layers())));
+    parts.push_back(absl::StrCat(
+        "new: ", start.new_layers().empty() ? "none" : LayerNames(start.new_layers())));
+  }
+  if (!start.frozen_layers().empty()) {
+    parts.push_back(absl::StrCat("frozen: ", LayerNames(start.frozen_layers())));
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
 Table ResultTable(const v1::TrainingJob& job) {
   const v1::TrainingResult& result = job.result();
   const std::string trainable =
@@ -179,6 +207,7 @@ Table ResultTable(const v1::TrainingJob& job) {
           ? "all of them trainable"
           : Count(result.trainable_parameter_count()) + " of them trainable";
   Table table({{""}, {""}});
+  if (result.has_start()) table.AddRow({{"  start", Ink::kDim}, StartText(result.start())});
   table.AddRow({{"  test accuracy", Ink::kDim}, {Percent(result.test_accuracy()), Ink::kBold}});
   table.AddRow({{"  test loss", Ink::kDim}, Loss(result.test_loss())});
   table.AddRow({{"  validation", Ink::kDim},

@@ -35,6 +35,10 @@ std::string PathText(const v1::TrainingResult& result);
 // recorded" for what an earlier version trained.
 std::string F1Text(const v1::TrainingResult& result);
 std::string CalibrationText(const v1::TrainingResult& result);
+// What a training began with, in words: which weights were taken, which are new, which frozen, and
+// which job it continues. Empty if all weights were new.
+std::string StartText(const v1::TrainingStart& start);
+
 // The result, a row per value.
 Table ResultTable(const v1::TrainingJob& job);
 // The result's warnings, one per line after an empty line; empty if there are none.

@@ -115,7 +115,8 @@ std::string LiveView::Heading() const {
   const v1::TrainingSpec& spec = job_.spec();
   return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", NetworkTitle(spec), " on ",
                       spec.dataset(), ", ", Count(spec.epochs(), "epoch"), ", batch ",
-                      spec.batch_size(), ", seed ", spec.seed());
+                      spec.batch_size(), ", seed ", spec.seed(),
+                      job_.has_start() ? absl::StrCat("\n", StartText(job_.start())) : "");
 }
 
 LiveView::Lines LiveView::Apply(const v1::JobEvent& event) {

@@ -35,10 +35,31 @@ std::vector<std::string> RunRow(const ReportData& data, const Configuration& con
           Escape(ShortModel(result.model_version()))};
 }
 
+// Makes such a continued job while its origin's checkpoint is kept.
+std::string ContinueCommand(const v1::TrainingSpec& spec) {
+  std::string command = absl::StrCat("atelier continue ", Leaf(spec.continues()),
+                                     " --epochs=", spec.epochs(), " --patience=", spec.patience());
+  if (spec.has_freeze()) absl::StrAppend(&command, " --freeze=", spec.freeze());
+  if (spec.schedule_start_epoch() == 0) return command;
+  for (const SpecField field : SpecFields()) {
+    const std::string value = ValueText(spec, field);
+    if (IsOfSchedule(field) && !value.empty()) {
+      absl::StrAppend(&command, " ", OptionOf(field), "=", value);
+    }
+  }
+  return command;
+}
+
 std::string Commands(const Comparison& comparison) {
   std::string commands;
   for (const Configuration& configuration : comparison.configurations) {
     if (configuration.network.empty()) continue;
+    if (!configuration.spec.continues().empty()) {
+      for (const Trial& trial : configuration.trials) {
+        absl::StrAppend(&commands, ContinueCommand(trial.spec), "\n");
+      }
+      continue;
+    }
     std::vector<std::int64_t> seeds;
     for (const Trial& trial : configuration.trials) seeds.push_back(trial.spec.seed());
     absl::StrAppend(&commands, seeds.size() == 1 ? "atelier train" : "atelier sweep",

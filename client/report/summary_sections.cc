@@ -10,6 +10,7 @@
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
 #include "client/comparing/comparison_text.h"
+#include "client/following/job_text.h"
 #include "client/report/chart.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
@@ -198,6 +199,23 @@ std::string ResultWarnings(const Comparison& comparison) {
   return html;
 }
 
+// What trainings began with that did not begin with new weights, with the runs that did so.
+std::string Starts(const Comparison& comparison) {
+  std::map<std::string, std::vector<std::string>> jobs;
+  for (const Configuration& configuration : comparison.configurations) {
+    for (const Trial& trial : configuration.trials) {
+      if (!trial.result.has_value() || !trial.result->has_start()) continue;
+      jobs[StartText(trial.result->start())].emplace_back(Leaf(trial.job));
+    }
+  }
+  std::string html;
+  for (const auto& [start, names] : jobs) {
+    absl::StrAppend(&html, "<p>Not trained from scratch: ", Escape(start), " (",
+                    Escape(absl::StrJoin(names, ", ")), ").</p>\n");
+  }
+  return html;
+}
+
 }  // namespace
 
 std::string SummarySection(const ReportData& data) {
@@ -207,7 +225,8 @@ std::string SummarySection(const ReportData& data) {
   if (!warning.empty()) {
     absl::StrAppend(&html, "<p class=\"warning\">", Escape(warning), "</p>\n");
   }
-  absl::StrAppend(&html, ResultWarnings(data.comparison), Tiles(data.comparison));
+  absl::StrAppend(&html, Starts(data.comparison), ResultWarnings(data.comparison),
+                  Tiles(data.comparison));
   const std::string advice = RecommendationText(data.comparison);
   if (!advice.empty()) {
     absl::StrAppend(&html, "<p class=\"advice\"><b>Recommendation.</b> ", Escape(advice), "</p>\n");

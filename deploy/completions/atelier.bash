@@ -46,12 +46,13 @@ _atelier_values() {
     --resize) echo pad stretch none ;;
     --method) echo grad-cam occlusion ;;
     --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
-    --model | --model-name) _atelier_names models ;;
+    --model | --model-name | --from) _atelier_names models ;;
+    --like) _atelier_names jobs ;;
     --dataset) _atelier_names datasets ;;
     -o | --network | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
-      --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
+      --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
       --conv | --kernel | --pool | --dense | --input | --classes | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --class | --window | --stride | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
@@ -114,7 +115,7 @@ _atelier() {
     case $command in
       '' | bench) choices=$(_atelier_commands "$command") ;;
       help) choices=$(_atelier_commands '') ;;
-      show | logs | confusion) choices=$(_atelier_names jobs) ;;
+      continue | show | logs | confusion) choices=$(_atelier_names jobs) ;;
       watch | stop | report | compare)
         choices="$(_atelier_names jobs) $(_atelier_names experiments)"
         ;;

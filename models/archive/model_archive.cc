@@ -57,6 +57,8 @@ ordered_json HyperparametersOf(const TrainingOptions& options) {
           {"warmup_fraction", options.warmup_fraction},
           {"step_factor", options.step_factor},
           {"step_epochs", options.step_epochs},
+          {"schedule_start_epoch", options.schedule_start_epoch},
+          {"freeze", options.freeze},
           {"momentum", options.momentum},
           {"nesterov", options.nesterov},
           {"max_gradient_norm", options.max_gradient_norm},
@@ -80,9 +82,28 @@ ordered_json HyperparametersOf(const TrainingOptions& options) {
           {"shards", options.shards}};
 }
 
+ordered_json StartJson(const TrainingStart& start) {
+  ordered_json about;
+  if (!start.model_version.empty()) {
+    about = {{"model_version", start.model_version},
+             {"sha256", start.sha256},
+             {"taken_layers", start.taken_layers},
+             {"new_layers", start.new_layers}};
+  }
+  if (!start.frozen_layers.empty()) about["frozen_layers"] = start.frozen_layers;
+  if (!start.continued_job.empty()) {
+    about["continued_job"] = start.continued_job;
+    about["continued_epochs"] = start.continued_epochs;
+  }
+  return about;
+}
+
 // What some archives have.
 void AddOptionalMetrics(const ArchiveContents& contents, ordered_json* metadata) {
   const Evaluation& evaluation = contents.evaluation;
+  if (const TrainingStart& start = contents.options.start; start.any()) {
+    (*metadata)["start"] = StartJson(start);
+  }
   if (evaluation.top5_accuracy.has_value()) {
     (*metadata)["test_top5_accuracy"] = *evaluation.top5_accuracy;
   }
@@ -99,27 +120,28 @@ void AddOptionalMetrics(const ArchiveContents& contents, ordered_json* metadata)
 std::string MetadataJson(const ArchiveContents& contents) {
   const Architecture& architecture = contents.model.architecture;
   const TrainingOutcome& outcome = contents.outcome;
-  ordered_json metadata = {{"architecture", ordered_json::parse(architecture.ToJson())},
-                           {"preset", architecture.network.name()},
-                           {"hyperparameters", HyperparametersOf(contents.options)},
-                           {"seed", contents.options.seed},
-                           {"test_accuracy", contents.evaluation.accuracy},
-                           {"test_loss", contents.evaluation.loss},
-                           {"test_macro_f1", contents.evaluation.macro_f1},
-                           {"test_weighted_f1", contents.evaluation.weighted_f1},
-                           {"test_ece", contents.evaluation.reliability.ece},
-                           {"parameter_count", architecture.ParameterCount()},
-                           {"trainable_parameter_count", architecture.TrainableParameterCount()},
-                           {"best_epoch", outcome.best_epoch},
-                           {"epochs_trained", outcome.history.size()},
-                           {"training_seconds", outcome.training_seconds},
-                           {"images_per_second", outcome.images_per_second},
-                           {"compute_path", std::string(ComputePathName(outcome.path))},
-                           {"end", std::string(EndName(outcome.end))},
-                           {"dataset", contents.dataset_name},
-                           {"dataset_checksum", contents.dataset_checksum},
-                           {"job", contents.job},
-                           {"software_version", contents.software_version}};
+  ordered_json metadata = {
+      {"architecture", ordered_json::parse(architecture.ToJson())},
+      {"preset", architecture.network.name()},
+      {"hyperparameters", HyperparametersOf(contents.options)},
+      {"seed", contents.options.seed},
+      {"test_accuracy", contents.evaluation.accuracy},
+      {"test_loss", contents.evaluation.loss},
+      {"test_macro_f1", contents.evaluation.macro_f1},
+      {"test_weighted_f1", contents.evaluation.weighted_f1},
+      {"test_ece", contents.evaluation.reliability.ece},
+      {"parameter_count", architecture.ParameterCount()},
+      {"trainable_parameter_count", TrainedParameterCount(architecture, contents.options.freeze)},
+      {"best_epoch", outcome.best_epoch},
+      {"epochs_trained", outcome.history.size()},
+      {"training_seconds", outcome.training_seconds},
+      {"images_per_second", outcome.images_per_second},
+      {"compute_path", std::string(ComputePathName(outcome.path))},
+      {"end", std::string(EndName(outcome.end))},
+      {"dataset", contents.dataset_name},
+      {"dataset_checksum", contents.dataset_checksum},
+      {"job", contents.job},
+      {"software_version", contents.software_version}};
   if (outcome.best_epoch > 0) {
     const EpochMetrics& best = outcome.history[static_cast<size_t>(outcome.best_epoch - 1)];
     metadata["validation_loss"] = best.validation_loss;
@@ -241,9 +263,12 @@ absl::StatusOr<ArchiveInfo> WriteModelArchive(const std::string& path,
   return ArchiveInfo{Sha256Of(*bytes), static_cast<int64_t>(bytes->size())};
 }
 
-absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path) {
+absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path, absl::string_view sha256) {
   absl::StatusOr<std::string> bytes = ReadWholeFile(path, kMaxArchiveBytes);
   if (!bytes.ok()) return Unreadable(path, bytes.status().message());
+  if (!sha256.empty() && Sha256Of(*bytes) != sha256) {
+    return Unreadable(path, absl::StrCat("its SHA-256 is not ", sha256, " as it was when stored"));
+  }
   absl::StatusOr<std::map<std::string, std::string>> entries =
       UnpackTarGz(*bytes,
                   {{"metadata.json", kMaxJsonBytes},

@@ -6,7 +6,8 @@
 //   class_names.json       ["T-shirt/top", …]
 //   metadata.json          hyperparameters, metrics, counts, checksum, version; with
 //                          bfloat16_validation_accuracy it may be served so (ServingPrecision),
-//                          with temperature it may be asked for calibrated probabilities
+//                          with temperature it may be asked for calibrated probabilities; with
+//                          start it did not begin with new random weights (TrainingStart)
 //   metrics.jsonl          one object an epoch, the words of EpochMetrics
 //   confusion_matrix.json  {"class_names": […], "rows": [{"counts": […]}, …],
 //                           "class_metrics": [{"precision": …, "recall": …, "f1": …, "support":
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
 #include "models/training/evaluation.h"
@@ -80,8 +82,10 @@ inline constexpr int64_t kMaxArchiveBytes = int64_t{2} << 30;
 
 // Reads an archive. FailureReason kInternal with a sentence naming file and entry if it
 // is missing, truncated, not a tar.gz, has an entry that is unknown, twice, too large, not a plain
-// file or with a path, lacks one, or its JSON is damaged. Nothing is written to disk.
-absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path);
+// file or with a path, lacks one, or its JSON is damaged; also if `sha256` is given and is not that
+// of the file. Nothing is written to disk.
+absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path,
+                                              absl::string_view sha256 = "");
 
 // The network of an archive with its weights. kInternal if model.pt is damaged or is not the
 // network that metadata.json describes.

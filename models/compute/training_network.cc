@@ -59,7 +59,8 @@ class TorchTrainingNetwork : public TrainingNetwork {
 std::unique_ptr<TrainingNetwork> TrainingNetwork::Create(const TrainingOptions& options,
                                                          const LabeledImages& images) {
   if (options.path_choice == PathChoice::kAutomatic &&
-      KernelsCoverTraining(options.architecture, options.precision, options.device).ok()) {
+      KernelsCoverTraining(options.architecture, options.precision, options.device, options.freeze)
+          .ok()) {
     return std::make_unique<KernelTrainingNetwork>(options, images);
   }
   return std::make_unique<TorchTrainingNetwork>(options, images);

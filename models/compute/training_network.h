@@ -22,9 +22,10 @@ class TrainingNetwork {
  public:
   virtual ~TrainingNetwork() = default;
 
-  // By the kernels where they cover options.architecture in its precision on its device and
-  // options.path_choice lets them, else by LibTorch. Parameters are zeros. `images` must outlive
-  // it; options must be valid. Throws std::bad_alloc and what LibTorch throws.
+  // By the kernels where they cover options.architecture in its precision on its device with its
+  // frozen layers and options.path_choice lets them, else by LibTorch. Parameters are zeros.
+  // `images` must outlive it; options must be valid. Throws std::bad_alloc and what LibTorch
+  // throws.
   static std::unique_ptr<TrainingNetwork> Create(const TrainingOptions& options,
                                                  const LabeledImages& images);
 

@@ -143,7 +143,8 @@ absl::StatusOr<CoveredNetwork> Cover(const Architecture& architecture) {
 }
 
 absl::Status KernelsCoverTraining(const Architecture& architecture, Precision precision,
-                                  Device device) {
+                                  Device device, int64_t freeze) {
+  if (freeze > 0) return absl::UnimplementedError("the kernels train all layers and freeze none");
   if (precision != Precision::kFloat32) {
     return absl::UnimplementedError(
         absl::StrCat("the kernels train in float32, not in ", PrecisionName(precision)));

@@ -3,6 +3,8 @@
 #ifndef ATELIER_MODELS_KERNELS_COVERAGE_H_
 #define ATELIER_MODELS_KERNELS_COVERAGE_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/network/architecture.h"
@@ -25,10 +27,10 @@ struct CoveredNetwork {
 // The network in that form; kUnimplemented naming the first layer that the kernels lack.
 absl::StatusOr<CoveredNetwork> Cover(const Architecture& architecture);
 
-// OK if the kernels train such a network in such arithmetic on such a device (PackedShard), else
-// kUnimplemented saying what they lack.
+// OK if the kernels train such a network in such arithmetic on such a device (PackedShard), with
+// so many layers frozen (TrainingOptions::freeze), else kUnimplemented saying what they lack.
 absl::Status KernelsCoverTraining(const Architecture& architecture, Precision precision,
-                                  Device device);
+                                  Device device, int64_t freeze = 0);
 
 // The same of classifying with trained weights (InferenceProgram), in either precision.
 absl::Status KernelsCoverInference(const Architecture& architecture, Device device);

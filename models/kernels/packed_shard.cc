@@ -69,7 +69,8 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
       statistics_(static_cast<size_t>(layout.statistics())),
       average_(layout.averages() ? layout.features() : 0),
       head_(options, layout, images, parameters, derived, max_images) {
-  RequireCovered(KernelsCoverTraining(options.architecture, options.precision, options.device));
+  RequireCovered(KernelsCoverTraining(options.architecture, options.precision, options.device,
+                                      options.freeze));
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     conv_.emplace_back(layer, max_images, &layer == &layout.conv_layers().back());
   }

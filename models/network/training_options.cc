@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <vector>
@@ -138,6 +139,17 @@ void CheckAugmentation(const TrainingOptions& options, Problems& problems) {
   problems.RequireRange("erasing", erasing, erasing >= 0 && erasing <= 1, "0 to 1");
 }
 
+// Requires a valid network.
+void CheckStart(const TrainingOptions& options, Problems& problems) {
+  const int64_t start = options.schedule_start_epoch;
+  problems.RequireRange("schedule_start_epoch", start, start >= 0 && start < options.epochs,
+                        "at least 0 and below the epochs");
+  if (options.freeze == 0 || !options.architecture.Validate().ok()) return;
+  const int64_t most = WeightLayerCount(options.architecture) - 1;
+  problems.RequireRange("freeze", options.freeze, options.freeze > 0 && options.freeze <= most,
+                        absl::StrCat("0 to ", most));
+}
+
 void CheckNetwork(const TrainingOptions& options, const Dataset& dataset, Problems& problems) {
   const Architecture& network = options.architecture;
   if (absl::Status status = network.Validate(); !status.ok()) {
@@ -177,7 +189,18 @@ void AddLater(const TrainingOptions& options, nlohmann::ordered_json& all) {
   add("balance_classes", options.balance_classes, defaults.balance_classes);
   add_name("monitor", MonitorName(options.monitor), MonitorName(defaults.monitor));
   add("min_delta", options.min_delta, defaults.min_delta);
+  add("schedule_start_epoch", options.schedule_start_epoch, defaults.schedule_start_epoch);
+  add("freeze", options.freeze, defaults.freeze);
+  add("start_from", options.start.model_version, defaults.start.model_version);
+  add("start_sha256", options.start.sha256, defaults.start.sha256);
+  add("taken_layers", options.start.taken_layers, defaults.start.taken_layers);
+  add("continues", options.start.continued_job, defaults.start.continued_job);
 }
+
+// What of a fingerprint a training may change that continues another.
+constexpr const char* kChangeable[] = {
+    "epochs",      "patience",    "learning_rate",        "schedule", "warmup_fraction",
+    "step_factor", "step_epochs", "schedule_start_epoch", "freeze",   "continues"};
 
 }  // namespace
 
@@ -262,8 +285,12 @@ int64_t TrainingOptions::OptimizerVectors() const {
 
 double TrainingOptions::LearningRateAt(int64_t step, int64_t steps) const {
   if (schedule == Schedule::kConstant) return learning_rate;
+  const int64_t steps_per_epoch = steps / epochs;
+  const int64_t before = schedule_start_epoch * steps_per_epoch;
+  step = std::max<int64_t>(step - before, 0);
+  steps -= before;
   if (schedule == Schedule::kStep) {
-    const int64_t epoch = step / (steps / epochs);
+    const int64_t epoch = step / steps_per_epoch;
     return learning_rate * std::pow(step_factor, static_cast<double>(epoch / step_epochs));
   }
   const double done = (static_cast<double>(step) + 0.5) / static_cast<double>(steps);
@@ -299,6 +326,7 @@ absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
   CheckNotNegative("max_gradient_norm", max_gradient_norm, problems);
   CheckClassWeights(*this, problems);
   CheckAugmentation(*this, problems);
+  CheckStart(*this, problems);
   if (device == Device::kCuda && !CudaAvailable()) {
     problems.Add("device is cuda, but LibTorch has no GPU here; use cpu");
   }
@@ -355,6 +383,15 @@ std::vector<std::string> FingerprintDifferences(const std::string& one, const st
   for (const auto& [name, value] : second.items()) {
     if (!first.contains(name)) names.push_back(name);
   }
+  return names;
+}
+
+std::vector<std::string> FixedDifferences(const std::string& one, const std::string& other) {
+  std::vector<std::string> names = FingerprintDifferences(one, other);
+  const auto changeable = [](const std::string& name) {
+    return std::find(std::begin(kChangeable), std::end(kChangeable), name) != std::end(kChangeable);
+  };
+  names.erase(std::remove_if(names.begin(), names.end(), changeable), names.end());
   return names;
 }
 

@@ -17,6 +17,7 @@
 #include "models/network/compute_path.h"
 #include "models/network/device.h"
 #include "models/network/precision.h"
+#include "models/network/training_start.h"
 
 namespace atelier::models {
 
@@ -100,6 +101,8 @@ struct TrainingOptions {
   // to 10,000.
   double step_factor = 0.1;
   int64_t step_epochs = 10;
+  // Epochs before the schedule began, of which it knows nothing; 0 to below epochs.
+  int64_t schedule_start_epoch = 0;
   // SGD, RMSprop, Muon: 0 to below 1. Nesterov's: SGD and Muon, wants momentum.
   double momentum = 0;
   bool nesterov = false;
@@ -135,6 +138,12 @@ struct TrainingOptions {
   // t, from 1, uses at most t / (t + 9), so that the first weights do not linger.
   double average_decay = 0;
 
+  // What it begins with and, in `frozen_layers`, what FrozenLayers says of `freeze`.
+  TrainingStart start;
+  // How many convolutions and dense layers are not trained, see FrozenLayers; 0 to one fewer than
+  // there are.
+  int64_t freeze = 0;
+
   Precision precision = Precision::kFloat32;
   Device device = Device::kCpu;
   // kLibTorch is for tests and measurements.
@@ -149,7 +158,8 @@ struct TrainingOptions {
   // Numbers for each parameter that the optimiser remembers from step to step.
   int64_t OptimizerVectors() const;
 
-  // The learning rate of a step, counted from 0, when `steps` are all steps of all epochs.
+  // The learning rate of a step, counted from 0, when `steps` are all steps of all epochs, those
+  // before the schedule included.
   double LearningRateAt(int64_t step, int64_t steps) const;
 
   // The share that the statistics of a step with so many images have in the running ones of a
@@ -164,7 +174,7 @@ struct TrainingOptions {
   absl::Status Validate(const Dataset& dataset) const;
 
   // A text of everything the weights depend on (so not `threads`), and what is kept of them; a
-  // checkpoint is continued only under the same.
+  // checkpoint is resumed only under the same.
   std::string Fingerprint(const Dataset& dataset) const;
 };
 
@@ -175,6 +185,10 @@ inline constexpr char kMethodField[] = "method";
 // The names of what differs between two fingerprints, as Fingerprint calls them; `dataset` is the
 // data set's checksum. Empty if one of them is no fingerprint.
 std::vector<std::string> FingerprintDifferences(const std::string& one, const std::string& other);
+
+// The names of what differs between two fingerprints beyond what a training that continues another
+// may change: epochs, patience, schedule, freezing.
+std::vector<std::string> FixedDifferences(const std::string& one, const std::string& other);
 
 }  // namespace atelier::models
 

@@ -217,7 +217,7 @@ at::Tensor Pass::ComputeBatchNorm(double epsilon, const at::Tensor& x) {
   const at::Tensor& shift = Take();
   at::Tensor mean = Take();
   at::Tensor variance = Take();
-  const bool training = training_ != nullptr;
+  const bool training = training_ != nullptr && scale.requires_grad();
   // A single number has no variance to learn from; it would be 0/0.
   if (training && x.numel() == x.size(1)) mean = variance = at::Tensor();
   return at::batch_norm(x, scale, shift, mean, variance, training, /*momentum=*/1, epsilon,

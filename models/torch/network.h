@@ -36,7 +36,8 @@ struct TrainingPass {
 };
 
 // Logits (N×classes, float32) with batch norm on the batch's statistics and dropout. `tensors` are
-// in the order of TensorSpecsOf; the batch's statistics take the place of the running ones.
+// in the order of TensorSpecsOf; the batch's statistics take the place of the running ones. Batch
+// norm whose scale needs no gradient is frozen: it computes as in inference.
 at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass);
 // Logits (N×classes, float32) with batch norm on the running statistics.

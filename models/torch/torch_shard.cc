@@ -35,12 +35,14 @@ class TorchShard : public ShardNetwork {
         statistics_(options.architecture.ParameterCount() -
                     options.architecture.TrainableParameterCount()) {
     const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
+    const std::vector<bool> frozen = FrozenTensors(options.architecture, options.freeze);
     host_ = ViewsOn(specs, parameters.data(), statistics_.data());
     host_gradients_ = ViewsOn(specs, gradients_.data(), statistics_.data());
     for (size_t i = 0; i < specs.size(); ++i) {
       // On the processor these are the very same numbers, else a copy of them.
       tensors_.push_back(host_[i].to(device_));
-      if (!specs[i].trainable) continue;
+      moves_.push_back(!specs[i].trainable && !frozen[i]);
+      if (!specs[i].trainable || frozen[i]) continue;
       tensors_[i].set_requires_grad(true);
       tensors_[i].mutable_grad() = host_gradients_[i].to(device_);
     }
@@ -97,11 +99,8 @@ class TorchShard : public ShardNetwork {
   void CopyToHost() {
     const c10::NoGradGuard guard;
     for (size_t i = 0; i < tensors_.size(); ++i) {
-      if (tensors_[i].requires_grad()) {
-        host_gradients_[i].copy_(tensors_[i].grad());
-      } else {
-        host_[i].copy_(tensors_[i]);
-      }
+      if (tensors_[i].requires_grad()) host_gradients_[i].copy_(tensors_[i].grad());
+      if (moves_[i]) host_[i].copy_(tensors_[i]);
     }
   }
 
@@ -127,6 +126,8 @@ class TorchShard : public ShardNetwork {
   std::vector<at::Tensor> host_gradients_;
   // The same where they are computed with.
   std::vector<at::Tensor> tensors_;
+  // Whether a pass makes each of them: running statistics of layers that are not frozen.
+  std::vector<bool> moves_;
 };
 
 }  // namespace

@@ -56,6 +56,7 @@ ordered_json Describe(const TrainingState& state) {
           {"epoch_training_seconds", state.epoch.training_seconds},
           {"global_step", state.global_step},
           {"best_epoch", state.best_epoch},
+          {"continued_epochs", state.continued_epochs},
           {"total_seconds", state.total_seconds},
           {"training_seconds", state.training_seconds},
           {"images", state.images},
@@ -115,6 +116,7 @@ TrainingState Parse(absl::string_view description, absl::string_view numbers) {
   object.at("epoch_training_seconds").get_to(state.epoch.training_seconds);
   object.at("global_step").get_to(state.global_step);
   object.at("best_epoch").get_to(state.best_epoch);
+  state.continued_epochs = object.value("continued_epochs", int64_t{0});
   object.at("total_seconds").get_to(state.total_seconds);
   object.at("training_seconds").get_to(state.training_seconds);
   object.at("images").get_to(state.images);
@@ -223,20 +225,22 @@ std::optional<TrainingState> FindNewestCheckpoint(const std::vector<std::string>
   return std::nullopt;
 }
 
-absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
-                            const TrainingOptions& options) {
-  if (state.fingerprint != fingerprint) {
-    const auto differences = FingerprintDifferences(state.fingerprint, fingerprint);
-    if (differences == std::vector<std::string>{"dataset"}) {
-      return Failure(FailureReason::kBadData,
-                     "the data set's files are not those that this training began with; bring "
-                     "them back, or begin a new training");
-    }
-    return Failure(FailureReason::kInvalidSpec,
-                   absl::StrCat("the checkpoint was made with other options or data (",
-                                absl::StrJoin(differences, ", "),
-                                "); continue it with those, or begin in another folder"));
+namespace {
+
+absl::Status Mismatch(const std::vector<std::string>& differences) {
+  if (differences == std::vector<std::string>{"dataset"}) {
+    return Failure(FailureReason::kBadData,
+                   "the data set's files are not those that this training began with; bring "
+                   "them back, or begin a new training");
   }
+  return Failure(FailureReason::kInvalidSpec,
+                 absl::StrCat("the checkpoint was made with other options or data (",
+                              absl::StrJoin(differences, ", "),
+                              "); continue it with those, or begin in another folder"));
+}
+
+// That it holds the network and what the optimiser remembers of it.
+absl::Status CheckTensors(const TrainingState& state, const TrainingOptions& options) {
   const Architecture& architecture = options.architecture;
   absl::Status weights = TrainedModel{architecture, state.weights}.Validate();
   if (options.average_decay > 0) {
@@ -249,6 +253,22 @@ absl::Status CheckResumable(const TrainingState& state, const std::string& finge
   if (weights.ok() && complete) return absl::OkStatus();
   return Failure(FailureReason::kInternal,
                  absl::StrCat("the checkpoint does not hold this network: ", weights.message()));
+}
+
+}  // namespace
+
+absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
+                            const TrainingOptions& options) {
+  if (state.fingerprint != fingerprint) {
+    return Mismatch(FingerprintDifferences(state.fingerprint, fingerprint));
+  }
+  return CheckTensors(state, options);
+}
+
+absl::Status CheckContinuable(const TrainingState& state, const std::string& fingerprint,
+                              const TrainingOptions& options) {
+  const auto differences = FixedDifferences(state.fingerprint, fingerprint);
+  return differences.empty() ? CheckTensors(state, options) : Mismatch(differences);
 }
 
 }  // namespace atelier::models

@@ -37,6 +37,8 @@ struct TrainingState {
   int64_t global_step = 0;
   // 0 while no epoch is finished.
   int64_t best_epoch = 0;
+  // Finished epochs of the training that this one continues, see CheckpointOptions; else 0.
+  int64_t continued_epochs = 0;
   // Sums over the finished epochs.
   double total_seconds = 0;
   double training_seconds = 0;
@@ -63,6 +65,10 @@ absl::StatusOr<TrainingState> ReadCheckpoint(const std::string& path);
 // kBadData if only the data differ, kInvalidSpec if options do, kInternal if tensors are missing.
 absl::Status CheckResumable(const TrainingState& state, const std::string& fingerprint,
                             const TrainingOptions& options);
+// The same of the checkpoint of another training that one with those options continues, see
+// FixedDifferences.
+absl::Status CheckContinuable(const TrainingState& state, const std::string& fingerprint,
+                              const TrainingOptions& options);
 
 // The readable checkpoint with the most steps in any of the folders; empty if there is none. Those
 // of a version of Atelier that trains by another method than `fingerprint` names are passed over:

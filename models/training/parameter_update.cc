@@ -57,6 +57,7 @@ ParameterUpdate::ParameterUpdate(const TrainingOptions& options, const TrainingN
                                  ThreadTeam& team)
     : options_(options), network_(network), team_(team) {
   const int64_t size = network.parameters().size();
+  if (options.freeze > 0) FindFrozen();
   for (int64_t i = 0; i < options.OptimizerVectors(); ++i) state_.emplace_back(size);
   if (options.optimizer == Optimizer::kMuon) {
     AddMatrices();
@@ -66,12 +67,26 @@ ParameterUpdate::ParameterUpdate(const TrainingOptions& options, const TrainingN
   if (changes_gradients || !matrices_.empty()) gradient_ = FloatBuffer(size);
 }
 
+void ParameterUpdate::FindFrozen() {
+  const std::vector<TensorSpec> specs = TensorSpecsOf(options_.architecture);
+  const std::vector<bool> tensors = FrozenTensors(options_.architecture, options_.freeze);
+  frozen_.resize(static_cast<size_t>(network_.parameters().size()));
+  size_t number = 0;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (!specs[i].trainable) continue;
+    for (int64_t left = specs[i].size(); left > 0; --left) {
+      frozen_[network_.Position(number++)] = tensors[i];
+    }
+  }
+}
+
 void ParameterUpdate::AddMatrices() {
   const std::vector<TensorSpec> specs = TensorSpecsOf(options_.architecture);
+  const std::vector<bool> frozen = FrozenTensors(options_.architecture, options_.freeze);
   const std::vector<size_t> hidden = HiddenMatrices(options_.architecture);
   size_t first = 0;
   for (size_t i = 0; i < specs.size(); ++i) {
-    if (std::find(hidden.begin(), hidden.end(), i) != hidden.end()) {
+    if (!frozen[i] && std::find(hidden.begin(), hidden.end(), i) != hidden.end()) {
       const int64_t rows = specs[i].shape[0];
       const int64_t columns = specs[i].size() / rows;
       matrices_.push_back({first, rows, columns, NewtonSchulz(rows, columns)});
@@ -100,7 +115,7 @@ void ParameterUpdate::Step(int64_t shards, double scale, int64_t time, double le
   }
   if (!matrices_.empty()) StepMatrices(learning_rate);
   ForEachPiece([&](int64_t begin, int64_t count) {
-    Update(gradients, time, learning_rate, begin, count);
+    UpdateTrained(gradients, time, learning_rate, begin, count);
     changed(begin, count);
   });
 }
@@ -148,6 +163,19 @@ void ParameterUpdate::StepMatrix(Matrix& matrix, double learning_rate) {
   const auto longer = static_cast<double>(std::max(matrix.rows, matrix.columns));
   const auto rate = static_cast<float>(learning_rate * kAdamStep * std::sqrt(longer));
   for_each([&](size_t at, float& element) { matrix_change_.data()[at] = rate * element; });
+}
+
+void ParameterUpdate::UpdateTrained(ShardGradients gradients, int64_t time, double learning_rate,
+                                    int64_t begin, int64_t count) {
+  if (frozen_.empty()) return Update(gradients, time, learning_rate, begin, count);
+  // The rules change whole vectors of numbers, and weight decay needs no gradient.
+  const std::vector<float> before(parameters() + begin, parameters() + begin + count);
+  Update(gradients, time, learning_rate, begin, count);
+  for (int64_t i = begin; i < begin + count; ++i) {
+    if (!frozen_[static_cast<size_t>(i)]) continue;
+    parameters()[i] = before[static_cast<size_t>(i - begin)];
+    for (const FloatBuffer& buffer : state_) buffer.data()[i] = 0;
+  }
 }
 
 void ParameterUpdate::Update(ShardGradients gradients, int64_t time, double learning_rate,

@@ -1,7 +1,8 @@
 // How a step's gradients change a network's parameters: the gradients of all shards are added in
 // their order, scaled and clipped where the options want it, and one of the optimisers' rules is
-// applied. Owns what the optimiser remembers. What comes out depends on the number of shards but
-// not of threads. Private to models/. Belongs to one thread; the team shares the work out.
+// applied to all that are not frozen. Owns what the optimiser remembers. What comes out depends on
+// the number of shards but not of threads. Private to models/. Belongs to one thread; the team
+// shares the work out.
 #ifndef ATELIER_MODELS_TRAINING_PARAMETER_UPDATE_H_
 #define ATELIER_MODELS_TRAINING_PARAMETER_UPDATE_H_
 
@@ -45,12 +46,16 @@ class ParameterUpdate {
   };
 
   void AddMatrices();
+  void FindFrozen();
   // Adds the gradients up, scales them by `scale` and so that their norm is within its limit.
   void SumAndClip(ShardGradients gradients, double scale);
   // Moves Muon's velocities by the gradients, which become zero, and leaves in `matrix_change_`
   // what is to be taken off the parameters.
   void StepMatrices(double learning_rate);
   void StepMatrix(Matrix& matrix, double learning_rate);
+  // Changes parameters [begin, begin + count), as the next, but for the frozen ones.
+  void UpdateTrained(ShardGradients gradients, int64_t time, double learning_rate, int64_t begin,
+                     int64_t count);
   void Update(ShardGradients gradients, int64_t time, double learning_rate, int64_t begin,
               int64_t count);
   // Calls `piece` with begin and count for pieces of the parameters.
@@ -68,6 +73,8 @@ class ParameterUpdate {
   std::vector<Matrix> matrices_;
   // Laid out as the parameters; empty unless the optimiser is Muon.
   FloatBuffer matrix_change_;
+  // Laid out as the parameters: which are not trained; empty if all are.
+  std::vector<bool> frozen_;
 };
 
 }  // namespace atelier::models

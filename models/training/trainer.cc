@@ -18,6 +18,7 @@
 #include "models/data/validation_split.h"
 #include "models/training/checkpoint.h"
 #include "models/training/scoring.h"
+#include "models/training/starting_point.h"
 #include "models/training/step_timing.h"
 #include "models/training/training_engine.h"
 #include "models/training/training_warnings.h"
@@ -74,7 +75,7 @@ class Trainer::Impl {
         steps_per_epoch_((static_cast<int64_t>(split_.training.size()) + options.batch_size - 1) /
                          options.batch_size) {}
 
-  absl::Status Prepare();
+  absl::Status Prepare(const TrainedModel* start);
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
   absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
@@ -99,7 +100,8 @@ class Trainer::Impl {
   }
   int64_t FinishedEpochs() const { return static_cast<int64_t>(state_.history.size()); }
   bool OutOfPatience() const {
-    return FinishedEpochs() > 0 && FinishedEpochs() - state_.best_epoch >= options_.patience;
+    const int64_t since = std::max(state_.best_epoch, state_.continued_epochs);
+    return FinishedEpochs() > 0 && FinishedEpochs() - since >= options_.patience;
   }
 
   // Trains what is left of the current epoch and finishes it. False if asked to end before that.
@@ -136,20 +138,13 @@ class Trainer::Impl {
   std::future<absl::StatusOr<CheckpointSaved>> writing_;
 };
 
-absl::Status Trainer::Impl::Prepare() {
+absl::Status Trainer::Impl::Prepare(const TrainedModel* start) {
   if (absl::Status status = PrepareFolder(checkpoints_.dir); !status.ok()) return status;
-  const std::string fingerprint = options_.Fingerprint(*dataset_);
-  std::optional<TrainingState> found = FindNewestCheckpoint(checkpoints_.resume_from, fingerprint);
-  if (!found) {
-    state_.fingerprint = fingerprint;
-    MakeEngine(TrainedModel::Initial(options_.architecture, options_.seed));
-    return absl::OkStatus();
-  }
-  if (absl::Status status = CheckResumable(*found, fingerprint, options_); !status.ok()) {
-    return status;
-  }
-  state_ = *std::move(found);
+  auto point = FindStartingPoint(options_, options_.Fingerprint(*dataset_), checkpoints_, start);
+  if (!point.ok()) return point.status();
+  state_ = std::move(point->state);
   MakeEngine({options_.architecture, std::exchange(state_.weights, {})});
+  if (!point->from_checkpoint) return absl::OkStatus();
   engine_->SetOptimizerState(std::exchange(state_.optimizer_state, {}));
   engine_->SetAverage({options_.architecture, std::exchange(state_.average, {})});
   resumed_ = {FinishedEpochs(), state_.epoch.step, state_.global_step, state_.history};
@@ -363,14 +358,17 @@ Trainer::~Trainer() = default;
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainingOptions& options,
                                                          std::shared_ptr<const Dataset> dataset,
-                                                         const CheckpointOptions& checkpoints) {
+                                                         const CheckpointOptions& checkpoints,
+                                                         const TrainedModel* start) {
   return GuardExceptions("preparing the training",
                          [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
                            if (absl::Status status = options.Validate(*dataset); !status.ok()) {
                              return status;
                            }
                            auto impl = std::make_unique<Impl>(options, dataset, checkpoints);
-                           if (absl::Status status = impl->Prepare(); !status.ok()) return status;
+                           if (absl::Status status = impl->Prepare(start); !status.ok()) {
+                             return status;
+                           }
                            return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));
                          });
 }

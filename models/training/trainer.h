@@ -72,6 +72,9 @@ struct CheckpointOptions {
   // Folders where checkpoints to continue from may lie (`dir` itself may be among them). The valid
   // one with the most steps is taken; damaged ones are passed over; none valid begins afresh.
   std::vector<std::string> resume_from;
+  // A folder with the checkpoint of another training that this one continues where there is none of
+  // its own; empty for none. Its epochs count on, and patience counts from there.
+  std::string continue_from = {};
 };
 
 // What a run continues from.
@@ -115,12 +118,15 @@ struct TrainingOutcome {
 
 class Trainer {
  public:
-  // Checks the options, builds the network and looks for a checkpoint. kInvalidSpec as
-  // TrainingOptions::Validate, and if a valid checkpoint was made under other options or data;
-  // kInternal if the folder cannot be written.
+  // Checks the options, builds the network and looks for a checkpoint; without one, the layers
+  // options.start.taken_layers are those of `start`, which may be null if there are none.
+  // kInvalidSpec as TrainingOptions::Validate, if a valid checkpoint was made under other options
+  // or data, and if `start` has no such layers; kInternal if the folder cannot be written, or there
+  // is nothing in continue_from.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(const TrainingOptions& options,
                                                          std::shared_ptr<const Dataset> dataset,
-                                                         const CheckpointOptions& checkpoints = {});
+                                                         const CheckpointOptions& checkpoints = {},
+                                                         const TrainedModel* start = nullptr);
   ~Trainer();
 
   // What Run will continue from; empty if it begins afresh.

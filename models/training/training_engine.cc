@@ -17,6 +17,9 @@ namespace {
 // Steps by which the average's memory lags behind the steps there were.
 constexpr double kAverageWarmup = 9;
 
+// In place of the momentum of running statistics that do not move.
+constexpr double kFrozen = -1;
+
 // Moves `values` by a share of the way to `targets`.
 void Approach(const float* targets, size_t count, float share, float* values) {
   for (size_t i = 0; i < count; ++i) values[i] += share * (targets[i] - values[i]);
@@ -36,10 +39,12 @@ class TrainingEngine::Impl {
     network_ = TrainingNetwork::Create(options_, images);
     update_ = std::make_unique<ParameterUpdate>(options_, *network_, team_);
     SetWeights(model, parameters(), statistics_);
-    for (const TensorSpec& spec : specs_) {
-      if (spec.trainable) continue;
-      momenta_.insert(momenta_.end(), static_cast<size_t>(spec.size()),
-                      spec.momentum.value_or(options_.batch_norm_momentum));
+    const std::vector<bool> frozen = FrozenTensors(options_.architecture, options_.freeze);
+    for (size_t i = 0; i < specs_.size(); ++i) {
+      if (specs_[i].trainable) continue;
+      const double momentum = specs_[i].momentum.value_or(options_.batch_norm_momentum);
+      momenta_.insert(momenta_.end(), static_cast<size_t>(specs_[i].size()),
+                      frozen[i] ? kFrozen : momentum);
     }
     if (averages()) average_ = FloatBuffer(parameters().size());
     SetAverage(model);
@@ -138,6 +143,7 @@ class TrainingEngine::Impl {
   // Running statistics move towards the batch's, the shards' by their numbers of images.
   void MoveStatistics(int64_t shards, int64_t images, int64_t time) {
     for (size_t i = 0; i < statistics_.size(); ++i) {
+      if (momenta_[i] == kFrozen) continue;
       double sum = 0;
       for (int64_t shard = 0; shard < shards; ++shard) {
         const int64_t part = images * (shard + 1) / shards - images * shard / shards;
@@ -168,7 +174,7 @@ class TrainingEngine::Impl {
   std::unique_ptr<TrainingNetwork> network_;
   std::unique_ptr<ParameterUpdate> update_;
   std::vector<float> statistics_;
-  // Of each of them.
+  // Of each of them, or kFrozen.
   std::vector<double> momenta_;
   // Of both, moving; empty without averaging.
   FloatBuffer average_;

@@ -54,11 +54,26 @@ class ArtifactStore {
   // Doing it again replaces it. NOT_FOUND if there is no archive, DATA_LOSS if it has another size.
   virtual absl::Status Publish(const Publication& publication) = 0;
 
-  // Frees what only a running job needs (checkpoints, the archive's first copy); logs stay. Nothing
-  // to free is no error.
+  // Frees what only a running job needs (checkpoints, the archive's first copy); logs stay, and so
+  // does the job's last checkpoint until enough newer jobs have left theirs. Nothing to free is no
+  // error.
   virtual absl::Status FreeJob(absl::string_view job_id) = 0;
 
-  // Removes all files of a job; its model stays. Nothing there is no error.
+  // Whether the last checkpoint of an ended job is kept.
+  virtual bool HasCheckpoint(absl::string_view job_id) = 0;
+
+  // Puts that checkpoint where a new job looks for what it continues: the folder of attempt 0.
+  // Durable when it answers, and from then on the new job's own. NOT_FOUND if none is kept,
+  // ALREADY_EXISTS if the new job has files.
+  virtual absl::Status HandCheckpoint(absl::string_view ended_id, absl::string_view new_id) = 0;
+
+  // Reads a version's archive. NOT_FOUND if there is none, DATA_LOSS if it has another size or
+  // another SHA-256 (64 lower-case hexadecimal digits).
+  virtual absl::Status CheckArchive(absl::string_view model, std::int64_t version,
+                                    std::int64_t size_bytes, absl::string_view sha256) = 0;
+
+  // Removes all files of a job, its last checkpoint too; its model stays. Nothing there is no
+  // error.
   virtual absl::Status RemoveJob(absl::string_view job_id) = 0;
 
   // Removes a version's files. Nothing there is no error.

@@ -162,6 +162,7 @@ absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge
   JobRecord& record = change->record();
   v1::TrainingResult* result = record.job.mutable_result();
   *result = outcome.result();
+  if (record.job.has_start()) *result->mutable_start() = record.job.start();
   result->set_model_version(
       ModelVersionName(record.job.spec().model_name(), record.reserved_version));
 

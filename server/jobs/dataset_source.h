@@ -36,6 +36,10 @@ class DatasetSource {
 
   // What its headers tell; nothing if there is none of that name. May read the disk.
   virtual std::optional<DatasetFacts> Describe(absl::string_view name) = 0;
+
+  // Of all its bytes, as v1::Dataset.checksum; nothing if that takes too long or cannot be told.
+  // May read the disk for seconds.
+  virtual std::optional<std::string> Checksum(absl::string_view /*name*/) { return std::nullopt; }
 };
 
 }  // namespace atelier::jobs

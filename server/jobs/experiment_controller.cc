@@ -2,6 +2,8 @@
 #include "server/jobs/experiment_controller.h"
 
 #include <random>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -76,6 +78,7 @@ absl::StatusOr<v1::Experiment> ExperimentController::Start(
   if (before->has_value()) return **std::move(before);
   auto resolved = ResolveExperiment(request, *with_.resolver);
   if (!resolved.ok()) return resolved.status();
+  if (auto status = CheckStartArchives(*resolved); !status.ok()) return status;
   v1::Experiment* const experiment = &record.experiment;
   experiment->set_state(v1::EXPERIMENT_STATE_RUNNING);
   experiment->mutable_seeds()->Assign(resolved->seeds.begin(), resolved->seeds.end());
@@ -101,6 +104,15 @@ absl::StatusOr<v1::Experiment> ExperimentController::Start(
   }
   Kick();
   return Get(id);
+}
+
+absl::Status ExperimentController::CheckStartArchives(const ResolvedExperiment& resolved) {
+  std::set<std::string> known;
+  for (const v1::TrainingSpec& spec : resolved.configurations) {
+    if (!known.insert(spec.start_from()).second) continue;
+    if (auto status = with_.jobs->CheckStartArchive(spec); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<v1::Experiment>> ExperimentController::FindRepeat(

@@ -25,6 +25,7 @@
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/jobs/event_log.h"
+#include "server/jobs/experiment_request.h"
 #include "server/jobs/experiment_store.h"
 #include "server/jobs/job_controller.h"
 #include "server/jobs/spec_resolver.h"
@@ -108,6 +109,8 @@ class ExperimentController {
 
   ExperimentController(Options options, Dependencies dependencies);
 
+  // Reads the archive of each version that a configuration starts from.
+  absl::Status CheckStartArchives(const ResolvedExperiment& resolved);
   // The request's earlier answer, if its request id was seen before.
   absl::StatusOr<std::optional<v1::Experiment>> FindRepeat(
       const v1::StartExperimentRequest& request, const std::string& canonical);

@@ -29,7 +29,8 @@ std::string JobBaseName(const ExperimentRecord& record, const v1::TrainingSpec& 
 
 // What will be no other when it is tried again.
 bool IsFinal(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) || absl::IsAlreadyExists(status);
+  return absl::IsInvalidArgument(status) || absl::IsAlreadyExists(status) ||
+         absl::IsDataLoss(status);
 }
 
 std::size_t Fingerprint(const ExperimentRecord& record, const std::vector<RunRecord>& runs) {

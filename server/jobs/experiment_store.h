@@ -44,7 +44,8 @@ class ExperimentStore {
   virtual ~ExperimentStore() = default;
 
   // Stores a new experiment with its runs, which all wait. ALREADY_EXISTS if the id was ever used
-  // or the request id is taken.
+  // or the request id is taken; NOT_FOUND (VERSION_NOT_FOUND) if a version that a configuration
+  // starts from is gone.
   virtual absl::Status InsertExperiment(const ExperimentRecord& record,
                                         const std::vector<RunRecord>& runs) = 0;
 

@@ -29,7 +29,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequ
   auto repeat = FindRepeat(request);
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
-  auto resolved = with_.resolver->Resolve(request);
+  auto resolved = Resolve(request);
   if (!resolved.ok()) return resolved.status();
   Effects effects;
   MutexLock lock(&mutex_);
@@ -58,6 +58,8 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
   record.request_id = resolved.request_id;
   record.request = Canonical(request);
   *record.job.mutable_spec() = std::move(resolved.spec);
+  record.checkpointed = !record.job.spec().continues().empty();
+  if (resolved.start.ByteSizeLong() > 0) *record.job.mutable_start() = std::move(resolved.start);
   return Admit(std::move(record), resolved.base_name, effects);
 }
 
@@ -99,7 +101,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std
     auto status = change.Enter(v1::JOB_STATE_QUEUED, "ACCEPTED", "The job waits for free cores.");
     if (!status.ok()) return status;
     with_.events->Open(record.id, 0);
-    auto sequence = with_.jobs->Insert(change.record(), change.update().events);
+    auto sequence = Insert(change);
     if (!sequence.ok()) {
       effects->Add(with_.events->Close(record.id));
       if (absl::IsAlreadyExists(sequence.status())) continue;

@@ -63,8 +63,8 @@ struct JobLoad {
 // executor, links and wake-ups are called with no lock held.
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
-// REQUEST_ID_REUSED, JOB_DELETED, NOT_EVALUATED, SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN,
-// PROTOCOL_VIOLATION, and those of the stores.
+// REQUEST_ID_REUSED, JOB_DELETED, NOT_EVALUATED, NO_CHECKPOINT, DATASET_CHANGED, ARCHIVE_DAMAGED,
+// SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN, PROTOCOL_VIOLATION, and those of the stores.
 class JobController {
  public:
   struct Options : WorkerWatch::Options {
@@ -104,6 +104,9 @@ class JobController {
   // made, whatever has become of it and of what the request names; ALREADY_EXISTS (JOB_DELETED) if
   // that job was deleted within the last day.
   absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request);
+  // DATA_LOSS (ARCHIVE_DAMAGED) if the archive of spec.start_from is not what was stored. Reads all
+  // of it.
+  absl::Status CheckStartArchive(const v1::TrainingSpec& spec);
   absl::StatusOr<v1::TrainingJob> Get(absl::string_view id);
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
   absl::StatusOr<v1::TrainingJob> Stop(absl::string_view id);
@@ -212,6 +215,16 @@ class JobController {
   // had not stored yet, and one whose attempt had ended.
   void EndStrayWorkers(const JobRecord& record);
   bool NoneActive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // job_controller_start.cc: what a request to train builds on.
+  // Checks a request, completed by the job or version that it names.
+  absl::StatusOr<ResolvedRequest> Resolve(const v1::StartTrainingRequest& request);
+  absl::StatusOr<ResolvedRequest> ResolveContinued(const v1::StartTrainingRequest& request);
+  // Of `jobs/{job}` or a model version.
+  absl::StatusOr<v1::TrainingSpec> SpecificationOf(const std::string& name);
+  absl::Status CheckContinuable(const JobRecord& record);
+  // Stores a job and its first event, and hands it the checkpoint that it continues.
+  absl::StatusOr<std::int64_t> Insert(const JobChange& change);
 
   // job_controller.cc: requests.
   absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,

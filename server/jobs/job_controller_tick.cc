@@ -165,7 +165,7 @@ absl::Status JobController::Begin(LiveJob* live, const std::string& handle, int 
   if (auto status = BeginAttempt(handle, cores, &change); !status.ok()) return status;
   if (auto status = Apply(std::move(change), live, effects); !status.ok()) return status;
   live->waiting_reason.clear();
-  live->trimmed = live->record.attempt() == 1;
+  live->trimmed = live->record.attempt() == 1 && live->record.job.spec().continues().empty();
   watch_.Begin(live->record.id, handle, with_.clock->Elapsed());
   return absl::OkStatus();
 }

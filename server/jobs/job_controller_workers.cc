@@ -1,11 +1,13 @@
 // JobController: workers attach and report.
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "proto/lifecycle/lifecycle.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/resource_names.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/worker_events.h"
 
@@ -92,6 +94,17 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
   assignment.set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
   for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
     assignment.add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));
+  }
+  if (!record.job.spec().continues().empty()) {
+    assignment.set_continued_dir(with_.artifacts->AttemptDir(record.id, 0));
+  }
+  if (record.job.has_start()) *assignment.mutable_start() = record.job.start();
+  if (const auto from = ParseModelName(record.job.spec().start_from()); from.ok()) {
+    std::int64_t version = 0;
+    if (!absl::SimpleAtoi(from->version, &version)) {
+      return absl::InternalError("The version to start from has no number.");
+    }
+    assignment.set_start_archive(with_.artifacts->ArchivePath(from->model, version));
   }
   assignment.set_recorded_epoch(record.recorded_epoch);
   assignment.set_acknowledged(record.acknowledged);

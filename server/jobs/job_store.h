@@ -99,7 +99,8 @@ class JobStore {
   virtual ~JobStore() = default;
 
   // Stores a new job with its first events and answers with its sequence number. ALREADY_EXISTS if
-  // the id was ever used, also by a job deleted since, or the request id is taken.
+  // the id was ever used, also by a job deleted since, or the request id is taken; NOT_FOUND
+  // (VERSION_NOT_FOUND) if the version that it starts from is gone.
   virtual absl::StatusOr<std::int64_t> Insert(const JobRecord& record,
                                               const std::vector<v1::JobEvent>& events) = 0;
 

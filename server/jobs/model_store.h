@@ -59,7 +59,8 @@ class ModelStore {
 
   // Deletes one version; the caller removes its files afterwards. A model whose last version goes
   // is gone. NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND), FAILED_PRECONDITION (VERSION_IN_USE)
-  // while an alias names it, unless `force`, which deletes the alias too.
+  // while an alias names it, unless `force`, which deletes the alias too, and (VERSION_NEEDED)
+  // while a job or an experiment that has not ended starts from it.
   virtual absl::Status DeleteVersion(absl::string_view model, std::int64_t version, bool force) = 0;
 
   // Deletes a model with all versions; errors as in DeleteVersion. Answers with the versions it

@@ -11,10 +11,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "proto/lifecycle/network_title.h"
 #include "server/jobs/class_weights.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
+#include "server/jobs/start_choices.h"
 #include "server/jobs/training_choices.h"
 
 namespace atelier::jobs {
@@ -39,16 +39,19 @@ class Resolution {
              const v1::StartTrainingRequest& request)
       : options_(options),
         datasets_(datasets),
-        resolved_{request.spec(), request.base_name(), request.request_id()} {}
+        request_(request),
+        resolved_{request.spec(), request.base_name(), request.request_id(), {}} {}
 
   absl::StatusOr<ResolvedRequest> Run() {
+    auto version = ResolveStart(request_, options_.models, &spec(), &wrong_);
+    if (!version.ok()) return version.status();
+    start_version_ = *std::move(version);
     ResolvePreset();
     ResolveNetwork();
     ResolveNames();
     ApplyRecipe();
     CheckSchedule();
     ResolveTrainingChoices(&spec(), &wrong_);
-    CheckRegularization();
     ResolveDevice();
     ResolveArithmetic();
     ResolveResources();
@@ -76,11 +79,6 @@ class Resolution {
     Wrong(field, absl::StrCat(words, " is ", value, "; it must be ", low, " to ", high, "."));
   }
 
-  void CheckShare(absl::string_view field, absl::string_view words, double value) {
-    if (value >= 0 && value <= 1) return;
-    Wrong(field, absl::StrCat(words, " is ", value, "; it must be 0 to 1."));
-  }
-
   void CheckBelowOne(absl::string_view field, absl::string_view words, double value) {
     if (value >= 0 && value < 1) return;
     Wrong(field, absl::StrCat(words, " is ", value, "; it must be at least 0 and below 1."));
@@ -96,7 +94,6 @@ class Resolution {
     return FindPreset([name](const PresetChoice& preset) { return preset.name == name; });
   }
   std::string PresetList() const;
-  std::string NetworkName();
   int MaxDepth() const;
 
   void ResolveDepth();
@@ -105,17 +102,19 @@ class Resolution {
   void ResolveNames();
   void ApplyRecipe();
   void CheckSchedule();
-  void CheckRegularization();
   void ResolveDevice();
   void ResolveArithmetic();
   void ResolveResources();
   void ResolveDataset();
   void CheckBatchFits(std::int64_t training_images);
   void CheckNetworkFits(const DatasetFacts& facts);
+  void DescribeStart(const DatasetFacts& facts);
 
   const SpecResolver::Options& options_;
   DatasetSource* const datasets_;
+  const v1::StartTrainingRequest& request_;
   ResolvedRequest resolved_;
+  std::optional<v1::ModelVersion> start_version_;
   std::vector<FieldViolation> wrong_;
 };
 
@@ -152,7 +151,7 @@ void Resolution::ResolvePreset() {
     if (IsWrong("spec.conv_depth") && spec().preset().empty()) return;
   }
   if (spec().preset().empty()) {
-    if (spec().has_network() || !spec().conv().empty()) return;
+    if (spec().has_network() || !spec().conv().empty() || IsWrong("spec.start_from")) return;
     Wrong("spec.preset", absl::StrCat("No network is named; choose one of ", PresetList(),
                                       ", a convolutional depth of 0 to ", MaxDepth(),
                                       ", or give its filters or layers."));
@@ -174,24 +173,18 @@ void Resolution::ResolveNetwork() {
   }
 }
 
-// What jobs and models are called that have no name.
-std::string Resolution::NetworkName() {
-  const std::string title = NetworkTitle(spec());
-  return IsSlug(title, 40) ? title : "network";
-}
-
 void Resolution::ResolveNames() {
   constexpr absl::string_view kRule =
       " characters of a-z, 0-9 and '-', the first and last a letter or digit.";
   const bool preset_known = !IsWrong("spec.preset") && !IsWrong("spec.conv_depth");
   if (resolved_.base_name.empty()) {
-    if (preset_known) resolved_.base_name = NetworkName();
+    if (preset_known) resolved_.base_name = NetworkName(spec());
   } else if (!IsSlug(resolved_.base_name, 40)) {
     Wrong("base_name", absl::StrCat("The base name ", Quoted(resolved_.base_name),
                                     " cannot be one; it must be 1 to 40", kRule));
   }
   if (spec().model_name().empty()) {
-    if (preset_known) spec().set_model_name(NetworkName());
+    if (preset_known) spec().set_model_name(NetworkName(spec()));
   } else if (!IsSlug(spec().model_name(), 63)) {
     Wrong("spec.model_name", absl::StrCat("The model name ", Quoted(spec().model_name()),
                                           " cannot be one; it must be 1 to 63", kRule));
@@ -231,20 +224,6 @@ void Resolution::CheckSchedule() {
     Wrong("spec.validation_fraction",
           absl::StrCat("The validation fraction is ", spec().validation_fraction(),
                        "; it must be 0.01 to 0.5."));
-  }
-}
-
-void Resolution::CheckRegularization() {
-  // How far the image's size allows it the worker sees.
-  CheckRange("spec.shift", "The shift", spec().shift(), 0, 16);
-  CheckBelowOne("spec.label_smoothing", "The label smoothing", spec().label_smoothing());
-  CheckBelowOne("spec.average_decay", "The average's decay", spec().average_decay());
-  CheckShare("spec.erasing", "The share of images to erase in", spec().erasing());
-  CheckShare("spec.weight_decay", "The weight decay", spec().weight_decay());
-  if (!(spec().batch_norm_momentum() > 0 && spec().batch_norm_momentum() <= 1)) {
-    Wrong("spec.batch_norm_momentum",
-          absl::StrCat("The momentum of batch norm is ", spec().batch_norm_momentum(),
-                       "; it must be above 0 and at most 1."));
   }
 }
 
@@ -349,6 +328,20 @@ void Resolution::ResolveDataset() {
   ResolveClassWeights(*facts, &spec(), &wrong_);
   CheckBatchFits(facts->training_images);
   CheckNetworkFits(*facts);
+  DescribeStart(*facts);
+}
+
+void Resolution::DescribeStart(const DatasetFacts& facts) {
+  if (!start_version_.has_value() && spec().freeze() == 0) return;
+  // What is wrong with the network or its version is told already.
+  const bool usable = !IsWrong("spec.dropout") && !IsWrong("spec.preset") &&
+                      !IsWrong("spec.network") && !IsWrong("spec.start_from");
+  if (!options_.describe_start || !usable) return;
+  const v1::ModelVersion* const version = start_version_.has_value() ? &*start_version_ : nullptr;
+  for (FieldViolation& violation :
+       options_.describe_start(spec(), facts, version, &resolved_.start)) {
+    wrong_.push_back(std::move(violation));
+  }
 }
 
 void Resolution::CheckNetworkFits(const DatasetFacts& facts) {
@@ -359,9 +352,9 @@ void Resolution::CheckNetworkFits(const DatasetFacts& facts) {
   if (problem.empty()) return;
   const v1::ImageShape& shape = facts.image_shape;
   Wrong(spec().preset().empty() ? "spec.network" : "spec.preset",
-        absl::StrCat("The network ", NetworkName(), " cannot be trained on ", spec().dataset(),
-                     ", whose images are ", shape.channels(), "x", shape.height(), "x",
-                     shape.width(), " (channels x height x width): ", problem, "."));
+        absl::StrCat("The network ", NetworkName(spec()), " cannot be trained on ",
+                     spec().dataset(), ", whose images are ", shape.channels(), "x", shape.height(),
+                     "x", shape.width(), " (channels x height x width): ", problem, "."));
 }
 
 void Resolution::CheckBatchFits(std::int64_t training_images) {

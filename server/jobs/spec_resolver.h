@@ -13,6 +13,7 @@
 #include "atelier/v1/training_service.pb.h"
 #include "server/jobs/dataset_source.h"
 #include "server/jobs/error.h"
+#include "server/jobs/model_store.h"
 
 namespace atelier::jobs {
 
@@ -26,7 +27,8 @@ struct PresetChoice {
 struct ResolvedRequest {
   v1::TrainingSpec spec;  // Every value present; conv_depth only where it names the preset.
   std::string base_name;
-  std::string request_id;  // Empty if none was given.
+  std::string request_id;   // Empty if none was given.
+  v1::TrainingStart start;  // Empty unless it begins with a version's weights or freezes layers.
 };
 
 // Thread-safe.
@@ -48,6 +50,13 @@ class SpecResolver {
     // Why the network of a specification cannot be trained on a data set, or not by its optimiser,
     // without a full stop; empty if it can. May be empty itself.
     std::function<std::string(const v1::TrainingSpec&, const DatasetFacts&)> network_problem = {};
+    // The versions that trainings may start from. Null: none.
+    ModelStore* models = nullptr;
+    // Says which layers of a specification's network begin with the weights of a version, which may
+    // be null, and which are frozen. Gives what is wrong. May be empty itself.
+    std::function<std::vector<FieldViolation>(const v1::TrainingSpec&, const DatasetFacts&,
+                                              const v1::ModelVersion*, v1::TrainingStart*)>
+        describe_start = {};
   };
 
   // A draw_seed for servers: uniform over 0 to 2^31-1.
@@ -56,7 +65,8 @@ class SpecResolver {
   // `datasets` must live as long.
   SpecResolver(Options options, DatasetSource* datasets);
 
-  // INVALID_ARGUMENT naming every wrong field. May read a data set's headers from disk.
+  // INVALID_ARGUMENT naming every wrong field, or an error of the store of models. May read a data
+  // set's headers from disk.
   absl::StatusOr<ResolvedRequest> Resolve(const v1::StartTrainingRequest& request) const;
 
  private:

@@ -58,6 +58,7 @@ class Choices {
     const double norm = spec_.max_gradient_norm();
     Require("max_gradient_norm", "The gradient's largest norm", norm, norm >= 0 && norm <= 1e6,
             "0 to 1000000");
+    CheckRegularization();
   }
 
  private:
@@ -116,6 +117,7 @@ class Choices {
   void ResolveOptimizer();
   void ResolveSchedule();
   void CheckWarmup();
+  void CheckRegularization();
 
   v1::TrainingSpec& spec_;
   std::vector<FieldViolation>& wrong_;
@@ -148,7 +150,7 @@ void Choices::ResolveSchedule() {
   std::optional<std::int32_t> epochs;
   if (spec_.schedule() == v1::SCHEDULE_STEP) {
     factor = 0.1;
-    epochs = std::max(1, (spec_.epochs() - 1) / 3 + 1);
+    epochs = DefaultStepEpochs(spec_);
   }
   const std::string whose =
       absl::StrCat("the schedule ", EnumWord(v1::Schedule_descriptor(), spec_.schedule()));
@@ -173,7 +175,30 @@ void Choices::CheckWarmup() {
   }
 }
 
+void Choices::CheckRegularization() {
+  const auto share = [this](absl::string_view field, absl::string_view words, double value) {
+    Require(field, words, value, value >= 0 && value <= 1, "0 to 1");
+  };
+  const auto below_one = [this](absl::string_view field, absl::string_view words, double value) {
+    Require(field, words, value, value >= 0 && value < 1, "at least 0 and below 1");
+  };
+  // How far the image's size allows it the worker sees.
+  Require("shift", "The shift", spec_.shift(), spec_.shift() >= 0 && spec_.shift() <= 16,
+          "0 to 16");
+  below_one("label_smoothing", "The label smoothing", spec_.label_smoothing());
+  below_one("average_decay", "The average's decay", spec_.average_decay());
+  share("erasing", "The share of images to erase in", spec_.erasing());
+  share("weight_decay", "The weight decay", spec_.weight_decay());
+  const double momentum = spec_.batch_norm_momentum();
+  Require("batch_norm_momentum", "The momentum of batch norm", momentum,
+          momentum > 0 && momentum <= 1, "above 0 and at most 1");
+}
+
 }  // namespace
+
+int DefaultStepEpochs(const v1::TrainingSpec& spec) {
+  return std::max(1, (spec.epochs() - spec.schedule_start_epoch() - 1) / 3 + 1);
+}
 
 void ResolveTrainingChoices(v1::TrainingSpec* spec, std::vector<FieldViolation>* wrong) {
   Choices(spec, wrong).Resolve();

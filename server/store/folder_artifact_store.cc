@@ -4,18 +4,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <limits>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "models/files/file_io.h"
+#include "models/files/sha256.h"
 
 namespace atelier::store {
 namespace {
@@ -89,10 +93,42 @@ bool StaysWithin(absl::string_view path) {
          *relative.begin() != "..";
 }
 
+// The checkpoint of a folder with the most steps, and the steps; an empty path if there is none.
+std::pair<std::int64_t, fs::path> NewestCheckpoint(const fs::path& folder) {
+  std::pair<std::int64_t, fs::path> newest{-1, {}};
+  std::error_code error;
+  for (fs::directory_iterator file(folder, error), end; !error && file != end;
+       file.increment(error)) {
+    const std::string name = file->path().filename().string();
+    absl::string_view digits = name;
+    std::int64_t steps = 0;
+    if (absl::ConsumePrefix(&digits, "checkpoint-") && absl::ConsumeSuffix(&digits, ".ckpt") &&
+        absl::SimpleAtoi(digits, &steps) && steps > newest.first) {
+      newest = {steps, file->path()};
+    }
+  }
+  return newest;
+}
+
+// That of all attempts in a folder.
+fs::path NewestOfAttempts(const fs::path& attempts) {
+  std::pair<std::int64_t, fs::path> newest{-1, {}};
+  std::error_code error;
+  for (fs::directory_iterator attempt(attempts, error), end; !error && attempt != end;
+       attempt.increment(error)) {
+    newest = std::max(newest, NewestCheckpoint(attempt->path()));
+  }
+  return newest.second;
+}
+
 }  // namespace
 
 std::string FolderArtifactStore::AttemptDir(absl::string_view job_id, int attempt) const {
   return absl::StrCat(root_, "/jobs/", job_id, "/attempts/", attempt);
+}
+
+std::string FolderArtifactStore::KeptDir(absl::string_view job_id) const {
+  return absl::StrCat(root_, "/checkpoints/", job_id);
 }
 
 std::string FolderArtifactStore::LogPath(absl::string_view job_id, int attempt) const {
@@ -140,7 +176,99 @@ absl::Status FolderArtifactStore::MakeAttemptDir(absl::string_view job_id, int a
 }
 
 absl::Status FolderArtifactStore::FreeJob(absl::string_view job_id) {
+  if (auto status = KeepCheckpoint(job_id); !status.ok()) return status;
   return FreeAttemptsBefore(job_id, std::numeric_limits<int>::max());
+}
+
+absl::Status FolderArtifactStore::KeepCheckpoint(absl::string_view job_id) {
+  const fs::path newest = NewestOfAttempts(JobDir(job_id) + "/attempts");
+  if (newest.empty() || kept_checkpoints_ == 0) return absl::OkStatus();
+  const std::string folder = KeptDir(job_id);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return FileError("made", folder, error.value());
+  const std::string kept = folder + "/" + newest.filename().string();
+  if (rename(newest.c_str(), kept.c_str()) != 0) return FileError("renamed", newest, errno);
+  if (auto status = SyncFoldersUpTo(root_, folder); !status.ok()) return status;
+  return ForgetOldCheckpoints();
+}
+
+absl::Status FolderArtifactStore::ForgetOldCheckpoints() {
+  std::vector<std::pair<fs::file_time_type, fs::path>> kept;
+  std::error_code error;
+  const fs::path folder = fs::path(KeptDir("x")).parent_path();
+  for (fs::directory_iterator job(folder, error), end; !error && job != end; job.increment(error)) {
+    std::error_code gone;
+    const fs::file_time_type time = fs::last_write_time(job->path(), gone);
+    if (!gone) kept.emplace_back(time, job->path());
+  }
+  if (error) return FileError("listed", folder, error.value());
+  std::sort(kept.rbegin(), kept.rend());
+  for (std::size_t i = static_cast<std::size_t>(kept_checkpoints_); i < kept.size(); ++i) {
+    if (auto status = RemoveAll(kept[i].second); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+fs::path FolderArtifactStore::LastCheckpoint(absl::string_view job_id) const {
+  fs::path kept = NewestCheckpoint(KeptDir(job_id)).second;
+  // Else what FreeJob has still to move.
+  return kept.empty() ? NewestOfAttempts(JobDir(job_id) + "/attempts") : kept;
+}
+
+bool FolderArtifactStore::HasCheckpoint(absl::string_view job_id) {
+  return !LastCheckpoint(job_id).empty();
+}
+
+absl::Status FolderArtifactStore::HandCheckpoint(absl::string_view ended_id,
+                                                 absl::string_view new_id) {
+  // Alone makes sure that no other job's files are touched.
+  std::error_code error;
+  fs::create_directories(root_ + "/jobs", error);
+  if (mkdir(JobDir(new_id).c_str(), 0755) != 0) {
+    if (errno != EEXIST) return FileError("made", JobDir(new_id), errno);
+    return absl::AlreadyExistsError(absl::StrCat("Job ", new_id, " has files already."));
+  }
+  absl::Status status = MakeAttemptDir(new_id, 0);
+  // Twice, as it may be moved meanwhile. A link, since a checkpoint is never written to again.
+  for (int tries = 0; status.ok() && tries < 2; ++tries) {
+    const fs::path last = LastCheckpoint(ended_id);
+    const fs::path target = fs::path(AttemptDir(new_id, 0)) / last.filename();
+    if (!last.empty() && link(last.c_str(), target.c_str()) == 0) {
+      status = SyncFoldersUpTo(root_, AttemptDir(new_id, 0));
+      if (status.ok()) return status;
+    } else if (!last.empty() && errno != ENOENT) {
+      status = FileError("linked", last, errno);
+    }
+  }
+  if (status.ok()) {
+    status = absl::NotFoundError(absl::StrCat("No checkpoint of job ", ended_id, " is kept."));
+  }
+  RemoveAll(JobDir(new_id)).IgnoreError();
+  return status;
+}
+
+absl::Status FolderArtifactStore::CheckArchive(absl::string_view model, std::int64_t version,
+                                               std::int64_t size_bytes, absl::string_view sha256) {
+  const std::string path = ArchivePath(model, version);
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file < 0) return FileError("read", path, errno);
+  const auto close_file = absl::MakeCleanup([file] { close(file); });
+  std::vector<char> buffer(1 << 20);
+  models::Sha256 sum;
+  std::int64_t size = 0;
+  while (true) {
+    const ssize_t got = read(file, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FileError("read", path, errno);
+    if (got == 0) break;
+    sum.Update(buffer.data(), static_cast<std::size_t>(got));
+    size += got;
+    if (size > size_bytes) break;
+  }
+  if (size == size_bytes && sum.Finish() == sha256) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(path, " is not the file that was stored: its size or SHA-256 is another."));
 }
 
 absl::Status FolderArtifactStore::FreeAttemptsBefore(absl::string_view job_id, int first_kept) {
@@ -166,7 +294,8 @@ absl::Status FolderArtifactStore::FreeAttemptsBefore(absl::string_view job_id, i
 }
 
 absl::Status FolderArtifactStore::RemoveJob(absl::string_view job_id) {
-  return RemoveAll(absl::StrCat(root_, "/jobs/", job_id));
+  if (auto status = RemoveAll(KeptDir(job_id)); !status.ok()) return status;
+  return RemoveAll(JobDir(job_id));
 }
 
 absl::Status FolderArtifactStore::RemoveVersion(absl::string_view model, std::int64_t version) {

@@ -1,9 +1,11 @@
-// Artifacts in a folder: `jobs/<job>/attempts/<n>/` and `models/<name>/<version>/model.tar.gz`, and
-// `cache/datasets/`, which may be removed at any time.
+// Artifacts in a folder: `jobs/<job>/attempts/<n>/` and `models/<name>/<version>/model.tar.gz`,
+// `checkpoints/<job>/` with the last checkpoints of the newest ended jobs, and `cache/datasets/`,
+// which may be removed at any time.
 #ifndef ATELIER_SERVER_STORE_FOLDER_ARTIFACT_STORE_H_
 #define ATELIER_SERVER_STORE_FOLDER_ARTIFACT_STORE_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,8 +17,9 @@ namespace atelier::store {
 // Thread-safe: has no state but the file system's.
 class FolderArtifactStore final : public jobs::ArtifactStore {
  public:
-  // `root` is absolute.
-  explicit FolderArtifactStore(absl::string_view root) : root_(root) {}
+  // `root` is absolute. The last checkpoints of so many ended jobs are kept, the newest.
+  explicit FolderArtifactStore(absl::string_view root, int kept_checkpoints = 20)
+      : root_(root), kept_checkpoints_(kept_checkpoints) {}
 
   std::string AttemptDir(absl::string_view job_id, int attempt) const override;
   std::string DatasetCacheDir() const override { return root_ + "/cache/datasets"; }
@@ -27,13 +30,27 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   std::string TensorboardDir(absl::string_view job_id) const override;
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override;
   absl::Status Publish(const jobs::Publication& publication) override;
-  // Everything in the attempts' folders but worker.log goes.
+  // Everything in the attempts' folders but worker.log goes; the last checkpoint is moved.
   absl::Status FreeJob(absl::string_view job_id) override;
+  bool HasCheckpoint(absl::string_view job_id) override;
+  absl::Status HandCheckpoint(absl::string_view ended_id, absl::string_view new_id) override;
+  absl::Status CheckArchive(absl::string_view model, std::int64_t version, std::int64_t size_bytes,
+                            absl::string_view sha256) override;
   absl::Status RemoveJob(absl::string_view job_id) override;
   absl::Status RemoveVersion(absl::string_view model, std::int64_t version) override;
 
  private:
+  std::string JobDir(absl::string_view job_id) const {
+    return root_ + "/jobs/" + std::string(job_id);
+  }
+  std::string KeptDir(absl::string_view job_id) const;
+  // Empty if there is none.
+  std::filesystem::path LastCheckpoint(absl::string_view job_id) const;
+  absl::Status KeepCheckpoint(absl::string_view job_id);
+  absl::Status ForgetOldCheckpoints();
+
   const std::string root_;
+  const int kept_checkpoints_;
 };
 
 }  // namespace atelier::store

@@ -163,6 +163,16 @@ absl::Status InUse(absl::string_view what, absl::string_view aliases) {
       absl::StrCat(what, " is named by ", aliases, "; move or remove the alias first."));
 }
 
+// `version` 0: of all.
+absl::Status CheckUnneeded(Database& database, absl::string_view model, std::int64_t version,
+                           absl::string_view what) {
+  const std::string users = NeededBy(database, model, version);
+  if (users.empty()) return absl::OkStatus();
+  return jobs::Error(absl::StatusCode::kFailedPrecondition, "VERSION_NEEDED",
+                     absl::StrCat(what, " cannot be deleted yet: ", users,
+                                  " started from it and has not ended; wait, or stop it."));
+}
+
 }  // namespace
 
 void RegisterVersion(Database& database, const v1::ModelVersion& version) {
@@ -272,7 +282,9 @@ absl::Status SqliteStore::DeleteVersion(absl::string_view model, std::int64_t ve
     if (!HasModel(database, model)) return NoModel(model);
     if (!HasVersion(database, model, version)) return NoVersion(model, version);
     const std::string aliases = AliasesOf(database, model, version);
-    if (!aliases.empty() && !force) return InUse(jobs::ModelVersionName(model, version), aliases);
+    const std::string name = jobs::ModelVersionName(model, version);
+    if (!aliases.empty() && !force) return InUse(name, aliases);
+    if (auto status = CheckUnneeded(database, model, version, name); !status.ok()) return status;
     Statement remove(database, "DELETE FROM versions WHERE model = ? AND version = ?");
     BindText(&remove, 1, model);
     remove.bind(2, version);
@@ -286,7 +298,9 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteModel(absl::string_
   return connections_->Write([&](Database& database) -> absl::StatusOr<std::vector<std::int64_t>> {
     if (!HasModel(database, model)) return NoModel(model);
     const std::string aliases = AliasesOf(database, model, 0);
-    if (!aliases.empty() && !force) return InUse(jobs::ModelName(model), aliases);
+    const std::string name = jobs::ModelName(model);
+    if (!aliases.empty() && !force) return InUse(name, aliases);
+    if (auto status = CheckUnneeded(database, model, 0, name); !status.ok()) return status;
     std::vector<std::int64_t> versions;
     Statement remove(database, "DELETE FROM versions WHERE model = ? RETURNING version");
     BindText(&remove, 1, model);

@@ -22,6 +22,7 @@ class CatalogFacts final : public jobs::DatasetSource {
     return catalog_->Directory(std::string(name));
   }
   std::optional<jobs::DatasetFacts> Describe(absl::string_view name) override;
+  std::optional<std::string> Checksum(absl::string_view name) override;
 
  private:
   views::DatasetCatalog* const catalog_;

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
 #include "models/archive/export_check.h"
@@ -109,6 +110,19 @@ absl::Status CheckArchive(const models::TrainedModel& model, const std::string& 
   return absl::OkStatus();
 }
 
+// The model to take weights from; empty if there is none.
+absl::StatusOr<std::optional<models::TrainedModel>> ReadStart(const v1::Assignment& assignment) {
+  if (assignment.start_archive().empty()) return std::optional<models::TrainedModel>();
+  const auto archive =
+      models::ReadModelArchive(assignment.start_archive(), assignment.start().sha256());
+  if (!archive.ok()) return archive.status();
+  auto model = models::TrainedModelOf(*archive);
+  if (!model.ok()) return model.status();
+  spdlog::info("starts from {}: layers {} are taken", assignment.start().model_version(),
+               absl::StrJoin(assignment.start().taken_layers(), ", "));
+  return std::optional(*std::move(model));
+}
+
 // Tells the trainer's progress as events; steps at most ten times a second.
 class EventObserver final : public models::TrainingObserver {
  public:
@@ -202,8 +216,9 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
   if (!loaded.ok()) return loaded.status();
   const std::shared_ptr<const models::Dataset> dataset = loaded->dataset;
   ReportDataset(*loaded);
-  const auto options = OptionsOf(assignment.spec(), *dataset);
+  auto options = OptionsOf(assignment.spec(), *dataset);
   if (!options.ok()) return options.status();
+  if (assignment.has_start()) options->start = StartOf(assignment.start());
   const auto training = Train(assignment, *options, dataset);
   if (!training.ok()) return training.status();
   if (!training->model.has_value()) {
@@ -265,7 +280,11 @@ absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
   for (const std::string& dir : assignment.earlier_attempt_dirs()) {
     checkpoints.resume_from.push_back(dir);
   }
-  const auto trainer = models::Trainer::Create(options, std::move(dataset), checkpoints);
+  checkpoints.continue_from = assignment.continued_dir();
+  const auto start = ReadStart(assignment);
+  if (!start.ok()) return start.status();
+  const auto trainer = models::Trainer::Create(options, std::move(dataset), checkpoints,
+                                               start->has_value() ? &**start : nullptr);
   if (!trainer.ok()) return trainer.status();
   ReportPhase(v1::PHASE_TRAINING);
   if ((*trainer)->resumed().has_value()) {

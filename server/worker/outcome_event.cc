@@ -40,7 +40,6 @@ void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation
   result->set_test_weighted_f1(evaluation.weighted_f1);
   FillCalibration(outcome, evaluation, result);
   result->set_parameter_count(architecture.ParameterCount());
-  result->set_trainable_parameter_count(architecture.TrainableParameterCount());
   result->set_best_epoch(static_cast<std::int32_t>(outcome.best_epoch));
   result->set_training_seconds(outcome.training_seconds);
   result->set_images_per_second(outcome.images_per_second);
@@ -115,6 +114,8 @@ v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
   v1::Outcome* outcome = event.mutable_outcome();
   FillResult(contents.outcome, contents.evaluation, contents.model.architecture,
              outcome->mutable_result());
+  outcome->mutable_result()->set_trainable_parameter_count(
+      models::TrainedParameterCount(contents.model.architecture, contents.options.freeze));
   outcome->mutable_result()->set_dataset_checksum(contents.dataset_checksum);
   outcome->mutable_result()->mutable_warnings()->Add(dataset.warnings().begin(),
                                                      dataset.warnings().end());

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -85,6 +86,7 @@ void SetOptimizer(const atelier::v1::TrainingSpec& spec, models::TrainingOptions
   if (spec.has_warmup_fraction()) options.warmup_fraction = spec.warmup_fraction();
   if (spec.has_step_factor()) options.step_factor = spec.step_factor();
   if (spec.has_step_epochs()) options.step_epochs = spec.step_epochs();
+  options.schedule_start_epoch = spec.schedule_start_epoch();
   options.momentum = spec.momentum();
   options.nesterov = spec.nesterov();
   if (spec.has_beta1()) options.adam_beta1 = spec.beta1();
@@ -136,11 +138,27 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   options.average_decay = spec.average_decay();
   // Jobs that an earlier server stored name none.
   if (spec.has_batch_norm_momentum()) options.batch_norm_momentum = spec.batch_norm_momentum();
+  options.freeze = spec.freeze();
+  options.start.model_version = spec.start_from();
+  options.start.continued_job = spec.continues();
   options.shards = spec.shards();
   options.threads = spec.cores();
   if (spec.device() == atelier::v1::DEVICE_CUDA) options.device = models::Device::kCuda;
   options.precision = PrecisionOf(spec.precision());
   return options;
+}
+
+models::TrainingStart StartOf(const atelier::v1::TrainingStart& start) {
+  const auto names = [](const auto& list) {
+    return std::vector<std::string>(list.begin(), list.end());
+  };
+  return {.model_version = start.model_version(),
+          .sha256 = start.sha256(),
+          .taken_layers = names(start.taken_layers()),
+          .new_layers = names(start.new_layers()),
+          .frozen_layers = names(start.frozen_layers()),
+          .continued_job = start.continued_job(),
+          .continued_epochs = start.continued_epochs()};
 }
 
 }  // namespace atelier::worker

@@ -16,6 +16,9 @@ namespace atelier::worker {
 absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpec& spec,
                                                   const models::Dataset& dataset);
 
+// What the training begins with, which no specification tells.
+models::TrainingStart StartOf(const atelier::v1::TrainingStart& start);
+
 }  // namespace atelier::worker
 
 #endif  // ATELIER_SERVER_WORKER_SPEC_OPTIONS_H_

@@ -363,6 +363,42 @@ TEST_F(CommandLineTest, TrainSendsWhatWasGivenAndNothingElse) {
   EXPECT_TRUE(absl::StrContains(out(), "atelier watch night-1 --server="));
 }
 
+TEST_F(CommandLineTest, TrainNamesTheModelToStartFrom) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--from=base@production", "--freeze=2", "--detach"}), 0) << err();
+  EXPECT_EQ(started_.spec().start_from(), "models/base/versions/production");
+  EXPECT_EQ(started_.spec().freeze(), 2);
+  EXPECT_EQ(Run({"train", "--from=base", "--from=none", "--detach"}), 0) << err();
+  EXPECT_EQ(started_.spec().start_from(), "");
+  EXPECT_EQ(Run({"train", "--from=@3", "--detach"}), 1);
+  EXPECT_TRUE(absl::StrContains(err(), "--from")) << err();
+}
+
+TEST_F(CommandLineTest, TrainResemblesAJobOrAVersion) {
+  ServeAJob();
+  EXPECT_EQ(Run({"train", "--like=night-1", "--detach"}), 0) << err();
+  EXPECT_EQ(started_.like(), "jobs/night-1");
+  EXPECT_EQ(Run({"train", "--like=base@3", "--detach"}), 0) << err();
+  EXPECT_EQ(started_.like(), "models/base/versions/3");
+}
+
+TEST_F(CommandLineTest, ContinueTakesEpochsInAllOrMore) {
+  ServeAJob();
+  EXPECT_EQ(Run({"continue", "night-1", "--epochs=+5", "--learning-rate=0.1", "--detach"}), 0)
+      << err();
+  EXPECT_EQ(started_.continue_job(), "jobs/night-1");
+  EXPECT_EQ(started_.more_epochs(), 5);
+  EXPECT_FALSE(started_.spec().has_epochs());
+  EXPECT_EQ(started_.spec().learning_rate(), 0.1);
+  EXPECT_EQ(Run({"continue", "jobs/night-1", "--epochs", "30", "--detach"}), 0) << err();
+  EXPECT_EQ(started_.spec().epochs(), 30);
+  EXPECT_FALSE(started_.has_more_epochs());
+  EXPECT_EQ(Run({"continue", "night-1", "--detach"}), 0) << err();
+  EXPECT_FALSE(started_.has_spec() && started_.spec().has_epochs());
+  EXPECT_EQ(Run({"continue", "night-1", "--epochs=+-5"}), 1);
+  EXPECT_EQ(Run({"continue", "night-1", "--dropout=0.1"}), 1);
+}
+
 TEST_F(CommandLineTest, OfAnOptionGivenTwiceTheLastCounts) {
   ServeAJob();
   EXPECT_EQ(Run({"train", "--epochs=3", "--epochs=4", "--detach"}), 0) << err();

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "atelier/v1/job.pb.h"
 #include "client/calls/arguments.h"
@@ -261,6 +263,24 @@ TEST(AsciiTest, AStreamPutsCharactersTogetherThatCameInPieces) {
   AsciiStream stream(&sink);
   stream << "lost" << std::flush;
   EXPECT_FALSE(stream);
+}
+
+TEST(StartTextTest, SaysWhatATrainingBeganWith) {
+  v1::TrainingStart start;
+  EXPECT_EQ(StartText(start), "");
+  start.set_model_version("models/base/versions/3");
+  for (const char* layer : {"conv1", "norm1"}) start.add_taken_layers(layer);
+  start.add_new_layers("output");
+  EXPECT_EQ(StartText(start), "starts from base@3; taken: conv1, norm1; new: output");
+  start.clear_new_layers();
+  start.add_frozen_layers("conv1");
+  start.set_continued_job("jobs/night-1");
+  start.set_continued_epochs(4);
+  EXPECT_EQ(StartText(start),
+            "continues night-1 after epoch 4; which started from base@3; taken: conv1, norm1; new: "
+            "none; frozen: conv1");
+  for (int i = 2; i <= 6; ++i) start.add_taken_layers(absl::StrCat("conv", i));
+  EXPECT_TRUE(absl::StrContains(StartText(start), "taken: conv1, norm1 … conv6 (7 layers)"));
 }
 
 }  // namespace

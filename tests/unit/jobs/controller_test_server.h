@@ -55,7 +55,14 @@ class ControllerTest : public testing::Test {
         .presets = {{"dense", 0}, {"cnn-1", 1}, {"cnn-2", 2}, {"cnn-3", 3}, {"cnn-3-pooled"}},
         .max_cores = 2,
         .default_cores = 2,
-        .draw_seed = [] { return 7; }};
+        .draw_seed = [] { return 7; },
+        .models = store_.get(),
+        .describe_start =
+            [](const v1::TrainingSpec&, const DatasetFacts&, const v1::ModelVersion* version,
+               v1::TrainingStart* start) {
+              if (version != nullptr) start->set_model_version(version->name());
+              return std::vector<FieldViolation>();
+            }};
     resolver_ = std::make_unique<SpecResolver>(resolver, &datasets_);
     auto controller = JobController::Create(options_, {.clock = &clock_,
                                                        .jobs = disk_.get(),

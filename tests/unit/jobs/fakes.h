@@ -191,9 +191,12 @@ class FakeDatasets final : public DatasetSource {
     if (facts == facts_.end()) return std::nullopt;
     return facts->second;
   }
+  std::optional<std::string> Checksum(absl::string_view /*name*/) override { return checksum_; }
+  void SetChecksum(const std::string& checksum) { checksum_ = checksum; }
 
  private:
   std::map<std::string, DatasetFacts> facts_;
+  std::optional<std::string> checksum_;
 };
 
 // Remembers what was done; Publish can be made to fail or to call back. Thread-safe.
@@ -233,6 +236,27 @@ class FakeArtifacts final : public ArtifactStore {
     return Note("remove ", absl::StrCat(model, "@", version));
   }
 
+  bool HasCheckpoint(absl::string_view /*job_id*/) override {
+    MutexLock lock(&mutex_);
+    return keeps_checkpoints_;
+  }
+  absl::Status HandCheckpoint(absl::string_view ended_id, absl::string_view new_id) override {
+    return Note("hand ", absl::StrCat(ended_id, " to ", new_id));
+  }
+  absl::Status CheckArchive(absl::string_view /*model*/, std::int64_t /*version*/,
+                            std::int64_t /*size_bytes*/, absl::string_view /*sha256*/) override {
+    MutexLock lock(&mutex_);
+    return archive_;
+  }
+
+  void SetArchive(absl::Status archive) {
+    MutexLock lock(&mutex_);
+    archive_ = std::move(archive);
+  }
+  void LoseCheckpoints() {
+    MutexLock lock(&mutex_);
+    keeps_checkpoints_ = false;
+  }
   void OnPublish(std::function<absl::Status()> hook) {
     MutexLock lock(&mutex_);
     on_publish_ = std::move(hook);
@@ -251,6 +275,8 @@ class FakeArtifacts final : public ArtifactStore {
 
   mutable Mutex mutex_;
   std::vector<std::string> done_ ABSL_GUARDED_BY(mutex_);
+  bool keeps_checkpoints_ ABSL_GUARDED_BY(mutex_) = true;
+  absl::Status archive_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::Status()> on_publish_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -28,10 +28,13 @@ TEST(RecipesTest, HaveOneRowForEachValueOfTheEnumeration) {
 // schedule's own fields depend on which one is asked for.
 TEST(RecipesTest, GiveEveryFieldThatDependsNeitherOnTheRequestNorOnTheServer) {
   const std::set<std::string> others = {
-      "preset",   "conv_depth", "network",      "conv",     "kernel",      "pool",
-      "pooling",  "activation", "batch_norm",   "dense",    "residual",    "seed",
-      "shards",   "cores",      "memory_bytes", "priority", "model_name",  "momentum",
-      "nesterov", "beta1",      "beta2",        "epsilon",  "step_factor", "step_epochs"};
+      "preset",     "conv_depth", "network",      "conv",
+      "kernel",     "pool",       "pooling",      "activation",
+      "batch_norm", "dense",      "residual",     "seed",
+      "shards",     "cores",      "memory_bytes", "priority",
+      "model_name", "momentum",   "nesterov",     "beta1",
+      "beta2",      "epsilon",    "step_factor",  "step_epochs",
+      "start_from", "freeze",     "continues",    "schedule_start_epoch"};
   const auto* const type = v1::TrainingSpec::descriptor();
   for (const v1::RecipeDefaults& recipe : Recipes()) {
     const v1::TrainingSpec& defaults = recipe.defaults();

@@ -32,6 +32,14 @@ class FolderArtifacts final : public jobs::ArtifactStore {
   }
   absl::Status Publish(const jobs::Publication&) override { return absl::OkStatus(); }
   absl::Status FreeJob(absl::string_view) override { return absl::OkStatus(); }
+  bool HasCheckpoint(absl::string_view) override { return false; }
+  absl::Status HandCheckpoint(absl::string_view, absl::string_view) override {
+    return absl::NotFoundError("There is no checkpoint.");
+  }
+  absl::Status CheckArchive(absl::string_view, std::int64_t, std::int64_t,
+                            absl::string_view) override {
+    return absl::OkStatus();
+  }
   absl::Status RemoveJob(absl::string_view) override { return absl::OkStatus(); }
   absl::Status RemoveVersion(absl::string_view model, std::int64_t version) override {
     if (std::filesystem::remove(ArchivePath(model, version))) return absl::OkStatus();

@@ -111,6 +111,8 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
               StartsWith("--serving_device:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.max_queued_jobs = 0; }),
               StartsWith("--max_queued_jobs:"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.kept_checkpoints = -1; }),
+              StartsWith("--kept_checkpoints:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.lease = absl::ZeroDuration(); }),
               StartsWith("--lease:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.shutdown_grace = -absl::Seconds(1); }),

@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <chrono>
+
+#include "models/files/sha256.h"
 #include "server/store/data_directory.h"
 #include "server/store/folder_artifact_store.h"
 #include "tests/unit/store/temporary_folder.h"
@@ -173,6 +176,71 @@ TEST_F(FolderArtifactStoreTest, RemovesAJobButNotItsModel) {
   ASSERT_TRUE(artifacts_.RemoveVersion("cnn-3", 4).ok());
   EXPECT_FALSE(fs::exists(folder_ / "models/cnn-3/4"));
   EXPECT_TRUE(artifacts_.RemoveVersion("cnn-3", 4).ok());
+}
+
+TEST_F(FolderArtifactStoreTest, KeepsTheLastCheckpointOfAJob) {
+  WriteFile(artifacts_.AttemptDir("job", 1) + "/checkpoint-900.ckpt", "older");
+  WriteFile(artifacts_.AttemptDir("job", 2) + "/checkpoint-1000.ckpt", "last");
+  EXPECT_TRUE(artifacts_.HasCheckpoint("job"));
+  ASSERT_TRUE(artifacts_.FreeJob("job").ok());
+  EXPECT_TRUE(artifacts_.HasCheckpoint("job"));
+  EXPECT_EQ(ReadFile(folder_ / "checkpoints/job/checkpoint-1000.ckpt"), "last");
+  EXPECT_FALSE(fs::exists(artifacts_.AttemptDir("job", 1) + "/checkpoint-900.ckpt"));
+  ASSERT_TRUE(artifacts_.RemoveJob("job").ok());
+  EXPECT_FALSE(artifacts_.HasCheckpoint("job"));
+}
+
+TEST_F(FolderArtifactStoreTest, KeepsTheCheckpointsOfTheNewestJobs) {
+  FolderArtifactStore store(folder_.path().string(), /*kept_checkpoints=*/2);
+  int hours = 0;
+  for (const char* job : {"one", "two", "three"}) {
+    WriteFile(store.AttemptDir(job, 1) + "/checkpoint-1.ckpt", job);
+    ASSERT_TRUE(store.FreeJob(job).ok());
+    // Not by how fine the file system's clock is.
+    fs::last_write_time(folder_.path() / "checkpoints" / job,
+                        fs::file_time_type::clock::now() - std::chrono::hours(9 - ++hours));
+  }
+  WriteFile(store.AttemptDir("four", 1) + "/checkpoint-1.ckpt", "four");
+  ASSERT_TRUE(store.FreeJob("four").ok());
+  EXPECT_FALSE(store.HasCheckpoint("one"));
+  EXPECT_FALSE(store.HasCheckpoint("two"));
+  EXPECT_TRUE(store.HasCheckpoint("three"));
+  EXPECT_TRUE(store.HasCheckpoint("four"));
+  FolderArtifactStore none(folder_.path().string(), /*kept_checkpoints=*/0);
+  WriteFile(none.AttemptDir("five", 1) + "/checkpoint-1.ckpt", "five");
+  ASSERT_TRUE(none.FreeJob("five").ok());
+  EXPECT_FALSE(none.HasCheckpoint("five"));
+}
+
+TEST_F(FolderArtifactStoreTest, HandsACheckpointToANewJob) {
+  EXPECT_EQ(artifacts_.HandCheckpoint("job", "new").code(), absl::StatusCode::kNotFound);
+  EXPECT_FALSE(fs::exists(folder_ / "jobs/new"));
+  // Before and after the ended job's files are freed.
+  WriteFile(artifacts_.AttemptDir("job", 2) + "/checkpoint-1000.ckpt", "last");
+  ASSERT_TRUE(artifacts_.HandCheckpoint("job", "early").ok());
+  ASSERT_TRUE(artifacts_.FreeJob("job").ok());
+  ASSERT_TRUE(artifacts_.HandCheckpoint("job", "new").ok());
+  ASSERT_TRUE(artifacts_.RemoveJob("job").ok());
+  EXPECT_EQ(ReadFile(artifacts_.AttemptDir("early", 0) + "/checkpoint-1000.ckpt"), "last");
+  EXPECT_EQ(ReadFile(artifacts_.AttemptDir("new", 0) + "/checkpoint-1000.ckpt"), "last");
+  ASSERT_TRUE(artifacts_.FreeAttemptsBefore("new", 1).ok());
+  EXPECT_FALSE(fs::exists(artifacts_.AttemptDir("new", 0) + "/checkpoint-1000.ckpt"));
+}
+
+TEST_F(FolderArtifactStoreTest, HandsNothingToAJobThatHasFiles) {
+  WriteFile(artifacts_.AttemptDir("job", 2) + "/checkpoint-1000.ckpt", "last");
+  EXPECT_EQ(artifacts_.HandCheckpoint("job", "job").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ReadFile(artifacts_.LogPath("job", 2)), "log");
+}
+
+TEST_F(FolderArtifactStoreTest, ChecksAnArchive) {
+  ASSERT_TRUE(artifacts_.Publish(Archive()).ok());
+  const std::string sum = models::Sha256Of("archive");
+  EXPECT_TRUE(artifacts_.CheckArchive("cnn-3", 4, 7, sum).ok());
+  EXPECT_EQ(artifacts_.CheckArchive("cnn-3", 4, 6, sum).code(), absl::StatusCode::kDataLoss);
+  WriteFile(artifacts_.ArchivePath("cnn-3", 4), "Archive");
+  EXPECT_EQ(artifacts_.CheckArchive("cnn-3", 4, 7, sum).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(artifacts_.CheckArchive("cnn-3", 5, 7, sum).code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace

@@ -1,0 +1,103 @@
+#include "server/jobs/start_choices.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "google/protobuf/descriptor.h"
+#include "proto/lifecycle/network_title.h"
+#include "server/jobs/resource_names.h"
+
+namespace atelier::jobs {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Reflection;
+
+// Fields that change a network, but name none.
+constexpr std::array kNetworkChanges = {"kernel",     "pool",  "pooling", "activation",
+                                        "batch_norm", "dense", "residual"};
+
+const FieldDescriptor* FieldNamed(const char* name) {
+  return v1::TrainingSpec::descriptor()->FindFieldByName(name);
+}
+
+bool Has(const v1::TrainingSpec& spec, const FieldDescriptor* field) {
+  const Reflection& reflection = *spec.GetReflection();
+  return field->is_repeated() ? reflection.FieldSize(spec, field) > 0
+                              : reflection.HasField(spec, field);
+}
+
+bool IsOfNetwork(const FieldDescriptor* field) {
+  return field->number() == v1::TrainingSpec::kPresetFieldNumber ||
+         field->number() == v1::TrainingSpec::kConvDepthFieldNumber ||
+         field->number() >= v1::TrainingSpec::kNetworkFieldNumber;
+}
+
+bool ChangesNetwork(const v1::TrainingSpec& spec) {
+  for (const char* name : kNetworkChanges) {
+    if (Has(spec, FieldNamed(name))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string NetworkName(const v1::TrainingSpec& spec) {
+  const std::string title = NetworkTitle(spec);
+  return IsSlug(title, 40) ? title : "network";
+}
+
+bool NamesNetwork(const v1::TrainingSpec& spec) {
+  return !spec.preset().empty() || spec.has_conv_depth() || spec.has_network() ||
+         !spec.conv().empty();
+}
+
+void InheritNetwork(const v1::TrainingSpec& from, v1::TrainingSpec* spec) {
+  if (NamesNetwork(*spec)) return;
+  const bool changed = ChangesNetwork(*spec);
+  v1::TrainingSpec network = from;
+  std::vector<const FieldDescriptor*> fields;
+  network.GetReflection()->ListFields(network, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (!IsOfNetwork(field) || Has(*spec, field)) {
+      network.GetReflection()->ClearField(&network, field);
+    }
+  }
+  // With changes the layers are to be made anew, where something is known that makes them.
+  if (changed && (!from.preset().empty() || !from.conv().empty())) network.clear_network();
+  spec->MergeFrom(network);
+}
+
+absl::StatusOr<std::optional<v1::ModelVersion>> ResolveStart(
+    const v1::StartTrainingRequest& request, ModelStore* models, v1::TrainingSpec* spec,
+    std::vector<FieldViolation>* wrong) {
+  if (spec->continues() != request.continue_job()) {
+    wrong->push_back({"spec.continues",
+                      "Only the server sets this field; name the job to continue in "
+                      "StartTrainingRequest.continue_job."});
+  }
+  if (spec->schedule_start_epoch() != 0 && request.continue_job().empty()) {
+    wrong->push_back({"spec.schedule_start_epoch",
+                      "Only the server sets this field, for a job that is continued."});
+  }
+  const std::optional<v1::ModelVersion> none;
+  if (spec->start_from().empty()) return none;
+  const auto reference = ParseModelName(spec->start_from(), "spec.start_from");
+  if (!reference.ok()) {
+    wrong->push_back({"spec.start_from", std::string(reference.status().message())});
+    return none;
+  }
+  auto version = models == nullptr ? absl::NotFoundError("This server has no models.")
+                                   : models->ResolveVersion(reference->model, reference->version);
+  if (absl::IsNotFound(version.status()) || absl::IsFailedPrecondition(version.status())) {
+    wrong->push_back({"spec.start_from", std::string(version.status().message())});
+    return none;
+  }
+  if (!version.ok()) return version.status();
+  spec->set_start_from(version->name());
+  InheritNetwork(version->spec(), spec);
+  return std::optional<v1::ModelVersion>(*std::move(version));
+}
+
+}  // namespace atelier::jobs
