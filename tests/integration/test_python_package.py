@@ -361,6 +361,23 @@ print(json.dumps([filters.values.shape, filters.png[:4].hex(), [one.values.shape
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["net-v1.tar.gz", "other.tar.gz"]
 
 
+def test_an_answer_is_explained(python, trained, test_set):
+    found = python.json("""
+x = numpy.load(sys.argv[1])
+model = client.model("net")
+cam = model.explain(x[0], block=1)
+hidden = model.explain(x[0], "occlusion", 3, window=14, stride=14)
+print(json.dumps([cam.class_name, model.classify(x[:1]).names[0], cam.values.shape, cam.png[:4].hex(),
+                  float(cam.values.min()), hidden.class_name, hidden.values.shape]))
+""", trained, test_set / "x.npy")
+    name, answer, shape, png, least, hidden, positions = found
+    assert name == answer and shape == [7, 7] and png == b"\x89PNG".hex() and least >= 0
+    assert hidden == harness.CLASS_NAMES[3] and positions == [2, 2]
+    kind, _, fields = python.error("atelier.connect().model('net').explain(numpy.zeros((28, 28), 'uint8'), "
+                                   "'guess')", trained)
+    assert kind == "InvalidArgument" and "grad_cam, occlusion" in fields["method"]
+
+
 # Experiments.
 
 def test_a_sweep_is_compared_as_the_command_line_compares_it(python, shared_server):

@@ -19,12 +19,12 @@ from atelier.errors import (AlreadyExists, AtelierError, Cancelled, DataLoss, De
                             Unimplemented)
 from atelier.experiment import Experiment
 from atelier.job import Job
-from atelier.model import Model, Picture
+from atelier.model import Explanation, Model, Picture
 
 __version__ = _version("atelier")
 
 __all__ = ["AlreadyExists", "AtelierError", "Cancelled", "Client", "Comparison", "Configuration",
-           "Confusion", "DataLoss", "Dataset", "DeadlineExceeded", "Experiment",
+           "Confusion", "DataLoss", "Dataset", "DeadlineExceeded", "Experiment", "Explanation",
            "FailedPrecondition", "Health", "Internal", "InvalidArgument", "Job", "JobFailed", "Model",
            "NotFound", "PermissionDenied", "Picture", "Predictions", "ResourceExhausted", "Unauthenticated",
            "Unavailable", "Unimplemented", "connect"]

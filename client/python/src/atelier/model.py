@@ -39,6 +39,16 @@ class Picture:
         return self.png
 
 
+@dataclass(frozen=True)
+class Explanation(Picture):
+    """The evidence for a class in an image: rows × columns numbers, high where it is seen."""
+
+    #: The class that is explained.
+    class_name: str
+    #: Its probability, not calibrated.
+    probability: float
+
+
 class Model:
     """One version of a model. Made by Client.model, Client.models and Job.model.
 
@@ -143,6 +153,24 @@ class Model:
         found = self._connection.call(self._connection.models.GetFeatureMaps, request)
         return [Picture(floats(each.values, (each.shape.channels, each.shape.height, each.shape.width)),
                         each.picture.png) for each in found.maps]
+
+    def explain(self, image: Any, method: str = "grad_cam", target_class: str | int = "", *,
+                block: int = 0, window: int = 0, stride: int = 0, zoom: int = 8, resize: str = "pad",
+                inversion: str = "no") -> Explanation:
+        """The evidence for a class in one image: a heat map, and a picture of it over the image.
+
+        `method`: grad_cam, of the block (0 is the last), or occlusion, by a square of `window` pixels
+        that moves by `stride` (0: chosen by the server). `target_class`: a name or an index; empty
+        for the most probable class. `image` as in classify.
+        """
+        request = model_service_pb2.ExplainRequest(
+            name=self.message.name,
+            method=enum_argument("method", method, model_service_pb2.ExplanationMethod.DESCRIPTOR),
+            target_class=str(target_class), block=block, window=window, stride=stride, zoom=zoom,
+            values=True, **self._one_image(image, resize, inversion))
+        found = self._connection.call(self._connection.models.Explain, request)
+        return Explanation(floats(found.values, (found.height, found.width)), found.png,
+                           found.target.name, found.target.probability)
 
     def download(self, path: str | os.PathLike[str] = ".", format: str = "archive",
                  force: bool = False) -> pathlib.Path:
