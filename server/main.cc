@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "models/base/allocator.h"
 #include "proto/flags/duration.h"
 #include "proto/flags/spelling.h"
 #include "server/base/machine.h"
@@ -179,6 +180,7 @@ int Main(int argc, char** argv) {
   flags::RespellArguments(argc, argv, '-', '_', IsFlag);
   const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
   if (!options.ok()) return Fail(options.status());
+  atelier::models::KeepFreedMemory(64 << 20);
   RaiseFileLimit();
   if (const std::string warning = options->MetricsWarning(); !warning.empty()) {
     spdlog::warn("{}", warning);

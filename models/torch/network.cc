@@ -86,6 +86,11 @@ at::Tensor Drop(const at::Tensor& x, at::IntArrayRef shape, double rate, RandomS
 // name: at::linear goes to the BLAS, which is the unoptimised reference on a plain Debian and
 // fifteen times slower.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  // oneDNN keeps a matrix in its own order only as the weight of a convolution of one pixel.
+  if (weight.is_mkldnn()) {
+    const at::Tensor pixel = x.reshape({x.size(0), x.size(1), 1, 1});
+    return Convolve(Window(), /*groups=*/1, pixel, weight, bias, /*training=*/false).flatten(1);
+  }
   const auto shift = [&bias](at::ScalarType type) {
     return bias.defined() ? c10::optional<at::Tensor>(bias.to(type)) : c10::nullopt;
   };
@@ -125,10 +130,16 @@ class Pass {
       : next_(tensors.data()), training_(training), blocks_(blocks) {}
 
   at::Tensor Run(const std::vector<LayerPlan>& layers, at::Tensor x) {
+    bool fresh = false;  // Whether x is a convolution's, which nothing else reads.
     for (const LayerPlan& layer : layers) {
       if (layer.kind() == v1::Layer::kConvolution || !layer.gives_image) EndBlock();
       in_block_ |= layer.kind() == v1::Layer::kConvolution;
-      x = Compute(layer, x);
+      if (fresh && layer.layer.activation() == v1::ACTIVATION_RELU && !x.requires_grad()) {
+        at::relu_(x);
+      } else {
+        x = Compute(layer, x);
+      }
+      fresh = layer.kind() == v1::Layer::kConvolution;
       if (in_block_) block_ = x;
     }
     return x;
@@ -335,6 +346,14 @@ at::Tensor GatherLabels(const LabeledImages& images, absl::Span<const int32_t> i
 at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass) {
   return Logits(plan, tensors, std::move(images), &pass);
+}
+
+at::Tensor PreparedForInference(at::Tensor tensor) {
+  // As the images are: oneDNN reorders others at every call.
+  if (tensor.dim() == 4) return tensor.contiguous(at::MemoryFormat::ChannelsLast);
+  if (tensor.dim() != 2 || !HasOneDnn(tensor)) return tensor;
+  const at::Tensor pixel = tensor.reshape({tensor.size(0), tensor.size(1), 1, 1});
+  return at::mkldnn_reorder_conv2d_weight(pixel.to_mkldnn(), {0, 0}, {1, 1}, {1, 1}, /*groups=*/1);
 }
 
 at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,

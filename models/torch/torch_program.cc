@@ -11,9 +11,21 @@
 namespace atelier::models {
 namespace {
 
-// Images that the processor computes at once: their feature maps are what a call holds, and oneDNN
-// prepares itself once for every number of images there is.
-constexpr int64_t kProcessorBatch = 32;
+// The processor computes as many images at once as keep the largest feature maps within so many
+// bytes: more memory comes from the kernel page by page at every layer, which takes longer than
+// computing them. A few images at least, since oneDNN is slow for fewer.
+constexpr int64_t kMapBytes = int64_t{2} << 20;
+constexpr int64_t kLeastBatch = 8;
+constexpr int64_t kMostBatch = 32;
+
+int64_t ProcessorBatch(const NetworkPlan& plan) {
+  int64_t largest = plan.input.size();
+  ForEachLayer(plan.layers, [&largest](const LayerPlan& layer) {
+    largest = std::max(largest, layer.output.size());
+  });
+  return std::clamp(kMapBytes / (largest * static_cast<int64_t>(sizeof(float))), kLeastBatch,
+                    kMostBatch);
+}
 
 at::Tensor TensorOf(const NetworkPlan& plan, const PixelSpan& part) {
   return std::visit([&](const auto& pixels) { return ImagesTensor(plan, pixels); }, part);
@@ -38,7 +50,9 @@ TorchProgram::TorchProgram(const TrainedModel& model, Device device)
         const at::InferenceMode inference;
         auto network =
             std::make_unique<Network>(Network{FoldBatchNorms(model), TorchDevice(device)});
-        for (at::Tensor& tensor : network->folded.tensors) tensor = tensor.to(network->device);
+        for (at::Tensor& tensor : network->folded.tensors) {
+          tensor = PreparedForInference(tensor.to(network->device));
+        }
         return network;
       }()) {}
 
@@ -50,7 +64,8 @@ void TorchProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) 
   std::vector<at::Tensor> images;
   for (const PixelSpan& part : parts) images.push_back(TensorOf(network_->folded.plan, part));
   const at::Tensor all = images.size() == 1 ? images.front() : at::cat(images);
-  const int64_t most = network_->device.is_cpu() ? kProcessorBatch : all.size(0);
+  const int64_t most =
+      network_->device.is_cpu() ? ProcessorBatch(network_->folded.plan) : all.size(0);
   for (int64_t first = 0; first < all.size(0); first += most) {
     const at::Tensor answer =
         network_->Probabilities(all.narrow(0, first, std::min(most, all.size(0) - first)));

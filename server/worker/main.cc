@@ -216,6 +216,6 @@ int main(int argc, char** argv) {
     return absl::FindCommandLineFlag(name) != nullptr;
   });
   absl::ParseCommandLine(argc, argv);
-  atelier::models::KeepFreedMemory();
+  atelier::models::KeepFreedMemory(1 << 30);
   return atelier::worker::Main();
 }

@@ -17,6 +17,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/numbers.h"
+#include "models/base/allocator.h"
 #include "models/base/compute_thread.h"
 #include "models/compute/compile.h"
 #include "models/torch/libtorch_jit.h"
@@ -130,5 +131,6 @@ int Main() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("compares the general path with frozen TorchScript");
   absl::ParseCommandLine(argc, argv);
+  atelier::models::KeepFreedMemory(64 << 20);  // As the server does.
   return atelier::models::Main();
 }

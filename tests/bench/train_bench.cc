@@ -280,7 +280,7 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Measures training speed. Example: train_bench --preset=cnn-3 --json");
   absl::ParseCommandLine(argc, argv);
-  atelier::models::KeepFreedMemory();
+  atelier::models::KeepFreedMemory(1 << 30);
   const absl::Status status = atelier::models::RunBenchmark();
   if (status.ok()) return 0;
   std::cerr << "train_bench: " << status.message() << "\n";
