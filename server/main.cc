@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "models/base/allocator.h"
 #include "proto/flags/duration.h"
+#include "proto/flags/size.h"
 #include "proto/flags/spelling.h"
 #include "server/base/machine.h"
 #include "server/logging.h"
@@ -24,6 +25,7 @@
 #include "spdlog/spdlog.h"
 
 using atelier::flags::Duration;
+using atelier::flags::Size;
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "Address for clients: HOST:PORT (port 0 picks a free port) or unix:PATH.");
@@ -37,6 +39,8 @@ ABSL_FLAG(std::string, data_dir, "",
           "Data directory. Default: $XDG_DATA_HOME/atelier or ~/.local/share/atelier.");
 ABSL_FLAG(std::vector<std::string>, datasets, {},
           "Data sets: NAME=FOLDER,… Debian's fashion-mnist is added if it is installed.");
+ABSL_FLAG(Size, dataset_space, Size{std::int64_t{20} << 30},
+          "Bytes for data sets that clients push: all versions and uploads together, from 1MiB.");
 ABSL_FLAG(int, workers, 1, "Number of default-size jobs that train at the same time, 1 to 1024.");
 ABSL_FLAG(int, threads_per_worker, 0,
           "Default number of cores of a job, up to 1024; 0 = usable cores divided by --workers.");
@@ -102,7 +106,8 @@ void PrintHelp() {
   std::printf(
       "  --flagfile=FILE\n      Reads flags from a file, one per line.\n"
       "  --help, --version\n      Print this help or the version, and exit.\n\n"
-      "Durations are like 8 (seconds), 8s, 500ms or 2m. Dashes work in place of underscores.\n");
+      "Durations are like 8 (seconds), 8s, 500ms or 2m, sizes like 20GiB. Dashes work in place of "
+      "underscores.\n");
 }
 
 // Answers --help and --version; true if one of them was given.
@@ -142,6 +147,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.worker_listen = absl::GetFlag(FLAGS_worker_listen);
   flags.data_dir = absl::GetFlag(FLAGS_data_dir);
   flags.datasets = absl::GetFlag(FLAGS_datasets);
+  flags.dataset_space = absl::GetFlag(FLAGS_dataset_space).bytes;
   flags.workers = absl::GetFlag(FLAGS_workers);
   flags.threads_per_worker = absl::GetFlag(FLAGS_threads_per_worker);
   flags.serving_threads = absl::GetFlag(FLAGS_serving_threads);

@@ -24,7 +24,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   parts->options = options;
   absl::Status status = parts->OpenData();
   if (status.ok()) status = parts->StartMetrics();
-  if (status.ok()) parts->OpenCatalogs();
+  if (status.ok()) status = parts->OpenCatalogs();
   if (status.ok()) status = parts->StartJobs();
   if (status.ok()) status = parts->StartExperiments();
   if (status.ok()) status = parts->ServeWorkers();

@@ -52,6 +52,8 @@ void ServerParts::StartTaskQueues() {
       TaskQueue::Options{.name = "pictures", .threads = 1, .capacity = 100});
   dataset_tasks = std::make_unique<TaskQueue>(
       TaskQueue::Options{.name = "datasets", .threads = 2, .capacity = 100});
+  upload_tasks = std::make_unique<TaskQueue>(
+      TaskQueue::Options{.name = "uploads", .threads = 2, .capacity = 1000});
   streams = std::make_unique<rpc::StreamSet>(rpc::StreamSet::Options{.memory = call_memory.get()});
 }
 
@@ -75,7 +77,15 @@ void ServerParts::MakeJobServices() {
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
           .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
-  dataset_service = std::make_unique<rpc::DatasetService>(catalog.get(), dataset_tasks.get());
+  dataset_service = std::make_unique<rpc::DatasetService>(
+      rpc::DatasetService::Dependencies{.catalog = catalog.get(),
+                                        .pushed = store.get(),
+                                        .artifacts = artifacts.get(),
+                                        .controller = controller.get(),
+                                        .uploads = uploads.get(),
+                                        .tasks = dataset_tasks.get(),
+                                        .upload_tasks = upload_tasks.get(),
+                                        .streams = streams.get()});
   monitoring_service = std::make_unique<rpc::MonitoringService>(
       [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
       tasks.get());

@@ -89,6 +89,7 @@ absl::Status ServerParts::StartJobs() {
   controlling.total_memory_bytes = MemoryForJobs(UsableMemory());
   controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
   controlling.lease = options.lease;
+  controlling.dataset_space = options.dataset_space;
   controlling.log = &Warn;
   auto created = jobs::JobController::Create(
       controlling, {.clock = &clock,
@@ -96,11 +97,12 @@ absl::Status ServerParts::StartJobs() {
                     .models = store.get(),
                     .artifacts = artifacts.get(),
                     .datasets = catalog_facts.get(),
+                    .pushed_datasets = store.get(),
                     .executor = executor.get(),
                     .resolver = resolver.get(),
                     .events = events.get(),
                     .observers = {metrics->jobs(), job_log.get(), model_signal.get(),
-                                  experiment_signal.get(), event_files.get()}});
+                                  experiment_signal.get(), event_files.get(), uploads.get()}});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();
@@ -123,6 +125,9 @@ void ServerParts::Drive() {
   experiment_driver = std::make_unique<TickThread>(
       TickThread::Options{.name = "experiments", .pause = kExperimentPause},
       [this] { return experiments->Tick(); });
+  upload_driver = std::make_unique<TickThread>(TickThread::Options{.name = "uploads"},
+                                               [this] { return uploads->Tick(); });
+  uploads->SetKick(upload_driver->kick());
   experiments->SetKick(experiment_driver->kick());
   experiment_signal->SetKick(experiment_driver->kick());
   // For what happened before they knew whom to tell.

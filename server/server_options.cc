@@ -17,7 +17,8 @@ namespace atelier::server {
 namespace {
 
 constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
-constexpr std::size_t kMaxDatasetName = 63;
+constexpr std::int64_t kMinDatasetSpace = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxDatasetSpace = std::int64_t{1} << 50;
 
 absl::Status Wrong(absl::string_view flag, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", what, "."));
@@ -142,7 +143,7 @@ absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
     const std::size_t equals = entry.find('=');
     const std::string name = entry.substr(0, equals);
     if (equals == std::string::npos || equals + 1 == entry.size() ||
-        !jobs::IsSlug(name, kMaxDatasetName)) {
+        !jobs::IsSlug(name, jobs::kMaxDatasetName)) {
       return Wrong("datasets", absl::StrCat("'", entry,
                                             "' is not NAME=FOLDER with a name of a-z, 0-9 and '-', "
                                             "such as kmnist=/srv/kmnist"));
@@ -177,6 +178,8 @@ absl::Status ReadServingDevice(const ServerFlags& flags, ServerOptions* options)
 absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   const int cores = UsableCores();
   absl::Status status = CheckRange("workers", flags.workers, 1, 1024);
+  status.Update(
+      CheckRange("dataset_space", flags.dataset_space, kMinDatasetSpace, kMaxDatasetSpace));
   status.Update(CheckRange("threads_per_worker", flags.threads_per_worker, 0, 1024));
   status.Update(CheckRange("serving_threads", flags.serving_threads, 0, 1024));
   status.Update(CheckRange("serving_versions", flags.serving_versions, 1, 10'000));
@@ -190,6 +193,7 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   status.Update(
       CheckRange("shutdown_grace", flags.shutdown_grace, absl::ZeroDuration(), absl::Hours(1)));
   if (!status.ok()) return status;
+  options->dataset_space = flags.dataset_space;
   options->workers = flags.workers;
   options->threads_per_worker =
       flags.threads_per_worker > 0 ? flags.threads_per_worker : std::max(1, cores / flags.workers);

@@ -2,6 +2,7 @@
 #ifndef ATELIER_SERVER_SERVER_OPTIONS_H_
 #define ATELIER_SERVER_SERVER_OPTIONS_H_
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ struct ServerFlags {
   std::string worker_listen;          // Default: a socket in the data directory.
   std::string data_dir;               // Default: $XDG_DATA_HOME/atelier or ~/.local/share/atelier.
   std::vector<std::string> datasets;  // NAME=FOLDER each.
+  std::int64_t dataset_space = std::int64_t{20} << 30;
   int workers = 1;
   int threads_per_worker = 0;          // Default: the usable cores over the workers.
   int serving_threads = 0;             // Default: the usable cores.
@@ -54,6 +56,7 @@ struct ServerOptions {
   std::optional<TlsFiles> tls;                  // nullopt: no TLS.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
+  std::int64_t dataset_space = 0;               // Bytes for pushed data sets.
   int workers = 1;
   int threads_per_worker = 1;
   int serving_threads = 1;

@@ -51,12 +51,18 @@ absl::Status ServerParts::StartMetrics() {
   return absl::OkStatus();
 }
 
-void ServerParts::OpenCatalogs() {
+absl::Status ServerParts::OpenCatalogs() {
   catalog = std::make_unique<views::DatasetCatalog>(
       options.datasets, views::DatasetCatalog::Options{.cache_dir = artifacts->DatasetCacheDir()});
-  catalog_facts = std::make_unique<wiring::CatalogFacts>(catalog.get());
+  auto opened = uploads::UploadFolder::Open(
+      {.folder = artifacts->UploadsDir(), .space = options.dataset_space, .log = &Warn}, &clock);
+  if (!opened.ok()) return opened.status();
+  uploads = *std::move(opened);
+  catalog_facts =
+      std::make_unique<wiring::CatalogFacts>(catalog.get(), store.get(), artifacts.get());
   versions = std::make_unique<wiring::RegistryVersions>(store.get(), artifacts.get());
   viewer = std::make_unique<views::ModelViewer>(versions.get());
+  return absl::OkStatus();
 }
 
 }  // namespace atelier::server

@@ -37,6 +37,7 @@
 #include "server/store/folder_artifact_store.h"
 #include "server/store/sqlite_store.h"
 #include "server/tensorboard/event_files.h"
+#include "server/uploads/upload_folder.h"
 #include "server/views/dataset_catalog.h"
 #include "server/views/model_viewer.h"
 #include "server/wiring/catalog_facts.h"
@@ -62,6 +63,7 @@ struct ServerParts {
 
   // What there is to train on, and what came of it.
   std::unique_ptr<views::DatasetCatalog> catalog;
+  std::unique_ptr<uploads::UploadFolder> uploads;
   std::unique_ptr<wiring::CatalogFacts> catalog_facts;
   std::unique_ptr<wiring::RegistryVersions> versions;
   std::unique_ptr<views::ModelViewer> viewer;
@@ -86,6 +88,7 @@ struct ServerParts {
   std::unique_ptr<TaskQueue> loading_tasks;  // For calls that wait for versions to be loaded.
   std::unique_ptr<TaskQueue> picture_tasks;
   std::unique_ptr<TaskQueue> dataset_tasks;
+  std::unique_ptr<TaskQueue> upload_tasks;
   std::unique_ptr<rpc::StreamSet> streams;
   std::unique_ptr<rpc::TrainingService> training_service;
   std::unique_ptr<rpc::ExperimentService> experiment_service;
@@ -98,13 +101,14 @@ struct ServerParts {
 
   std::unique_ptr<jobs::JobDriver> driver;
   std::unique_ptr<TickThread> experiment_driver;
+  std::unique_ptr<TickThread> upload_driver;
 
   ~ServerParts();
 
   // server_parts.cc: data, metrics and catalogs.
   absl::Status OpenData();
   absl::Status StartMetrics();
-  void OpenCatalogs();
+  absl::Status OpenCatalogs();
 
   // server_jobs.cc: jobs, experiments and workers.
   void StartEventFiles();

@@ -1,13 +1,9 @@
 #include "client/calls/arguments.h"
 
-#include <array>
-#include <cmath>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -58,12 +54,18 @@ absl::StatusOr<std::string> ExperimentName(absl::string_view text) {
 }
 
 absl::StatusOr<std::string> DatasetName(absl::string_view text) {
-  absl::string_view id = text;
-  absl::ConsumePrefix(&id, "datasets/");
-  if (!IsPart(id)) {
-    return Wrong(text, "is not a data set name; `atelier datasets` lists the data sets.");
+  absl::string_view rest = text;
+  const bool resource = absl::ConsumePrefix(&rest, "datasets/");
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(rest, absl::MaxSplits(resource ? "/versions/" : "@", 1));
+  const bool versioned = parts.first.size() < rest.size();
+  if (!IsPart(parts.first) || (versioned && !IsPart(parts.second))) {
+    return Wrong(text,
+                 "is not a data set; give NAME or NAME@VERSION. `atelier datasets` lists the data "
+                 "sets.");
   }
-  return absl::StrCat("datasets/", id);
+  const std::string name = absl::StrCat("datasets/", parts.first);
+  return versioned ? absl::StrCat(name, "/versions/", parts.second) : name;
 }
 
 std::string ModelReference::ModelName() const { return absl::StrCat("models/", model); }
@@ -99,42 +101,16 @@ std::string ShortModel(absl::string_view resource_name) {
                                     : absl::StrCat(reference->model, "@", reference->version);
 }
 
+std::string ShortDataset(absl::string_view resource_name) {
+  absl::string_view rest = resource_name;
+  absl::ConsumePrefix(&rest, "datasets/");
+  return absl::StrReplaceAll(rest, {{"/versions/", "@"}});
+}
+
 std::string FileStem(absl::string_view model_version) {
   const auto reference = ParseModel(model_version);
   if (!reference.ok()) return "model";
   return absl::StrCat(reference->model, "-v", reference->version);
-}
-
-absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text) {
-  constexpr double kKi = 1024;
-  static constexpr std::array<std::pair<absl::string_view, double>, 10> kUnits = {
-      {{"", 1},
-       {"b", 1},
-       {"kib", kKi},
-       {"mib", kKi * kKi},
-       {"gib", kKi * kKi * kKi},
-       {"tib", kKi * kKi * kKi * kKi},
-       {"kb", 1e3},
-       {"mb", 1e6},
-       {"gb", 1e9},
-       {"tb", 1e12}}};
-  const absl::string_view trimmed = absl::StripAsciiWhitespace(text);
-  const auto digits = std::min(trimmed.find_first_not_of("0123456789."), trimmed.size());
-  const std::string word =
-      absl::AsciiStrToLower(absl::StripAsciiWhitespace(trimmed.substr(digits)));
-  double number = 0;
-  const bool is_number = absl::SimpleAtod(trimmed.substr(0, digits), &number);
-  for (const auto& [unit, factor] : kUnits) {
-    if (!is_number || word != unit) continue;
-    const double bytes = std::round(number * factor);
-    if (bytes >= static_cast<double>(std::numeric_limits<std::int64_t>::max())) {
-      return Wrong(text, "is more memory than any machine has.");
-    }
-    return static_cast<std::int64_t>(bytes);
-  }
-  return Wrong(text,
-               "is not a size; write one like 2GiB, 512MiB or a number of bytes (units: KiB, "
-               "MiB, GiB, TiB, KB, MB, GB, TB).");
 }
 
 std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor* type) {

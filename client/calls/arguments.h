@@ -19,7 +19,7 @@ absl::StatusOr<std::string> JobName(absl::string_view text);
 // `experiments/x` for `x` and for `experiments/x`.
 absl::StatusOr<std::string> ExperimentName(absl::string_view text);
 
-// `datasets/x` for `x` and for `datasets/x`.
+// `datasets/x` for `x` and for `datasets/x`; `datasets/x/versions/3` for `x@3` and for itself.
 absl::StatusOr<std::string> DatasetName(absl::string_view text);
 
 // A model, or one of its versions.
@@ -43,12 +43,11 @@ absl::string_view Leaf(absl::string_view resource_name);
 // `cnn-3@4` for `models/cnn-3/versions/4`.
 std::string ShortModel(absl::string_view resource_name);
 
+// `digits@4` for `datasets/digits/versions/4`, `digits` for `datasets/digits`.
+std::string ShortDataset(absl::string_view resource_name);
+
 // The prefix of the names of a model version's files: `cnn-3-v4` for `models/cnn-3/versions/4`.
 std::string FileStem(absl::string_view model_version);
-
-// Bytes: `2GiB`, `512 MiB`, `1.5GB`, `1048576`. KiB, MiB, GiB and TiB are powers of 1,024; KB, MB,
-// GB and TB of 1,000.
-absl::StatusOr<std::int64_t> ParseBytes(absl::string_view text);
 
 // The words for the values of an enum, without its prefix and the unspecified value: `study` for
 // RECIPE_STUDY.

@@ -15,6 +15,7 @@
 #include "client/calls/status_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
+#include "proto/flags/size.h"
 
 namespace atelier::client {
 namespace {
@@ -55,7 +56,7 @@ absl::Status SetInt32(absl::string_view text, SpecField field, v1::TrainingSpec*
 
 absl::Status SetInt64(absl::string_view text, SpecField field, v1::TrainingSpec* spec) {
   if (IsMemory(field)) {
-    const auto bytes = ParseBytes(text);
+    const auto bytes = flags::ParseSize(text);
     return Set<std::int64_t>(text, field, "a size like 2GiB", bytes.ok(), bytes.value_or(0),
                              &Reflection::SetInt64, spec);
   }

@@ -30,9 +30,12 @@ CLI::App* CommandSet::AddFamily(const std::string& name, const std::string& summ
 }
 
 const CommandSet::Action& CommandSet::Selected() const {
-  // The parser insists on a command, so there is one.
+  // The parser insists on a command, so there is one. Without a filter only those that were parsed
+  // are listed: a command after whose name another was typed is not the one.
   return std::find_if(commands_.begin(), commands_.end(),
-                      [](const auto& command) { return command.first->parsed(); })
+                      [](const auto& command) {
+                        return command.first->parsed() && command.first->get_subcommands().empty();
+                      })
       ->second;
 }
 

@@ -1,4 +1,5 @@
-// `atelier datasets`: lists the server's data sets.
+// `atelier datasets`: lists the server's data sets; `datasets delete` deletes pushed ones. Further
+// commands in files of their own.
 #include <algorithm>
 #include <memory>
 
@@ -6,6 +7,8 @@
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
 #include "client/commands/commands.h"
+#include "client/commands/dataset_commands.h"
+#include "client/commands/dataset_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
@@ -19,10 +22,6 @@ using Align = Table::Align;
 // Of a checksum in a table: enough to tell data sets apart. --output=json has all of them.
 constexpr int kChecksumDigits = 12;
 
-std::string ShapeText(const v1::ImageShape& shape) {
-  return absl::StrCat(shape.height(), "×", shape.width(), "×", shape.channels());
-}
-
 void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
   Table table({{"data set"},
                {"training", Align::kRight},
@@ -32,95 +31,114 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
                {"classes"}});
   int longest = 8;
   for (const v1::Dataset& dataset : datasets) {
-    longest = std::max(longest, DisplayWidth(Leaf(dataset.name())));
+    longest = std::max(longest, DisplayWidth(ShortDataset(dataset.name())));
   }
   // What the other columns leave; the names are cut off there rather than broken.
   const int room = std::max(12, session.terminal().width() - longest - 29 - kChecksumDigits - 2);
   for (const v1::Dataset& dataset : datasets) {
+    const std::string name = ShortDataset(dataset.name());
     if (!dataset.problem().empty()) {
-      table.AddRow({std::string(Leaf(dataset.name())),
-                    "",
-                    "",
-                    "",
-                    "",
-                    {absl::StrCat("unusable: ", dataset.problem()), Ink::kRed}});
+      table.AddRow(
+          {name, "", "", "", "", {absl::StrCat("unusable: ", dataset.problem()), Ink::kRed}});
       continue;
     }
-    table.AddRow({std::string(Leaf(dataset.name())), Count(dataset.training_images()),
+    table.AddRow({name, Count(dataset.training_images() + dataset.validation_images()),
                   Count(dataset.test_images()), ShapeText(dataset.image_shape()),
                   dataset.checksum().substr(0, kChecksumDigits),
                   Clip(absl::StrCat(dataset.class_names_size(), ": ",
                                     absl::StrJoin(dataset.class_names(), ", ")),
                        room)});
   }
-  session.Print(table.empty() ? std::string("The server has no data sets; start atelierd with "
-                                            "--datasets=NAME=FOLDER.\n")
-                              : table.Render(session.style(), session.terminal().width()));
+  session.Print(table.empty()
+                    ? absl::StrCat("The server has no data sets. `",
+                                   session.Suggest("datasets push NAME PATH"), "` brings one.\n")
+                    : table.Render(session.style(), session.terminal().width()));
   for (const v1::Dataset& dataset : datasets) {
     if (dataset.warnings().empty()) continue;
-    session.Print(absl::StrCat("\n", Leaf(dataset.name()), "\n"));
+    session.Print(absl::StrCat("\n", ShortDataset(dataset.name()), "\n"));
     for (const std::string& warning : dataset.warnings()) {
       session.Print(absl::StrCat("  ", session.style().Paint(Ink::kYellow, warning), "\n"));
     }
   }
 }
 
-void PrintCsv(Session& session, const std::vector<v1::Dataset>& datasets) {
-  session.Print(CsvLine({"name", "training_images", "test_images", "channels", "height", "width",
-                         "classes", "problem", "checksum", "warnings"}));
-  for (const v1::Dataset& dataset : datasets) {
-    const v1::ImageShape& shape = dataset.image_shape();
-    session.Print(CsvLine({dataset.name(), absl::StrCat(dataset.training_images()),
-                           absl::StrCat(dataset.test_images()), absl::StrCat(shape.channels()),
-                           absl::StrCat(shape.height()), absl::StrCat(shape.width()),
-                           absl::StrCat(dataset.class_names_size()), dataset.problem(),
-                           dataset.checksum(), absl::StrJoin(dataset.warnings(), " ")}));
-  }
-}
-
-absl::StatusOr<std::vector<v1::Dataset>> Fetch(Session& session, const std::string& wanted) {
-  if (wanted.empty()) {
-    auto all = session.Call(&DatasetService::ListDatasets, v1::ListDatasetsRequest());
-    if (!all.ok()) return all.status();
-    return std::vector<v1::Dataset>(all->datasets().begin(), all->datasets().end());
-  }
-  v1::GetDatasetRequest request;
-  auto name = DatasetName(wanted);
-  if (!name.ok()) return name.status();
-  request.set_name(*std::move(name));
-  auto one = session.Call(&DatasetService::GetDataset, request);
-  if (!one.ok()) return one.status();
-  return std::vector<v1::Dataset>{*std::move(one)};
-}
-
-absl::StatusOr<int> Datasets(Session& session, const std::string& wanted) {
-  const auto datasets = Fetch(session, wanted);
-  if (!datasets.ok()) return datasets.status();
+absl::StatusOr<int> Datasets(Session& session) {
+  const auto all = session.Call(&DatasetService::ListDatasets, v1::ListDatasetsRequest());
+  if (!all.ok()) return all.status();
+  const std::vector<v1::Dataset> datasets(all->datasets().begin(), all->datasets().end());
   switch (session.format()) {
     case OutputFormat::kText:
-      PrintText(session, *datasets);
+      PrintText(session, datasets);
       break;
     case OutputFormat::kJson:
-      for (const v1::Dataset& dataset : *datasets) session.PrintJson(dataset);
+      for (const v1::Dataset& dataset : datasets) session.PrintJson(dataset);
       break;
     case OutputFormat::kCsv:
-      PrintCsv(session, *datasets);
+      session.Print(CsvLine(DatasetCsvNames()));
+      for (const v1::Dataset& dataset : datasets) {
+        session.Print(CsvLine(DatasetCsvValues(dataset)));
+      }
       break;
   }
   return kDone;
 }
 
+struct DatasetDeleteOptions {
+  std::string name;
+  bool force = false;
+};
+
+absl::StatusOr<int> DeleteDataset(Session& session, const DatasetDeleteOptions& options) {
+  auto name = DatasetName(options.name);
+  if (!name.ok()) return name.status();
+  v1::DeleteDatasetRequest request;
+  request.set_name(*std::move(name));
+  request.set_force(options.force);
+  const auto done = session.Call(&DatasetService::DeleteDataset, request);
+  if (!done.ok()) return done.status();
+  if (session.format() == OutputFormat::kJson) session.PrintJson(*done);
+  if (session.text()) session.Print(absl::StrCat("Deleted ", ShortDataset(request.name()), ".\n"));
+  return kDone;
+}
+
 }  // namespace
 
+void AddSplitOption(CLI::App* command, const std::function<void(v1::DatasetSplit)>& set) {
+  AddWordOption(command, "--split", v1::DatasetSplit_descriptor(),
+                "training, validation or test [test]",
+                [set](int value) { set(static_cast<v1::DatasetSplit>(value)); });
+}
+
+void AddDatasetDelete(CommandSet* commands, CLI::App* family) {
+  const auto options = std::make_shared<DatasetDeleteOptions>();
+  CLI::App* const command = commands->Add(
+      {"delete",
+       "Delete a pushed data set or one of its versions",
+       "Refused while a job that has not ended needs it. Models that were trained on it stay.",
+       {{"atelier datasets delete digits@2", "one version"},
+        {"atelier datasets delete digits --force", "all versions"}}},
+      [options](Session& session) { return DeleteDataset(session, *options); }, family);
+  command->add_option("NAME", options->name, "NAME@VERSION, or NAME for all versions")
+      ->required()
+      ->type_name("");
+  command->add_flag("--force", options->force, "Delete several versions, too");
+}
+
 void AddDatasets(CommandSet* commands) {
-  const auto wanted = std::make_shared<std::string>();
-  CLI::App* const command =
-      commands->Add({"datasets",
-                     "List the server's data sets",
-                     "",
-                     {{"atelier datasets", ""}, {"atelier datasets fashion-mnist", ""}}},
-                    [wanted](Session& session) { return Datasets(session, *wanted); });
-  command->add_option("NAME", *wanted, "Show only this data set")->type_name("");
+  CLI::App* const family = commands->Add(
+      {"datasets",
+       "List, push and see data sets",
+       "Without a command the data sets are listed, pushed ones with their newest version.\n"
+       "`atelier help datasets COMMAND` describes a command.",
+       {{"atelier datasets", ""},
+        {"atelier datasets push digits pictures/", "a folder with a folder per class"},
+        {"atelier datasets show digits", ""}}},
+      [](Session& session) { return Datasets(session); });
+  AddDatasetPush(commands, family);
+  AddDatasetShow(commands, family);
+  AddDatasetImages(commands, family);
+  AddDatasetPull(commands, family);
+  AddDatasetDelete(commands, family);
 }
 
 }  // namespace atelier::client

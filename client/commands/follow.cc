@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/calls/arguments.h"
 #include "client/commands/command_set.h"
+#include "client/commands/dataset_text.h"
 #include "client/following/job_follower.h"
 #include "client/following/job_text.h"
 #include "client/following/live_printer.h"
@@ -90,6 +91,11 @@ void PrintNextSteps(Session& session, const v1::TrainingJob& job) {
     add(absl::StrCat("logs ", id), "shows the log of its worker");
     add(absl::StrCat("show ", id), "shows its specification and history");
   }
+  if (job.has_import_result()) {
+    const std::string name = ShortDataset(job.import_result().dataset_version());
+    add(absl::StrCat("datasets images ", name), "draws images of each class");
+    add(absl::StrCat("train --dataset ", name, " --preset cnn-2"), "trains a network on it");
+  }
   if (job.has_result()) {
     add(absl::StrCat("confusion ", id), "shows its confusion matrix");
     if (!job.result().model_version().empty()) {
@@ -101,8 +107,21 @@ void PrintNextSteps(Session& session, const v1::TrainingJob& job) {
   session.Print(absl::StrCat("\nNext steps\n", table.Render(session.style(), 1000)));
 }
 
+// What an import made: the version as `datasets show` prints it, and what was left out.
+void PrintImport(Session& session, const v1::ImportResult& result) {
+  v1::GetDatasetRequest request;
+  request.set_name(result.dataset_version());
+  const auto dataset = session.Call(&DatasetService::GetDataset, request, {.repeats = 3});
+  // It may have been deleted since.
+  if (dataset.ok()) {
+    session.Print("\n" + DatasetText(*dataset, session.style(), session.terminal().width()));
+  }
+  session.Print(ImportNotes(result, session.style()));
+}
+
 void PrintEnd(Session& session, const v1::TrainingJob& job) {
   session.Print(absl::StrCat("\n", Ending(job, session.style()), "\n"));
+  if (job.has_import_result()) PrintImport(session, job.import_result());
   if (job.has_result()) {
     session.Print("\n" + ResultTable(job).Render(session.style(), session.terminal().width()) +
                   WarningsText(job.result(), session.style()));

@@ -38,7 +38,6 @@ Table JobTable() {
 }
 
 void AddJobRow(const v1::TrainingJob& job, Table* table) {
-  const int epoch = job.has_result() ? job.result().epochs_trained() : job.progress().epoch();
   std::string state = StateText(job.state());
   if (job.has_queue_position()) absl::StrAppend(&state, " #", job.queue_position() + 1);
   if (!job.waiting_reason().empty()) state += " !";
@@ -47,9 +46,9 @@ void AddJobRow(const v1::TrainingJob& job, Table* table) {
   };
   table->AddRow({std::string(Leaf(job.name())),
                  {state, InkOf(job.state())},
-                 NetworkTitle(job.spec()),
-                 job.spec().dataset(),
-                 absl::StrCat(epoch, "/", job.spec().epochs()),
+                 KindText(job),
+                 JobDataset(job),
+                 ProgressText(job),
                  figure(job.result().validation_accuracy()),
                  figure(job.result().test_accuracy()),
                  {Age(ToTime(job.create_time()), absl::Now()), Ink::kDim}});

@@ -99,7 +99,9 @@ absl::StatusOr<v1::DescribeNetworkRequest> RequestFor(Session& session,
   if (!spec.ok()) return spec.status();
   *request.mutable_spec() = *std::move(spec);
   if (!request.spec().dataset().empty()) {
-    request.set_dataset(absl::StrCat("datasets/", request.spec().dataset()));
+    auto trained_on = DatasetName(request.spec().dataset());
+    if (!trained_on.ok()) return trained_on.status();
+    request.set_dataset(*std::move(trained_on));
   }
   if (!options.dataset.empty()) {
     auto name = DatasetName(options.dataset);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
 #include "client/calls/resource_kind.h"
@@ -77,7 +78,52 @@ Table FullResult(const v1::TrainingJob& job) {
   return table;
 }
 
-std::string ProgressText(const v1::Progress& progress) {
+Table ImportTable(const v1::ImportSpec& spec) {
+  Table table({{""}, {""}});
+  const auto add = [&](const char* title, const std::string& value) {
+    table.AddRow({{absl::StrCat("  ", title), Ink::kDim}, value});
+  };
+  add("data set", spec.dataset());
+  add("source", absl::StrCat(spec.source_name(), ", ", Bytes(spec.size_bytes()), ", SHA-256 ",
+                             spec.sha256().substr(0, 12)));
+  const v1::ImportOptions& options = spec.options();
+  add("size", options.height() == 0 ? std::string("the most frequent")
+                                    : absl::StrCat(options.height(), "×", options.width()));
+  add("color", EnumWord(v1::ImportColor_descriptor(), options.color()));
+  add("fit", EnumWord(v1::ImportFit_descriptor(), options.fit()));
+  add("axes", EnumWord(v1::ArrayAxes_descriptor(), options.axes()));
+  if (options.invert()) add("inverted", "yes");
+  if (!options.class_names().empty()) add("classes", absl::StrJoin(options.class_names(), ", "));
+  add("test fraction", Percent(options.test_fraction(), 0));
+  add("validation", Percent(options.validation_fraction(), 0));
+  add("resources", absl::StrCat(Count(spec.cores(), "core"), ", ", Bytes(spec.memory_bytes())));
+  return table;
+}
+
+Table ImportResultTable(const v1::ImportResult& result) {
+  Table table({{""}, {""}});
+  const auto add = [&](const char* title, const std::string& value) {
+    table.AddRow({{absl::StrCat("  ", title), Ink::kDim}, value});
+  };
+  add("data set", ShortDataset(result.dataset_version()));
+  add("training", Count(result.training_images()));
+  if (result.validation_images() > 0) add("validation", Count(result.validation_images()));
+  add("test", Count(result.test_images()));
+  add("time", Duration(absl::Seconds(result.seconds())));
+  return table;
+}
+
+std::string ImportProgressText(const v1::TrainingJob& job) {
+  const v1::Progress& progress = job.progress();
+  std::string text = absl::StrCat("  ", ProgressText(job));
+  if (progress.total_images() > 0) absl::StrAppend(&text, " of ", Count(progress.total_images()));
+  if (progress.has_time_left()) {
+    absl::StrAppend(&text, ", ", Duration(ToDuration(progress.time_left())), " left");
+  }
+  return text + "\n";
+}
+
+std::string TrainingProgressText(const v1::Progress& progress) {
   std::string text = absl::StrCat("  epoch ", progress.epoch(), " of ", progress.epochs(),
                                   ", step ", progress.step(), " of ", progress.steps_per_epoch(),
                                   ", ", Count(std::llround(progress.images_per_second())),
@@ -110,11 +156,18 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   if (job.has_start()) {
     session.Print(absl::StrCat("  ", style.Paint(Ink::kCyan, StartText(job.start())), "\n"));
   }
-  section("Specification", SpecTable(job.spec()).Render(style, width));
+  section(
+      "Specification",
+      (job.has_import() ? ImportTable(job.import()) : SpecTable(job.spec())).Render(style, width));
   section("History", Timeline(job).Render(style, width));
   if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));
   if (job.has_progress() && !HasEnded(job.state())) {
-    section("Progress", ProgressText(job.progress()));
+    section("Progress",
+            job.has_import() ? ImportProgressText(job) : TrainingProgressText(job.progress()));
+  }
+  if (job.has_import_result()) {
+    section("Result", ImportResultTable(job.import_result()).Render(style, width));
+    session.Print(ImportNotes(job.import_result(), style));
   }
   if (job.has_result()) {
     section("Result", FullResult(job).Render(style, width));

@@ -24,6 +24,10 @@ struct StopOptions {
 std::string Outlook(const Session& session, const v1::TrainingJob& job) {
   const std::string id(Leaf(job.name()));
   if (HasEnded(job.state())) return absl::StrCat(id, " is ", StateText(job.state()), ".\n");
+  if (job.has_import()) {
+    return absl::StrCat(id, " is stopping; no data set is made.\n  ",
+                        session.Suggest("watch " + id), "   follows it to its end\n");
+  }
   const int finished = job.progress().epoch() - 1;
   const std::string kept =
       finished > 0 ? absl::StrCat("its best epoch is evaluated and stored, after ", finished,

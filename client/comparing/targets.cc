@@ -58,6 +58,11 @@ absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>&
     if (!target.ok()) return target.status();
     found = true;
     if (const auto* job = std::get_if<v1::TrainingJob>(&*target)) {
+      if (job->has_import()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("The job ", EscapeControls(Leaf(job->name())),
+                         " imports a data set and trains nothing; name trainings."));
+      }
       if (known.insert(job->name()).second) named.trials.push_back(TrialOf(*job));
       continue;
     }

@@ -1,5 +1,6 @@
 #include "client/following/job_text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <iterator>
@@ -59,6 +60,27 @@ Ink InkOf(v1::JobState state) {
   }
 }
 
+std::string KindText(const v1::TrainingJob& job) {
+  return job.has_import() ? "import" : NetworkTitle(job.spec());
+}
+
+std::string JobDataset(const v1::TrainingJob& job) {
+  if (!job.has_import()) return job.spec().dataset();
+  return job.has_import_result() ? ShortDataset(job.import_result().dataset_version())
+                                 : job.import().dataset();
+}
+
+std::string ProgressText(const v1::TrainingJob& job) {
+  if (job.has_import()) {
+    const v1::ImportResult& result = job.import_result();
+    const std::int64_t images =
+        result.training_images() + result.validation_images() + result.test_images();
+    return Count(job.has_import_result() ? images : job.progress().images(), "image");
+  }
+  const int epoch = job.has_result() ? job.result().epochs_trained() : job.progress().epoch();
+  return absl::StrCat(epoch, "/", job.spec().epochs());
+}
+
 std::vector<std::string> JobCsvNames() {
   std::vector<std::string> names = {"name",
                                     "state",
@@ -90,26 +112,30 @@ std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
   const auto whole = [&](std::int64_t value) {
     return job.has_result() ? absl::StrCat(value) : "";
   };
-  std::vector<std::string> values = {job.name(),
-                                     StateText(job.state()),
-                                     NetworkTitle(spec),
-                                     spec.dataset(),
-                                     absl::StrCat(spec.seed()),
-                                     job.has_result() ? absl::StrCat(result.epochs_trained())
-                                                      : absl::StrCat(job.progress().epoch()),
-                                     absl::StrCat(spec.epochs()),
-                                     figure(result.test_accuracy()),
-                                     figure(result.test_loss()),
-                                     whole(result.best_epoch()),
-                                     figure(result.validation_loss()),
-                                     figure(result.validation_accuracy()),
-                                     whole(result.parameter_count()),
-                                     figure(result.training_seconds()),
-                                     figure(result.images_per_second()),
-                                     result.model_version(),
-                                     TimeText(job.has_create_time(), job.create_time()),
-                                     TimeText(job.has_end_time(), job.end_time()),
-                                     result.dataset_checksum()};
+  // An import has neither seed nor epochs.
+  const auto trained = [&](std::int64_t value) {
+    return job.has_import() ? "" : absl::StrCat(value);
+  };
+  std::vector<std::string> values = {
+      job.name(),
+      StateText(job.state()),
+      KindText(job),
+      JobDataset(job),
+      trained(spec.seed()),
+      trained(job.has_result() ? result.epochs_trained() : job.progress().epoch()),
+      trained(spec.epochs()),
+      figure(result.test_accuracy()),
+      figure(result.test_loss()),
+      whole(result.best_epoch()),
+      figure(result.validation_loss()),
+      figure(result.validation_accuracy()),
+      whole(result.parameter_count()),
+      figure(result.training_seconds()),
+      figure(result.images_per_second()),
+      result.model_version(),
+      TimeText(job.has_create_time(), job.create_time()),
+      TimeText(job.has_end_time(), job.end_time()),
+      result.dataset_checksum()};
   for (const char* name : kRecordedSince) values.push_back(OptionalFigure(result, name));
   return values;
 }
@@ -152,7 +178,9 @@ std::string Ending(const v1::TrainingJob& job, const Style& style) {
       return absl::StrCat(style.Paint(Ink::kBoldRed, "✘ failed"), after, ": ", message);
     case v1::JOB_STATE_STOPPED:
       return absl::StrCat(style.Paint(Ink::kYellow, "■ stopped"), after,
-                          job.has_result() ? "" : "; no epoch was completed, so there is no model");
+                          job.has_import()   ? "; no data set was made"
+                          : job.has_result() ? ""
+                                             : "; no epoch was completed, so there is no model");
     default:
       return StateText(job.state());
   }
@@ -234,6 +262,24 @@ Table ResultTable(const v1::TrainingJob& job) {
     table.AddRow({{"  model", Ink::kDim}, ShortModel(result.model_version())});
   }
   return table;
+}
+
+std::string ImportNotes(const v1::ImportResult& result, const Style& style) {
+  constexpr int kNamed = 10;
+  std::string text;
+  if (result.unreadable_count() > 0) {
+    absl::StrAppend(
+        &text, "\n  ",
+        style.Paint(Ink::kYellow,
+                    absl::StrCat(Count(result.unreadable_count(), "unreadable file"), " left out")),
+        "\n");
+  }
+  for (int i = 0; i < std::min(kNamed, result.unreadable_size()); ++i) {
+    absl::StrAppend(&text, "    ", result.unreadable(i).name(), ": ", result.unreadable(i).reason(),
+                    "\n");
+  }
+  if (result.unreadable_count() > kNamed) text += "    …; the job's log has all of them\n";
+  return text;
 }
 
 std::string WarningsText(const v1::TrainingResult& result, const Style& style) {

@@ -17,6 +17,13 @@ namespace atelier::client {
 std::string StateText(v1::JobState state);
 Ink InkOf(v1::JobState state);
 
+// What the job makes: a network's name, or `import`.
+std::string KindText(const v1::TrainingJob& job);
+// The data set it trains on or imports, as `digits@3`.
+std::string JobDataset(const v1::TrainingJob& job);
+// How far it is: `3/20` epochs, or the images of an import.
+std::string ProgressText(const v1::TrainingJob& job);
+
 // A job's CSV values, and their names.
 std::vector<std::string> JobCsvNames();
 std::vector<std::string> JobCsvValues(const v1::TrainingJob& job);
@@ -41,6 +48,8 @@ std::string StartText(const v1::TrainingStart& start);
 
 // The result, a row per value.
 Table ResultTable(const v1::TrainingJob& job);
+// What an import left out, one file per line after an empty line; empty if it left out nothing.
+std::string ImportNotes(const v1::ImportResult& result, const Style& style);
 // The result's warnings, one per line after an empty line; empty if there are none.
 std::string WarningsText(const v1::TrainingResult& result, const Style& style);
 // ` (diverged)` or ` (stopped early)` for a training that did not complete; otherwise empty.

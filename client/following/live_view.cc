@@ -96,6 +96,22 @@ std::vector<Part> ProgressParts(const v1::Progress& progress) {
   return parts;
 }
 
+std::vector<Part> ImportParts(const v1::Progress& progress) {
+  const std::int64_t total = progress.total_images();
+  const std::string images =
+      total > 0 ? absl::StrCat(Count(progress.images()), " of ", Count(total), " images")
+                : Count(progress.images(), "image");
+  std::vector<Part> parts = {{0, images}};
+  if (progress.images_per_second() > 0) {
+    parts.push_back(
+        {4, absl::StrCat(Count(std::llround(progress.images_per_second())), " images/s")});
+  }
+  if (progress.has_time_left()) {
+    parts.push_back({2, absl::StrCat(Duration(ToDuration(progress.time_left())), " left")});
+  }
+  return parts;
+}
+
 }  // namespace
 
 LiveView::LiveView(const v1::TrainingJob& job, Style style, int width)
@@ -108,10 +124,15 @@ LiveView::LiveView(const v1::TrainingJob& job, Style style, int width)
                                            : ToTime(job.transitions().rbegin()->time());
   if (job.has_queue_position()) queue_position_ = job.queue_position();
   // A watcher who comes in the middle of an epoch sees at once where it is.
-  if (job.has_progress() && state_ == v1::JOB_STATE_TRAINING) progress_ = job.progress();
+  if (job.has_progress() && HasProgress()) progress_ = job.progress();
 }
 
 std::string LiveView::Heading() const {
+  if (job_.has_import()) {
+    return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", job_.import().dataset(),
+                        " from ", job_.import().source_name(), ", ",
+                        Bytes(job_.import().size_bytes()));
+  }
   const v1::TrainingSpec& spec = job_.spec();
   return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", NetworkTitle(spec), " on ",
                       spec.dataset(), ", ", Count(spec.epochs(), "epoch"), ", batch ",
@@ -201,12 +222,17 @@ std::string LiveView::Row(const std::vector<std::string>& cells) const {
 
 std::string LiveView::StatusLine(int width, absl::Time now) const {
   if (HasEnded(state_)) return "";
-  return state_ == v1::JOB_STATE_TRAINING && progress_.has_value() ? TrainingLine(width - 1)
-                                                                   : WaitingLine(width - 1, now);
+  return HasProgress() && progress_.has_value() ? ProgressLine(width - 1)
+                                                : WaitingLine(width - 1, now);
 }
 
-std::string LiveView::TrainingLine(int width) const {
-  std::vector<Part> parts = ProgressParts(*progress_);
+bool LiveView::HasProgress() const {
+  return state_ == v1::JOB_STATE_TRAINING || state_ == v1::JOB_STATE_IMPORTING;
+}
+
+std::string LiveView::ProgressLine(int width) const {
+  const bool import = job_.has_import();
+  std::vector<Part> parts = import ? ImportParts(*progress_) : ProgressParts(*progress_);
   int used = -kGap;
   std::vector<bool> fits(parts.size(), false);
   int bar = 0;
@@ -227,8 +253,11 @@ std::string LiveView::TrainingLine(int width) const {
   if (bar > 0) bar = std::min(kLongestBar, bar + width - used);
   std::vector<std::string> shown = {parts[0].text};
   if (bar > 0) {
-    const double steps = std::max(1, progress_->steps_per_epoch());
-    shown.push_back(Bar(progress_->step() / steps, bar, style_));
+    const auto all = static_cast<double>(import ? progress_->total_images()
+                                                : std::int64_t{progress_->steps_per_epoch()});
+    const auto done =
+        static_cast<double>(import ? progress_->images() : std::int64_t{progress_->step()});
+    shown.push_back(Bar(done / std::max(1.0, all), bar, style_));
   }
   for (std::size_t i = 1; i < parts.size(); ++i) {
     if (fits[i]) shown.push_back(parts[i].text);

@@ -40,7 +40,9 @@ class LiveView {
   std::string PhaseLine(const v1::JobEvent& event, Ink ink, const std::string& text) const;
   // Titles or values in the columns that fit.
   std::string Row(const std::vector<std::string>& cells) const;
-  std::string TrainingLine(int width) const;
+  // Whether the state is one in which steps tell how far the job is.
+  bool HasProgress() const;
+  std::string ProgressLine(int width) const;
   std::string WaitingLine(int width, absl::Time now) const;
 
   const v1::TrainingJob job_;

@@ -131,8 +131,8 @@ Table JobRows(const ServerLoad& load, std::size_t limit) {
     table.AddRow(
         {id,
          {state, InkOf(job.state())},
-         NetworkTitle(job.spec()),
-         absl::StrCat(progress.epoch(), "/", job.spec().epochs()),
+         KindText(job),
+         ProgressText(job),
          accuracy.has_value() ? Percent(*accuracy) : kUnknown,
          Number(figure("atelier_job_images_per_second")),
          Number(figure("atelier_job_cpu_utilization_cores")),

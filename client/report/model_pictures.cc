@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/calls/arguments.h"
 
 namespace atelier::client::report {
 namespace {
@@ -73,7 +74,7 @@ std::vector<v1::FeatureMap> LastOfEachSize(const v1::FeatureMaps& all) {
 
 absl::Status AddClasses(Session& session, const v1::TrainingJob& job, ModelPictures* pictures) {
   v1::GetDatasetRequest wanted;
-  wanted.set_name(absl::StrCat("datasets/", job.spec().dataset()));
+  wanted.set_name(DatasetName(job.spec().dataset()).value_or(""));
   const auto dataset = CallRaw(session, &DatasetService::GetDataset, wanted);
   if (!dataset.ok()) return dataset.status();
   const auto raw = FirstOfEachClass(session, *dataset);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/calls/arguments.h"
 #include "client/report/html.h"
 #include "client/report/network_picture.h"
 #include "client/report/page.h"
@@ -19,7 +20,7 @@ v1::DescribeNetworkRequest RequestFor(const v1::TrainingSpec& spec) {
   } else {
     *request.mutable_spec() = spec;
   }
-  request.set_dataset(absl::StrCat("datasets/", spec.dataset()));
+  request.set_dataset(DatasetName(spec.dataset()).value_or(""));
   return request;
 }
 

@@ -118,7 +118,7 @@ absl::Status GatherImages(Session& session, const v1::TrainingJob& job, Confused
     return MayBeMissing(predictions.status()) ? absl::OkStatus() : predictions.status();
   }
   v1::GetImagesRequest wanted;
-  wanted.set_name(absl::StrCat("datasets/", job.spec().dataset()));
+  wanted.set_name(DatasetName(job.spec().dataset()).value_or(""));
   wanted.set_png(true);
   for (const v1::Prediction& prediction : predictions->predictions()) {
     pair->images.push_back({prediction, ""});

@@ -11,7 +11,7 @@ _atelier_names() {
   # shellcheck disable=SC2086  # the command is words
   timeout 2 "$_atelier_program" ${_atelier_server:+"--server=$_atelier_server"} \
     "${_atelier_tls[@]}" --output=json $command \
-    2>/dev/null </dev/null | sed -n "s|^{\"name\":\"$kind/\([^\"]*\)\".*|\1|p"
+    2>/dev/null </dev/null | sed -n "s|^{\"name\":\"$kind/\([^\"/]*\)[\"/].*|\1|p"
 }
 
 _atelier_options() {
@@ -43,9 +43,13 @@ _atelier_values() {
     --output) echo text json csv ;;
     --format) echo archive torchscript onnx ;;
     --invert) echo auto yes no ;;
+    --color) echo auto grey rgb ;;
+    --fit) echo pad stretch crop ;;
+    --axes) echo auto nhw nhwc nchw ;;
+    --split) echo training validation test ;;
     --resize) echo pad stretch none ;;
     --method) echo grad-cam occlusion ;;
-    --state) echo queued starting preparing training evaluating storing stopping completed failed stopped ;;
+    --state) echo queued starting preparing training evaluating importing storing stopping completed failed stopped ;;
     --model | --model-name | --from) _atelier_names models ;;
     --like) _atelier_names jobs ;;
     --dataset) _atelier_names datasets ;;
@@ -53,7 +57,7 @@ _atelier_values() {
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
       --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
-      --conv | --kernel | --pool | --dense | --input | --classes | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
+      --conv | --kernel | --pool | --dense | --input | --classes | --size | --columns | --rows | --test-fraction | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --class | --window | --stride | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
@@ -95,8 +99,8 @@ _atelier() {
       *)
         if [ -z "$command" ]; then
           command=$word
-        elif [ "$command" = bench ]; then
-          command="bench $word"
+        elif [ "$command" = bench ] || [ "$command" = datasets ]; then
+          command="$command $word"
         fi
         ;;
     esac
@@ -113,7 +117,7 @@ _atelier() {
     [ -z "$command" ] || choices+=" --server --output --tls-ca --tls-cert --tls-key"
   else
     case $command in
-      '' | bench) choices=$(_atelier_commands "$command") ;;
+      '' | bench | datasets) choices=$(_atelier_commands "$command") ;;
       help) choices=$(_atelier_commands '') ;;
       continue | show | logs | confusion) choices=$(_atelier_names jobs) ;;
       watch | stop | report | compare)
@@ -124,7 +128,15 @@ _atelier() {
         ;;
       models | alias | filters | 'bench classify') choices=$(_atelier_names models) ;;
       download) choices="$(_atelier_names models) $(_atelier_names jobs)" ;;
-      datasets) choices=$(_atelier_names datasets) ;;
+      'datasets show' | 'datasets images' | 'datasets pull' | 'datasets delete')
+        choices=$(_atelier_names datasets)
+        ;;
+      'datasets push')
+        # A data set, then files.
+        choices=$(_atelier_names datasets)
+        mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current"; compgen -f -- "$current")
+        return
+        ;;
       classify | features | explain)
         # A model, then image files.
         choices=$(_atelier_names models)

@@ -188,14 +188,22 @@ int64_t DatasetFile::LabelsAt(SplitName split) const {
 }
 
 absl::StatusOr<DatasetFile::Image> DatasetFile::ReadImage(SplitName split, int64_t index) const {
-  const int64_t size = summary_.info.shape.size();
-  Image image;
-  image.pixels.resize(static_cast<size_t>(size));
-  absl::Status read =
-      file_.ReadExactly(PixelsAt(split) + index * size, image.pixels.data(), image.pixels.size());
-  if (read.ok()) read = file_.ReadExactly(LabelsAt(split) + index, &image.label, 1);
+  auto pixels = ReadPixels(split, index, 1);
+  if (!pixels.ok()) return pixels.status();
+  Image image{*std::move(pixels)};
+  const absl::Status read = file_.ReadExactly(LabelsAt(split) + index, &image.label, 1);
   if (!read.ok()) return Damaged(read.message());
   return image;
+}
+
+absl::StatusOr<std::vector<uint8_t>> DatasetFile::ReadPixels(SplitName split, int64_t index,
+                                                             int64_t count) const {
+  const int64_t size = summary_.info.shape.size();
+  std::vector<uint8_t> pixels(static_cast<size_t>(count * size));
+  const absl::Status read =
+      file_.ReadExactly(PixelsAt(split) + index * size, pixels.data(), pixels.size());
+  if (!read.ok()) return Damaged(read.message());
+  return pixels;
 }
 
 absl::StatusOr<std::vector<uint8_t>> DatasetFile::ReadLabels(SplitName split) const {

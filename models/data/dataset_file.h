@@ -56,6 +56,9 @@ class DatasetFile {
     uint8_t label = 0;
   };
   absl::StatusOr<Image> ReadImage(SplitName split, int64_t index) const;
+  // The pixels of `count` images from `index` on, which must be in range. DATA_LOSS as ReadImage.
+  absl::StatusOr<std::vector<uint8_t>> ReadPixels(SplitName split, int64_t index,
+                                                  int64_t count) const;
   // The labels of a split. DATA_LOSS as ReadImage.
   absl::StatusOr<std::vector<uint8_t>> ReadLabels(SplitName split) const;
 

@@ -58,4 +58,16 @@ ValidationSplit SplitByClass(const LabeledImages& images, int64_t classes, int64
   return split;
 }
 
+ValidationSplit SplitOf(const Dataset& dataset, int64_t held_back, uint64_t seed) {
+  const int64_t own = dataset.validation_images();
+  if (own == 0) return SplitByClass(dataset.training(), dataset.classes(), held_back, seed);
+  ValidationSplit split;
+  split.training.resize(static_cast<size_t>(dataset.training().size() - own));
+  split.validation.resize(static_cast<size_t>(own));
+  std::iota(split.training.begin(), split.training.end(), 0);
+  std::iota(split.validation.begin(), split.validation.end(),
+            static_cast<int32_t>(split.training.size()));
+  return split;
+}
+
 }  // namespace atelier::models

@@ -1,5 +1,5 @@
-// Which training images are held back for validation: chosen by the seed, of every class in
-// proportion. Pure functions.
+// Which training images are held back for validation: those that the data set says, or chosen by
+// the seed, of every class in proportion. Pure functions.
 #ifndef ATELIER_MODELS_DATA_VALIDATION_SPLIT_H_
 #define ATELIER_MODELS_DATA_VALIDATION_SPLIT_H_
 
@@ -20,6 +20,9 @@ struct ValidationSplit {
 // Holds `held_back` images back, 1 to half of the images that there are.
 ValidationSplit SplitByClass(const LabeledImages& images, int64_t classes, int64_t held_back,
                              uint64_t seed);
+
+// The data set's own split if it brings one; else as SplitByClass.
+ValidationSplit SplitOf(const Dataset& dataset, int64_t held_back, uint64_t seed);
 
 // How many images of each class that holds back: in proportion to `counts`, rounded to whole
 // images. A class of several images has one at least, the largest classes first if there are fewer

@@ -45,7 +45,7 @@ class Problems {
   std::vector<std::string> list_;
 };
 
-void CheckSchedule(const TrainingOptions& options, int64_t training_images, Problems& problems) {
+void CheckSchedule(const TrainingOptions& options, const Dataset& dataset, Problems& problems) {
   const auto within = [](int64_t value, int64_t low, int64_t high) {
     return low <= value && value <= high;
   };
@@ -57,14 +57,14 @@ void CheckSchedule(const TrainingOptions& options, int64_t training_images, Prob
   problems.RequireRange("shards", options.shards, within(options.shards, 1, 64), "1 to 64");
   problems.RequireRange("threads", options.threads, within(options.threads, 1, 64), "1 to 64");
   const double fraction = options.validation_fraction;
-  const bool fraction_ok = fraction >= 0.01 && fraction <= 0.5;
+  const bool fraction_ok = dataset.validation_images() > 0 || (fraction >= 0.01 && fraction <= 0.5);
   problems.RequireRange("validation_fraction", fraction, fraction_ok, "0.01 to 0.5");
   if (!within(options.batch_size, 1, 65536)) {
     problems.RequireRange("batch_size", options.batch_size, false, "1 to 65536");
     return;
   }
   if (fraction_ok) {
-    const int64_t left = training_images - options.ValidationImages(training_images);
+    const int64_t left = dataset.training().size() - options.ValidationImages(dataset);
     problems.RequireRange(
         "batch_size", options.batch_size, options.batch_size <= left,
         absl::StrCat("at most the ", left, " images left for training after validation"));
@@ -311,16 +311,17 @@ double TrainingOptions::StatisticsShareAt(int64_t time, int64_t images,
   return full * static_cast<double>(images) / static_cast<double>(batch_size);
 }
 
-int64_t TrainingOptions::ValidationImages(int64_t training_images) const {
-  const auto images =
-      static_cast<int64_t>(static_cast<double>(training_images) * validation_fraction + 0.5);
+int64_t TrainingOptions::ValidationImages(const Dataset& dataset) const {
+  if (dataset.validation_images() > 0) return dataset.validation_images();
+  const auto images = static_cast<int64_t>(
+      static_cast<double>(dataset.training().size()) * validation_fraction + 0.5);
   return std::max<int64_t>(images, 1);
 }
 
 absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
   Problems problems;
   CheckNetwork(*this, dataset, problems);
-  CheckSchedule(*this, dataset.training().size(), problems);
+  CheckSchedule(*this, dataset, problems);
   CheckOptimizer(*this, problems);
   CheckNotNegative("min_delta", min_delta, problems);
   CheckNotNegative("max_gradient_norm", max_gradient_norm, problems);

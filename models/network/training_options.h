@@ -166,8 +166,9 @@ struct TrainingOptions {
   // batch norm with that momentum, at a time that counts steps from 1.
   double StatisticsShareAt(int64_t time, int64_t images, double norm_momentum) const;
 
-  // How many of so many training images are held back for validation; at least 1.
-  int64_t ValidationImages(int64_t training_images) const;
+  // How many of a data set's training images are for validation: those of its own validation split,
+  // or validation_fraction of them, at least 1.
+  int64_t ValidationImages(const Dataset& dataset) const;
 
   // FailureReason kInvalidSpec, naming every wrong field with its value and range, if a field is
   // out of range, does not fit the data set, or asks for what this machine has not.

@@ -70,8 +70,7 @@ class Trainer::Impl {
       : options_(options),
         dataset_(std::move(dataset)),
         checkpoints_(checkpoints),
-        split_(SplitByClass(dataset_->training(), dataset_->classes(),
-                            options.ValidationImages(dataset_->training().size()), options.seed)),
+        split_(SplitOf(*dataset_, options.ValidationImages(*dataset_), options.seed)),
         steps_per_epoch_((static_cast<int64_t>(split_.training.size()) + options.batch_size - 1) /
                          options.batch_size) {}
 

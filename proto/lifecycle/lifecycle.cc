@@ -18,8 +18,8 @@ v1::RunState RunStateOf(v1::JobState state) {
 }
 
 bool EndsAttempt(const worker::v1::WorkerEvent& event) {
-  return event.has_outcome() || event.has_failure() || event.has_suspended() ||
-         event.has_stopped_empty();
+  return event.has_outcome() || event.has_import_outcome() || event.has_failure() ||
+         event.has_suspended() || event.has_stopped_empty();
 }
 
 }  // namespace atelier

@@ -1,25 +1,33 @@
-// The files that outlive a job: attempts' folders and published model archives. A folder for now,
-// reachable from wherever workers run; an object store later.
+// The files that outlive a job: attempts' folders, published model archives and data sets, uploads.
+// A folder for now, reachable from wherever workers run; an object store later.
 #ifndef ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_
 #define ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
 
-// An attempt's archive to be kept as a model version.
+// What an attempt made, to be kept as a version of a model or of a data set.
 struct Publication {
+  enum class Kind { kModel, kDataset };
+
   std::string job_id;
   int attempt = 1;
   std::string archive;          // Relative to the attempt's folder, within it.
   std::int64_t size_bytes = 0;  // What the archive must have.
-  std::string model;
+  Kind kind = Kind::kModel;
+  std::string name;  // Of the model or the data set.
   std::int64_t version = 1;
 };
+
+// The file of an upload's bytes in its folder.
+inline constexpr char kUploadContent[] = "content";
 
 // Thread-safe; calls wait for the disk. Paths are absolute. Ids and names must have been checked.
 class ArtifactStore {
@@ -50,8 +58,15 @@ class ArtifactStore {
   // Where a published version's archive is.
   virtual std::string ArchivePath(absl::string_view model, std::int64_t version) const = 0;
 
-  // Copies an archive to its version's place; durable when it answers, never seen half written.
-  // Doing it again replaces it. NOT_FOUND if there is no archive, DATA_LOSS if it has another size.
+  // Where a published data set's file is.
+  virtual std::string DatasetPath(absl::string_view dataset, std::int64_t version) const = 0;
+
+  // The folder with a folder for each upload. Not made by this call.
+  virtual std::string UploadsDir() const = 0;
+
+  // Copies a model's archive, or moves a data set's file, to its version's place; durable when it
+  // answers, never seen half written. Doing it again does no harm. NOT_FOUND if there is no
+  // archive, DATA_LOSS if it has another size.
   virtual absl::Status Publish(const Publication& publication) = 0;
 
   // Frees what only a running job needs (checkpoints, the archive's first copy); logs stay, and so
@@ -78,6 +93,10 @@ class ArtifactStore {
 
   // Removes a version's files. Nothing there is no error.
   virtual absl::Status RemoveVersion(absl::string_view model, std::int64_t version) = 0;
+  virtual absl::Status RemoveDataset(absl::string_view dataset, std::int64_t version) = 0;
+
+  // Removes the files of all data sets' versions but these.
+  virtual absl::Status RemoveDatasetsBut(const std::vector<DatasetReference>& kept) = 0;
 };
 
 }  // namespace atelier::jobs

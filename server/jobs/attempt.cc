@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
@@ -15,12 +16,21 @@ namespace {
 
 constexpr std::size_t kMaxMessage = 4096;  // Bytes kept of a worker's sentence.
 
-constexpr std::array<v1::JobState, 5> kCourse = {v1::JOB_STATE_STARTING, v1::JOB_STATE_PREPARING,
-                                                 v1::JOB_STATE_TRAINING, v1::JOB_STATE_EVALUATING,
-                                                 v1::JOB_STATE_STORING};
+constexpr std::array<v1::JobState, 5> kTrainingCourse = {
+    v1::JOB_STATE_STARTING, v1::JOB_STATE_PREPARING, v1::JOB_STATE_TRAINING,
+    v1::JOB_STATE_EVALUATING, v1::JOB_STATE_STORING};
+constexpr std::array<v1::JobState, 3> kImportCourse = {
+    v1::JOB_STATE_STARTING, v1::JOB_STATE_IMPORTING, v1::JOB_STATE_STORING};
 
-absl::string_view Sentence(v1::JobState state) {
+absl::Span<const v1::JobState> CourseOf(const v1::TrainingJob& job) {
+  if (job.has_import()) return kImportCourse;
+  return kTrainingCourse;
+}
+
+absl::string_view Sentence(v1::JobState state, bool import) {
   switch (state) {
+    case v1::JOB_STATE_IMPORTING:
+      return "The upload is read and made a data set.";
     case v1::JOB_STATE_PREPARING:
       return "The data set is being loaded and validated.";
     case v1::JOB_STATE_TRAINING:
@@ -28,7 +38,7 @@ absl::string_view Sentence(v1::JobState state) {
     case v1::JOB_STATE_EVALUATING:
       return "The test set is being evaluated.";
     default:
-      return "The model is being stored.";
+      return import ? "The data set is being stored." : "The model is being stored.";
   }
 }
 
@@ -36,6 +46,16 @@ absl::string_view Sentence(v1::JobState state) {
 absl::string_view GoesOn(const JobRecord& record) {
   return record.checkpointed ? "the job continues from its last checkpoint"
                              : "the job starts again, since it had no checkpoint";
+}
+
+// What a stop leaves of a job that has nothing to keep; a sentence's end.
+absl::string_view NothingKept(const JobRecord& record) {
+  return record.job.has_import() ? "before the data set was complete"
+                                 : "before the first epoch was complete";
+}
+
+std::string StoppedByRequest(const JobRecord& record) {
+  return absl::StrCat("Stopped by request ", NothingKept(record), ".");
 }
 
 void EndAttempt(absl::string_view reason, JobChange* change) {
@@ -80,10 +100,12 @@ bool WaitsForCores(const JobRecord& record) {
 absl::Status RequestStop(JobChange* change) {
   change->record().stop_requested = true;
   if (change->state() == v1::JOB_STATE_QUEUED && change->record().recorded_epoch == 0) {
-    return EnterStopped("Stopped by request before the first epoch was complete.", change);
+    return EnterStopped(StoppedByRequest(change->record()), change);
   }
   return change->Enter(v1::JOB_STATE_STOPPING, "STOP_REQUESTED",
-                       "A stop was requested; the model is evaluated and stored.");
+                       change->record().job.has_import()
+                           ? "A stop was requested; no data set is made."
+                           : "A stop was requested; the model is evaluated and stored.");
 }
 
 absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
@@ -103,13 +125,19 @@ absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
 
 absl::Status Advance(v1::JobState state, JobChange* change) {
   if (change->state() == v1::JOB_STATE_STOPPING) return absl::OkStatus();
-  const auto target = std::find(kCourse.begin(), kCourse.end(), state);
-  auto here = std::find(kCourse.begin(), kCourse.end(), change->state());
+  const bool import = change->record().job.has_import();
+  const absl::Span<const v1::JobState> course = CourseOf(change->record().job);
+  const auto target = std::find(course.begin(), course.end(), state);
+  if (target == course.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("Job ", change->record().id,
+                                                   import ? ", an import," : ", a training,",
+                                                   " has no state ", StateWord(state), "."));
+  }
+  auto here = std::find(course.begin(), course.end(), change->state());
   while (here < target) {
     here = CanTransition(*here, *target) ? target : here + 1;
-    if (auto status = change->Enter(*here, StateWord(*here), Sentence(*here)); !status.ok()) {
-      return status;
-    }
+    const auto entered = change->Enter(*here, StateWord(*here), Sentence(*here, import));
+    if (!entered.ok()) return entered;
   }
   return absl::OkStatus();
 }
@@ -122,7 +150,7 @@ absl::Status LoseAttempt(absl::string_view how, int max_lost, JobChange* change)
                                         ClipText(how, kMaxMessage), ")");
   if (record.stop_requested) {
     if (record.recorded_epoch == 0) {
-      return EnterStopped(absl::StrCat(what, " before the first epoch was complete."), change);
+      return EnterStopped(absl::StrCat(what, " ", NothingKept(record), "."), change);
     }
     if (lost <= max_lost) return absl::OkStatus();
     return EnterStopped(absl::StrCat(what, "; no model could be stored in ", lost, " attempts."),
@@ -144,7 +172,7 @@ absl::Status SuspendAttempt(absl::string_view reason, absl::string_view what, Jo
                          absl::StrCat(what, "; ", GoesOn(change->record()), "."));
   }
   if (change->record().recorded_epoch > 0) return absl::OkStatus();
-  return EnterStopped("Stopped by request before the first epoch was complete.", change);
+  return EnterStopped(StoppedByRequest(change->record()), change);
 }
 
 absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change) {
@@ -154,7 +182,35 @@ absl::Status FailAttempt(absl::string_view reason, absl::string_view message, Jo
 
 absl::Status StopEmptyAttempt(JobChange* change) {
   EndAttempt("STOP_REQUESTED", change);
-  return EnterStopped("Stopped by request before the first epoch was complete.", change);
+  return EnterStopped(StoppedByRequest(change->record()), change);
+}
+
+absl::Status FinishImport(const worker::v1::ImportOutcome& outcome, JobChange* change) {
+  JobRecord& record = change->record();
+  if (record.stop_requested) return StopEmptyAttempt(change);
+  const v1::ImportSpec& spec = record.job.import();
+  v1::ImportResult* result = record.job.mutable_import_result();
+  *result = outcome.result();
+  result->set_dataset_version(DatasetVersionName(spec.dataset(), record.reserved_version));
+
+  v1::Dataset& version = change->update().dataset_version.emplace(outcome.dataset());
+  version.set_name(result->dataset_version());
+  version.set_version(record.reserved_version);
+  *version.mutable_create_time() = ToTimestamp(change->now());
+  version.set_job(record.job.name());
+  version.set_unreadable_count(result->unreadable_count());
+  v1::DatasetSource* source = version.mutable_source();
+  source->set_name(spec.source_name());
+  source->set_size_bytes(spec.size_bytes());
+  source->set_sha256(spec.sha256());
+  *source->mutable_options() = spec.options();
+
+  v1::JobEvent event;
+  *event.mutable_import_result() = *result;
+  change->Append(std::move(event));
+  EndAttempt("COMPLETED", change);
+  return change->Enter(v1::JOB_STATE_COMPLETED, "COMPLETED",
+                       absl::StrCat("The data set is stored as ", result->dataset_version(), "."));
 }
 
 absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge& judge,

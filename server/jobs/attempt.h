@@ -24,8 +24,8 @@ absl::Status RequestStop(JobChange* change);
 // stopping stays so: the attempt has only to evaluate and store what there is.
 absl::Status BeginAttempt(std::string handle, int cores, JobChange* change);
 
-// Moves on to `state`, through the states between, in the order of a job's life; does nothing if
-// the job is there, further or stopping.
+// Moves on to `state`, through the states between, in the order of the job's life; does nothing if
+// the job is there, further or stopping. INVALID_ARGUMENT for a state that is not in it.
 absl::Status Advance(v1::JobState state, JobChange* change);
 
 // The worker is gone without a word; `how` is a sentence's end ("killed by signal 9"). The job
@@ -40,7 +40,7 @@ absl::Status SuspendAttempt(absl::string_view reason, absl::string_view what, Jo
 // The attempt failed, and the job with it.
 absl::Status FailAttempt(absl::string_view reason, absl::string_view message, JobChange* change);
 
-// The worker was stopped before an epoch was finished.
+// The worker was stopped before an epoch was finished, or in an import.
 absl::Status StopEmptyAttempt(JobChange* change);
 
 // Says what registering a version does to its model's latest.
@@ -49,6 +49,10 @@ using LatestJudge = std::function<LatestVerdict(const v1::ModelVersion&)>;
 // The archive is published as version `reserved_version`: registers it and ends the job.
 absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge& judge,
                            JobChange* change);
+
+// The data set's file is published as version `reserved_version`: registers it and ends the job. Of
+// an import that was to stop nothing is kept.
+absl::Status FinishImport(const worker::v1::ImportOutcome& outcome, JobChange* change);
 
 // True if the job waits for cores: queued, or stopping without an attempt.
 bool WaitsForCores(const JobRecord& record);

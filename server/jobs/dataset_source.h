@@ -14,32 +14,44 @@ namespace atelier::jobs {
 
 // What a data set's headers tell.
 struct DatasetFacts {
+  // What it is called from now on: of a pushed data set with the version's number, `digits@3`.
+  std::string reference = {};
   int class_count = 0;
-  std::vector<std::string> class_names;  // As many.
-  v1::ImageShape image_shape;
-  std::int64_t training_images = 0;  // Validation images included.
+  std::vector<std::string> class_names = {};  // As many.
+  v1::ImageShape image_shape = {};
+  std::int64_t training_images = 0;
+  // Of the validation split that it brings; 0 if trainings hold back training images.
+  std::int64_t validation_images = 0;
   // Why it cannot be used, without a full stop; the other fields mean nothing then. Empty if it
   // can.
-  std::string problem;
+  std::string problem = {};
 };
 
-// Thread-safe.
+// Where a data set's bytes are: one of the two is empty.
+struct DatasetPlace {
+  std::string folder = {};  // Files of one of the formats that workers read.
+  std::string file = {};    // Packed (models/data/dataset_file.h).
+};
+
+// Thread-safe. A reference is a name, or a name and a version: `digits@3`.
 class DatasetSource {
  public:
   virtual ~DatasetSource() = default;
 
-  // Names of all data sets, sorted. In memory.
+  // Names of all data sets, sorted.
   virtual std::vector<std::string> Names() const = 0;
 
-  // The folder of a data set; nothing if there is none of that name. In memory.
-  virtual std::optional<std::string> Directory(absl::string_view name) const = 0;
+  // Where a data set is; nothing if there is none of that name. Reads the database at most.
+  virtual std::optional<DatasetPlace> Find(absl::string_view reference) const = 0;
 
   // What its headers tell; nothing if there is none of that name. May read the disk.
-  virtual std::optional<DatasetFacts> Describe(absl::string_view name) = 0;
+  virtual std::optional<DatasetFacts> Describe(absl::string_view reference) = 0;
 
   // Of all its bytes, as v1::Dataset.checksum; nothing if that takes too long or cannot be told.
   // May read the disk for seconds.
-  virtual std::optional<std::string> Checksum(absl::string_view /*name*/) { return std::nullopt; }
+  virtual std::optional<std::string> Checksum(absl::string_view /*reference*/) {
+    return std::nullopt;
+  }
 };
 
 }  // namespace atelier::jobs

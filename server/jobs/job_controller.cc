@@ -26,7 +26,7 @@ std::string Canonical(v1::StartTrainingRequest request) {
 
 absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequest& request) {
   // Before anything is looked at that may have changed since: a data set may be gone.
-  auto repeat = FindRepeat(request);
+  auto repeat = FindRepeat(request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   auto resolved = Resolve(request);
@@ -41,17 +41,15 @@ absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequ
 absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingRequest& request,
                                                       ResolvedRequest resolved, Effects* effects) {
   // Again, now that no other call can come between.
-  auto repeat = FindRepeat(request);
+  auto repeat = FindRepeat(request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
-  if (shutting_down_) {
-    return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
-                 "The server is stopping and accepts no new jobs; try again once it is back.");
-  }
-  if (scheduler_.queue().full()) {
-    return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
-                 absl::StrCat("The queue is full: ", scheduler_.queue().size(),
-                              " jobs wait. Try again when some have started."));
+  if (auto status = CheckRoom(); !status.ok()) return status;
+  // It may have been deleted since it was resolved.
+  if (!with_.datasets->Find(resolved.spec.dataset()).has_value()) {
+    return InvalidField(
+        "spec.dataset",
+        absl::StrCat("There is no data set ", Quoted(resolved.spec.dataset()), " any more."));
   }
 
   JobRecord record;
@@ -63,14 +61,24 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
   return Admit(std::move(record), resolved.base_name, effects);
 }
 
+absl::Status JobController::CheckRoom() const {
+  if (shutting_down_) {
+    return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+                 "The server is stopping and accepts no new jobs; try again once it is back.");
+  }
+  if (!scheduler_.queue().full()) return absl::OkStatus();
+  return Error(absl::StatusCode::kResourceExhausted, "QUEUE_FULL",
+               absl::StrCat("The queue is full: ", scheduler_.queue().size(),
+                            " jobs wait. Try again when some have started."));
+}
+
 absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindRepeat(
-    const v1::StartTrainingRequest& request) {
-  const std::string& id = request.request_id();
+    const std::string& id, const std::string& canonical) {
   if (id.empty()) return std::optional<v1::TrainingJob>();
   auto before = with_.jobs->FindByRequestId(id);
   if (!before.ok()) return before.status();
   if (before->has_value()) {
-    if ((*before)->request == Canonical(request)) {
+    if ((*before)->request == canonical) {
       return std::optional<v1::TrainingJob>(Shown(**before));
     }
     return Error(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",

@@ -28,6 +28,7 @@
 #include "server/base/mutex.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/dataset_source.h"
+#include "server/jobs/dataset_store.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/executor.h"
 #include "server/jobs/job_change.h"
@@ -64,7 +65,8 @@ struct JobLoad {
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
 // REQUEST_ID_REUSED, JOB_DELETED, NOT_EVALUATED, NO_CHECKPOINT, DATASET_CHANGED, ARCHIVE_DAMAGED,
-// SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN, PROTOCOL_VIOLATION, and those of the stores.
+// SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN, PROTOCOL_VIOLATION, DATASET_IN_USE,
+// and those of the stores.
 class JobController {
  public:
   struct Options : WorkerWatch::Options {
@@ -72,6 +74,8 @@ class JobController {
     std::int64_t total_memory_bytes = 0;  // For all workers together; 0: not counted.
     std::size_t queue_capacity = 1000;    // New jobs beyond it are refused.
     int max_lost_attempts = 3;            // A job is tried again after this many; the next ends it.
+    // Bytes that all versions of pushed data sets may have together.
+    std::int64_t dataset_space = INT64_MAX;
     // Told one sentence about each failure that no caller is there to hear of. May be empty.
     std::function<void(const std::string&)> log;
   };
@@ -83,6 +87,7 @@ class JobController {
     ModelStore* models;
     ArtifactStore* artifacts;
     DatasetSource* datasets;
+    DatasetStore* pushed_datasets;
     Executor* executor;
     SpecResolver* resolver;
     EventLog* events;
@@ -115,6 +120,16 @@ class JobController {
   // `request.name` is not looked at.
   absl::StatusOr<v1::GetPredictionsResponse> GetPredictions(
       absl::string_view id, const v1::GetPredictionsRequest& request);
+
+  // --- For DatasetService. ---
+
+  // Stores a job in QUEUED that imports a complete upload. Answers with the job that has not ended
+  // and imports the same upload with the same options, if there is one; a request id as in Start.
+  absl::StatusOr<v1::TrainingJob> StartImport(const v1::ImportDatasetRequest& request,
+                                              const v1::Upload& upload);
+  // Deletes a version of a pushed data set, or all of them. FAILED_PRECONDITION (DATASET_IN_USE)
+  // while a job that has not ended trains on one; errors of DatasetStore::DeleteDataset.
+  absl::Status DeleteDataset(const DatasetReference& reference, bool force);
 
   // --- For the worker sessions. A job is `Hello.job`, an attempt `Hello.attempt`. ---
 
@@ -230,14 +245,30 @@ class JobController {
   absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
                                          ResolvedRequest resolved, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The job that this request made before; nothing if it is new.
-  absl::StatusOr<std::optional<v1::TrainingJob>> FindRepeat(
-      const v1::StartTrainingRequest& request);
+  // Whether another job can be taken in.
+  absl::Status CheckRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The job that a request of this id made before, which was `canonical`; nothing if it is new.
+  absl::StatusOr<std::optional<v1::TrainingJob>> FindRepeat(const std::string& request_id,
+                                                            const std::string& canonical);
   // Stores a job under a new id and queues it.
   absl::StatusOr<v1::TrainingJob> Admit(JobRecord record, const std::string& base_name,
                                         Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job as clients see it, with its place in the queue.
   v1::TrainingJob Shown(JobRecord record) const;
+
+  // job_controller_datasets.cc: imports, and what becomes of data sets.
+  absl::StatusOr<v1::TrainingJob> AcceptImport(v1::ImportSpec spec, const std::string& request_id,
+                                               const std::string& canonical, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // OK unless a job that has not ended trains on what `reference` names.
+  absl::Status CheckUnused(const DatasetReference& reference) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Removes files of versions that no server has registered and no job will.
+  void RemoveStrayDatasets();
+  worker::v1::Assignment MakeImportAssignment(const LiveJob& live)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Fails where the version would not fit into the space for data sets.
+  absl::Status CheckDatasetSpace(std::int64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // job_controller_state.cc: what every step goes through.
 
@@ -287,6 +318,8 @@ class JobController {
                                       Unfinished* left) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<worker::v1::Assignment> MakeAssignment(const LiveJob& live)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<worker::v1::Assignment> MakeTrainingAssignment(const LiveJob& live)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Stores events up to the last, or up to an outcome, which it describes in `left`.
   // `first_beyond` as in ApplyWorkerEvent.
   absl::Status StoreEvents(LiveJob* live, absl::Span<const worker::v1::WorkerEvent> events,
@@ -299,6 +332,9 @@ class JobController {
                               Unfinished* left) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::int64_t> StoreOutcome(absl::string_view job, int attempt,
                                             const Unfinished& left);
+  // Ends the job with what was published.
+  absl::Status FinishOutcome(const worker::v1::WorkerEvent& event, LiveJob* live, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // job_controller_tick.cc: what is due.
   // Ends the attempts and processes that are overdue.
@@ -315,6 +351,7 @@ class JobController {
   absl::Status Begin(LiveJob* live, const std::string& handle, int cores, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CleanUp();
+  absl::Status RemoveUnregistered(const JobRecord& record);
   absl::Duration NextDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnProcessExit(const std::string& handle, const ProcessEnd& end);
   // Why the queue's head waits for memory.

@@ -6,6 +6,7 @@
 #include "server/base/system_clock.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/job_needs.h"
 #include "server/jobs/job_state.h"
 
 namespace atelier::jobs {
@@ -74,6 +75,7 @@ absl::Status JobController::Recover() {
   }
   for (const std::string& id : running) RecoverAttempt(id);
   for (const JobRecord& record : idle) EndStrayWorkers(record);
+  RemoveStrayDatasets();
   return absl::OkStatus();
 }
 
@@ -86,8 +88,7 @@ void JobController::EndStrayWorkers(const JobRecord& record) {
     with_.executor->Kill(handle);
     Log(absl::StrCat("A worker of job ", record.id, " that the last server left is ended."));
     MutexLock lock(&mutex_);
-    AwaitExit(handle, {.cores = record.job.spec().cores(),
-                       .memory_bytes = record.job.spec().memory_bytes()});
+    AwaitExit(handle, NeedsOf(record.job));
   }
 }
 

@@ -56,6 +56,9 @@ absl::StatusOr<v1::TrainingSpec> JobController::SpecificationOf(const std::strin
   if (!id.ok()) return id.status();
   auto record = with_.jobs->Load(*id);
   if (!record.ok()) return record.status();
+  if (record->job.has_import()) {
+    return InvalidField("like", absl::StrCat("Job ", *id, " imports a data set; name a training."));
+  }
   return record->job.spec();
 }
 

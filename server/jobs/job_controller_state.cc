@@ -6,6 +6,7 @@
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/job_needs.h"
 #include "server/jobs/job_state.h"
 
 namespace atelier::jobs {
@@ -65,7 +66,7 @@ void JobController::AwaitExit(const std::string& handle, Scheduler::Resources re
 
 Scheduler::Resources JobController::HeldBy(const JobRecord& record) {
   return {.cores = record.job.attempts(record.attempt() - 1).cores(),
-          .memory_bytes = record.job.spec().memory_bytes()};
+          .memory_bytes = NeedsOf(record.job).memory_bytes};
 }
 
 void JobController::AfterEnd(const std::string& id, Effects* effects) {
@@ -97,11 +98,12 @@ absl::StatusOr<JobController::LiveJob*> JobController::FindAttempt(absl::string_
 }
 
 void JobController::Enqueue(const JobRecord& record) {
+  const Scheduler::Resources needs = NeedsOf(record.job);
   scheduler_.queue().Push({.id = record.id,
                            .priority = record.job.spec().priority(),
                            .sequence = record.sequence,
-                           .cores = record.job.spec().cores(),
-                           .memory_bytes = record.job.spec().memory_bytes()});
+                           .cores = needs.cores,
+                           .memory_bytes = needs.memory_bytes});
   const LiveJob* live = Find(record.id);
   queue_view_.Add(record, live == nullptr ? "" : live->waiting_reason);
   ShowHead();
@@ -147,9 +149,11 @@ absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
     return FailAttempt(
         "OUT_OF_MEMORY",
         absl::StrCat("The worker was ", end.how, "; the job may use ",
-                     record.job.spec().memory_bytes() >> 20,
-                     " MiB. Try a smaller --batch-size, a --memory that the job keeps to, or a "
-                     "machine or container with more memory."),
+                     NeedsOf(record.job).memory_bytes >> 20, " MiB. Try ",
+                     record.job.has_import()
+                         ? ""
+                         : "a smaller --batch-size, a --memory that the job keeps to, or ",
+                     "a machine or container with more memory."),
         change);
   }
   return LoseAttempt(end.how, options_.max_lost_attempts, change);

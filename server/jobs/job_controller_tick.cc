@@ -8,6 +8,7 @@
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/job_needs.h"
 #include "server/jobs/job_state.h"
 
 namespace atelier::jobs {
@@ -86,7 +87,8 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
     const JobRecord& record = live->record;
     queue_view_.Remove(record);
     ShowHead();
-    if (!with_.datasets->Directory(record.job.spec().dataset()).has_value()) {
+    if (!record.job.has_import() &&
+        !with_.datasets->Find(record.job.spec().dataset()).has_value()) {
       scheduler_.Release(grant->id);
       auto failed = Fail(
           live, "BAD_DATA",
@@ -110,7 +112,7 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
                          .token = record.token,
                          .attempt_dir = with_.artifacts->AttemptDir(record.id, attempt),
                          .resources = {.cores = grant->resources.cores,
-                                       .memory_bytes = record.job.spec().memory_bytes(),
+                                       .memory_bytes = NeedsOf(record.job).memory_bytes,
                                        .gpus = 0}};
   }
   return std::nullopt;
@@ -183,6 +185,15 @@ void JobController::OnProcessExit(const std::string& handle, const ProcessEnd& e
   }
 }
 
+// What was published of a job that ended without a result.
+absl::Status JobController::RemoveUnregistered(const JobRecord& record) {
+  const v1::TrainingJob& job = record.job;
+  if (job.has_result() || job.has_import_result()) return absl::OkStatus();
+  return job.has_import()
+             ? with_.artifacts->RemoveDataset(job.import().dataset(), record.reserved_version)
+             : with_.artifacts->RemoveVersion(job.spec().model_name(), record.reserved_version);
+}
+
 void JobController::CleanUp() {
   std::vector<JobRecord> ended;
   std::vector<std::pair<std::string, int>> resumed;
@@ -200,10 +211,7 @@ void JobController::CleanUp() {
   }
   for (JobRecord& record : ended) {
     absl::Status status = with_.artifacts->FreeJob(record.id);
-    if (status.ok() && record.reserved_version != 0 && !record.job.has_result()) {
-      status =
-          with_.artifacts->RemoveVersion(record.job.spec().model_name(), record.reserved_version);
-    }
+    if (status.ok() && record.reserved_version != 0) status = RemoveUnregistered(record);
     if (status.ok()) {
       record.files_freed = true;
       JobUpdate update;

@@ -80,8 +80,20 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
 
 absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJob& live) {
   const JobRecord& record = live.record;
-  const auto directory = with_.datasets->Directory(record.job.spec().dataset());
-  if (!directory.has_value()) {
+  absl::StatusOr<worker::v1::Assignment> assignment =
+      record.job.has_import() ? MakeImportAssignment(live) : MakeTrainingAssignment(live);
+  if (!assignment.ok()) return assignment.status();
+  assignment->set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
+  assignment->set_acknowledged(record.acknowledged);
+  *assignment->mutable_lease() = ToDuration(options_.lease);
+  assignment->set_job_name(record.job.name());
+  return assignment;
+}
+
+absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(const LiveJob& live) {
+  const JobRecord& record = live.record;
+  const auto place = with_.datasets->Find(record.job.spec().dataset());
+  if (!place.has_value()) {
     return absl::NotFoundError(
         absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."));
   }
@@ -89,9 +101,9 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
   *assignment.mutable_spec() = record.job.spec();
   // What it was given, which is less than it asked for on a server that has less.
   assignment.mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
-  assignment.set_dataset_dir(*directory);
+  assignment.set_dataset_dir(place->folder);
+  assignment.set_dataset_file(place->file);
   assignment.set_dataset_cache_dir(with_.artifacts->DatasetCacheDir());
-  assignment.set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
   for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
     assignment.add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));
   }
@@ -107,9 +119,6 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
     assignment.set_start_archive(with_.artifacts->ArchivePath(from->model, version));
   }
   assignment.set_recorded_epoch(record.recorded_epoch);
-  assignment.set_acknowledged(record.acknowledged);
-  *assignment.mutable_lease() = ToDuration(options_.lease);
-  assignment.set_job_name(record.job.name());
   return assignment;
 }
 
@@ -168,7 +177,7 @@ absl::Status JobController::StoreEvents(LiveJob* live, absl::Span<const WorkerEv
       break;
     }
     changed = true;
-    if (event.has_outcome()) {
+    if (event.has_outcome() || event.has_import_outcome()) {
       // A second delivery while the first is being stored: its turn comes with the next connection.
       if (watch_.storing(live->record.id)) {
         return absl::UnavailableError("The outcome is being stored.");
@@ -220,21 +229,28 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event,
 // repeated delivery after a crash publishes it in the same place.
 absl::Status JobController::PrepareOutcome(const WorkerEvent& event, JobChange* change,
                                            Unfinished* left) {
-  if (auto status = Advance(v1::JOB_STATE_STORING, change); !status.ok()) return status;
   JobRecord& record = change->record();
-  const std::string& model = record.job.spec().model_name();
+  const bool import = record.job.has_import();
+  if (event.has_import_outcome() != import) {
+    return ProtocolViolation("the outcome of another kind of job");
+  }
+  if (auto status = Advance(v1::JOB_STATE_STORING, change); !status.ok()) return status;
+  const std::string& name = import ? record.job.import().dataset() : record.job.spec().model_name();
   if (record.reserved_version == 0) {
-    auto version = with_.models->ReserveVersion(model);
+    auto version = import ? with_.pushed_datasets->ReserveDatasetVersion(name)
+                          : with_.models->ReserveVersion(name);
     if (!version.ok()) return version.status();
     record.reserved_version = *version;
   }
   left->outcome = &event;
-  left->publication = {.job_id = record.id,
-                       .attempt = record.attempt(),
-                       .archive = event.outcome().archive(),
-                       .size_bytes = event.outcome().size_bytes(),
-                       .model = model,
-                       .version = record.reserved_version};
+  left->publication = {
+      .job_id = record.id,
+      .attempt = record.attempt(),
+      .archive = import ? event.import_outcome().file() : event.outcome().archive(),
+      .size_bytes = import ? event.import_outcome().size_bytes() : event.outcome().size_bytes(),
+      .kind = import ? Publication::Kind::kDataset : Publication::Kind::kModel,
+      .name = name,
+      .version = record.reserved_version};
   return absl::OkStatus();
 }
 
@@ -250,13 +266,7 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
 
   absl::Status status = published;
   if (published.ok()) {
-    JobChange change = Change(*live);
-    change.record().acknowledged = left.outcome->number();
-    const auto judge = [this](const v1::ModelVersion& version) {
-      return with_.models->JudgeLatest(version).value_or(LatestVerdict());
-    };
-    status = FinishAttempt(left.outcome->outcome(), judge, &change);
-    if (status.ok()) status = Apply(std::move(change), live, &effects);
+    status = FinishOutcome(*left.outcome, live, &effects);
     if (status.ok()) return live->record.acknowledged;
   } else if (IsWorkersFault(published)) {
     auto failed = Fail(live, "INTERNAL", published.message(), &effects);
@@ -265,6 +275,24 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
   // Nobody is left to deliver it again.
   if (const auto exited = watch_.exited(job); exited.has_value()) Lose(live, *exited, &effects);
   return status;
+}
+
+absl::Status JobController::FinishOutcome(const WorkerEvent& event, LiveJob* live,
+                                          Effects* effects) {
+  JobChange change = Change(*live);
+  change.record().acknowledged = event.number();
+  absl::Status status;
+  if (event.has_import_outcome()) {
+    const absl::Status room = CheckDatasetSpace(event.import_outcome().size_bytes());
+    status = room.ok() ? FinishImport(event.import_outcome(), &change)
+                       : FailAttempt(ReasonOf(room), room.message(), &change);
+  } else {
+    const auto judge = [this](const v1::ModelVersion& version) {
+      return with_.models->JudgeLatest(version).value_or(LatestVerdict());
+    };
+    status = FinishAttempt(event.outcome(), judge, &change);
+  }
+  return status.ok() ? Apply(std::move(change), live, effects) : status;
 }
 
 absl::Status JobController::Heartbeat(absl::string_view job, int attempt) {

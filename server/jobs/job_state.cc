@@ -22,6 +22,7 @@ constexpr v1::JobState kStarting = v1::JOB_STATE_STARTING;
 constexpr v1::JobState kPreparing = v1::JOB_STATE_PREPARING;
 constexpr v1::JobState kTraining = v1::JOB_STATE_TRAINING;
 constexpr v1::JobState kEvaluating = v1::JOB_STATE_EVALUATING;
+constexpr v1::JobState kImporting = v1::JOB_STATE_IMPORTING;
 constexpr v1::JobState kStoring = v1::JOB_STATE_STORING;
 constexpr v1::JobState kStopping = v1::JOB_STATE_STOPPING;
 constexpr v1::JobState kCompleted = v1::JOB_STATE_COMPLETED;
@@ -31,7 +32,8 @@ constexpr v1::JobState kStopped = v1::JOB_STATE_STOPPED;
 const Row kTable[] = {
     {kNone, {kQueued}},
     {kQueued, {kStarting, kStopping, kStopped, kFailed}},
-    {kStarting, {kPreparing, kQueued, kStopping, kFailed}},
+    {kStarting, {kPreparing, kImporting, kQueued, kStopping, kFailed}},
+    {kImporting, {kStoring, kQueued, kStopping, kFailed}},
     {kPreparing, {kTraining, kEvaluating, kQueued, kStopping, kFailed}},
     {kTraining, {kEvaluating, kQueued, kStopping, kFailed}},
     {kEvaluating, {kStoring, kQueued, kStopping, kFailed}},

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "atelier/v1/dataset_service.pb.h"
 #include "atelier/v1/job.pb.h"
 #include "atelier/v1/model_service.pb.h"
 #include "atelier/v1/training_service.pb.h"
@@ -66,6 +67,7 @@ struct JobUpdate {
   std::optional<std::int64_t> withdraw_from;
   std::optional<Evaluation> evaluation;
   std::optional<v1::ModelVersion> model_version;  // Registered as a version of its model.
+  std::optional<v1::Dataset> dataset_version;     // Registered as a version of its data set.
 };
 
 // Which jobs to list.

@@ -1,9 +1,12 @@
 // Resource names (`jobs/{job}`, `experiments/{experiment}`, `models/{model}`,
-// `models/{model}/versions/{version}`) and the characters that the names in them may have.
+// `models/{model}/versions/{version}`, `datasets/{dataset}`,
+// `datasets/{dataset}/versions/{version}`, `uploads/{upload}`) and the characters that the names in
+// them may have.
 #ifndef ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_
 #define ATELIER_SERVER_JOBS_RESOURCE_NAMES_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -29,10 +32,20 @@ bool IsSlug(absl::string_view text, std::size_t max_length);
 // letter.
 bool IsAlias(absl::string_view text);
 
+// True for what a request may have as its id, or if it has none: at most 64 characters of A-Z, a-z,
+// 0-9, '-' and '_'.
+bool IsRequestId(absl::string_view text);
+
 std::string JobName(absl::string_view job_id);
 std::string ExperimentName(absl::string_view experiment_id);
 std::string ModelName(absl::string_view model);
 std::string ModelVersionName(absl::string_view model, std::int64_t version);
+std::string DatasetName(absl::string_view dataset);
+std::string DatasetVersionName(absl::string_view dataset, std::int64_t version);
+std::string UploadName(absl::string_view upload);
+
+// Characters of a data set's name at most.
+inline constexpr std::size_t kMaxDatasetName = 63;
 
 // The id in `jobs/{job}`. INVALID_ARGUMENT naming `field` if it is anything else.
 absl::StatusOr<std::string> ParseJobName(absl::string_view name, absl::string_view field = "name");
@@ -51,6 +64,28 @@ struct ModelReference {
 // if it is anything else.
 absl::StatusOr<ModelReference> ParseModelName(absl::string_view name,
                                               absl::string_view field = "name");
+
+// A data set, and the version if one was named; else 0.
+struct DatasetReference {
+  std::string dataset;
+  std::int64_t version = 0;
+
+  // As people write it: `digits`, `digits@3`.
+  std::string Text() const;
+};
+
+// Takes `digits` and `digits@3`; nothing if it is anything else.
+std::optional<DatasetReference> ParseDatasetReference(absl::string_view text);
+
+// Takes `datasets/{dataset}` and `datasets/{dataset}/versions/{version}`. INVALID_ARGUMENT naming
+// `field` if it is anything else.
+absl::StatusOr<DatasetReference> ParseDatasetName(absl::string_view name,
+                                                  absl::string_view field = "name");
+
+// The id in `uploads/{upload}`, 32 hexadecimal digits. INVALID_ARGUMENT naming `field` if it is
+// anything else.
+absl::StatusOr<std::string> ParseUploadName(absl::string_view name,
+                                            absl::string_view field = "name");
 
 }  // namespace atelier::jobs
 

@@ -1,7 +1,6 @@
 #include "server/jobs/spec_resolver.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "server/jobs/resource_names.h"
 #include "server/jobs/start_choices.h"
 #include "server/jobs/training_choices.h"
+#include "server/jobs/validation_choice.h"
 
 namespace atelier::jobs {
 namespace {
@@ -26,12 +26,6 @@ constexpr std::int64_t kDefaultMemory = 2048 * kMiB;
 constexpr int kMaxShards = 64;
 constexpr int kMaxCores = 64;  // Of one job: the trainer's limit; a server may have more.
 
-bool IsRequestId(absl::string_view text) {
-  return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '-' || c == '_';
-         });
-}
-
 // Goes through one request, collecting what is wrong and filling what is left out.
 class Resolution {
  public:
@@ -40,7 +34,8 @@ class Resolution {
       : options_(options),
         datasets_(datasets),
         request_(request),
-        resolved_{request.spec(), request.base_name(), request.request_id(), {}} {}
+        resolved_{request.spec(), request.base_name(), request.request_id(), {}},
+        validation_given_(request.spec().has_validation_fraction()) {}
 
   absl::StatusOr<ResolvedRequest> Run() {
     auto version = ResolveStart(request_, options_.models, &spec(), &wrong_);
@@ -106,7 +101,7 @@ class Resolution {
   void ResolveArithmetic();
   void ResolveResources();
   void ResolveDataset();
-  void CheckBatchFits(std::int64_t training_images);
+  void CheckBatchFits(std::int64_t left_to_train);
   void CheckNetworkFits(const DatasetFacts& facts);
   void DescribeStart(const DatasetFacts& facts);
 
@@ -115,6 +110,7 @@ class Resolution {
   const v1::StartTrainingRequest& request_;
   ResolvedRequest resolved_;
   std::optional<v1::ModelVersion> start_version_;
+  const bool validation_given_;  // The request has a validation fraction.
   std::vector<FieldViolation> wrong_;
 };
 
@@ -325,8 +321,10 @@ void Resolution::ResolveDataset() {
                                        " cannot be used: ", facts->problem, "."));
     return;
   }
+  // From here on the version is fixed.
+  spec().set_dataset(facts->reference);
   ResolveClassWeights(*facts, &spec(), &wrong_);
-  CheckBatchFits(facts->training_images);
+  CheckBatchFits(ResolveValidation(*facts, validation_given_, &spec(), &wrong_));
   CheckNetworkFits(*facts);
   DescribeStart(*facts);
 }
@@ -357,18 +355,13 @@ void Resolution::CheckNetworkFits(const DatasetFacts& facts) {
                      "x", shape.width(), " (channels x height x width): ", problem, "."));
 }
 
-void Resolution::CheckBatchFits(std::int64_t training_images) {
+void Resolution::CheckBatchFits(std::int64_t left_to_train) {
   if (IsWrong("spec.batch_size") || IsWrong("spec.validation_fraction")) return;
-  // As the trainer splits them: rounded, at least one.
-  const std::int64_t held_back = std::max<std::int64_t>(
-      1, std::llround(static_cast<double>(training_images) * spec().validation_fraction()));
-  const std::int64_t split = training_images - held_back;
-  if (spec().batch_size() > split) {
-    Wrong("spec.batch_size",
-          absl::StrCat("The batch size is ", spec().batch_size(), "; it must be at most ", split,
-                       ", the training images of ", spec().dataset(),
-                       " without those held back for validation."));
-  }
+  if (spec().batch_size() <= left_to_train) return;
+  Wrong("spec.batch_size",
+        absl::StrCat("The batch size is ", spec().batch_size(), "; it must be at most ",
+                     left_to_train, ", the training images of ", spec().dataset(),
+                     " without those held back for validation."));
 }
 
 }  // namespace

@@ -69,6 +69,9 @@ class SpecResolver {
   // set's headers from disk.
   absl::StatusOr<ResolvedRequest> Resolve(const v1::StartTrainingRequest& request) const;
 
+  // What the server has.
+  const Options& options() const { return options_; }
+
  private:
   const Options options_;
   DatasetSource* const datasets_;

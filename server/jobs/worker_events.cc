@@ -38,6 +38,8 @@ absl::Status ApplyPhase(worker::v1::Phase phase, JobChange* change) {
       return Advance(v1::JOB_STATE_TRAINING, change);
     case worker::v1::PHASE_EVALUATING:
       return Advance(v1::JOB_STATE_EVALUATING, change);
+    case worker::v1::PHASE_IMPORTING:
+      return Advance(v1::JOB_STATE_IMPORTING, change);
     case worker::v1::PHASE_STORING:
       return Advance(v1::JOB_STATE_STORING, change);
     default:

@@ -27,12 +27,13 @@ const std::vector<StateReasons>& KnownTransitions() {
       {v1::JOB_STATE_PREPARING, {"PREPARING"}},
       {v1::JOB_STATE_TRAINING, {"TRAINING"}},
       {v1::JOB_STATE_EVALUATING, {"EVALUATING"}},
+      {v1::JOB_STATE_IMPORTING, {"IMPORTING"}},
       {v1::JOB_STATE_STORING, {"STORING"}},
       {v1::JOB_STATE_STOPPING, {"STOP_REQUESTED"}},
       {v1::JOB_STATE_COMPLETED, {"COMPLETED"}},
       {v1::JOB_STATE_FAILED,
        {"BAD_DATA", "DIVERGED", "OUT_OF_MEMORY", "INVALID_SPEC", "INTERNAL", "WORKER_LOST",
-        kOtherReason}},
+        "DATASET_SPACE", kOtherReason}},
       {v1::JOB_STATE_STOPPED, {"STOP_REQUESTED"}},
   };
   return *known;

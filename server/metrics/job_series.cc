@@ -1,6 +1,7 @@
 #include "server/metrics/job_series.h"
 
 #include "google/protobuf/timestamp.pb.h"
+#include "server/jobs/job_needs.h"
 #include "server/metrics/samples.h"
 
 namespace atelier::metrics {
@@ -15,7 +16,8 @@ double Seconds(const google::protobuf::Timestamp& time) {
 void JobSeries::BeginAttempt(const jobs::JobRecord& record) {
   const v1::Attempt& attempt = record.job.attempts(record.attempt() - 1);
   cores_ = attempt.cores();
-  memory_limit_bytes_ = static_cast<double>(record.job.spec().memory_bytes());
+  import_ = record.job.has_import();
+  memory_limit_bytes_ = static_cast<double>(jobs::NeedsOf(record.job).memory_bytes);
   epochs_ = record.job.spec().epochs();
   last_checkpoint_ = Seconds(attempt.start_time());
   progress_.reset();
@@ -83,6 +85,21 @@ class JobSeries::Collector {
   static auto OfProgress(Get get) {
     return Of(&JobSeries::progress_, get);
   }
+  // Of the progress of one kind of job.
+  template <typename Get>
+  static auto OfKind(bool import, Get get) {
+    return [value = OfProgress(get), import](const JobSeries& job) -> std::optional<double> {
+      return job.import_ == import ? value(job) : std::nullopt;
+    };
+  }
+  template <typename Get>
+  static auto OfTraining(Get get) {
+    return OfKind(false, get);
+  }
+  template <typename Get>
+  static auto OfImport(Get get) {
+    return OfKind(true, get);
+  }
   template <typename Get>
   static auto OfEpoch(Get get) {
     return Of(&JobSeries::epoch_, get);
@@ -119,17 +136,22 @@ void JobSeries::Collector::CollectResources() {
 }
 
 void JobSeries::Collector::CollectTraining() {
-  Collect(Samples::Gauge("atelier_job_images_per_second", "Training speed."),
+  Collect(Samples::Gauge("atelier_job_images_per_second", "Speed of the training or import."),
           OfProgress(&Progress::images_per_second));
+  Collect(Samples::Gauge("atelier_job_imported_images", "Images imported so far."),
+          OfImport(&Progress::images));
   Collect(Samples::Gauge("atelier_job_epoch", "Epoch being trained, from 1."),
-          OfProgress(&Progress::epoch));
+          OfTraining(&Progress::epoch));
   Collect(Samples::Gauge("atelier_job_epochs", "Epochs at most."),
-          [](const JobSeries& job) { return job.epochs_; });
+          [](const JobSeries& job) -> std::optional<double> {
+            if (job.import_) return std::nullopt;
+            return job.epochs_;
+          });
   Collect(Samples::Gauge("atelier_job_training_loss", "Mean training loss of the epoch so far."),
-          OfProgress(&Progress::training_loss));
+          OfTraining(&Progress::training_loss));
   Collect(Samples::Gauge("atelier_job_training_accuracy_ratio",
                          "Training accuracy of the epoch so far."),
-          OfProgress(&Progress::training_accuracy));
+          OfTraining(&Progress::training_accuracy));
   Collect(
       Samples::Gauge("atelier_job_validation_loss", "Validation loss of the last finished epoch."),
       OfEpoch(&EpochMetrics::validation_loss));
@@ -139,7 +161,10 @@ void JobSeries::Collector::CollectTraining() {
   Collect(Samples::Gauge(
               "atelier_job_last_checkpoint_timestamp_seconds",
               "Time of the last durable checkpoint, Unix time; the attempt's start before it."),
-          [](const JobSeries& job) { return job.last_checkpoint_; });
+          [](const JobSeries& job) -> std::optional<double> {
+            if (job.import_) return std::nullopt;
+            return job.last_checkpoint_;
+          });
 }
 
 std::vector<prometheus::MetricFamily> CollectJobs(

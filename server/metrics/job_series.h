@@ -24,6 +24,7 @@ class JobSeries {
   friend std::vector<prometheus::MetricFamily> CollectJobs(
       const std::vector<std::pair<std::string, const JobSeries*>>& jobs);
 
+  bool import_ = false;
   int cores_ = 0;
   double memory_limit_bytes_ = 0;
   int epochs_ = 0;

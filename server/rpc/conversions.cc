@@ -14,8 +14,6 @@
 namespace atelier::rpc {
 namespace {
 
-constexpr std::size_t kMaxDatasetName = 63;
-
 void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
   duration = std::max(duration, absl::ZeroDuration());
   proto->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
@@ -103,9 +101,23 @@ v1::Dataset ToProto(const models::DatasetInfo& info) {
   v1::Dataset proto;
   proto.mutable_class_names()->Add(info.class_names.begin(), info.class_names.end());
   *proto.mutable_image_shape() = ToProto(info.shape);
-  proto.set_training_images(info.training_images);
+  proto.set_training_images(info.training_images - info.validation_images);
+  proto.set_validation_images(info.validation_images);
   proto.set_test_images(info.test_images);
+  proto.set_size_bytes(info.bytes());
   return proto;
+}
+
+void AddStatistics(const models::DatasetStatistics& statistics, v1::Dataset* dataset) {
+  for (std::size_t i = 0; i < statistics.training.size(); ++i) {
+    v1::ClassCounts* counts = dataset->add_class_counts();
+    counts->set_training_images(statistics.training[i]);
+    counts->set_validation_images(statistics.validation[i]);
+    counts->set_test_images(statistics.test[i]);
+  }
+  dataset->mutable_channel_mean()->Assign(statistics.mean.begin(), statistics.mean.end());
+  dataset->mutable_channel_deviation()->Assign(statistics.standard_deviation.begin(),
+                                               statistics.standard_deviation.end());
 }
 
 v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
@@ -129,18 +141,6 @@ v1::ClassifyResponse ToProto(const serving::ClassifyResult& result) {
   SetDuration(result.input_time + result.compute_time, proto.mutable_compute_time());
   proto.set_largest_batch(static_cast<std::int32_t>(result.largest_batch));
   return proto;
-}
-
-std::string DatasetName(absl::string_view dataset) { return absl::StrCat("datasets/", dataset); }
-
-absl::StatusOr<std::string> ParseDatasetName(absl::string_view name, absl::string_view field) {
-  const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
-  if (parts.size() != 2 || parts[0] != "datasets" || !jobs::IsSlug(parts[1], kMaxDatasetName)) {
-    return jobs::InvalidField(
-        field, absl::StrCat("'", absl::Utf8SafeCEscape(name.substr(0, 100)),
-                            "' is not a data set name; expected datasets/fashion-mnist."));
-  }
-  return std::string(parts[1]);
 }
 
 absl::StatusOr<serving::ImageInput> InputOf(const v1::ClassifyRequest& request) {

@@ -11,6 +11,7 @@
 #include "atelier/v1/inference_service.pb.h"
 #include "atelier/v1/model_service.pb.h"
 #include "models/data/dataset.h"
+#include "models/data/dataset_statistics.h"
 #include "server/serving/classifier.h"
 
 namespace atelier::rpc {
@@ -18,12 +19,9 @@ namespace atelier::rpc {
 v1::ImageShape ToProto(const models::ImageShape& shape);
 // Without a name.
 v1::Dataset ToProto(const models::DatasetInfo& info);
+// Adds class counts, mean and deviation.
+void AddStatistics(const models::DatasetStatistics& statistics, v1::Dataset* dataset);
 v1::ClassifyResponse ToProto(const serving::ClassifyResult& result);
-
-std::string DatasetName(absl::string_view dataset);
-// The name in `datasets/{dataset}`; INVALID_ARGUMENT naming `field` if it is anything else.
-absl::StatusOr<std::string> ParseDatasetName(absl::string_view name,
-                                             absl::string_view field = "name");
 
 // The images of a request; views them. INVALID_ARGUMENT naming `input` or what is wrong in it.
 absl::StatusOr<serving::ImageInput> InputOf(const v1::ClassifyRequest& request);

@@ -1,7 +1,9 @@
 #include "server/rpc/dataset_service.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -9,13 +11,19 @@
 #include "absl/time/time.h"
 #include "models/pictures/image_codec.h"
 #include "server/jobs/error.h"
+#include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/unary.h"
+#include "server/rpc/upload_announcement.h"
+#include "server/rpc/upload_reactor.h"
+#include "server/views/image_sheet.h"
 
 namespace atelier::rpc {
 namespace {
 
 constexpr int kMaxImages = 1000;
+constexpr int kMaxSheetSide = 40;
+constexpr int kDefaultSheetSide = 10;
 // What gRPC's clients accept unless told otherwise.
 constexpr std::size_t kMaxAnswerBytes = std::size_t{4} << 20;
 // How long a call waits for files that are being read for the first time.
@@ -30,45 +38,67 @@ absl::Status Unreadable(const absl::Status& why) {
   return jobs::Error(absl::StatusCode::kUnavailable, "DATASET_UNAVAILABLE", why.message());
 }
 
-// The name in `datasets/{dataset}` if there is such a data set.
-absl::StatusOr<std::string> Find(const views::DatasetCatalog& catalog, const std::string& name) {
-  auto dataset = ParseDatasetName(name);
-  if (!dataset.ok()) return dataset.status();
-  if (!catalog.Directory(*dataset).has_value()) {
-    return jobs::Error(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
-                       absl::StrCat("There is no data set '", *dataset,
-                                    "'; there are: ", absl::StrJoin(catalog.Names(), ", "), "."));
-  }
-  return *std::move(dataset);
-}
-
-v1::Dataset Describe(views::DatasetCatalog* catalog, const std::string& name, absl::Time deadline) {
+// A data set of the server's flags, as far as its files were read by `deadline`.
+v1::Dataset DescribeFolder(views::DatasetCatalog* catalog, const std::string& name,
+                           absl::Time deadline) {
   const auto info = catalog->Info(name);
   v1::Dataset dataset = info.ok() ? ToProto(*info) : v1::Dataset();
-  dataset.set_name(DatasetName(name));
+  dataset.set_name(jobs::DatasetName(name));
   if (!info.ok()) {
     // Where the headers are wrong the rest need not be read.
     dataset.set_problem(std::string(info.status().message()));
     return dataset;
   }
-  const auto summary = catalog->Summary(name, deadline - absl::Now());
-  if (!summary.has_value()) {
+  const auto content = catalog->Read(name, deadline - absl::Now());
+  if (!content.has_value()) {
     dataset.add_warnings("Its files are still being read; request the checksum again later.");
-  } else if (!summary->ok()) {
-    dataset.set_problem(std::string(summary->status().message()));
+  } else if (!content->ok()) {
+    dataset.set_problem(std::string(content->status().message()));
   } else {
-    dataset.set_checksum((*summary)->checksum);
-    dataset.mutable_warnings()->Add((*summary)->warnings.begin(), (*summary)->warnings.end());
+    const views::DatasetContent& known = **content;
+    dataset.set_checksum(known.summary.checksum);
+    dataset.mutable_warnings()->Add(known.summary.warnings.begin(), known.summary.warnings.end());
+    AddStatistics(known.statistics, &dataset);
   }
   return dataset;
+}
+
+std::string NamesOf(const DatasetService::Dependencies& with) {
+  std::vector<std::string> names = with.catalog->Names();
+  if (const auto pushed = with.pushed->ListDatasets(); pushed.ok()) {
+    for (const v1::Dataset& dataset : *pushed) {
+      const auto name = jobs::ParseDatasetName(dataset.name());
+      if (name.ok()) names.push_back(name->dataset);
+    }
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+// The pushed data set that a reference names; a plain name that is not known lists what there is.
+absl::StatusOr<v1::Dataset> FindPushed(const DatasetService::Dependencies& with,
+                                       const jobs::DatasetReference& reference) {
+  auto dataset = with.pushed->FindDataset(reference);
+  if (dataset.ok() || jobs::ReasonOf(dataset.status()) != "DATASET_NOT_FOUND") return dataset;
+  return jobs::Error(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
+                     absl::StrCat("There is no data set '", reference.Text(),
+                                  "'; there are: ", NamesOf(with), "."));
+}
+
+bool IsFolder(const DatasetService::Dependencies& with, const jobs::DatasetReference& reference) {
+  return reference.version == 0 && with.catalog->Directory(reference.dataset).has_value();
+}
+
+jobs::FieldViolation WrongSplit(v1::DatasetSplit split) {
+  return {"split",
+          absl::StrCat("The split is ", static_cast<int>(split),
+                       "; it must be DATASET_SPLIT_TRAINING (1), DATASET_SPLIT_TEST (2) or "
+                       "DATASET_SPLIT_VALIDATION (3).")};
 }
 
 absl::Status CheckRequest(const v1::GetImagesRequest& request) {
   std::vector<jobs::FieldViolation> wrong;
   if (!v1::DatasetSplit_IsValid(request.split())) {
-    wrong.push_back({"split", absl::StrCat("The split is ", static_cast<int>(request.split()),
-                                           "; it must be DATASET_SPLIT_TRAINING (1) or "
-                                           "DATASET_SPLIT_TEST (2).")});
+    wrong.push_back(WrongSplit(request.split()));
   }
   if (request.indices().empty() || request.indices_size() > kMaxImages) {
     wrong.push_back({"indices", absl::StrCat("There are ", request.indices_size(),
@@ -77,16 +107,37 @@ absl::Status CheckRequest(const v1::GetImagesRequest& request) {
   return jobs::InvalidFields(wrong);
 }
 
-absl::StatusOr<v1::LabeledImage> MakeImage(const models::DatasetFile& dataset,
-                                           models::SplitName split, std::int64_t index, bool png) {
-  const models::DatasetInfo& info = dataset.summary().info;
-  const std::int64_t count =
-      split == models::SplitName::kTraining ? info.training_images : info.test_images;
-  if (index < 0 || index >= count) {
-    return jobs::InvalidField(
-        "indices", absl::StrCat("The index is ", index, "; it must be 0 to ", count - 1, "."));
+// Where the images of a split are in a data set's file.
+struct SplitRange {
+  models::SplitName name = models::SplitName::kTest;
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+};
+
+SplitRange RangeOf(v1::DatasetSplit split, const models::DatasetInfo& info) {
+  const std::int64_t training = info.training_images - info.validation_images;
+  switch (split) {
+    case v1::DATASET_SPLIT_TRAINING:
+      return {models::SplitName::kTraining, 0, training};
+    case v1::DATASET_SPLIT_VALIDATION:
+      return {models::SplitName::kTraining, training, info.validation_images};
+    default:
+      return {models::SplitName::kTest, 0, info.test_images};
   }
-  const auto read = dataset.ReadImage(split, index);
+}
+
+absl::Status WrongIndex(std::int64_t index, const SplitRange& range) {
+  return jobs::InvalidField(
+      "indices", range.count == 0 ? std::string("The data set has no such split.")
+                                  : absl::StrCat("The index is ", index, "; it must be 0 to ",
+                                                 range.count - 1, "."));
+}
+
+absl::StatusOr<v1::LabeledImage> MakeImage(const models::DatasetFile& dataset,
+                                           const SplitRange& range, std::int64_t index, bool png) {
+  const models::DatasetInfo& info = dataset.summary().info;
+  if (index < 0 || index >= range.count) return WrongIndex(index, range);
+  const auto read = dataset.ReadImage(range.name, range.begin + index);
   if (!read.ok()) return Unreadable(read.status());
   v1::LabeledImage image;
   image.set_index(index);
@@ -113,22 +164,43 @@ absl::Status TooLarge(const v1::GetImagesRequest& request, const v1::GetImagesRe
                    " of these images fill; request fewer at a time."));
 }
 
-absl::StatusOr<v1::GetImagesResponse> GetImagesOf(views::DatasetCatalog* catalog,
+// A data set's file, and its resource name.
+struct OpenDataset {
+  models::DatasetFile file;
+  std::string name;
+};
+
+absl::StatusOr<OpenDataset> Open(const DatasetService::Dependencies& with,
+                                 const std::string& name) {
+  const auto reference = jobs::ParseDatasetName(name);
+  if (!reference.ok()) return reference.status();
+  if (IsFolder(with, *reference)) {
+    auto file = with.catalog->Open(reference->dataset, kPatience);
+    if (!file.ok()) return Unreadable(file.status());
+    return OpenDataset{*std::move(file), jobs::DatasetName(reference->dataset)};
+  }
+  const auto dataset = FindPushed(with, *reference);
+  if (!dataset.ok()) return dataset.status();
+  auto file = models::DatasetFile::Open(
+      with.artifacts->DatasetPath(reference->dataset, dataset->version()));
+  if (!file.ok()) return Unreadable(file.status());
+  return OpenDataset{*std::move(file), dataset->name()};
+}
+
+absl::StatusOr<v1::GetImagesResponse> GetImagesOf(const DatasetService::Dependencies& with,
                                                   const v1::GetImagesRequest& request) {
-  const auto name = Find(*catalog, request.name());
-  if (!name.ok()) return name.status();
   if (const absl::Status status = CheckRequest(request); !status.ok()) return status;
-  const auto dataset = catalog->Open(*name, kPatience);
-  if (!dataset.ok()) return Unreadable(dataset.status());
-  const bool training = request.split() == v1::DATASET_SPLIT_TRAINING;
-  const auto split = training ? models::SplitName::kTraining : models::SplitName::kTest;
+  const auto dataset = Open(with, request.name());
+  if (!dataset.ok()) return dataset.status();
   v1::GetImagesResponse response;
-  const models::DatasetInfo& info = dataset->summary().info;
+  const models::DatasetInfo& info = dataset->file.summary().info;
+  const SplitRange range = RangeOf(request.split(), info);
+  response.set_dataset(dataset->name);
   *response.mutable_image_shape() = ToProto(info.shape);
   response.mutable_class_names()->Add(info.class_names.begin(), info.class_names.end());
   std::size_t bytes = response.ByteSizeLong();
   for (const std::int64_t index : request.indices()) {
-    auto image = MakeImage(*dataset, split, index, request.png());
+    auto image = MakeImage(dataset->file, range, index, request.png());
     if (!image.ok()) return image.status();
     // With the field's number and its length.
     bytes += image->ByteSizeLong() + 6;
@@ -138,36 +210,185 @@ absl::StatusOr<v1::GetImagesResponse> GetImagesOf(views::DatasetCatalog* catalog
   return response;
 }
 
+absl::Status CheckRequest(const v1::GetImageSheetRequest& request) {
+  std::vector<jobs::FieldViolation> wrong;
+  if (!v1::DatasetSplit_IsValid(request.split())) wrong.push_back(WrongSplit(request.split()));
+  const auto check = [&](const char* field, std::int32_t value) {
+    if (value >= 0 && value <= kMaxSheetSide) return;
+    wrong.push_back({field, absl::StrCat("The number of ", field, " is ", value,
+                                         "; it must be 1 to ", kMaxSheetSide, ".")});
+  };
+  check("columns", request.columns());
+  check("rows", request.rows());
+  return jobs::InvalidFields(wrong);
+}
+
+// The label of a class.
+absl::StatusOr<std::int64_t> LabelOf(const std::string& name,
+                                     const std::vector<std::string>& class_names) {
+  const auto found = std::find(class_names.begin(), class_names.end(), name);
+  if (found != class_names.end()) return found - class_names.begin();
+  return jobs::InvalidField("class_name",
+                            absl::StrCat("There is no class ", jobs::Quoted(name),
+                                         "; there are: ", absl::StrJoin(class_names, ", "), "."));
+}
+
+absl::StatusOr<v1::ImageSheet> DrawSheetOf(const DatasetService::Dependencies& with,
+                                           const v1::GetImageSheetRequest& request) {
+  if (const absl::Status status = CheckRequest(request); !status.ok()) return status;
+  const auto dataset = Open(with, request.name());
+  if (!dataset.ok()) return dataset.status();
+  const models::DatasetInfo& info = dataset->file.summary().info;
+  v1::ImageSheet response;
+  response.set_dataset(dataset->name);
+  response.set_split(request.split() != v1::DATASET_SPLIT_UNSPECIFIED ? request.split()
+                     : info.test_images > 0                           ? v1::DATASET_SPLIT_TEST
+                                                                      : v1::DATASET_SPLIT_TRAINING);
+  const SplitRange range = RangeOf(response.split(), info);
+  if (range.count == 0) return jobs::InvalidField("split", "The data set has no such split.");
+  views::SheetRequest sheet = {.split = range.name, .begin = range.begin, .count = range.count};
+  if (!request.class_name().empty()) {
+    const auto label = LabelOf(request.class_name(), info.class_names);
+    if (!label.ok()) return label.status();
+    sheet.label = *label;
+  }
+  const int default_rows = sheet.label.has_value() ? kDefaultSheetSide : kMaxSheetSide;
+  sheet.rows = request.rows() > 0 ? request.rows() : default_rows;
+  sheet.columns = request.columns() > 0 ? request.columns() : kDefaultSheetSide;
+  auto drawn = views::DrawSheet(dataset->file, sheet);
+  if (!drawn.ok()) return Unreadable(drawn.status());
+  response.set_png(std::move(drawn->png));
+  response.mutable_indices()->Assign(drawn->indices.begin(), drawn->indices.end());
+  for (const std::int64_t label : drawn->row_labels) {
+    response.add_row_classes(info.class_names[static_cast<std::size_t>(label)]);
+  }
+  response.set_columns(static_cast<std::int32_t>(sheet.columns));
+  response.set_zoom(static_cast<std::int32_t>(drawn->zoom));
+  return response;
+}
+
+absl::StatusOr<v1::ListDatasetsResponse> List(const DatasetService::Dependencies& with) {
+  v1::ListDatasetsResponse answer;
+  const absl::Time deadline = absl::Now() + kPatienceWithAll;
+  for (const std::string& name : with.catalog->Names()) {
+    *answer.add_datasets() = DescribeFolder(with.catalog, name, deadline);
+  }
+  auto pushed = with.pushed->ListDatasets();
+  if (!pushed.ok()) return pushed.status();
+  for (v1::Dataset& dataset : *pushed) *answer.add_datasets() = std::move(dataset);
+  std::sort(answer.mutable_datasets()->begin(), answer.mutable_datasets()->end(),
+            [](const v1::Dataset& a, const v1::Dataset& b) { return a.name() < b.name(); });
+  return answer;
+}
+
+absl::StatusOr<v1::Dataset> Get(const DatasetService::Dependencies& with, const std::string& name) {
+  const auto reference = jobs::ParseDatasetName(name);
+  if (!reference.ok()) return reference.status();
+  if (!IsFolder(with, *reference)) return FindPushed(with, *reference);
+  return DescribeFolder(with.catalog, reference->dataset, absl::Now() + kPatience);
+}
+
+absl::StatusOr<google::protobuf::Empty> Delete(const DatasetService::Dependencies& with,
+                                               const v1::DeleteDatasetRequest& request) {
+  const auto reference = jobs::ParseDatasetName(request.name());
+  if (!reference.ok()) return reference.status();
+  absl::Status status;
+  if (IsFolder(with, *reference)) {
+    status = CheckNotFolder(with, absl::StatusCode::kFailedPrecondition, reference->dataset);
+  }
+  if (status.ok()) status = FindPushed(with, *reference).status();
+  if (status.ok()) status = with.controller->DeleteDataset(*reference, request.force());
+  if (!status.ok()) return status;
+  return google::protobuf::Empty();
+}
+
+absl::StatusOr<google::protobuf::Empty> Delete(const DatasetService::Dependencies& with,
+                                               const v1::DeleteUploadRequest& request) {
+  const auto id = jobs::ParseUploadName(request.name());
+  if (!id.ok()) return id.status();
+  if (absl::Status status = with.uploads->Remove(*id); !status.ok()) return status;
+  return google::protobuf::Empty();
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
                                                        const v1::ListDatasetsRequest* /*request*/,
                                                        v1::ListDatasetsResponse* response) {
-  return RunUnary(context, tasks_, response, [this]() -> absl::StatusOr<v1::ListDatasetsResponse> {
-    v1::ListDatasetsResponse answer;
-    const absl::Time deadline = absl::Now() + kPatienceWithAll;
-    for (const std::string& name : catalog_->Names()) {
-      *answer.add_datasets() = Describe(catalog_, name, deadline);
-    }
-    return answer;
-  });
+  return RunUnary(context, with_.tasks, response, [this] { return List(with_); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
                                                      const v1::GetDatasetRequest* request,
                                                      v1::Dataset* response) {
-  return RunUnary(context, tasks_, response, [this, request]() -> absl::StatusOr<v1::Dataset> {
-    const auto name = Find(*catalog_, request->name());
-    if (!name.ok()) return name.status();
-    return Describe(catalog_, *name, absl::Now() + kPatience);
-  });
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return Get(with_, request->name()); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetImages(grpc::CallbackServerContext* context,
                                                     const v1::GetImagesRequest* request,
                                                     v1::GetImagesResponse* response) {
-  return RunUnary(context, tasks_, response,
-                  [this, request] { return GetImagesOf(catalog_, *request); });
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return GetImagesOf(with_, *request); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetImageSheet(grpc::CallbackServerContext* context,
+                                                        const v1::GetImageSheetRequest* request,
+                                                        v1::ImageSheet* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return DrawSheetOf(with_, *request); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
+                                                        const v1::DeleteDatasetRequest* request,
+                                                        google::protobuf::Empty* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return Delete(with_, *request); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::CreateUpload(grpc::CallbackServerContext* context,
+                                                       const v1::CreateUploadRequest* request,
+                                                       v1::Upload* response) {
+  return RunUnary(context, with_.upload_tasks, response,
+                  [this, request] { return AnnounceUpload(with_, *request); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext* context,
+                                                    const v1::GetUploadRequest* request,
+                                                    v1::Upload* response) {
+  return RunUnary(context, with_.upload_tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::Upload> {
+                    const auto id = jobs::ParseUploadName(request->name());
+                    if (!id.ok()) return id.status();
+                    return with_.uploads->Get(*id);
+                  });
+}
+
+grpc::ServerReadReactor<v1::WriteUploadRequest>* DatasetService::WriteUpload(
+    grpc::CallbackServerContext* context, v1::Upload* response) {
+  return UploadReactor::Start(
+      {.uploads = with_.uploads, .tasks = with_.upload_tasks, .streams = with_.streams}, context,
+      response);
+}
+
+grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerContext* context,
+                                                       const v1::DeleteUploadRequest* request,
+                                                       google::protobuf::Empty* response) {
+  return RunUnary(context, with_.upload_tasks, response,
+                  [this, request] { return Delete(with_, *request); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
+                                                        const v1::ImportDatasetRequest* request,
+                                                        v1::TrainingJob* response) {
+  return RunUnary(context, with_.upload_tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::TrainingJob> {
+                    const auto id = jobs::ParseUploadName(request->upload(), "upload");
+                    if (!id.ok()) return id.status();
+                    const auto upload = with_.uploads->Complete(*id);
+                    if (!upload.ok()) return upload.status();
+                    return with_.controller->StartImport(*request, *upload);
+                  });
 }
 
 }  // namespace atelier::rpc

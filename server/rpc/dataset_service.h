@@ -1,9 +1,15 @@
-// atelier.v1.DatasetService over the catalogue of data sets.
+// atelier.v1.DatasetService over the catalogue of data sets, the store of pushed ones and the
+// uploads.
 #ifndef ATELIER_SERVER_RPC_DATASET_SERVICE_H_
 #define ATELIER_SERVER_RPC_DATASET_SERVICE_H_
 
 #include "atelier/v1/dataset_service.grpc.pb.h"
 #include "server/base/task_queue.h"
+#include "server/jobs/artifact_store.h"
+#include "server/jobs/dataset_store.h"
+#include "server/jobs/job_controller.h"
+#include "server/rpc/stream_set.h"
+#include "server/uploads/upload_folder.h"
 #include "server/views/dataset_catalog.h"
 
 namespace atelier::rpc {
@@ -11,9 +17,19 @@ namespace atelier::rpc {
 // Thread-safe.
 class DatasetService final : public v1::DatasetService::CallbackService {
  public:
-  // Both must outlive the service.
-  DatasetService(views::DatasetCatalog* catalog, TaskQueue* tasks)
-      : catalog_(catalog), tasks_(tasks) {}
+  // All must outlive the service.
+  struct Dependencies {
+    views::DatasetCatalog* catalog;
+    jobs::DatasetStore* pushed;
+    jobs::ArtifactStore* artifacts;
+    jobs::JobController* controller;
+    uploads::UploadFolder* uploads;
+    TaskQueue* tasks;         // For calls that read data sets, which may wait long.
+    TaskQueue* upload_tasks;  // For pieces of uploads, one at a time of each.
+    StreamSet* streams;
+  };
+
+  explicit DatasetService(const Dependencies& with) : with_(with) {}
 
   grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context,
                                          const v1::ListDatasetsRequest* request,
@@ -26,10 +42,29 @@ class DatasetService final : public v1::DatasetService::CallbackService {
   grpc::ServerUnaryReactor* GetImages(grpc::CallbackServerContext* context,
                                       const v1::GetImagesRequest* request,
                                       v1::GetImagesResponse* response) override;
+  grpc::ServerUnaryReactor* GetImageSheet(grpc::CallbackServerContext* context,
+                                          const v1::GetImageSheetRequest* request,
+                                          v1::ImageSheet* response) override;
+  grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext* context,
+                                          const v1::DeleteDatasetRequest* request,
+                                          google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* CreateUpload(grpc::CallbackServerContext* context,
+                                         const v1::CreateUploadRequest* request,
+                                         v1::Upload* response) override;
+  grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context,
+                                      const v1::GetUploadRequest* request,
+                                      v1::Upload* response) override;
+  grpc::ServerReadReactor<v1::WriteUploadRequest>* WriteUpload(grpc::CallbackServerContext* context,
+                                                               v1::Upload* response) override;
+  grpc::ServerUnaryReactor* DeleteUpload(grpc::CallbackServerContext* context,
+                                         const v1::DeleteUploadRequest* request,
+                                         google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* ImportDataset(grpc::CallbackServerContext* context,
+                                          const v1::ImportDatasetRequest* request,
+                                          v1::TrainingJob* response) override;
 
  private:
-  views::DatasetCatalog* const catalog_;
-  TaskQueue* const tasks_;
+  const Dependencies with_;
 };
 
 }  // namespace atelier::rpc

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr const char kLogName[] = "worker.log";
 constexpr const char kArchiveName[] = "model.tar.gz";
+constexpr const char kDatasetName[] = "packed.dataset";
 
 absl::Status FileError(absl::string_view what, const std::string& path, int error) {
   const std::string message =
@@ -84,6 +86,27 @@ absl::Status RemoveAll(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
   return error ? FileError("removed", path, error.value()) : absl::OkStatus();
+}
+
+// OK if there is a plain file of that size.
+absl::Status CheckFile(const std::string& path, std::int64_t size) {
+  struct stat about;
+  if (lstat(path.c_str(), &about) != 0) return FileError("read", path, errno);
+  if (!S_ISREG(about.st_mode)) return absl::DataLossError(absl::StrCat(path, " is not a file."));
+  if (about.st_size == size) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("The file ", path, " has ", about.st_size,
+                                          " bytes where its worker wrote ", size, "."));
+}
+
+// The names in a folder; none if it is not there.
+std::vector<fs::path> EntriesOf(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    entries.push_back(entry->path());
+  }
+  return entries;
 }
 
 // True for a path that stays within the folder it is relative to.
@@ -143,8 +166,11 @@ std::string FolderArtifactStore::ArchivePath(absl::string_view model, std::int64
   return absl::StrCat(root_, "/models/", model, "/", version, "/", kArchiveName);
 }
 
-// A copy, not a link: what still runs of an attempt that was given up can write to its own files as
-// long as it likes.
+std::string FolderArtifactStore::DatasetPath(absl::string_view dataset,
+                                             std::int64_t version) const {
+  return absl::StrCat(root_, "/datasets/", dataset, "/", version, "/", kDatasetName);
+}
+
 absl::Status FolderArtifactStore::Publish(const jobs::Publication& publication) {
   if (!StaysWithin(publication.archive)) {
     return absl::InvalidArgumentError(absl::StrCat("The archive's path '", publication.archive,
@@ -152,19 +178,41 @@ absl::Status FolderArtifactStore::Publish(const jobs::Publication& publication) 
   }
   const std::string source =
       absl::StrCat(AttemptDir(publication.job_id, publication.attempt), "/", publication.archive);
-  const std::string target = ArchivePath(publication.model, publication.version);
+  const bool model = publication.kind == jobs::Publication::Kind::kModel;
+  const std::string target = model ? ArchivePath(publication.name, publication.version)
+                                   : DatasetPath(publication.name, publication.version);
   const std::string folder = fs::path(target).parent_path();
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return absl::InternalError(FileError("made", folder, error.value()).message());
+  absl::Status status = model ? PublishModel(source, target, publication.size_bytes)
+                              : PublishDataset(source, target, publication.size_bytes);
+  if (status.ok()) return SyncFoldersUpTo(root_, folder);
+  fs::remove_all(folder, error);
+  return status;
+}
 
+// A copy, not a link: what still runs of an attempt that was given up can write to its own files as
+// long as it likes.
+absl::Status FolderArtifactStore::PublishModel(const std::string& source, const std::string& target,
+                                               std::int64_t size_bytes) {
   const std::string partial = target + ".part";
-  if (auto status = CopyDurably(source, publication.size_bytes, partial); !status.ok()) {
-    fs::remove_all(folder, error);
-    return status;
-  }
+  if (auto status = CopyDurably(source, size_bytes, partial); !status.ok()) return status;
   if (rename(partial.c_str(), target.c_str()) != 0) return FileError("renamed", partial, errno);
-  return SyncFoldersUpTo(root_, folder);
+  return absl::OkStatus();
+}
+
+// Moved, for it may be as large as the disk has room for; only the attempt that ends with it has
+// written to it. It has been moved already if the server ended before that was on record.
+absl::Status FolderArtifactStore::PublishDataset(const std::string& source,
+                                                 const std::string& target,
+                                                 std::int64_t size_bytes) {
+  absl::Status there = CheckFile(source, size_bytes);
+  if (absl::IsNotFound(there)) return CheckFile(target, size_bytes);
+  if (!there.ok()) return there;
+  if (!models::SyncPath(source)) return FileError("synced", source, errno);
+  if (rename(source.c_str(), target.c_str()) != 0) return FileError("renamed", source, errno);
+  return absl::OkStatus();
 }
 
 absl::Status FolderArtifactStore::MakeAttemptDir(absl::string_view job_id, int attempt) {
@@ -300,6 +348,30 @@ absl::Status FolderArtifactStore::RemoveJob(absl::string_view job_id) {
 
 absl::Status FolderArtifactStore::RemoveVersion(absl::string_view model, std::int64_t version) {
   return RemoveAll(fs::path(ArchivePath(model, version)).parent_path());
+}
+
+absl::Status FolderArtifactStore::RemoveDataset(absl::string_view dataset, std::int64_t version) {
+  const fs::path folder = fs::path(DatasetPath(dataset, version)).parent_path();
+  absl::Status status = RemoveAll(folder);
+  // Goes with the last version; fails, as it should, before.
+  std::error_code ignored;
+  if (status.ok()) fs::remove(folder.parent_path(), ignored);
+  return status;
+}
+
+absl::Status FolderArtifactStore::RemoveDatasetsBut(
+    const std::vector<jobs::DatasetReference>& kept) {
+  std::set<std::string> folders;
+  for (const jobs::DatasetReference& version : kept) {
+    folders.insert(fs::path(DatasetPath(version.dataset, version.version)).parent_path());
+  }
+  for (const fs::path& dataset : EntriesOf(root_ + "/datasets")) {
+    for (const fs::path& version : EntriesOf(dataset)) {
+      if (folders.contains(version)) continue;
+      if (absl::Status status = RemoveAll(version); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace atelier::store

@@ -1,12 +1,13 @@
-// Artifacts in a folder: `jobs/<job>/attempts/<n>/` and `models/<name>/<version>/model.tar.gz`,
-// `checkpoints/<job>/` with the last checkpoints of the newest ended jobs, and `cache/datasets/`,
-// which may be removed at any time.
+// Artifacts in a folder: `jobs/<job>/attempts/<n>/`, `models/<name>/<version>/model.tar.gz`,
+// `datasets/<name>/<version>/packed.dataset`, `uploads/`, `checkpoints/<job>/` with the last
+// checkpoints of the newest ended jobs, and `cache/datasets/`, which may be removed at any time.
 #ifndef ATELIER_SERVER_STORE_FOLDER_ARTIFACT_STORE_H_
 #define ATELIER_SERVER_STORE_FOLDER_ARTIFACT_STORE_H_
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -29,6 +30,8 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   std::string LogPath(absl::string_view job_id, int attempt) const override;
   std::string TensorboardDir(absl::string_view job_id) const override;
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override;
+  std::string DatasetPath(absl::string_view dataset, std::int64_t version) const override;
+  std::string UploadsDir() const override { return root_ + "/uploads"; }
   absl::Status Publish(const jobs::Publication& publication) override;
   // Everything in the attempts' folders but worker.log goes; the last checkpoint is moved.
   absl::Status FreeJob(absl::string_view job_id) override;
@@ -38,6 +41,8 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
                             absl::string_view sha256) override;
   absl::Status RemoveJob(absl::string_view job_id) override;
   absl::Status RemoveVersion(absl::string_view model, std::int64_t version) override;
+  absl::Status RemoveDataset(absl::string_view dataset, std::int64_t version) override;
+  absl::Status RemoveDatasetsBut(const std::vector<jobs::DatasetReference>& kept) override;
 
  private:
   std::string JobDir(absl::string_view job_id) const {
@@ -48,6 +53,10 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   std::filesystem::path LastCheckpoint(absl::string_view job_id) const;
   absl::Status KeepCheckpoint(absl::string_view job_id);
   absl::Status ForgetOldCheckpoints();
+  absl::Status PublishModel(const std::string& source, const std::string& target,
+                            std::int64_t size_bytes);
+  absl::Status PublishDataset(const std::string& source, const std::string& target,
+                              std::int64_t size_bytes);
 
   const std::string root_;
   const int kept_checkpoints_;

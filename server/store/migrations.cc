@@ -126,7 +126,24 @@ ALTER TABLE versions RENAME COLUMN stopped_early TO moved_latest;
 UPDATE versions SET moved_latest = 1 - moved_latest;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests, kMovedLatest};
+// A data set's row stays when its versions are deleted, so that no number is given twice.
+constexpr const char kDatasets[] = R"sql(
+CREATE TABLE datasets (
+  name TEXT PRIMARY KEY,
+  last_version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dataset_versions (
+  dataset TEXT NOT NULL REFERENCES datasets (name),
+  version INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  source_sha256 TEXT NOT NULL,
+  data BLOB NOT NULL,                      -- atelier.v1.Dataset, without `versions`
+  PRIMARY KEY (dataset, version)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests, kMovedLatest, kDatasets};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

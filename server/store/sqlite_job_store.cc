@@ -9,6 +9,7 @@
 #include "server/jobs/error.h"
 #include "server/jobs/page_token.h"
 #include "server/store/connections.h"
+#include "server/store/dataset_rows.h"
 #include "server/store/model_rows.h"
 #include "server/store/request_rows.h"
 #include "server/store/rows.h"
@@ -277,6 +278,7 @@ absl::Status SqliteStore::Commit(const jobs::JobUpdate& update) {
     InsertEvents(database, *key, update.events);
     if (update.evaluation.has_value()) InsertEvaluation(database, *key, *update.evaluation);
     if (update.model_version.has_value()) RegisterVersion(database, *update.model_version);
+    if (update.dataset_version.has_value()) RegisterDataset(database, *update.dataset_version);
     return absl::OkStatus();
   });
 }

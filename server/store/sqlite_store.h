@@ -1,4 +1,4 @@
-// The database: jobs, events, evaluations, models, experiments. The only SQL.
+// The database: jobs, events, evaluations, models, data sets, experiments. The only SQL.
 //
 // One connection writes, a few read beside it (write-ahead log), so that listing and replaying
 // never wait for a commit. Every commit is on the disk before it answers (synchronous=FULL).
@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/jobs/dataset_store.h"
 #include "server/jobs/experiment_store.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
@@ -25,6 +26,7 @@ class Connections;
 // Thread-safe.
 class SqliteStore final : public jobs::JobStore,
                           public jobs::ModelStore,
+                          public jobs::DatasetStore,
                           public jobs::ExperimentStore {
  public:
   struct Options {
@@ -74,6 +76,17 @@ class SqliteStore final : public jobs::JobStore,
                                                         bool force) override;
   absl::StatusOr<jobs::LatestVerdict> JudgeLatest(const v1::ModelVersion& version) override;
   absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
+
+  // jobs::DatasetStore
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets() override;
+  absl::StatusOr<v1::Dataset> FindDataset(const jobs::DatasetReference& reference) override;
+  absl::StatusOr<std::vector<v1::Dataset>> FindImported(absl::string_view dataset,
+                                                        absl::string_view sha256) override;
+  absl::StatusOr<std::vector<jobs::DatasetReference>> ListDatasetVersions() override;
+  absl::StatusOr<std::int64_t> DatasetBytes() override;
+  absl::StatusOr<std::int64_t> ReserveDatasetVersion(absl::string_view dataset) override;
+  absl::StatusOr<std::vector<std::int64_t>> DeleteDataset(const jobs::DatasetReference& reference,
+                                                          bool force) override;
 
   // jobs::ExperimentStore
   absl::Status InsertExperiment(const jobs::ExperimentRecord& record,

@@ -95,12 +95,12 @@ absl::StatusOr<models::DatasetInfo> DatasetCatalog::Info(const std::string& name
   return info;
 }
 
-std::optional<absl::StatusOr<models::DatasetSummary>> DatasetCatalog::Summary(
-    const std::string& name, absl::Duration patience) {
+std::optional<absl::StatusOr<DatasetContent>> DatasetCatalog::Read(const std::string& name,
+                                                                   absl::Duration patience) {
   const auto stored = Await(name, /*again=*/false, absl::Now() + patience);
   if (!stored.has_value()) return std::nullopt;
   if (!stored->ok()) return stored->status();
-  return (*stored)->summary;
+  return (*stored)->content;
 }
 
 absl::StatusOr<models::DatasetFile> DatasetCatalog::Open(const std::string& name,
@@ -116,7 +116,7 @@ absl::StatusOr<models::DatasetFile> DatasetCatalog::Open(const std::string& name
     }
     if (!stored->ok()) return stored->status();
     auto file = models::DatasetFile::Open((*stored)->path);
-    if (file.ok() && file->summary().checksum == (*stored)->summary.checksum) return file;
+    if (file.ok() && file->summary().checksum == (*stored)->content.summary.checksum) return file;
     status = file.ok() ? absl::UnavailableError(absl::StrCat(name, " has just changed; try again"))
                        : file.status();
   }
@@ -149,7 +149,7 @@ void DatasetCatalog::StartReading(const std::string& name, const std::string& fi
   if (entry->reader.joinable()) entry->reader.join();
   const auto read = [this, fingerprint, entry, &directory = directories_.at(name)] {
     pthread_setname_np(pthread_self(), "dataset");
-    Finish(Read(directory), fingerprint, entry);
+    Finish(ReadFolder(directory), fingerprint, entry);
   };
   entry->reading = true;
   try {
@@ -169,12 +169,15 @@ void DatasetCatalog::Finish(absl::StatusOr<Stored> stored, const std::string& fi
   entry->reading = false;
 }
 
-absl::StatusOr<DatasetCatalog::Stored> DatasetCatalog::Read(const std::string& directory) const {
+absl::StatusOr<DatasetCatalog::Stored> DatasetCatalog::ReadFolder(
+    const std::string& directory) const {
   auto path = cache_.Prepare(directory, &stop_);
   if (!path.ok()) return path.status();
   const auto file = models::DatasetFile::Open(*path);
   if (!file.ok()) return file.status();
-  return Stored{*std::move(path), file->summary()};
+  auto statistics = models::StatisticsOf(*file, &stop_);
+  if (!statistics.ok()) return statistics.status();
+  return Stored{*std::move(path), {file->summary(), *std::move(statistics)}};
 }
 
 }  // namespace atelier::views

@@ -22,10 +22,17 @@
 #include "models/data/dataset.h"
 #include "models/data/dataset_cache.h"
 #include "models/data/dataset_file.h"
+#include "models/data/dataset_statistics.h"
 
 namespace atelier::views {
 
-// Thread-safe. Info, Summary and Open wait for the disk; a folder whose files have
+// What all of a data set's bytes tell.
+struct DatasetContent {
+  models::DatasetSummary summary;
+  models::DatasetStatistics statistics;
+};
+
+// Thread-safe. Info, Read and Open wait for the disk; a folder whose files have
 // changed is read again. Each data set is unpacked by a thread of its own, so that a large one
 // holds nobody up who did not ask for it.
 class DatasetCatalog {
@@ -57,9 +64,9 @@ class DatasetCatalog {
   absl::StatusOr<models::DatasetInfo> Info(const std::string& name);
   // What all of its bytes say; nothing where reading them takes longer than `patience`. Errors as
   // models::DatasetCache::Prepare.
-  std::optional<absl::StatusOr<models::DatasetSummary>> Summary(const std::string& name,
-                                                                absl::Duration patience);
-  // A data set's images. Errors as Summary; UNAVAILABLE where reading takes longer.
+  std::optional<absl::StatusOr<DatasetContent>> Read(const std::string& name,
+                                                     absl::Duration patience);
+  // A data set's images. Errors as Read; UNAVAILABLE where reading takes longer.
   absl::StatusOr<models::DatasetFile> Open(const std::string& name, absl::Duration patience);
 
   // Whether an error says that a data set's files are to blame, and not the machine at the moment.
@@ -69,7 +76,7 @@ class DatasetCatalog {
   // A data set's file in the cache, and what it tells.
   struct Stored {
     std::string path;
-    models::DatasetSummary summary;
+    DatasetContent content;
   };
   struct Entry {
     std::string info_fingerprint;
@@ -89,7 +96,7 @@ class DatasetCatalog {
                                               absl::Time deadline);
   void StartReading(const std::string& name, const std::string& fingerprint, Entry* entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<Stored> Read(const std::string& directory) const;
+  absl::StatusOr<Stored> ReadFolder(const std::string& directory) const;
   void Finish(absl::StatusOr<Stored> stored, const std::string& fingerprint, Entry* entry);
 
   // Constant after construction.

@@ -67,13 +67,15 @@ std::vector<jobs::PresetChoice> PresetChoices() {
 
 absl::StatusOr<NamedFacts> FactsOfDataset(const std::string& dataset,
                                           jobs::DatasetSource* datasets) {
-  const absl::StatusOr<std::string> name = dataset.empty()
-                                               ? jobs::DefaultsOf(v1::RECIPE_STUDY).dataset()
-                                               : rpc::ParseDatasetName(dataset, "dataset");
-  if (!name.ok()) return name.status();
-  auto facts = FactsOf(*name, datasets);
+  std::string name = jobs::DefaultsOf(v1::RECIPE_STUDY).dataset();
+  if (!dataset.empty()) {
+    const auto reference = jobs::ParseDatasetName(dataset, "dataset");
+    if (!reference.ok()) return reference.status();
+    name = reference->Text();
+  }
+  auto facts = FactsOf(name, datasets);
   if (!facts.ok()) return facts.status();
-  return NamedFacts{*name, *std::move(facts)};
+  return NamedFacts{facts->reference, *std::move(facts)};
 }
 
 absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest& request,
@@ -81,7 +83,10 @@ absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest
   const auto dataset = FactsOfDataset(request.dataset(), datasets);
   if (!dataset.ok()) return dataset.status();
   v1::ListPresetsResponse response;
-  response.set_dataset(rpc::DatasetName(dataset->name));
+  const auto reference = jobs::ParseDatasetReference(dataset->name);
+  response.set_dataset(reference->version == 0
+                           ? jobs::DatasetName(reference->dataset)
+                           : jobs::DatasetVersionName(reference->dataset, reference->version));
   for (const models::Preset& preset : models::Presets()) {
     *response.add_presets() = ToProto(preset, dataset->facts);
   }

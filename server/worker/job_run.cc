@@ -19,9 +19,11 @@
 #include "models/base/failure.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_cache.h"
+#include "models/data/dataset_file.h"
 #include "models/training/evaluation.h"
 #include "models/training/trainer.h"
 #include "server/base/proc_file.h"
+#include "server/worker/import_run.h"
 #include "server/worker/memory_limit.h"
 #include "server/worker/outcome_event.h"
 #include "server/worker/spec_options.h"
@@ -88,6 +90,22 @@ v1::WorkerEvent EpochEvent(const models::EpochMetrics& metrics) {
   epoch->set_images_per_second(metrics.images_per_second);
   epoch->set_best(metrics.best);
   return event;
+}
+
+// Of a pushed data set the packed file, which needs no cache.
+absl::StatusOr<models::DatasetCache::Loaded> LoadDataset(const v1::Assignment& assignment,
+                                                         const models::StopSignal* stop) {
+  if (assignment.dataset_file().empty()) {
+    return models::DatasetCache({assignment.dataset_cache_dir()})
+        .Load(assignment.dataset_dir(), stop);
+  }
+  const auto file = models::DatasetFile::Open(assignment.dataset_file());
+  if (!file.ok()) return models::Failure(models::FailureReason::kBadData, file.status().message());
+  auto dataset = file->Map();
+  if (!dataset.ok()) {
+    return models::Failure(models::FailureReason::kBadData, dataset.status().message());
+  }
+  return models::DatasetCache::Loaded{*std::move(dataset), true, absl::OkStatus()};
 }
 
 void ReportDataset(const models::DatasetCache::Loaded& loaded) {
@@ -191,15 +209,31 @@ class EventObserver final : public models::TrainingObserver {
 }  // namespace
 
 void JobRun::Run(const v1::Assignment& assignment) {
-  absl::StatusOr<v1::WorkerEvent> last = Work(assignment);
+  absl::StatusOr<v1::WorkerEvent> last =
+      assignment.has_import() ? Import(assignment) : Work(assignment);
   if (last.ok()) return report_(*std::move(last));
   if (models::ReasonOf(last.status()) == models::FailureReason::kCancelled) {
     spdlog::info("suspended");
     return report_(SuspendedEvent());
   }
-  v1::WorkerEvent failure = FailureEvent(last.status(), assignment.spec().memory_bytes());
+  const std::int64_t memory_bytes = assignment.has_import()
+                                        ? assignment.import().spec().memory_bytes()
+                                        : assignment.spec().memory_bytes();
+  v1::WorkerEvent failure = FailureEvent(last.status(), memory_bytes);
   spdlog::error("failed, {}: {}", failure.failure().reason(), failure.failure().message());
   report_(std::move(failure));
+}
+
+absl::StatusOr<v1::WorkerEvent> JobRun::Import(const v1::Assignment& assignment) {
+  ReportPhase(v1::PHASE_IMPORTING);
+  auto event = RunImport(assignment, &training_stop_, report_);
+  if (!event.ok() && training_stop_.Get() == models::StopRequest::kStop) {
+    spdlog::info("stopped before the data set was complete");
+    v1::WorkerEvent stopped;
+    stopped.mutable_stopped_empty();
+    return stopped;
+  }
+  return event;
 }
 
 void JobRun::ReportPhase(v1::Phase phase) {
@@ -211,8 +245,7 @@ void JobRun::ReportPhase(v1::Phase phase) {
 
 absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
   ReportPhase(v1::PHASE_PREPARING);
-  const auto loaded = models::DatasetCache({assignment.dataset_cache_dir()})
-                          .Load(assignment.dataset_dir(), &suspend_);
+  const auto loaded = LoadDataset(assignment, &suspend_);
   if (!loaded.ok()) return loaded.status();
   const std::shared_ptr<const models::Dataset> dataset = loaded->dataset;
   ReportDataset(*loaded);

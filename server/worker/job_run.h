@@ -1,6 +1,6 @@
 // One attempt at a job, from its assignment to its last event: loads the data, trains or goes on
-// from a checkpoint, scores the test set, writes the archive. What happens is told as events; the
-// only part of the worker that knows models/.
+// from a checkpoint, scores the test set, writes the archive; or imports a data set. What happens
+// is told as events; with import_run.h the only part of the worker that knows models/.
 #ifndef ATELIER_SERVER_WORKER_JOB_RUN_H_
 #define ATELIER_SERVER_WORKER_JOB_RUN_H_
 
@@ -32,7 +32,8 @@ class JobRun {
 
   // To be called at any time, before Run too, from any thread or signal handler.
   //
-  // Ends training before its next step; what there is then is scored and stored.
+  // Ends training before its next step; what there is then is scored and stored. Ends an import, of
+  // which nothing stays.
   void Stop() { training_stop_.Stop(); }
   // Ends the run as soon as it can be taken up again: after a checkpoint, or without one where the
   // last still holds. An archive that is being written is finished.
@@ -60,6 +61,7 @@ class JobRun {
   absl::StatusOr<v1::WorkerEvent> Finish(const v1::Assignment& assignment,
                                          const models::TrainingOptions& options,
                                          const Training& training, const models::Dataset& dataset);
+  absl::StatusOr<v1::WorkerEvent> Import(const v1::Assignment& assignment);
   void ReportPhase(v1::Phase phase);
   void ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch);
 

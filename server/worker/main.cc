@@ -1,4 +1,4 @@
-// atelier-worker: one attempt at one training job. Its server starts it, and it reports to nobody
+// atelier-worker: one attempt at one job. Its server starts it, and it reports to nobody
 // else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
 // failed), 1 wrong flags, 3 the server does not want the attempt, 4 the server could not be reached
 // for the lease, 5 over its memory limit and unable to say so.
@@ -91,7 +91,8 @@ class WorkerProgram {
   ExitCode Run() {
     const std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
     if (!assignment.has_value()) return kServerLost;
-    GuardMemory(assignment->spec().memory_bytes());
+    GuardMemory(assignment->has_import() ? assignment->import().spec().memory_bytes()
+                                         : assignment->spec().memory_bytes());
     {
       const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
       run_.Run(*assignment);

@@ -125,7 +125,10 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   options.epochs = spec.epochs();
   options.batch_size = spec.batch_size();
   options.patience = spec.patience();
-  options.validation_fraction = spec.validation_fraction();
+  options.validation_fraction = dataset.validation_images() == 0
+                                    ? spec.validation_fraction()
+                                    : static_cast<double>(dataset.validation_images()) /
+                                          static_cast<double>(dataset.training().size());
   options.seed = static_cast<std::uint64_t>(spec.seed());
   options.monitor = MonitorOf(spec.monitor());
   options.min_delta = spec.min_delta();

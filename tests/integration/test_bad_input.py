@@ -219,7 +219,7 @@ def test_a_damaged_data_set_is_refused_with_the_reason(data_dir, tmp_path):
                 assert word in job.transitions[-1].message, job.transitions[-1].message
                 assert len(job.attempts) == 1
                 assert server.run("show", job.name).returncode == harness.JOB_FAILED
-                assert server.run("datasets", name).returncode == 0  # Reads all of it.
+                assert server.run("datasets", "show", name).returncode == 0  # Reads all of it.
             refusal = failing(lambda: server.start_job(dataset=name, epochs=1, batch_size=32))
             assert refusal.code() == CODE.INVALID_ARGUMENT, name
             assert word in refusal.details(), refusal.details()
@@ -309,7 +309,7 @@ def test_the_client_names_its_own_flags(shared_server):
                       ["watch"], ["train", "--nonsense"]):
         assert shared_server.run(*arguments).returncode == harness.ERROR, arguments
     for arguments in (["show", "none"], ["watch", "none"], ["confusion", "none"], ["stop", "none"],
-                      ["models", "none"], ["datasets", "none"], ["download", "none"]):
+                      ["models", "none"], ["datasets", "show", "none"], ["download", "none"]):
         ended = shared_server.run(*arguments, check=harness.NOT_FOUND)
         assert "none" in ended.stderr and ended.stdout == "", arguments
 

@@ -21,6 +21,36 @@ TEST(LiveViewTest, SaysWhatIsTrained) {
   EXPECT_EQ(MakeView().Heading(), "night-1  cnn-3 on fashion-mnist, 20 epochs, batch 128, seed 7");
 }
 
+v1::TrainingJob MakeImport() {
+  v1::TrainingJob job;
+  job.set_name("jobs/import-digits");
+  job.set_state(v1::JOB_STATE_IMPORTING);
+  job.mutable_import()->set_dataset("digits");
+  job.mutable_import()->set_source_name("pictures");
+  job.mutable_import()->set_size_bytes(3 << 20);
+  return job;
+}
+
+TEST(LiveViewTest, SaysWhatIsImported) {
+  const LiveView view(MakeImport(), Style(false), 100);
+  EXPECT_EQ(view.Heading(), "import-digits  digits from pictures, 3 MiB");
+}
+
+TEST(LiveViewTest, AnImportCountsImagesAndHasNoEpochs) {
+  v1::TrainingJob job = MakeImport();
+  LiveView view(job, Style(false), 100);
+  v1::JobEvent event;
+  event.mutable_step()->set_images(1500);
+  event.mutable_step()->set_total_images(6000);
+  event.mutable_step()->set_images_per_second(5000);
+  EXPECT_TRUE(view.Apply(event).empty());
+  const std::string line = view.StatusLine(100, kNow);
+  EXPECT_TRUE(absl::StrContains(line, "1,500 of 6,000 images")) << line;
+  EXPECT_TRUE(absl::StrContains(line, "5,000 images/s")) << line;
+  EXPECT_FALSE(absl::StrContains(line, "epoch")) << line;
+  EXPECT_FALSE(absl::StrContains(line, "loss")) << line;
+}
+
 TEST(LiveViewTest, PrintsPhasesWithTheirTime) {
   LiveView view = MakeView();
   EXPECT_EQ(view.Apply(TransitionEvent(1, v1::JOB_STATE_QUEUED)),

@@ -148,16 +148,15 @@ TEST(ArgumentsTest, ModelsTakeEveryForm) {
   EXPECT_EQ(FileStem("../../etc"), "model");
 }
 
-TEST(ArgumentsTest, SizesTakeUnits) {
-  EXPECT_EQ(ParseBytes("2GiB").value(), std::int64_t{2} << 30);
-  EXPECT_EQ(ParseBytes("512 mib").value(), 512 << 20);
-  EXPECT_EQ(ParseBytes("1.5GB").value(), 1'500'000'000);
-  EXPECT_EQ(ParseBytes("0.5KiB").value(), 512);
-  EXPECT_EQ(ParseBytes("1048576").value(), 1048576);
-  for (const char* wrong :
-       {"", "GiB", "lots", "2G", "-1", "1e3", "1.2.3GiB", "nan", "9999999TiB"}) {
-    EXPECT_TRUE(absl::IsInvalidArgument(ParseBytes(wrong).status())) << wrong;
+TEST(ArgumentsTest, DatasetsHaveVersions) {
+  EXPECT_EQ(*DatasetName("digits"), "datasets/digits");
+  EXPECT_EQ(*DatasetName("digits@3"), "datasets/digits/versions/3");
+  EXPECT_EQ(*DatasetName("datasets/digits/versions/3"), "datasets/digits/versions/3");
+  for (const char* wrong : {"", "@3", "a@", "a@b@c", "a/b", "datasets/", "datasets/a/versions/"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(DatasetName(wrong).status())) << wrong;
   }
+  EXPECT_EQ(ShortDataset("datasets/digits/versions/3"), "digits@3");
+  EXPECT_EQ(ShortDataset("datasets/digits"), "digits");
 }
 
 TEST(ArgumentsTest, EnumsAreReadAndWrittenAsWords) {

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/flags/duration.h"
+#include "proto/flags/size.h"
 #include "proto/flags/spelling.h"
 
 namespace atelier::flags {
@@ -37,6 +38,30 @@ TEST(DurationTest, IsAFlagOfAbseil) {
   EXPECT_EQ(AbslUnparseFlag(duration), "8s");
   EXPECT_FALSE(AbslParseFlag("soon", &duration, &error));
   EXPECT_THAT(error, HasSubstr("'soon' is not a duration"));
+}
+
+TEST(SizeTest, TakesUnits) {
+  EXPECT_EQ(ParseSize("2GiB").value(), std::int64_t{2} << 30);
+  EXPECT_EQ(ParseSize("512 mib").value(), 512 << 20);
+  EXPECT_EQ(ParseSize("1.5GB").value(), 1'500'000'000);
+  EXPECT_EQ(ParseSize("0.5KiB").value(), 512);
+  EXPECT_EQ(ParseSize("1048576").value(), 1048576);
+  for (const char* wrong :
+       {"", "GiB", "lots", "2G", "-1", "1e3", "1.2.3GiB", "nan", "9999999TiB"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseSize(wrong).status())) << wrong;
+  }
+}
+
+TEST(SizeTest, IsAFlagOfAbseil) {
+  Size size;
+  std::string error;
+  EXPECT_TRUE(AbslParseFlag("20GiB", &size, &error));
+  EXPECT_EQ(size.bytes, std::int64_t{20} << 30);
+  EXPECT_EQ(AbslUnparseFlag(size), "20GiB");
+  EXPECT_EQ(AbslUnparseFlag(Size{1000}), "1000");
+  EXPECT_EQ(AbslUnparseFlag(Size{0}), "0");
+  EXPECT_FALSE(AbslParseFlag("lots", &size, &error));
+  EXPECT_THAT(error, HasSubstr("'lots' is not a size"));
 }
 
 bool IsDataDir(absl::string_view name) { return name == "data_dir"; }

@@ -69,6 +69,7 @@ class ControllerTest : public testing::Test {
                                                        .models = store_.get(),
                                                        .artifacts = &artifacts_,
                                                        .datasets = &datasets_,
+                                                       .pushed_datasets = store_.get(),
                                                        .executor = &executor_,
                                                        .resolver = resolver_.get(),
                                                        .events = events_.get(),

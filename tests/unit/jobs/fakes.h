@@ -174,7 +174,10 @@ class FakeDatasets final : public DatasetSource {
     facts.training_images = 60'000;
     Add("fashion-mnist", facts);
   }
-  void Add(const std::string& name, DatasetFacts facts) { facts_[name] = std::move(facts); }
+  void Add(const std::string& name, DatasetFacts facts) {
+    if (facts.reference.empty()) facts.reference = name;
+    facts_[name] = std::move(facts);
+  }
   void Remove(const std::string& name) { facts_.erase(name); }
 
   std::vector<std::string> Names() const override {
@@ -182,9 +185,9 @@ class FakeDatasets final : public DatasetSource {
     for (const auto& [name, facts] : facts_) names.push_back(name);
     return names;
   }
-  std::optional<std::string> Directory(absl::string_view name) const override {
+  std::optional<DatasetPlace> Find(absl::string_view name) const override {
     if (!facts_.contains(std::string(name))) return std::nullopt;
-    return absl::StrCat("/data/", name);
+    return DatasetPlace{.folder = absl::StrCat("/data/", name), .file = {}};
   }
   std::optional<DatasetFacts> Describe(absl::string_view name) override {
     const auto facts = facts_.find(std::string(name));
@@ -220,11 +223,15 @@ class FakeArtifacts final : public ArtifactStore {
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override {
     return absl::StrCat("/artifacts/", model, "/", version);
   }
+  std::string DatasetPath(absl::string_view dataset, std::int64_t version) const override {
+    return absl::StrCat("/artifacts/datasets/", dataset, "/", version);
+  }
+  std::string UploadsDir() const override { return "/artifacts/uploads"; }
   absl::Status Publish(const Publication& publication) override {
     std::function<absl::Status()> hook;
     {
       MutexLock lock(&mutex_);
-      done_.push_back(absl::StrCat("publish ", publication.job_id, " as ", publication.model, "@",
+      done_.push_back(absl::StrCat("publish ", publication.job_id, " as ", publication.name, "@",
                                    publication.version));
       hook = on_publish_;
     }
@@ -257,6 +264,15 @@ class FakeArtifacts final : public ArtifactStore {
     MutexLock lock(&mutex_);
     keeps_checkpoints_ = false;
   }
+  absl::Status RemoveDataset(absl::string_view dataset, std::int64_t version) override {
+    return Note("remove data set ", absl::StrCat(dataset, "@", version));
+  }
+  absl::Status RemoveDatasetsBut(const std::vector<DatasetReference>& kept) override {
+    std::string names;
+    for (const DatasetReference& version : kept) absl::StrAppend(&names, " ", version.Text());
+    return Note("remove data sets but", names);
+  }
+
   void OnPublish(std::function<absl::Status()> hook) {
     MutexLock lock(&mutex_);
     on_publish_ = std::move(hook);

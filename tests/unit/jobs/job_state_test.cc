@@ -19,7 +19,8 @@ v1::JobState State(const std::string& word) {
 const std::map<std::string, std::set<std::string>> kAllowed = {
     {"UNSPECIFIED", {"QUEUED"}},
     {"QUEUED", {"STARTING", "STOPPING", "STOPPED", "FAILED"}},
-    {"STARTING", {"PREPARING", "QUEUED", "STOPPING", "FAILED"}},
+    {"STARTING", {"PREPARING", "IMPORTING", "QUEUED", "STOPPING", "FAILED"}},
+    {"IMPORTING", {"STORING", "QUEUED", "STOPPING", "FAILED"}},
     {"PREPARING", {"TRAINING", "EVALUATING", "QUEUED", "STOPPING", "FAILED"}},
     {"TRAINING", {"EVALUATING", "QUEUED", "STOPPING", "FAILED"}},
     {"EVALUATING", {"STORING", "QUEUED", "STOPPING", "FAILED"}},

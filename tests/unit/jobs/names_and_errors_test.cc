@@ -66,6 +66,30 @@ TEST(ResourceNamesTest, RefusesWhatIsNoModelsName) {
   }
 }
 
+TEST(ResourceNamesTest, TakesApartDatasetsAsPeopleAndProgramsNameThem) {
+  EXPECT_EQ(ParseDatasetReference("digits")->version, 0);
+  EXPECT_EQ(ParseDatasetReference("digits@12")->version, 12);
+  EXPECT_EQ(ParseDatasetReference("digits@12")->Text(), "digits@12");
+  for (const char* wrong : {"", "@1", "digits@", "digits@0", "digits@01", "digits@latest", "a@1@2",
+                            "Digits", "../x", "a/b"}) {
+    EXPECT_FALSE(ParseDatasetReference(wrong).has_value()) << wrong;
+  }
+  EXPECT_EQ(ParseDatasetName(DatasetName("digits"))->dataset, "digits");
+  EXPECT_EQ(ParseDatasetName(DatasetVersionName("digits", 3))->version, 3);
+  for (const char* wrong : {"digits", "datasets/", "datasets/../x", "datasets/a/versions/0",
+                            "datasets/a/versions/", "models/a"}) {
+    EXPECT_FALSE(ParseDatasetName(wrong).ok()) << wrong;
+  }
+}
+
+TEST(ResourceNamesTest, AnUploadIsDigitsAlone) {
+  const std::string id(32, 'a');
+  EXPECT_EQ(*ParseUploadName(UploadName(id)), id);
+  for (const std::string& wrong : {std::string("../etc"), std::string(32, 'g'), id + "a"}) {
+    EXPECT_FALSE(ParseUploadName(UploadName(wrong)).ok()) << wrong;
+  }
+}
+
 TEST(PageTokenTest, LeadsBackToItsPosition) {
   EXPECT_EQ(*ReadPageToken("jobs:", MakePageToken("jobs:", "42")), "42");
   EXPECT_EQ(*ReadPageToken("jobs:", ""), "");

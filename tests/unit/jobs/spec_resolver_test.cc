@@ -425,6 +425,28 @@ TEST_F(SpecResolverTest, BatchFitsTheTrainingImagesWithoutValidation) {
   EXPECT_EQ(Wrong(), "spec.batch_size");
 }
 
+TEST_F(SpecResolverTest, AnAcceptedJobNamesTheVersionOfItsDataSet) {
+  DatasetFacts digits;
+  digits.reference = "digits@3";
+  digits.training_images = 1000;
+  datasets_.Add("digits", digits);
+  spec().set_dataset("digits");
+  EXPECT_EQ(Resolve()->spec.dataset(), "digits@3");
+}
+
+TEST_F(SpecResolverTest, AValidationSplitOfTheDataSetTakesTheFractionsPlace) {
+  DatasetFacts small;
+  small.training_images = 100;
+  small.validation_images = 20;
+  datasets_.Add("small", small);
+  spec().set_dataset("small");
+  spec().set_batch_size(100);
+  ASSERT_TRUE(Resolve().ok()) << Resolve().status();
+  EXPECT_FALSE(Resolve()->spec.has_validation_fraction());
+  spec().set_validation_fraction(0.2);
+  EXPECT_EQ(Wrong(), "spec.validation_fraction");
+}
+
 TEST_F(SpecResolverTest, DataSetWithAProblemIsRefused) {
   DatasetFacts broken;
   broken.problem = "train-images is truncated";

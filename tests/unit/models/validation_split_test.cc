@@ -31,6 +31,17 @@ TEST(ValidationSplitTest, HoldsEveryClassBackInProportion) {
   EXPECT_THAT(HeldBackByClass({0, 7, 3}, 5), ElementsAre(0, 4, 1));
 }
 
+TEST(ValidationSplitTest, IsTheDatasetsOwnIfItBringsOne) {
+  const auto dataset = Dataset::Create({1, 1, 1}, {"a", "b"}, Images({3, 3}), Images({1, 1}),
+                                       /*validation_images=*/2);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const ValidationSplit split = SplitOf(**dataset, 4, 7);
+  EXPECT_THAT(split.training, ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(split.validation, ElementsAre(4, 5));
+  TrainingOptions options;
+  EXPECT_EQ(options.ValidationImages(**dataset), 2);
+}
+
 TEST(ValidationSplitTest, ASmallClassHasAnImageToValidateWith) {
   EXPECT_THAT(HeldBackByClass({990, 8, 2}, 100), ElementsAre(98, 1, 1));
   EXPECT_THAT(HeldBackByClass({20, 30, 2, 2}, 3), ElementsAre(1, 1, 1, 0))

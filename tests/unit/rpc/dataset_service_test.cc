@@ -3,9 +3,15 @@
 #include <filesystem>
 
 #include "gmock/gmock.h"
+#include "models/files/sha256.h"
 #include "models/pictures/image_codec.h"
+#include "server/jobs/import_request.h"
+#include "server/jobs/job_store.h"
+#include "server/store/sqlite_store.h"
 #include "server/wiring/catalog_facts.h"
+#include "tests/unit/jobs/fakes.h"
 #include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/rpc/folder_artifacts.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 #include "tests/unit/serving/tiny_dataset.h"
 
@@ -28,12 +34,81 @@ class DatasetServiceTest : public testing::Test {
     return stub_->GetImages(&context, request, &images_);
   }
 
+  DatasetService::Dependencies With(views::DatasetCatalog* catalog) {
+    return {.catalog = catalog,
+            .pushed = store_.get(),
+            .artifacts = &artifacts_,
+            .controller = nullptr,
+            .uploads = uploads_.get(),
+            .tasks = &tasks_,
+            .upload_tasks = &upload_tasks_,
+            .streams = &streams_};
+  }
+
+  // A version of a pushed data set, whose file is that of the small one.
+  void Register(const std::string& dataset, std::int64_t version) {
+    jobs::JobUpdate update;
+    update.record.id = absl::StrCat("import-", version);
+    ASSERT_TRUE(store_->Insert(update.record, {}).ok());
+    ASSERT_TRUE(store_->ReserveDatasetVersion(dataset).ok());
+    v1::Dataset& added = update.dataset_version.emplace();
+    added.set_name(jobs::DatasetVersionName(dataset, version));
+    added.set_version(version);
+    added.set_training_images(5);
+    for (const char* name : {"0", "1"}) added.add_class_names(name);
+    added.mutable_source()->set_sha256(models::Sha256Of("0123456789"));
+    auto options = jobs::ResolveImportOptions({});
+    *added.mutable_source()->mutable_options() = *options;
+    ASSERT_TRUE(store_->Commit(update).ok());
+    const auto file = catalog_.Open("small", absl::InfiniteDuration());
+    ASSERT_TRUE(file.ok()) << file.status();
+    for (const auto& made : std::filesystem::directory_iterator(cache_.path())) {
+      std::filesystem::copy_file(made, artifacts_.DatasetPath(dataset, version));
+    }
+  }
+
+  grpc::Status Announce(const std::string& bytes, v1::Upload* upload,
+                        const std::string& dataset = "digits") {
+    grpc::ClientContext context;
+    v1::CreateUploadRequest request;
+    request.set_dataset(jobs::DatasetName(dataset));
+    request.set_size_bytes(static_cast<std::int64_t>(bytes.size()));
+    request.set_sha256(models::Sha256Of(bytes));
+    return stub_->CreateUpload(&context, request, upload);
+  }
+
+  // Sends pieces in one call, the first from `offset` on.
+  grpc::Status Write(const std::string& name, std::int64_t offset,
+                     const std::vector<std::string>& pieces, v1::Upload* upload) {
+    grpc::ClientContext context;
+    const auto writer = stub_->WriteUpload(&context, upload);
+    v1::WriteUploadRequest request;
+    request.set_name(name);
+    for (const std::string& piece : pieces) {
+      request.set_offset(offset);
+      request.set_data(piece);
+      if (!writer->Write(request)) break;
+      offset += static_cast<std::int64_t>(piece.size());
+    }
+    writer->WritesDone();
+    return writer->Finish();
+  }
+
   models::TemporaryFolder folder_;
   models::TemporaryFolder cache_;
+  models::TemporaryFolder data_;
+  jobs::FakeClock clock_;
+  FolderArtifacts artifacts_{data_.path()};
+  std::unique_ptr<store::SqliteStore> store_ =
+      *store::SqliteStore::Open(data_.path() + "/atelier.db");
+  std::unique_ptr<uploads::UploadFolder> uploads_ = *uploads::UploadFolder::Open(
+      {.folder = artifacts_.UploadsDir(), .space = 1000, .log = {}}, &clock_);
   views::DatasetCatalog catalog_{{{"small", folder_.path()}, {"broken", "/nowhere"}},
                                  {.cache_dir = cache_.path()}};
   TaskQueue tasks_{{.name = "calls", .threads = 1}};
-  DatasetService service_{&catalog_, &tasks_};
+  TaskQueue upload_tasks_{{.name = "uploads", .threads = 2}};
+  StreamSet streams_{StreamSet::Options{}};
+  DatasetService service_{With(&catalog_)};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<v1::DatasetService::Stub> stub_ = v1::DatasetService::NewStub(server_.channel());
   v1::GetImagesResponse images_;
@@ -141,7 +216,7 @@ TEST_F(DatasetServiceTest, AnswersNeverOutgrowWhatClientsAccept) {
   models::TemporaryFolder folder;
   serving::WriteDataset(folder, 5, /*side=*/100);
   views::DatasetCatalog catalog({{"large", folder.path()}}, {.cache_dir = cache_.path()});
-  DatasetService service(&catalog, &tasks_);
+  DatasetService service(With(&catalog));
   // Its channel has gRPC's own limit.
   RpcTestServer server({{"service", &service}});
   const auto stub = v1::DatasetService::NewStub(server.channel());
@@ -171,13 +246,149 @@ TEST_F(DatasetServiceTest, AFolderThatCannotBeReadIsSaidSo) {
 }
 
 TEST_F(DatasetServiceTest, TheControllerIsToldTheSame) {
-  wiring::CatalogFacts facts(&catalog_);
-  EXPECT_THAT(facts.Names(), ElementsAre("broken", "small"));
-  EXPECT_EQ(facts.Directory("small"), folder_.path());
+  Register("digits", 1);
+  Register("digits", 2);
+  wiring::CatalogFacts facts(&catalog_, store_.get(), &artifacts_);
+  EXPECT_THAT(facts.Names(), ElementsAre("broken", "digits", "small"));
+  EXPECT_EQ(facts.Find("small")->folder, folder_.path());
+  EXPECT_EQ(facts.Find("digits")->file, artifacts_.DatasetPath("digits", 2));
+  EXPECT_EQ(facts.Find("digits@1")->file, artifacts_.DatasetPath("digits", 1));
+  EXPECT_FALSE(facts.Find("digits@3").has_value());
+  EXPECT_FALSE(facts.Find("small@1").has_value());
+  EXPECT_EQ(facts.Describe("digits")->reference, "digits@2");
+  EXPECT_EQ(facts.Describe("small")->reference, "small");
   EXPECT_EQ(facts.Describe("small")->training_images, 5);
   EXPECT_EQ(facts.Describe("small")->class_count, 2);
   EXPECT_NE(facts.Describe("broken")->problem, "");
   EXPECT_FALSE(facts.Describe("none").has_value());
+}
+
+TEST_F(DatasetServiceTest, CountsClassesAndPixels) {
+  grpc::ClientContext context;
+  v1::GetDatasetRequest request;
+  request.set_name("datasets/small");
+  v1::Dataset dataset;
+  ASSERT_TRUE(stub_->GetDataset(&context, request, &dataset).ok());
+  ASSERT_EQ(dataset.class_counts_size(), 2);
+  EXPECT_EQ(dataset.class_counts(0).training_images(), 4);
+  EXPECT_EQ(dataset.class_counts(1).test_images(), 1);
+  ASSERT_EQ(dataset.channel_mean_size(), 1);
+  EXPECT_NEAR(dataset.channel_mean(0), 7 / 255., 1e-9) << "all training pixels are 7";
+  EXPECT_NEAR(dataset.channel_deviation(0), 0, 1e-6);
+}
+
+TEST_F(DatasetServiceTest, ListsAndShowsPushedOnesByTheirNewestVersion) {
+  Register("digits", 1);
+  Register("digits", 2);
+  grpc::ClientContext listing;
+  v1::ListDatasetsResponse list;
+  ASSERT_TRUE(stub_->ListDatasets(&listing, {}, &list).ok());
+  ASSERT_EQ(list.datasets_size(), 3);
+  EXPECT_EQ(list.datasets(1).name(), "datasets/digits/versions/2");
+  v1::GetImagesRequest request;
+  request.set_name("datasets/digits");
+  request.add_indices(0);
+  ASSERT_TRUE(Images(request).ok());
+  EXPECT_EQ(images_.dataset(), "datasets/digits/versions/2");
+  EXPECT_EQ(images_.images(0).data(), "abcd");
+}
+
+TEST_F(DatasetServiceTest, ReceivesAnUploadInSeveralCalls) {
+  v1::Upload upload;
+  ASSERT_TRUE(Announce("0123456789", &upload).ok());
+  ASSERT_TRUE(Write(upload.name(), 0, {"01", "23"}, &upload).ok());
+  EXPECT_EQ(upload.received_bytes(), 4);
+  const grpc::Status early = Write(upload.name(), 5, {"56789"}, &upload);
+  EXPECT_EQ(DetailsOf(early).reason, "WRONG_OFFSET");
+  const grpc::Status status = Write(upload.name(), 4, {"45", "6789"}, &upload);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(upload.received_bytes(), 10);
+  EXPECT_EQ(uploads_->Complete(*jobs::ParseUploadName(upload.name()))->sha256(),
+            models::Sha256Of("0123456789"));
+}
+
+TEST_F(DatasetServiceTest, KeepsWhatCameBeforeTheCallBroke) {
+  v1::Upload upload;
+  ASSERT_TRUE(Announce("0123456789", &upload).ok());
+  const std::string name = upload.name();
+  {
+    grpc::ClientContext context;
+    const auto writer = stub_->WriteUpload(&context, &upload);
+    v1::WriteUploadRequest request;
+    request.set_name(name);
+    request.set_data("0123");
+    ASSERT_TRUE(writer->Write(request));
+    const std::string content = absl::StrCat(
+        artifacts_.UploadsDir(), "/", *jobs::ParseUploadName(name), "/", jobs::kUploadContent);
+    while (std::filesystem::file_size(content) < 4) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_EQ(DetailsOf(Write(name, 4, {"x"}, &upload)).reason, "UPLOAD_BUSY");
+    context.TryCancel();
+    writer->Finish();
+  }
+  v1::GetUploadRequest request;
+  request.set_name(name);
+  do {
+    grpc::ClientContext context;
+    ASSERT_TRUE(stub_->GetUpload(&context, request, &upload).ok());
+  } while (upload.received_bytes() < 4);
+  grpc::Status status;
+  do {
+    status = Write(name, 4, {"456789"}, &upload);
+  } while (status.error_code() == grpc::StatusCode::ABORTED);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(DatasetServiceTest, SaysWhatWasMadeOfTheSameContentAlready) {
+  Register("digits", 1);
+  v1::Upload upload;
+  ASSERT_TRUE(Announce("0123456789", &upload).ok());
+  EXPECT_EQ(upload.existing_version(), "datasets/digits/versions/1");
+  ASSERT_TRUE(Announce("0123456789", &upload, "letters").ok());
+  EXPECT_EQ(upload.existing_version(), "");
+}
+
+TEST_F(DatasetServiceTest, RefusesWrongAnnouncementsNamingEveryField) {
+  grpc::ClientContext context;
+  v1::CreateUploadRequest request;
+  request.set_dataset("datasets/Digits");
+  request.set_sha256("abc");
+  request.mutable_options()->set_height(9999);
+  v1::Upload upload;
+  EXPECT_THAT(DetailsOf(stub_->CreateUpload(&context, request, &upload)).violations,
+              UnorderedElementsAre(Key("dataset"), Key("size_bytes"), Key("sha256"),
+                                   Key("options.height")));
+}
+
+TEST_F(DatasetServiceTest, RefusesTheNameOfADatasetOfAFlag) {
+  v1::Upload upload;
+  const grpc::Status status = Announce("0123456789", &upload, "small");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(DetailsOf(status).reason, "DATASET_OF_FLAG");
+}
+
+TEST_F(DatasetServiceTest, RefusesAnUploadWithoutRoom) {
+  v1::Upload upload;
+  const grpc::Status status = Announce(std::string(1001, 'x'), &upload);
+  EXPECT_EQ(DetailsOf(status).reason, "DATASET_SPACE");
+}
+
+TEST_F(DatasetServiceTest, DrawsARowForEachClass) {
+  grpc::ClientContext context;
+  v1::GetImageSheetRequest request;
+  request.set_name("datasets/small");
+  request.set_split(v1::DATASET_SPLIT_TRAINING);
+  request.set_columns(3);
+  v1::ImageSheet sheet;
+  ASSERT_TRUE(stub_->GetImageSheet(&context, request, &sheet).ok());
+  EXPECT_THAT(sheet.indices(), ElementsAre(0, 1, 2, 4, -1, -1));
+  EXPECT_EQ(sheet.row_classes_size(), 2);
+  const auto picture = models::DecodeImage(sheet.png());
+  ASSERT_TRUE(picture.ok()) << picture.status();
+  const std::int64_t side = 2 * sheet.zoom() + 2;
+  EXPECT_EQ(picture->height, 2 + 2 * side);
+  EXPECT_EQ(picture->width, 2 + 3 * side);
+  EXPECT_EQ(picture->pixels[static_cast<std::size_t>(2 * picture->width + 2)], 7);
+  EXPECT_EQ(picture->pixels[0], 255);
 }
 
 }  // namespace

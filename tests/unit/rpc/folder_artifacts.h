@@ -30,6 +30,14 @@ class FolderArtifacts final : public jobs::ArtifactStore {
   std::string ArchivePath(absl::string_view model, std::int64_t version) const override {
     return absl::StrCat(folder_, "/", model, "-", version, ".tar.gz");
   }
+  std::string DatasetPath(absl::string_view dataset, std::int64_t version) const override {
+    return absl::StrCat(folder_, "/", dataset, "-", version, ".dataset");
+  }
+  std::string UploadsDir() const override { return folder_ + "/uploads"; }
+  absl::Status RemoveDataset(absl::string_view, std::int64_t) override { return absl::OkStatus(); }
+  absl::Status RemoveDatasetsBut(const std::vector<jobs::DatasetReference>&) override {
+    return absl::OkStatus();
+  }
   absl::Status Publish(const jobs::Publication&) override { return absl::OkStatus(); }
   absl::Status FreeJob(absl::string_view) override { return absl::OkStatus(); }
   bool HasCheckpoint(absl::string_view) override { return false; }

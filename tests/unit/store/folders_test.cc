@@ -93,7 +93,7 @@ class FolderArtifactStoreTest : public testing::Test {
             .attempt = 2,
             .archive = "model.tar.gz",
             .size_bytes = 7,
-            .model = "cnn-3",
+            .name = "cnn-3",
             .version = 4};
   }
 
@@ -142,6 +142,35 @@ TEST_F(FolderArtifactStoreTest, ArchiveMustLieInTheAttemptsFolder) {
   jobs::Publication publication = Archive();
   publication.archive = "link";
   EXPECT_FALSE(artifacts_.Publish(publication).ok());
+}
+
+TEST_F(FolderArtifactStoreTest, MovesADatasetToItsPlaceOnce) {
+  WriteFile(artifacts_.AttemptDir("job", 2) + "/packed", "images");
+  const jobs::Publication publication = {.job_id = "job",
+                                         .attempt = 2,
+                                         .archive = "packed",
+                                         .size_bytes = 6,
+                                         .kind = jobs::Publication::Kind::kDataset,
+                                         .name = "digits",
+                                         .version = 3};
+  ASSERT_TRUE(artifacts_.Publish(publication).ok());
+  EXPECT_EQ(artifacts_.DatasetPath("digits", 3), folder_ / "datasets/digits/3/packed.dataset");
+  EXPECT_EQ(ReadFile(artifacts_.DatasetPath("digits", 3)), "images");
+  EXPECT_FALSE(fs::exists(artifacts_.AttemptDir("job", 2) + "/packed"));
+  // As after a server that ended before it had registered the version.
+  ASSERT_TRUE(artifacts_.Publish(publication).ok());
+  EXPECT_EQ(ReadFile(artifacts_.DatasetPath("digits", 3)), "images");
+}
+
+TEST_F(FolderArtifactStoreTest, RemovesDatasetsThatNobodyKnows) {
+  for (const int version : {1, 2}) WriteFile(artifacts_.DatasetPath("digits", version), "images");
+  WriteFile(artifacts_.DatasetPath("letters", 1), "images");
+  ASSERT_TRUE(artifacts_.RemoveDatasetsBut({{"digits", 2}}).ok());
+  EXPECT_TRUE(fs::exists(artifacts_.DatasetPath("digits", 2)));
+  EXPECT_FALSE(fs::exists(artifacts_.DatasetPath("digits", 1)));
+  EXPECT_FALSE(fs::exists(artifacts_.DatasetPath("letters", 1)));
+  ASSERT_TRUE(artifacts_.RemoveDataset("digits", 2).ok());
+  EXPECT_FALSE(fs::exists(folder_ / "datasets/digits"));
 }
 
 TEST_F(FolderArtifactStoreTest, FreeingLeavesTheLogsAlone) {

@@ -54,7 +54,7 @@ TEST_F(DatasetCatalogTest, TellsWhatTheHeadersSay) {
 TEST_F(DatasetCatalogTest, NoticesChangedFiles) {
   DatasetCatalog catalog = Catalog();
   EXPECT_FALSE(catalog.Info("small").ok());
-  EXPECT_FALSE(catalog.Summary("small", kForever)->ok());
+  EXPECT_FALSE(catalog.Read("small", kForever)->ok());
   WriteDataset(folder_, 5);
   ASSERT_TRUE(catalog.Info("small").ok());
   ASSERT_TRUE(catalog.Open("small", kForever).ok());
@@ -66,12 +66,12 @@ TEST_F(DatasetCatalogTest, NoticesChangedFiles) {
 TEST_F(DatasetCatalogTest, TellsChecksumAndWarningsOfWhatIsThereNow) {
   WriteDataset(folder_, 5);
   DatasetCatalog catalog = Catalog();
-  const auto five = catalog.Summary("small", kForever);
+  const auto five = catalog.Read("small", kForever);
   ASSERT_TRUE(five.has_value() && five->ok());
-  EXPECT_EQ((*five)->checksum, (*models::Dataset::Load(folder_.path()))->checksum());
-  EXPECT_THAT((*five)->warnings, ElementsAre(HasSubstr("another class")));
+  EXPECT_EQ((*five)->summary.checksum, (*models::Dataset::Load(folder_.path()))->checksum());
+  EXPECT_THAT((*five)->summary.warnings, ElementsAre(HasSubstr("another class")));
   WriteDataset(folder_, 6);
-  EXPECT_NE((*catalog.Summary("small", kForever))->checksum, (*five)->checksum);
+  EXPECT_NE((*catalog.Read("small", kForever))->summary.checksum, (*five)->summary.checksum);
 }
 
 TEST_F(DatasetCatalogTest, SharesTheFilesOfTheCache) {
@@ -107,7 +107,7 @@ TEST_F(DatasetCatalogTest, RemembersWhatIsWrongWithTheImages) {
   folder_.Write("train-images-idx3-ubyte", Idx({5, 2, 2}, "cut"));
   DatasetCatalog catalog = Catalog();
   EXPECT_TRUE(catalog.Info("small").ok()) << "the headers are right";
-  EXPECT_FALSE(catalog.Summary("small", kForever)->ok());
+  EXPECT_FALSE(catalog.Read("small", kForever)->ok());
   EXPECT_THAT(std::string(catalog.Info("small").status().message()), HasSubstr("truncated"));
   WriteDataset(folder_, 5);
   EXPECT_TRUE(catalog.Info("small").ok());
@@ -116,7 +116,7 @@ TEST_F(DatasetCatalogTest, RemembersWhatIsWrongWithTheImages) {
 TEST_F(DatasetCatalogTest, DoesNotBlameTheFilesForACacheThatCannotBeWritten) {
   WriteDataset(folder_, 5);
   DatasetCatalog catalog({{"small", folder_.path()}}, {.cache_dir = "/dev/null/cache"});
-  EXPECT_FALSE(catalog.Summary("small", kForever)->ok());
+  EXPECT_FALSE(catalog.Read("small", kForever)->ok());
   EXPECT_TRUE(catalog.Info("small").ok());
 }
 
@@ -151,10 +151,10 @@ TEST_F(DatasetCatalogTest, ALargeDataSetHoldsNobodyUpWhoAsksForAnother) {
   DatasetCatalog catalog({{"large", folder_.path()}, {"small", neighbour.path()}},
                          {.cache_dir = cache_.path()});
   EXPECT_TRUE(catalog.Info("large").ok()) << catalog.Info("large").status();
-  EXPECT_FALSE(catalog.Summary("large", absl::ZeroDuration()).has_value());
-  EXPECT_TRUE(catalog.Summary("small", kForever)->ok());
+  EXPECT_FALSE(catalog.Read("large", absl::ZeroDuration()).has_value());
+  EXPECT_TRUE(catalog.Read("small", kForever)->ok());
   catalog.Stop();
-  EXPECT_TRUE(catalog.Summary("large", kForever).has_value());
+  EXPECT_TRUE(catalog.Read("large", kForever).has_value());
 }
 
 }  // namespace

@@ -1,0 +1,140 @@
+#include "client/calls/upload.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "client/calls/status_text.h"
+
+namespace atelier::client {
+namespace {
+
+constexpr std::int64_t kUploadPiece = std::int64_t{256} << 10;
+constexpr absl::Duration kInterruptTick = absl::Milliseconds(100);
+constexpr absl::Duration kRetryPause = absl::Milliseconds(500);
+
+// Cancels a call, whose writes wait for the server, once Ctrl-C was pressed.
+class CancelOnInterrupt {
+ public:
+  CancelOnInterrupt(grpc::ClientContext* context, const std::function<bool()>& interrupted)
+      : thread_([this, context, &interrupted] {
+          while (!done_) {
+            if (interrupted()) return context->TryCancel();
+            absl::SleepFor(kInterruptTick);
+          }
+        }) {}
+  ~CancelOnInterrupt() {
+    done_ = true;
+    thread_.join();
+  }
+  CancelOnInterrupt(const CancelOnInterrupt&) = delete;
+  CancelOnInterrupt& operator=(const CancelOnInterrupt&) = delete;
+
+ private:
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
+
+class Sender {
+ public:
+  Sender(Connection* connection, v1::Upload upload, UploadSource* source,
+         const UploadOptions& options)
+      : connection_(connection), upload_(std::move(upload)), source_(source), options_(options) {}
+
+  absl::StatusOr<v1::Upload> Run() {
+    while (upload_.received_bytes() < upload_.size_bytes()) {
+      const grpc::Status sent = SendOnce();
+      if (!unreadable_.ok()) return unreadable_;
+      if (options_.interrupted()) return absl::CancelledError("Interrupted.");
+      if (!sent.ok() && !MayRepeat(sent)) {
+        return ToStatus(sent, connection_->address(), FlagOf, upload_.name());
+      }
+      if (sent.ok()) continue;
+      if (absl::Status status = Resume(sent); !status.ok()) return status;
+    }
+    return std::move(upload_);
+  }
+
+ private:
+  static bool MayRepeat(const grpc::Status& status) {
+    // The other client, or the last call of this one, may be done in a moment.
+    return IsBroken(status) || status.error_code() == grpc::StatusCode::ABORTED;
+  }
+
+  // One call, to the end if nothing comes between.
+  grpc::Status SendOnce() {
+    grpc::ClientContext context;
+    v1::Upload response;
+    const CancelOnInterrupt cancel(&context, options_.interrupted);
+    const auto writer = connection_->stub<DatasetService>().WriteUpload(&context, &response);
+    v1::WriteUploadRequest request;
+    request.set_name(upload_.name());
+    std::int64_t at = upload_.received_bytes();
+    while (at < upload_.size_bytes()) {
+      const std::int64_t count = std::min(kUploadPiece, upload_.size_bytes() - at);
+      request.mutable_data()->resize(static_cast<std::size_t>(count));
+      unreadable_ =
+          source_->Read(at, request.mutable_data()->data(), static_cast<std::size_t>(count));
+      if (!unreadable_.ok()) {
+        context.TryCancel();
+        break;
+      }
+      request.set_offset(at);
+      if (!writer->Write(request)) break;
+      at += count;
+      options_.progress(at);
+      request.clear_name();
+    }
+    writer->WritesDone();
+    const grpc::Status status = writer->Finish();
+    if (at > upload_.received_bytes()) last_progress_ = absl::Now();
+    if (status.ok()) upload_ = std::move(response);
+    return status;
+  }
+
+  // Waits until the server says what it has. Patience begins anew whenever there is more of it,
+  // also when another client sends the same.
+  absl::Status Resume(const grpc::Status& broken) {
+    const bool lost = IsBroken(broken);
+    if (lost) options_.connection(true);
+    v1::GetUploadRequest request;
+    request.set_name(upload_.name());
+    absl::Status why = ToStatus(broken, connection_->address(), FlagOf, upload_.name());
+    while (absl::Now() - last_progress_ < options_.patience) {
+      for (const absl::Time end = absl::Now() + kRetryPause; absl::Now() < end;) {
+        if (options_.interrupted()) return absl::CancelledError("Interrupted.");
+        absl::SleepFor(kInterruptTick);
+      }
+      const auto now =
+          connection_->Call(&DatasetService::GetUpload, request, {.timeout = absl::Seconds(5)});
+      if (now.ok()) {
+        if (now->received_bytes() > upload_.received_bytes()) last_progress_ = absl::Now();
+        upload_ = *now;
+        if (lost) options_.connection(false);
+        return absl::OkStatus();
+      }
+      why = now.status();
+      if (!absl::IsUnavailable(why) && !absl::IsDeadlineExceeded(why)) break;
+    }
+    return why;
+  }
+
+  Connection* const connection_;
+  v1::Upload upload_;
+  UploadSource* const source_;
+  const UploadOptions& options_;
+  absl::Status unreadable_;
+  absl::Time last_progress_ = absl::Now();
+};
+
+}  // namespace
+
+absl::StatusOr<v1::Upload> SendUpload(Connection* connection, v1::Upload upload,
+                                      UploadSource* source, const UploadOptions& options) {
+  return Sender(connection, std::move(upload), source, options).Run();
+}
+
+}  // namespace atelier::client

@@ -1,0 +1,142 @@
+// JobController: imports, and what becomes of pushed data sets.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/jobs/error.h"
+#include "server/jobs/import_request.h"
+#include "server/jobs/job_controller.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/resource_names.h"
+
+namespace atelier::jobs {
+namespace {
+
+// Leaves room in a job's id for the time.
+constexpr std::size_t kNameInJobId = 40;
+
+// The request as its maker meant it, to tell a repeat from another request under the same id.
+std::string Canonical(v1::ImportDatasetRequest request) {
+  request.clear_request_id();
+  return request.SerializeAsString();
+}
+
+std::string ImportBaseName(const std::string& dataset) {
+  std::string name = dataset.substr(0, kNameInJobId);
+  while (name.back() == '-') name.pop_back();
+  return absl::StrCat("import-", name);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::TrainingJob> JobController::StartImport(const v1::ImportDatasetRequest& request,
+                                                           const v1::Upload& upload) {
+  auto spec = ResolveImport(request, upload, with_.resolver->options());
+  if (!spec.ok()) return spec.status();
+  Effects effects;
+  MutexLock lock(&mutex_);
+  auto job = AcceptImport(*std::move(spec), request.request_id(), Canonical(request), &effects);
+  if (job.ok() && kick_) effects.Add(kick_);
+  return job;
+}
+
+absl::StatusOr<v1::TrainingJob> JobController::AcceptImport(v1::ImportSpec spec,
+                                                            const std::string& request_id,
+                                                            const std::string& canonical,
+                                                            Effects* effects) {
+  auto repeat = FindRepeat(request_id, canonical);
+  if (!repeat.ok()) return repeat.status();
+  if (repeat->has_value()) return **std::move(repeat);
+  for (const auto& [id, live] : live_) {
+    const v1::TrainingJob& job = live->record.job;
+    if (job.has_import() && job.import().upload() == spec.upload() &&
+        SameOptions(job.import().options(), spec.options()) && !live->record.stop_requested) {
+      return Shown(live->record);
+    }
+  }
+  if (auto status = CheckRoom(); !status.ok()) return status;
+  JobRecord record;
+  record.request_id = request_id;
+  record.request = canonical;
+  *record.job.mutable_import() = std::move(spec);
+  const std::string base_name = ImportBaseName(record.job.import().dataset());
+  return Admit(std::move(record), base_name, effects);
+}
+
+worker::v1::Assignment JobController::MakeImportAssignment(const LiveJob& live) {
+  const JobRecord& record = live.record;
+  // Where the store does not tell now, CheckDatasetSpace asks again at the end.
+  const std::int64_t taken = with_.pushed_datasets->DatasetBytes().value_or(0);
+  worker::v1::Assignment assignment;
+  worker::v1::ImportAssignment* import = assignment.mutable_import();
+  *import->mutable_spec() = record.job.import();
+  import->mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
+  import->set_source(absl::StrCat(with_.artifacts->UploadsDir(), "/",
+                                  absl::StripPrefix(record.job.import().upload(), "uploads/"), "/",
+                                  kUploadContent));
+  import->set_max_bytes(std::max<std::int64_t>(1, options_.dataset_space - taken));
+  return assignment;
+}
+
+absl::Status JobController::CheckDatasetSpace(std::int64_t size_bytes) {
+  const auto taken = with_.pushed_datasets->DatasetBytes();
+  if (!taken.ok()) return taken.status();
+  if (size_bytes <= options_.dataset_space - *taken) return absl::OkStatus();
+  return Error(absl::StatusCode::kResourceExhausted, "DATASET_SPACE",
+               absl::StrCat("The data set has ", size_bytes, " bytes; of the ",
+                            options_.dataset_space, " for data sets (--dataset_space) ", *taken,
+                            " are taken. Delete versions that are not needed."));
+}
+
+absl::Status JobController::CheckUnused(const DatasetReference& reference) const {
+  for (const auto& [id, live] : live_) {
+    const v1::TrainingJob& job = live->record.job;
+    const auto used = ParseDatasetReference(job.spec().dataset());
+    if (job.has_import() || !used.has_value() || used->version == 0) continue;
+    if (used->dataset != reference.dataset) continue;
+    if (reference.version != 0 && used->version != reference.version) continue;
+    return Error(
+        absl::StatusCode::kFailedPrecondition, "DATASET_IN_USE",
+        absl::StrCat("The data set ", used->Text(), " is needed by job ", id, ", which is ",
+                     StateWord(job.state()), "; stop it or wait for its end."));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status JobController::DeleteDataset(const DatasetReference& reference, bool force) {
+  absl::StatusOr<std::vector<std::int64_t>> deleted;
+  {
+    MutexLock lock(&mutex_);
+    if (auto status = CheckUnused(reference); !status.ok()) return status;
+    deleted = with_.pushed_datasets->DeleteDataset(reference, force);
+  }
+  if (!deleted.ok()) return deleted.status();
+  for (const std::int64_t version : *deleted) {
+    const absl::Status removed = with_.artifacts->RemoveDataset(reference.dataset, version);
+    // The next start of the server tries again.
+    if (!removed.ok()) {
+      Log(absl::StrCat("Files of data set ", reference.dataset, "@", version,
+                       " cannot be removed: ", removed.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void JobController::RemoveStrayDatasets() {
+  auto kept = with_.pushed_datasets->ListDatasetVersions();
+  if (kept.ok()) {
+    MutexLock lock(&mutex_);
+    for (const auto& [id, live] : live_) {
+      const JobRecord& record = live->record;
+      if (!record.job.has_import() || record.reserved_version == 0) continue;
+      kept->push_back({record.job.import().dataset(), record.reserved_version});
+    }
+  }
+  const absl::Status status = kept.ok() ? with_.artifacts->RemoveDatasetsBut(*kept) : kept.status();
+  if (!status.ok()) {
+    Log(absl::StrCat("Files of deleted data sets cannot be removed: ", status.message()));
+  }
+}
+
+}  // namespace atelier::jobs
