@@ -67,6 +67,7 @@ class Bench {
                                                    .models = store_.get(),
                                                    .artifacts = &artifacts_,
                                                    .datasets = &datasets_,
+                                                   .pushed_datasets = store_.get(),
                                                    .executor = &executor_,
                                                    .resolver = &resolver_,
                                                    .events = events_.get()});
