@@ -12,9 +12,9 @@
 
 namespace atelier::wiring {
 
-// Describes in `start` what a specification begins with, whose network, if it has one, fits the data
-// set. Without a version (null) that is what a continued job has, and only its frozen layers are
-// told. Gives what is wrong.
+// Describes in `start` what a specification begins with, whose network, if it has one, fits the
+// data set. Without a version (null) that is what a continued job has, and only its frozen layers
+// are told. Gives what is wrong.
 std::vector<jobs::FieldViolation> DescribeStart(const v1::TrainingSpec& spec,
                                                 const jobs::DatasetFacts& facts,
                                                 const v1::ModelVersion* version,
