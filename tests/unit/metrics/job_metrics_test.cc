@@ -108,6 +108,24 @@ TEST_F(JobMetricsTest, FollowsAJobFromTheQueueToItsEnd) {
   EXPECT_EQ(Counted("atelier_workers_lost_total"), 0);
 }
 
+TEST_F(JobMetricsTest, AnImportHasImagesAndNothingOfATraining) {
+  JobRecord job = Accept("a");
+  job.job.clear_spec();
+  job.job.mutable_import()->set_memory_bytes(2000);
+  Begin(&job);
+  v1::JobEvent event;
+  event.mutable_step()->set_images(500);
+  event.mutable_step()->set_images_per_second(50);
+  Append(&job, event);
+  EXPECT_EQ(Shown(R"(atelier_job_imported_images{job="a"})"), 500);
+  EXPECT_EQ(Shown(R"(atelier_job_images_per_second{job="a"})"), 50);
+  EXPECT_EQ(Shown(R"(atelier_job_memory_limit_bytes{job="a"})"), 2000);
+  for (const char* none : {"epoch", "epochs", "training_loss", "training_accuracy_ratio",
+                           "last_checkpoint_timestamp_seconds"}) {
+    EXPECT_EQ(Shown(absl::StrCat("atelier_job_", none, "{job=\"a\"}")), kNone) << none;
+  }
+}
+
 TEST_F(JobMetricsTest, ARunningJobShowsItsNewestEvents) {
   JobRecord job = Accept("a");
   EXPECT_EQ(CountOf(metrics_, R"(job="a")"), 0u);
