@@ -378,6 +378,71 @@ print(json.dumps([cam.class_name, model.classify(x[:1]).names[0], cam.values.sha
     assert kind == "InvalidArgument" and "grad_cam, occlusion" in fields["method"]
 
 
+# Data sets of arrays.
+
+PUSHED = """
+x, y = (numpy.load(f"{sys.argv[1]}/{name}.npy") for name in "xy")
+"""
+
+
+def test_arrays_become_a_data_set_that_is_trained_on(python, shared_server, test_set):
+    found = python.json(PUSHED + """
+mine = client.datasets.push("mine", x[:400], y[:400], x[400:], y[400:], class_names=list("abcdefghij"),
+                            progress=False)
+images, labels = mine.images(range(100))
+same = bool((images == x[400:]).all() and (labels == y[400:]).all())
+again = client.datasets.push("mine", x[:400], y[:400], x[400:], y[400:], class_names=list("abcdefghij"),
+                             progress=False)
+colour = client.datasets.push("mine", numpy.stack([x] * 3, axis=3), y, color="rgb", test_fraction=0.4,
+                              progress=False)
+job = client.train(preset="dense", dataset="mine@1", epochs=1, cores=1, shards=2).wait(progress=False)
+print(json.dumps([mine.name, mine.version, mine.class_names, mine.image_shape, same, again.version,
+                  colour.version, colour.image_shape, colour.message.test_images, job.state,
+                  client.dataset("mine").version]))
+""", shared_server, test_set)
+    assert found == ["mine", 1, list("abcdefghij"), [28, 28, 1], True, 1, 2, [28, 28, 3], found[8],
+                     "completed", 2]
+    assert 190 <= found[8] <= 210
+
+
+def test_a_push_goes_on_when_the_server_is_killed_in_the_middle(python, server, test_set):
+    process = python.start(PUSHED + """
+from atelier import pushing
+pieces = pushing._Upload._pieces
+def interrupted(self):
+    for count, piece in enumerate(pieces(self)):
+        if count == 20 and piece.offset == 20 << 18:
+            print(self._upload.received_bytes, flush=True)
+            sys.stdin.readline()
+        yield piece
+pushing._Upload._pieces = interrupted
+mine = atelier.connect().datasets.push("mine", numpy.concatenate([x] * 20), numpy.tile(y, 20),
+                                       progress=False)
+images, labels = mine.images(range(10), "training")
+print(mine.version, mine.message.training_images + mine.message.test_images)
+""", server, test_set)
+    assert process.stdout.readline() == "0\n"
+    server.kill()
+    server.start()
+    out, errors = process.communicate("go on\n", timeout=180)
+    assert process.returncode == 0, errors
+    assert out == "1 10000\n"
+
+
+def test_arrays_that_do_not_fit_are_refused_before_anything_is_sent(python, shared_server, test_set):
+    push = PUSHED + "atelier.connect().datasets.push('wrong', "
+    for code, name, words in (("x, y[:3])", "y_train", "there are 3 labels and 500 images"),
+                              ("x, None)", "y_train", "images and labels come together"),
+                              ("x[0], y)", "x_train", "28×28; images are N×H×W"),
+                              ("x, y, x / 255.0, y)", "x_test", "float64"),
+                              ("x, y / 2)", "y_train", "float64"),
+                              ("x, y, colour='grey')", "colour", "did you mean color?"),
+                              ("x, y, color='blue')", "color", "auto, grey, rgb")):
+        kind, _, fields = python.error(push + code, shared_server, test_set)
+        assert kind == "InvalidArgument" and words in fields[name], (code, fields)
+    assert "wrong" not in python.run("print(atelier.connect().datasets())", shared_server)
+
+
 # Experiments.
 
 def test_a_sweep_is_compared_as_the_command_line_compares_it(python, shared_server):

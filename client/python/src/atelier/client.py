@@ -200,7 +200,7 @@ class Client:
         return [newest(self._connection, message) for message in messages if message.versions]
 
     def dataset(self, name: str) -> Dataset:
-        """A data set by its name, with or without `datasets/`. NotFound."""
+        """A data set: `NAME`, of one that was pushed the newest version, or `NAME@VERSION`. NotFound."""
         return self.datasets.get(name)
 
     def _pages(self, method: Any, request: Any, field: str, limit: int | None) -> Iterator[Any]:

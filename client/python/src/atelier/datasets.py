@@ -9,7 +9,9 @@ from atelier.arrays import numpy
 from atelier.connection import Connection
 from atelier.errors import DataLoss
 from atelier.fields import enum_argument
-from atelier.names import parse_version
+from atelier.following import PATIENCE
+from atelier.names import parse_version, resource_name
+from atelier.pushing import checked_arrays, import_options, push_arrays
 from atelier.v1 import dataset_service_pb2
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ class Dataset:
         return parse_version("datasets", self.message.name)[0]
 
     @property
+    def version(self) -> int:
+        """Of a data set that was pushed, from 1; 0 for one of the server's own."""
+        return self.message.version
+
+    @property
     def class_names(self) -> list[str]:
         """In the order of the labels."""
         return list(self.message.class_names)
@@ -43,7 +50,7 @@ class Dataset:
         return shape.height, shape.width, shape.channels
 
     def images(self, indices: Iterable[int], split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """Images of the split (test or training) by index, and their labels.
+        """Images of the split (test, training or validation) by index, and their labels.
 
         uint8, N×H×W or N×H×W×C where there are several channels, and int64, N. InvalidArgument for
         an index that the split does not have.
@@ -75,6 +82,14 @@ class Dataset:
             raise DataLoss(f"The server sent {len(answer.images)} images instead of {len(indices)}.")
         return answer
 
+    def delete(self) -> None:
+        """Deletes this version of a data set that was pushed.
+
+        FailedPrecondition while a job needs it, and for a data set of the server's own.
+        """
+        request = dataset_service_pb2.DeleteDatasetRequest(name=self.message.name)
+        self._connection.call(self._connection.datasets.DeleteDataset, request)
+
     def __repr__(self) -> str:
         height, width, channels = self.image_shape
         return (f"<Dataset {self.name}: {self.message.training_images} + {self.message.test_images} "
@@ -94,9 +109,29 @@ class Datasets:
         return [Dataset(self._connection, message) for message in answer.datasets]
 
     def get(self, name: str) -> Dataset:
-        """One data set. NotFound."""
+        """One data set, of one that was pushed the newest version unless NAME@VERSION. NotFound."""
         base, version = parse_version("datasets", name)
         request = dataset_service_pb2.GetDatasetRequest(
             name=f"datasets/{base}/versions/{version}" if version else f"datasets/{base}")
         return Dataset(self._connection, self._connection.call(
             self._connection.datasets.GetDataset, request, repeats=1))
+
+    def push(self, name: str, x_train: Any, y_train: Any, x_test: Any = None, y_test: Any = None,
+             x_val: Any = None, y_val: Any = None, *, class_names: Iterable[str] | None = None,
+             progress: bool = True, patience: float = PATIENCE, **options: Any) -> Dataset:
+        """Makes a version of the data set `name` of arrays; returns it.
+
+        Images are N×H×W or N×H×W×C with 1 or 3 channels, integers of 0 to 255 or floats of 0 to 1;
+        labels are N whole numbers from 0. Without test images some of the training images become
+        them. `options` are fields of ImportOptions: height and width, color, fit, invert,
+        test_fraction, validation_fraction, seed. Arrays that were pushed before with the same options
+        are that version. A push that was interrupted goes on where it ended; a server that is away is
+        waited for `patience` seconds. InvalidArgument names the arguments that are wrong, JobFailed
+        says why the import failed.
+        """
+        arrays = checked_arrays({"train": (x_train, y_train), "test": (x_test, y_test),
+                                 "val": (x_val, y_val)})
+        values = {"class_names": class_names, **options}
+        version = push_arrays(self._connection, resource_name("datasets", name), arrays,
+                              import_options(values, arrays["train_images"].ndim), progress, patience)
+        return self.get(version)

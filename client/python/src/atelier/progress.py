@@ -29,6 +29,8 @@ def state_word(state: int) -> str:
 
 def what_runs(job: job_pb2.TrainingJob) -> str:
     """What a job does, in a few words."""
+    if job.HasField("import"):
+        return f"import of {getattr(job, 'import').dataset}"
     return f"{network_title(job.spec)} on {job.spec.dataset}"
 
 
@@ -117,9 +119,10 @@ class JobProgress:
             self._screen.line(f"  {self._status}")
         elif kind == "step":
             step = event.step
-            self._status = (f"epoch {step.epoch} of {step.epochs}, step {step.step} of "
-                            f"{step.steps_per_epoch}, training loss {step.training_loss:.4f}, "
-                            f"{step.images_per_second:,.0f} images/s")
+            place = f"epoch {step.epoch} of {step.epochs}, step {step.step} of {step.steps_per_epoch}, " \
+                    f"training loss {step.training_loss:.4f}" if step.epoch else \
+                    f"{step.images:,} of {step.total_images:,} images"  # Of an import.
+            self._status = f"{place}, {step.images_per_second:,.0f} images/s"
         elif kind == "epoch":
             self._add(event.number, epoch_cells(event.epoch))
         elif kind == "rewound":
