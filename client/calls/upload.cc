@@ -60,8 +60,10 @@ class Sender {
 
  private:
   static bool MayRepeat(const grpc::Status& status) {
-    // The other client, or the last call of this one, may be done in a moment.
-    return IsBroken(status) || status.error_code() == grpc::StatusCode::ABORTED;
+    // Another client that sends the same, or the last call of this one: it still writes, or it has
+    // written meanwhile.
+    return IsBroken(status) || status.error_code() == grpc::StatusCode::ABORTED ||
+           status.error_code() == grpc::StatusCode::OUT_OF_RANGE;
   }
 
   // One call, to the end if nothing comes between.

@@ -106,7 +106,8 @@ absl::Status ClassifyFrom(Session& session, const v1::GetImagesRequest& request,
   for (const v1::LabeledImage& labeled : answer->images()) {
     whole->mutable_raw()->mutable_pixels()->append(labeled.data());
     ClassifiedImage image;
-    image.title = absl::StrCat("Test image ", labeled.index(), " of ", Leaf(request.name()));
+    image.title =
+        absl::StrCat("Test image ", labeled.index(), " of ", ShortDataset(request.name()));
     if (labeled.label() >= 0 && labeled.label() < answer->class_names_size()) {
       image.true_class = answer->class_names(labeled.label());
     }

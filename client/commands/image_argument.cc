@@ -26,7 +26,7 @@ absl::StatusOr<NamedImage> FetchTestImage(Session& session, const ImageArgument&
   if (images->images_size() != 1) return absl::InternalError("The server sent no image.");
   v1::LabeledImage& image = *images->mutable_images(0);
   NamedImage named;
-  named.title = absl::StrCat("test image ", image.index(), " of ", Leaf(*dataset));
+  named.title = absl::StrCat("test image ", image.index(), " of ", ShortDataset(*dataset));
   named.stem = absl::StrCat("test", image.index());
   if (image.label() >= 0 && image.label() < images->class_names_size()) {
     named.true_class = images->class_names(image.label());

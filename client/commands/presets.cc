@@ -30,7 +30,7 @@ void PrintText(Session& session, const v1::ListPresetsResponse& list) {
                   Count(preset.multiply_adds()), preset.description()});
   }
   session.Print(absl::StrCat(table.Render(session.style(), session.terminal().width()),
-                             "\nSizes for images of ", Leaf(list.dataset()),
+                             "\nSizes for images of ", ShortDataset(list.dataset()),
                              "; multiply-adds to classify one image.\n"));
 }
 

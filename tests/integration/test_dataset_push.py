@@ -127,6 +127,11 @@ def test_a_folder_of_pictures_becomes_a_data_set_that_is_trained_on(server, tmp_
     job = server.json("jobs")[0]
     assert job["spec"]["dataset"] == "stripes@1"
     assert job["result"]["dataset_checksum"] == dataset["checksum"]
+    for command in ("classify", "explain"):
+        options = ["--method", "occlusion", "--window", "4"] if command == "explain" else []
+        answer = server.run(command, "dense", "--test-image", "0", *options, cwd=tmp_path,
+                            check=harness.DONE).stdout
+        assert "est image 0 of stripes@1" in answer, answer
     # The upload has done its part.
     wait_for(lambda: not files_below(server.data_dir / "uploads"), what="the upload to be removed")
     assert files_below(server.data_dir / "datasets") == ["stripes/1/packed.dataset"]

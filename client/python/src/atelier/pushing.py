@@ -107,8 +107,9 @@ class _Upload:
             try:
                 self._take(self._connection.datasets.WriteUpload(self._pieces()))
             except grpc.RpcError as error:
-                # Aborted: another call still writes to it, perhaps the one that broke.
-                if not is_broken(error) and error.code() != grpc.StatusCode.ABORTED:
+                # Another call still writes to it, perhaps the one that broke, or has written meanwhile.
+                others = (grpc.StatusCode.ABORTED, grpc.StatusCode.OUT_OF_RANGE)
+                if not is_broken(error) and error.code() not in others:
                     raise from_rpc(error, self._connection.address) from None
                 self._resume(from_rpc(error, self._connection.address))
 
