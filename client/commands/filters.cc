@@ -49,6 +49,14 @@ std::string FiltersCsv(const v1::Filters& filters) {
   return csv;
 }
 
+// Which colours stand for which numbers.
+std::string Range(const v1::Filters& filters) {
+  const double scale = filters.scale();
+  return filters.color() ? absl::StrFormat(", red, green and blue from %.3g over grey 0 to %.3g\n",
+                                           -scale, scale)
+                         : absl::StrFormat(", black %.3g, grey 0, white %.3g\n", -scale, scale);
+}
+
 std::string FiltersText(const v1::Filters& filters, const std::string& path) {
   const v1::TiledPicture& picture = filters.picture();
   std::vector<std::string> extents;
@@ -56,15 +64,11 @@ std::string FiltersText(const v1::Filters& filters, const std::string& path) {
     extents.push_back(absl::StrCat(filters.shape(i)));
   }
   const std::int64_t count = filters.shape().empty() ? 0 : filters.shape(0);
-  return absl::StrCat(
-      EscapeControls(ShortModel(filters.model_version())), ", convolution layer ", filters.layer(),
-      " of ", filters.layer_count(), ": ", Count(count, "filter"), " of ",
-      absl::StrJoin(extents, "×"),
-      absl::StrFormat(filters.color() ? ", red, green and blue from %.3g over grey 0 to %.3g\n"
-                                      : ", black %.3g, grey 0, white %.3g\n",
-                      -filters.scale(), filters.scale()),
-      "Wrote ", EscapeControls(path), ": ", picture.columns(), "×", picture.rows(), " tiles, ",
-      Bytes(static_cast<std::int64_t>(picture.png().size())), ".\n");
+  return absl::StrCat(EscapeControls(ShortModel(filters.model_version())), ", convolution layer ",
+                      filters.layer(), " of ", filters.layer_count(), ": ", Count(count, "filter"),
+                      " of ", absl::StrJoin(extents, "×"), Range(filters), "Wrote ",
+                      EscapeControls(path), ": ", picture.columns(), "×", picture.rows(),
+                      " tiles, ", Bytes(static_cast<std::int64_t>(picture.png().size())), ".\n");
 }
 
 absl::StatusOr<int> RunFilters(Session& session, const FiltersOptions& options) {
