@@ -158,11 +158,12 @@ def _until_silent(stream: Any, silence: float) -> Iterator[Any]:
         stream.cancel()
 
 
-def epochs_so_far(connection: Connection, name: str, ended: bool) -> list[job_pb2.EpochMetrics]:
+def epochs_so_far(connection: Connection, name: str, ended: bool,
+                  current: int) -> list[job_pb2.EpochMetrics]:
     """The epochs of a job up to now, without withdrawn ones.
 
-    The server does not say where its replay ends, so the events of a job that runs are read until
-    they pause.
+    `current` is the epoch being trained. The server does not say where its replay ends, so the events
+    of a job that runs are read until they pause or that epoch is done.
     """
     kept: list[job_pb2.JobEvent] = []
     if ended:
@@ -174,6 +175,8 @@ def epochs_so_far(connection: Connection, name: str, ended: bool) -> list[job_pb
         for event in events:
             if event.HasField("epoch"):
                 kept.append(event)
+                if not ended and event.epoch.epoch >= current > 0:
+                    break
             elif event.HasField("rewound"):
                 while kept and kept[-1].number >= event.rewound.first_withdrawn:
                     kept.pop()

@@ -130,7 +130,8 @@ class Job:
         """
         if not self.ended:
             self.refresh()
-        epochs = following.epochs_so_far(self._connection, self.name, self.ended)
+        epochs = following.epochs_so_far(self._connection, self.name, self.ended,
+                                         self.message.progress.epoch)
         return {field.name: [getattr(epoch, field.name) for epoch in epochs]
                 for field in job_pb2.EpochMetrics.DESCRIPTOR.fields}
 
