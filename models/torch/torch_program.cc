@@ -34,8 +34,16 @@ at::Tensor TensorOf(const NetworkPlan& plan, const PixelSpan& part) {
 }  // namespace
 
 struct TorchProgram::Network {
+  Network(const TrainedModel& model, Device on)
+      : folded(FoldBatchNorms(model)),
+        device(TorchDevice(on)),
+        processor_batch(ProcessorBatch(folded.plan)) {
+    for (at::Tensor& tensor : folded.tensors) tensor = PreparedForInference(tensor.to(device));
+  }
+
   FoldedNetwork folded;
   at::Device device;
+  int64_t processor_batch;
 
   // N×classes on the processor.
   at::Tensor Probabilities(const at::Tensor& images) const {
@@ -48,12 +56,7 @@ struct TorchProgram::Network {
 TorchProgram::TorchProgram(const TrainedModel& model, Device device)
     : InferenceNetwork(model.architecture), network_([&] {
         const at::InferenceMode inference;
-        auto network =
-            std::make_unique<Network>(Network{FoldBatchNorms(model), TorchDevice(device)});
-        for (at::Tensor& tensor : network->folded.tensors) {
-          tensor = PreparedForInference(tensor.to(network->device));
-        }
-        return network;
+        return std::make_unique<const Network>(model, device);
       }()) {}
 
 TorchProgram::~TorchProgram() = default;
@@ -64,8 +67,7 @@ void TorchProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) 
   std::vector<at::Tensor> images;
   for (const PixelSpan& part : parts) images.push_back(TensorOf(network_->folded.plan, part));
   const at::Tensor all = images.size() == 1 ? images.front() : at::cat(images);
-  const int64_t most =
-      network_->device.is_cpu() ? ProcessorBatch(network_->folded.plan) : all.size(0);
+  const int64_t most = network_->device.is_cpu() ? network_->processor_batch : all.size(0);
   for (int64_t first = 0; first < all.size(0); first += most) {
     const at::Tensor answer =
         network_->Probabilities(all.narrow(0, first, std::min(most, all.size(0) - first)));
