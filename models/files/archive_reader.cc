@@ -124,7 +124,17 @@ absl::StatusOr<const ArchiveEntry*> ArchiveReader::Next() {
   if (result != ARCHIVE_OK && result != ARCHIVE_WARN) return Damaged();
   entry_.path = packing_ == Packing::kSingle ? single_name_ : PathOf(entry);
   entry_.kind = packing_ == Packing::kSingle ? ArchiveEntry::Kind::kFile : KindOf(entry);
+  ++entries_;
   return &entry_;
+}
+
+absl::Status ArchiveReader::SkipTo(uint32_t entry) {
+  while (entries_ <= entry) {
+    const absl::StatusOr<const ArchiveEntry*> next = Next();
+    if (!next.ok()) return next.status();
+    if (*next == nullptr) return BadData("it changed while it was read");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<size_t> ArchiveReader::Read(void* to, size_t size) {

@@ -52,6 +52,9 @@ class ArchiveReader {
   // The next entry, until the next call; null after the last one. kBadData where the archive is
   // damaged, truncated or unpacks to too much.
   absl::StatusOr<const ArchiveEntry*> Next();
+  // Goes on to an entry that an earlier reading of the archive counted, from 0 on; stays where Next
+  // gave that or a later one already. kBadData also where there is none any more.
+  absl::Status SkipTo(uint32_t entry);
 
   // The entry's next bytes, fewer than `size` only at its end. kInvalidArgument, a sentence, where
   // this entry alone cannot be read; kBadData as Next.
@@ -72,6 +75,8 @@ class ArchiveReader {
   archive* const archive_;
 
   ArchiveEntry entry_;
+  // How many Next gave.
+  uint32_t entries_ = 0;
   bool ended_ = false;
   // Of entries; tar's headers and what was skipped count beside it.
   int64_t read_ = 0;

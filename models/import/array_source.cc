@@ -188,13 +188,8 @@ absl::Status ArraySource::FindRange(ArchiveReader* archive, const Array& array,
 absl::Status ArraySource::ReadArrays(const StopSignal* stop) {
   absl::StatusOr<std::unique_ptr<ArchiveReader>> archive = open_();
   if (!archive.ok()) return archive.status();
-  uint32_t number = 0;
   for (Array& array : arrays_) {
-    for (; number <= array.entry; ++number) {
-      const absl::StatusOr<const ArchiveEntry*> entry = (*archive)->Next();
-      if (!entry.ok()) return entry.status();
-      if (*entry == nullptr) return BadData("it changed while it was read");
-    }
+    if (absl::Status status = (*archive)->SkipTo(array.entry); !status.ok()) return status;
     absl::StatusOr<NpyHeader> header =
         ReadNpyHeader([&](void* to, size_t size) { return (*archive)->Read(to, size); });
     absl::Status status = header.status();

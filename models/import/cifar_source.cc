@@ -86,13 +86,8 @@ absl::Status CifarSource::ReadLabels(ArchiveReader* archive, Batch* batch, const
 absl::Status CifarSource::ReadAll(const Listing& listing, const StopSignal* stop) {
   absl::StatusOr<std::unique_ptr<ArchiveReader>> archive = open_();
   if (!archive.ok()) return archive.status();
-  uint32_t number = 0;
   for (const ListedFile& file : listing.files()) {
-    for (; number <= file.entry; ++number) {
-      const absl::StatusOr<const ArchiveEntry*> entry = (*archive)->Next();
-      if (!entry.ok()) return entry.status();
-      if (*entry == nullptr) return BadData("it changed while it was read");
-    }
+    if (absl::Status status = (*archive)->SkipTo(file.entry); !status.ok()) return status;
     const absl::string_view name = BaseName(listing.NameOf(file));
     if (name == (fine_ ? "fine_label_names.txt" : "batches.meta.txt")) {
       const absl::StatusOr<std::string> text = (*archive)->ReadAll(kMaxNamesBytes);

@@ -70,16 +70,11 @@ absl::Status IdxSource::Unpack(const Listing& listing, ArchiveReader* archive, i
                    absl::StrCat("creating the folder ", folder_,
                                 " failed: ", error ? error.message() : "it is there"));
   }
-  uint32_t number = 0;
   for (const ListedFile& file : listing.files()) {
     const std::string name(FileNameOf(listing.NameOf(file)));
     if (name.empty() || (file.kind != ListedFile::Kind::kIdx && name != kClassNames)) continue;
-    for (; number <= file.entry; ++number) {
-      const absl::StatusOr<const ArchiveEntry*> entry = archive->Next();
-      if (!entry.ok()) return entry.status();
-      if (*entry == nullptr) return BadData("it changed while it was read");
-    }
-    absl::Status status = UnpackFile(archive, name, &max_bytes, stop);
+    absl::Status status = archive->SkipTo(file.entry);
+    if (status.ok()) status = UnpackFile(archive, name, &max_bytes, stop);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

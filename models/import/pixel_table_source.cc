@@ -138,13 +138,8 @@ absl::Status PixelTableSource::ReadTable(TableReader* reader, Table* table,
 absl::Status PixelTableSource::ReadTables(const StopSignal* stop) {
   absl::StatusOr<std::unique_ptr<ArchiveReader>> archive = open_();
   if (!archive.ok()) return archive.status();
-  uint32_t number = 0;
   for (Table& table : tables_) {
-    for (; number <= table.entry; ++number) {
-      const absl::StatusOr<const ArchiveEntry*> entry = (*archive)->Next();
-      if (!entry.ok()) return entry.status();
-      if (*entry == nullptr) return BadData("it changed while it was read");
-    }
+    if (absl::Status status = (*archive)->SkipTo(table.entry); !status.ok()) return status;
     TableReader reader(archive->get());
     const absl::Status status = ReadTable(&reader, &table, stop);
     if (ReasonOf(status.ok() ? absl::UnknownError("") : status) == FailureReason::kBadData) {

@@ -101,15 +101,11 @@ class TableRows {
       : listing_(listing), stop_(stop), unreadable_(unreadable), index_(listing) {}
 
   absl::Status ReadAll(ArchiveReader* archive) {
-    uint32_t number = 0;
     for (const ListedFile& file : listing_.files()) {
       if (file.kind != ListedFile::Kind::kTable) continue;
-      for (; number <= file.entry; ++number) {
-        const absl::StatusOr<const ArchiveEntry*> entry = archive->Next();
-        if (!entry.ok()) return entry.status();
-        if (*entry == nullptr) return BadData("it changed while it was read");
-      }
-      if (absl::Status status = Read(archive, listing_.NameOf(file)); !status.ok()) return status;
+      absl::Status status = archive->SkipTo(file.entry);
+      if (status.ok()) status = Read(archive, listing_.NameOf(file));
+      if (!status.ok()) return status;
     }
     return absl::OkStatus();
   }

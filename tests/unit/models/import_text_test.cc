@@ -1,17 +1,39 @@
-// Names and tables as imports read them.
+// Archives' entries, names and tables as imports read them.
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/base/failure.h"
 #include "models/files/archive_reader.h"
 #include "models/import/natural_order.h"
 #include "models/import/table_reader.h"
+#include "tests/unit/models/import_sources.h"
+#include "tests/unit/models/temporary_folder.h"
 
 namespace atelier::models {
 namespace {
 
 using ::testing::ElementsAre;
+
+TEST(ArchiveReaderTest, SkipsToAnEntryByItsNumber) {
+  const TemporaryFolder folder;
+  folder.Write("a.tar",
+               PackArchive(ArchiveFormat::kTar, {{"a", "0"}, {"b", "1"}, {"c", "2"}, {"d", "3"}}));
+  const auto archive = ArchiveReader::Open(folder.File("a.tar"), ArchiveReader::Packing::kTar, "");
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  ASSERT_TRUE((*archive)->Next().ok());
+  ASSERT_TRUE((*archive)->SkipTo(2).ok());
+  // Again, and to one before it.
+  ASSERT_TRUE((*archive)->SkipTo(2).ok());
+  ASSERT_TRUE((*archive)->SkipTo(1).ok());
+  EXPECT_EQ((*archive)->ReadAll(10).value(), "2");
+  const absl::Status beyond = (*archive)->SkipTo(4);
+  ASSERT_FALSE(beyond.ok());
+  EXPECT_EQ(ReasonOf(beyond), FailureReason::kBadData);
+  EXPECT_EQ(beyond.message(), "it changed while it was read");
+}
 
 TEST(NaturalOrderTest, DigitsCompareByValue) {
   EXPECT_TRUE(NaturalLess("img2.png", "img10.png"));
