@@ -11,32 +11,11 @@ namespace {
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 constexpr double kWhite = 255;
 
-// Sums of one channel's pixels. Whole numbers: exact, whatever the order.
-struct Sums {
-  uint64_t pixels = 0;
-  uint64_t sum = 0;
-  uint64_t squares = 0;
-
-  void Add(absl::Span<const uint8_t> bytes) {
-    pixels += bytes.size();
-    for (const uint8_t byte : bytes) {
-      sum += byte;
-      squares += uint64_t{byte} * byte;
-    }
-  }
-  double Mean() const { return static_cast<double>(sum) / static_cast<double>(pixels) / kWhite; }
-  double Deviation() const {
-    const double mean_square =
-        static_cast<double>(squares) / static_cast<double>(pixels) / (kWhite * kWhite);
-    return std::sqrt(std::max(0.0, mean_square - Mean() * Mean()));
-  }
-};
-
-absl::StatusOr<std::vector<Sums>> SumPixels(const DatasetFile& file, int64_t images,
-                                            const StopSignal* stop) {
+absl::StatusOr<PixelStatistics> SumPixels(const DatasetFile& file, int64_t images,
+                                          const StopSignal* stop) {
   const ImageShape& shape = file.summary().info.shape;
-  const auto area = static_cast<size_t>(shape.height * shape.width);
-  std::vector<Sums> sums(static_cast<size_t>(shape.channels));
+  const auto size = static_cast<size_t>(shape.size());
+  PixelStatistics sums(shape);
   const int64_t step = std::max<int64_t>(1, kPieceBytes / shape.size());
   for (int64_t at = 0; at < images; at += step) {
     if (stop != nullptr && stop->Get() != StopRequest::kNone) {
@@ -44,8 +23,8 @@ absl::StatusOr<std::vector<Sums>> SumPixels(const DatasetFile& file, int64_t ima
     }
     const auto pixels = file.ReadPixels(SplitName::kTraining, at, std::min(step, images - at));
     if (!pixels.ok()) return pixels.status();
-    for (size_t plane = 0; plane * area < pixels->size(); ++plane) {
-      sums[plane % sums.size()].Add(absl::MakeConstSpan(*pixels).subspan(plane * area, area));
+    for (size_t first = 0; first < pixels->size(); first += size) {
+      sums.Look(absl::MakeConstSpan(*pixels).subspan(first, size));
     }
   }
   return sums;
@@ -60,6 +39,46 @@ std::vector<int64_t> Count(absl::Span<const uint8_t> labels, size_t classes) {
 }
 
 }  // namespace
+
+PixelStatistics::PixelStatistics(const ImageShape& shape)
+    : shape_(shape),
+      sums_(static_cast<size_t>(shape.channels)),
+      squares_(static_cast<size_t>(shape.channels)) {}
+
+void PixelStatistics::Look(absl::Span<const uint8_t> image) {
+  const auto plane = static_cast<size_t>(shape_.height * shape_.width);
+  for (size_t c = 0; c < sums_.size(); ++c) {
+    // Images have up to 64 MiB: their sums do not fit 32 bits.
+    uint64_t sum = 0;
+    uint64_t squares = 0;
+    const uint8_t* pixels = image.data() + c * plane;
+    for (size_t i = 0; i < plane; ++i) {
+      sum += pixels[i];
+      squares += uint32_t{pixels[i]} * pixels[i];
+    }
+    sums_[c] += sum;
+    squares_[c] += squares;
+  }
+  ++images_;
+}
+
+std::vector<double> PixelStatistics::Means() const {
+  std::vector<double> means;
+  const auto count = static_cast<double>(images_ * shape_.height * shape_.width);
+  for (const uint64_t sum : sums_) means.push_back(static_cast<double>(sum) / count / kWhite);
+  return means;
+}
+
+std::vector<double> PixelStatistics::Deviations() const {
+  std::vector<double> deviations;
+  const std::vector<double> means = Means();
+  const auto count = static_cast<double>(images_ * shape_.height * shape_.width);
+  for (size_t c = 0; c < squares_.size(); ++c) {
+    const double square = static_cast<double>(squares_[c]) / count / (kWhite * kWhite);
+    deviations.push_back(std::sqrt(std::max(square - means[c] * means[c], 0.0)));
+  }
+  return deviations;
+}
 
 absl::StatusOr<DatasetStatistics> StatisticsOf(const DatasetFile& file, const StopSignal* stop) {
   const DatasetInfo& info = file.summary().info;
@@ -76,10 +95,8 @@ absl::StatusOr<DatasetStatistics> StatisticsOf(const DatasetFile& file, const St
   statistics.training = Count(all.first(static_cast<size_t>(images)), classes);
   statistics.validation = Count(all.subspan(static_cast<size_t>(images)), classes);
   statistics.test = Count(*test, classes);
-  for (const Sums& channel : *sums) {
-    statistics.mean.push_back(channel.Mean());
-    statistics.standard_deviation.push_back(channel.Deviation());
-  }
+  statistics.mean = sums->Means();
+  statistics.standard_deviation = sums->Deviations();
   return statistics;
 }
 

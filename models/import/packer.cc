@@ -1,7 +1,6 @@
 #include "models/import/packer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <utility>
 
@@ -34,46 +33,6 @@ DatasetInfo InfoOf(const SplitPlan& plan, const PlacedImages& placed,
 }
 
 }  // namespace
-
-PixelStatistics::PixelStatistics(const ImageShape& shape)
-    : shape_(shape),
-      sums_(static_cast<size_t>(shape.channels)),
-      squares_(static_cast<size_t>(shape.channels)) {}
-
-void PixelStatistics::Look(absl::Span<const uint8_t> image) {
-  const auto plane = static_cast<size_t>(shape_.height * shape_.width);
-  for (size_t c = 0; c < sums_.size(); ++c) {
-    // A plane has at most 512×512 pixels: its sums fit 32 and 64 bits.
-    uint32_t sum = 0;
-    uint64_t squares = 0;
-    const uint8_t* pixels = image.data() + c * plane;
-    for (size_t i = 0; i < plane; ++i) {
-      sum += pixels[i];
-      squares += uint32_t{pixels[i]} * pixels[i];
-    }
-    sums_[c] += sum;
-    squares_[c] += squares;
-  }
-  ++images_;
-}
-
-std::vector<double> PixelStatistics::Means() const {
-  std::vector<double> means;
-  const auto count = static_cast<double>(images_ * shape_.height * shape_.width);
-  for (const uint64_t sum : sums_) means.push_back(static_cast<double>(sum) / count / 255);
-  return means;
-}
-
-std::vector<double> PixelStatistics::Deviations() const {
-  std::vector<double> deviations;
-  const std::vector<double> means = Means();
-  const auto count = static_cast<double>(images_ * shape_.height * shape_.width);
-  for (size_t c = 0; c < squares_.size(); ++c) {
-    const double square = static_cast<double>(squares_[c]) / count / (255.0 * 255.0);
-    deviations.push_back(std::sqrt(std::max(square - means[c] * means[c], 0.0)));
-  }
-  return deviations;
-}
 
 Packer::Packer(const SplitPlan& plan, const PlacedImages& placed,
                std::vector<std::string> class_names, bool make_grey, const OutputFile& file,

@@ -14,28 +14,13 @@
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_checks.h"
+#include "models/data/dataset_statistics.h"
 #include "models/import/image_pipeline.h"
 #include "models/import/importer.h"
 #include "models/import/output_file.h"
 #include "models/import/split_plan.h"
 
 namespace atelier::models {
-
-// Sums over the pixels of the images that train, by channel. Not thread-safe.
-class PixelStatistics {
- public:
-  explicit PixelStatistics(const ImageShape& shape);
-  void Look(absl::Span<const uint8_t> image);
-  // Of pixels in [0,1]; at least one image.
-  std::vector<double> Means() const;
-  std::vector<double> Deviations() const;
-
- private:
-  const ImageShape shape_;
-  int64_t images_ = 0;
-  std::vector<uint64_t> sums_;
-  std::vector<uint64_t> squares_;
-};
 
 class Packer {
  public:

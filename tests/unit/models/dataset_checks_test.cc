@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/base/random.h"
+#include "models/data/dataset_statistics.h"
 #include "models/data/near_duplicates.h"
 
 namespace atelier::models {
@@ -135,6 +136,14 @@ TEST_F(DatasetChecksTest, NamesUnbalancedClasses) {
   for (int i = 0; i < 34; ++i) Add(Picture(1000 + i), i < 31 ? 0 : 1);
   EXPECT_THAT(Sentences(1),
               Contains(HasSubstr("'cat' has 31 training images, 'dog' has 2; balanced")));
+}
+
+TEST(PixelStatisticsTest, SumsOfLargeImagesAreExact) {
+  const ImageShape shape = {1, 4096, 4352};
+  PixelStatistics statistics(shape);
+  statistics.Look(std::vector<uint8_t>(static_cast<size_t>(shape.size()), 255));
+  EXPECT_THAT(statistics.Means(), testing::ElementsAre(1.0));
+  EXPECT_THAT(statistics.Deviations(), testing::ElementsAre(0.0));
 }
 
 TEST(NearDuplicatesTest, FindsEveryPairOnce) {
