@@ -101,7 +101,7 @@ bool Before(const NearDuplicates::Pair& a, const NearDuplicates::Pair& b) {
   return std::tie(a.earlier, a.later) < std::tie(b.earlier, b.later);
 }
 
-// Pairs of like hashes, each once.
+// Pairs of like hashes, each once, at most kMaxCandidates.
 std::vector<NearDuplicates::Pair> Candidates(const std::vector<uint64_t>& hashes,
                                              NearDuplicates::Wanted wanted) {
   std::vector<NearDuplicates::Pair> pairs;
@@ -115,6 +115,7 @@ std::vector<NearDuplicates::Pair> Candidates(const std::vector<uint64_t>& hashes
     });
     for (size_t i = 0; i < order.size(); ++i) {
       for (size_t k = i + 1; k < std::min(i + 1 + kNeighbours, order.size()); ++k) {
+        if (pairs.size() == NearDuplicates::kMaxCandidates) break;
         const uint64_t one = key(order[i]);
         const uint64_t other = key(order[k]);
         if (one >> (64 - kPartBits) != other >> (64 - kPartBits)) break;

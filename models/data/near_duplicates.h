@@ -2,12 +2,14 @@
 // by a difference hash (of 8×9 cells, whether each is brighter than its right neighbour), those
 // whose hashes differ in at most three bits are compared pixel by pixel. Not thread-safe.
 //
-// The search is bounded, in memory (8 bytes an image) and in time: where many images have like
-// hashes, only neighbours in their order are compared, and comparisons end after so many bytes. So
-// what it finds is there, and it may miss some.
+// The search is bounded, in memory (12 bytes an image, and 8 a pair to be compared, of which there
+// are at most kMaxCandidates) and in time: where many images have like hashes, only neighbours in
+// their order are compared, and comparisons end after so many bytes. So what it finds is there, and
+// it may miss some.
 #ifndef ATELIER_MODELS_DATA_NEAR_DUPLICATES_H_
 #define ATELIER_MODELS_DATA_NEAR_DUPLICATES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -33,6 +35,8 @@ class NearDuplicates {
 
   // Correlation of their pixels from which on two images are nearly equal.
   static constexpr double kMinCorrelation = 0.99;
+  // Wanted pairs of like hashes after which no more are looked for.
+  static constexpr size_t kMaxCandidates = size_t{1} << 22;
 
   explicit NearDuplicates(const ImageShape& shape) : shape_(shape) {}
 

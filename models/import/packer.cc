@@ -127,6 +127,7 @@ absl::StatusOr<ImportReport> Packer::Pack(std::vector<std::string> warnings) {
   report.warnings = std::move(warnings);
   const absl::StatusOr<std::vector<std::string>> found =
       checks_.Sentences([&](uint32_t image, absl::Span<uint8_t> pixels) {
+        if (absl::Status stopped = CheckStop(stop_); !stopped.ok()) return stopped;
         const int64_t labels = image < info_.training_images ? 0 : info_.training_images;
         return file_.Read(image * info_.shape.size() + labels, pixels);
       });

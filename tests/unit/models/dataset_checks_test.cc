@@ -163,5 +163,16 @@ TEST(NearDuplicatesTest, FindsEveryPairOnce) {
   EXPECT_EQ((*pairs)[0].later, 2u);
 }
 
+TEST(NearDuplicatesTest, LooksForABoundedNumberOfPairs) {
+  NearDuplicates near({1, 1, 1});
+  // Their hashes are equal, and each has many neighbours.
+  for (int i = 0; i < 200'000; ++i) near.Add({0});
+  size_t pairs = 0;
+  const auto found = near.Find([&](const NearDuplicates::Pair&) { return ++pairs > 0; },
+                               [](uint32_t, absl::Span<uint8_t>) { return absl::OkStatus(); });
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(pairs, NearDuplicates::kMaxCandidates);
+}
+
 }  // namespace
 }  // namespace atelier::models
