@@ -1,5 +1,6 @@
 #include "client/calls/arguments.h"
 
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -105,6 +106,12 @@ std::string ShortDataset(absl::string_view resource_name) {
   absl::string_view rest = resource_name;
   absl::ConsumePrefix(&rest, "datasets/");
   return absl::StrReplaceAll(rest, {{"/versions/", "@"}});
+}
+
+std::vector<float> Floats(absl::string_view bytes) {
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
 }
 
 std::string FileStem(absl::string_view model_version) {

@@ -46,6 +46,9 @@ std::string ShortModel(absl::string_view resource_name);
 // `digits@4` for `datasets/digits/versions/4`, `digits` for `datasets/digits`.
 std::string ShortDataset(absl::string_view resource_name);
 
+// The float32 numbers, little-endian as on this machine, that responses have as bytes.
+std::vector<float> Floats(absl::string_view bytes);
+
 // The prefix of the names of a model version's files: `cnn-3-v4` for `models/cnn-3/versions/4`.
 std::string FileStem(absl::string_view model_version);
 

@@ -12,8 +12,11 @@ void AddDatasetImages(CommandSet* commands, CLI::App* family);
 void AddDatasetPull(CommandSet* commands, CLI::App* family);
 void AddDatasetDelete(CommandSet* commands, CLI::App* family);
 
-// An option `--split` that sets one of the splits.
-void AddSplitOption(CLI::App* command, const std::function<void(v1::DatasetSplit)>& set);
+// The data set NAME, NAME@VERSION, or of a resource name.
+absl::StatusOr<v1::Dataset> FetchDataset(Session& session, const std::string& text);
+
+// All that is known of it.
+void PrintDataset(Session& session, const v1::Dataset& dataset);
 
 }  // namespace atelier::client
 

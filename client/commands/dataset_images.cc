@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "client/calls/arguments.h"
 #include "client/commands/dataset_commands.h"
+#include "client/commands/picture_target.h"
 #include "client/files/picture_files.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
@@ -17,8 +18,7 @@ namespace {
 struct ImagesOptions {
   std::string name;
   v1::GetImageSheetRequest request;
-  std::string target;
-  bool force = false;
+  PictureTarget target;
 };
 
 std::string SheetCsv(const v1::ImageSheet& sheet) {
@@ -53,14 +53,11 @@ absl::StatusOr<int> Images(Session& session, const ImagesOptions& options) {
   request.set_name(*std::move(name));
   const auto sheet = session.Call(&DatasetService::GetImageSheet, request);
   if (!sheet.ok()) return sheet.status();
-  const std::string path = PicturePath(options.target, FileName(*sheet));
-  if (session.text() || !options.target.empty()) {
-    const absl::Status written = WritePictures({{path, sheet->png()}}, options.force);
-    if (!written.ok()) return written;
-  }
+  const auto path = WritePicture(session, options.target, FileName(*sheet), sheet->png());
+  if (!path.ok()) return path.status();
   switch (session.format()) {
     case OutputFormat::kText:
-      session.Print(SheetText(*sheet, path));
+      session.Print(SheetText(*sheet, *path));
       ShowPicture(session.terminal(), sheet->png());
       break;
     case OutputFormat::kJson:
@@ -93,7 +90,9 @@ void AddDatasetImages(CommandSet* commands, CLI::App* family) {
           "--class", [options](const std::string& name) { options->request.set_class_name(name); },
           "Only images of this class [a row for each]")
       ->type_name("CLASS");
-  AddSplitOption(command, [options](v1::DatasetSplit split) { options->request.set_split(split); });
+  AddWordOption(
+      command, "--split", v1::DatasetSplit_descriptor(), "training, validation or test [test]",
+      [options](int value) { options->request.set_split(static_cast<v1::DatasetSplit>(value)); });
   command
       ->add_option_function<std::int32_t>(
           "--columns", [options](std::int32_t value) { options->request.set_columns(value); },
@@ -106,9 +105,7 @@ void AddDatasetImages(CommandSet* commands, CLI::App* family) {
           "Rows, 1 to 40 [10 of one class, else the number of classes]")
       ->type_name("N")
       ->check(Between(1, 40));
-  command->add_option("-o,--output-file", options->target, "Target file or folder [current folder]")
-      ->type_name("PATH");
-  command->add_flag("--force", options->force, "Replace an existing file");
+  AddPictureTarget(command, &options->target);
 }
 
 }  // namespace atelier::client

@@ -236,13 +236,9 @@ class Pull {
 };
 
 absl::StatusOr<int> RunPull(Session& session, const PullOptions& options) {
-  auto name = DatasetName(options.name);
-  if (!name.ok()) return name.status();
   auto folder = NewFolder::Create(options.target);
   if (!folder.ok()) return folder.status();
-  v1::GetDatasetRequest request;
-  request.set_name(*std::move(name));
-  const auto dataset = session.Call(&DatasetService::GetDataset, request);
+  const auto dataset = FetchDataset(session, options.name);
   if (!dataset.ok()) return dataset.status();
   if (!dataset->problem().empty()) return absl::FailedPreconditionError(dataset->problem());
   const Interrupt interrupt;

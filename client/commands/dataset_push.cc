@@ -106,7 +106,8 @@ class Push {
       if (!job.has_value()) return status;
     }
     if (!options_.detach) return FollowJob(session_, *job, options_.follow);
-    return ShowStarted(*job);
+    PrintStarted(session_, *job);
+    return kDone;
   }
 
  private:
@@ -179,33 +180,13 @@ class Push {
   }
 
   absl::StatusOr<int> ShowExisting(const std::string& version) {
-    v1::GetDatasetRequest request;
-    request.set_name(version);
-    const auto dataset = session_.Call(&DatasetService::GetDataset, request);
+    const auto dataset = FetchDataset(session_, version);
     if (!dataset.ok()) return dataset.status();
-    if (session_.format() == OutputFormat::kJson) session_.PrintJson(*dataset);
-    if (session_.format() == OutputFormat::kCsv) {
-      session_.Print(CsvLine(DatasetCsvNames()) + CsvLine(DatasetCsvValues(*dataset)));
-    }
     if (session_.text()) {
-      session_.Print(
-          absl::StrCat("Nothing was sent: ", ShortDataset(version),
-                       " was made of the same content with the same options.\n\n",
-                       DatasetText(*dataset, session_.style(), session_.terminal().width())));
+      session_.Print(absl::StrCat("Nothing was sent: ", ShortDataset(version),
+                                  " was made of the same content with the same options.\n\n"));
     }
-    return kDone;
-  }
-
-  absl::StatusOr<int> ShowStarted(const v1::TrainingJob& job) {
-    if (session_.format() == OutputFormat::kJson) session_.PrintJson(job);
-    if (session_.format() == OutputFormat::kCsv) {
-      session_.Print(CsvLine({"name"}) + CsvLine({job.name()}));
-    }
-    if (session_.text()) {
-      const std::string id(Leaf(job.name()));
-      session_.Print(absl::StrCat("Started ", id, ".\n  ", session_.Suggest("watch " + id),
-                                  "   follows it\n"));
-    }
+    PrintDataset(session_, *dataset);
     return kDone;
   }
 

@@ -10,27 +10,35 @@ namespace atelier::client {
 namespace {
 
 absl::StatusOr<int> ShowDataset(Session& session, const std::string& text) {
-  auto name = DatasetName(text);
-  if (!name.ok()) return name.status();
-  v1::GetDatasetRequest request;
-  request.set_name(*std::move(name));
-  const auto dataset = session.Call(&DatasetService::GetDataset, request);
+  const auto dataset = FetchDataset(session, text);
   if (!dataset.ok()) return dataset.status();
-  switch (session.format()) {
-    case OutputFormat::kText:
-      session.Print(DatasetText(*dataset, session.style(), session.terminal().width()));
-      break;
-    case OutputFormat::kJson:
-      session.PrintJson(*dataset);
-      break;
-    case OutputFormat::kCsv:
-      session.Print(CsvLine(DatasetCsvNames()) + CsvLine(DatasetCsvValues(*dataset)));
-      break;
-  }
+  PrintDataset(session, *dataset);
   return kDone;
 }
 
 }  // namespace
+
+absl::StatusOr<v1::Dataset> FetchDataset(Session& session, const std::string& text) {
+  auto name = DatasetName(text);
+  if (!name.ok()) return name.status();
+  v1::GetDatasetRequest request;
+  request.set_name(*std::move(name));
+  return session.Call(&DatasetService::GetDataset, request);
+}
+
+void PrintDataset(Session& session, const v1::Dataset& dataset) {
+  switch (session.format()) {
+    case OutputFormat::kText:
+      session.Print(DatasetText(dataset, session.style(), session.terminal().width()));
+      break;
+    case OutputFormat::kJson:
+      session.PrintJson(dataset);
+      break;
+    case OutputFormat::kCsv:
+      session.Print(CsvLine(DatasetCsvNames()) + CsvLine(DatasetCsvValues(dataset)));
+      break;
+  }
+}
 
 void AddDatasetShow(CommandSet* commands, CLI::App* family) {
   const auto name = std::make_shared<std::string>();

@@ -22,7 +22,7 @@ using Align = Table::Align;
 // Of a checksum in a table: enough to tell data sets apart. --output=json has all of them.
 constexpr int kChecksumDigits = 12;
 
-void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
+void PrintText(Session& session, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets) {
   Table table({{"data set"},
                {"training", Align::kRight},
                {"test", Align::kRight},
@@ -65,7 +65,7 @@ void PrintText(Session& session, const std::vector<v1::Dataset>& datasets) {
 absl::StatusOr<int> Datasets(Session& session) {
   const auto all = session.Call(&DatasetService::ListDatasets, v1::ListDatasetsRequest());
   if (!all.ok()) return all.status();
-  const std::vector<v1::Dataset> datasets(all->datasets().begin(), all->datasets().end());
+  const auto& datasets = all->datasets();
   switch (session.format()) {
     case OutputFormat::kText:
       PrintText(session, datasets);
@@ -102,12 +102,6 @@ absl::StatusOr<int> DeleteDataset(Session& session, const DatasetDeleteOptions& 
 }
 
 }  // namespace
-
-void AddSplitOption(CLI::App* command, const std::function<void(v1::DatasetSplit)>& set) {
-  AddWordOption(command, "--split", v1::DatasetSplit_descriptor(),
-                "training, validation or test [test]",
-                [set](int value) { set(static_cast<v1::DatasetSplit>(value)); });
-}
 
 void AddDatasetDelete(CommandSet* commands, CLI::App* family) {
   const auto options = std::make_shared<DatasetDeleteOptions>();

@@ -1,5 +1,6 @@
 // `atelier explain`: where in an image the evidence for an answer is.
-#include <cstring>
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "client/classifying/classification_text.h"
 #include "client/commands/commands.h"
 #include "client/commands/image_argument.h"
+#include "client/commands/picture_target.h"
 #include "client/comparing/targets.h"
 #include "client/files/picture_files.h"
 #include "client/terminal/exit_codes.h"
@@ -22,8 +24,7 @@ struct ExplainOptions {
   ImageArgument image;
   // Without model and image.
   v1::ExplainRequest request;
-  std::string target;
-  bool force = false;
+  PictureTarget target;
 };
 
 bool ByOcclusion(const v1::Explanation& explanation) {
@@ -33,13 +34,11 @@ bool ByOcclusion(const v1::Explanation& explanation) {
 std::string HeatCsv(const v1::Explanation& explanation) {
   std::string csv = CsvLine({"row", "column", "value"});
   const std::int64_t width = std::max(explanation.width(), 1);
-  const auto count = static_cast<std::int64_t>(explanation.values().size() / sizeof(float));
-  for (std::int64_t i = 0; i < count; ++i) {
-    float value = 0;
-    std::memcpy(&value, explanation.values().data() + i * static_cast<std::int64_t>(sizeof(value)),
-                sizeof(value));
+  std::int64_t i = 0;
+  for (const float value : Floats(explanation.values())) {
     absl::StrAppend(&csv,
                     CsvLine({absl::StrCat(i / width), absl::StrCat(i % width), Exact(value)}));
+    ++i;
   }
   return csv;
 }
@@ -97,16 +96,15 @@ absl::StatusOr<int> RunExplain(Session& session, const ExplainOptions& options) 
   NamedImage image;
   const auto explanation = Fetch(session, options, &image);
   if (!explanation.ok()) return explanation.status();
-  const std::string path = PicturePath(
-      options.target, absl::StrCat(FileStem(explanation->model_version()), "-", image.stem,
-                                   ByOcclusion(*explanation) ? "-occlusion" : "-grad-cam", ".png"));
-  if (session.text() || !options.target.empty()) {
-    const absl::Status written = WritePictures({{path, explanation->png()}}, options.force);
-    if (!written.ok()) return written;
-  }
+  const auto path =
+      WritePicture(session, options.target,
+                   absl::StrCat(FileStem(explanation->model_version()), "-", image.stem,
+                                ByOcclusion(*explanation) ? "-occlusion" : "-grad-cam", ".png"),
+                   explanation->png());
+  if (!path.ok()) return path.status();
   switch (session.format()) {
     case OutputFormat::kText:
-      session.Print(ExplanationText(session, *explanation, image, path));
+      session.Print(ExplanationText(session, *explanation, image, *path));
       ShowPicture(session.terminal(), explanation->png());
       break;
     case OutputFormat::kJson:
@@ -178,9 +176,7 @@ void AddExplain(CommandSet* commands) {
           "Pixels per image pixel along each edge, 1 to 32 [8]")
       ->type_name("N")
       ->check(Between(1, 32));
-  command->add_option("-o,--output-file", options->target, "Target file or folder [current folder]")
-      ->type_name("PATH");
-  command->add_flag("--force", options->force, "Replace an existing file");
+  AddPictureTarget(command, &options->target);
 }
 
 }  // namespace atelier::client

@@ -1,6 +1,5 @@
 // `atelier features`: draws the feature maps of an image.
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -49,14 +48,12 @@ std::string FeaturesCsv(const v1::FeatureMaps& maps) {
   for (const v1::FeatureMap& map : maps.maps()) {
     const std::int64_t width = std::max(map.shape().width(), 1);
     const std::int64_t height = std::max(map.shape().height(), 1);
-    const auto count = static_cast<std::int64_t>(map.values().size() / sizeof(float));
-    for (std::int64_t i = 0; i < count; ++i) {
-      float value = 0;
-      std::memcpy(&value, map.values().data() + i * static_cast<std::int64_t>(sizeof(value)),
-                  sizeof(value));
+    std::int64_t i = 0;
+    for (const float value : Floats(map.values())) {
       absl::StrAppend(
           &csv, CsvLine({absl::StrCat(map.block()), absl::StrCat(i / width / height),
                          absl::StrCat(i / width % height), absl::StrCat(i % width), Exact(value)}));
+      ++i;
     }
   }
   return csv;

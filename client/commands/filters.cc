@@ -1,6 +1,5 @@
 // `atelier filters`: what a convolution layer of a model has learned.
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "client/calls/arguments.h"
 #include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
+#include "client/commands/picture_target.h"
 #include "client/comparing/targets.h"
 #include "client/files/picture_files.h"
 #include "client/terminal/exit_codes.h"
@@ -22,19 +22,15 @@ namespace {
 struct FiltersOptions {
   std::string model;
   v1::GetFiltersRequest request;
-  std::string target;
-  bool force = false;
+  PictureTarget target;
 };
 
 std::string FiltersCsv(const v1::Filters& filters) {
   std::string csv = CsvLine({"filter", "input", "row", "column", "value"});
   if (filters.shape_size() != 4) return csv;
-  const auto count = static_cast<std::int64_t>(filters.values().size() / sizeof(float));
-  for (std::int64_t i = 0; i < count; ++i) {
-    float value = 0;
-    std::memcpy(&value, filters.values().data() + i * static_cast<std::int64_t>(sizeof(value)),
-                sizeof(value));
-    std::int64_t rest = i;
+  std::int64_t number = 0;
+  for (const float value : Floats(filters.values())) {
+    std::int64_t rest = number++;
     const auto next = [&](int dimension) {
       const std::int64_t extent = std::max<std::int64_t>(filters.shape(dimension), 1);
       const std::int64_t index = rest % extent;
@@ -82,16 +78,14 @@ absl::StatusOr<int> RunFilters(Session& session, const FiltersOptions& options) 
   // Not through the session, which would make the picture's bytes readable.
   const auto filters = (*connection)->Call(&ModelService::GetFilters, request);
   if (!filters.ok()) return filters.status();
-  const std::string path = PicturePath(
-      options.target,
-      absl::StrCat(FileStem(filters->model_version()), "-layer", filters->layer(), ".png"));
-  if (session.text() || !options.target.empty()) {
-    const absl::Status written = WritePictures({{path, filters->picture().png()}}, options.force);
-    if (!written.ok()) return written;
-  }
+  const auto path = WritePicture(
+      session, options.target,
+      absl::StrCat(FileStem(filters->model_version()), "-layer", filters->layer(), ".png"),
+      filters->picture().png());
+  if (!path.ok()) return path.status();
   switch (session.format()) {
     case OutputFormat::kText:
-      session.Print(FiltersText(*filters, path));
+      session.Print(FiltersText(*filters, *path));
       ShowPicture(session.terminal(), filters->picture().png());
       break;
     case OutputFormat::kJson:
@@ -134,9 +128,7 @@ void AddFilters(CommandSet* commands) {
           "Pixels per value along each edge, 1 to 32 [12]")
       ->type_name("N")
       ->check(Between(1, 32));
-  command->add_option("-o,--output-file", options->target, "Target file or folder [current folder]")
-      ->type_name("PATH");
-  command->add_flag("--force", options->force, "Replace an existing file");
+  AddPictureTarget(command, &options->target);
 }
 
 }  // namespace atelier::client

@@ -179,4 +179,16 @@ absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
   return ExitCodeOf(ended->state());
 }
 
+void PrintStarted(Session& session, const v1::TrainingJob& job) {
+  if (session.format() == OutputFormat::kJson) session.PrintJson(job);
+  if (session.format() == OutputFormat::kCsv) {
+    session.Print(CsvLine({"name"}) + CsvLine({job.name()}));
+  }
+  if (session.text()) {
+    const std::string id(Leaf(job.name()));
+    session.Print(
+        absl::StrCat("Started ", id, ".\n  ", session.Suggest("watch " + id), "   follows it\n"));
+  }
+}
+
 }  // namespace atelier::client

@@ -26,6 +26,9 @@ void AddFollowOptions(CLI::App* command, FollowOptions* options);
 absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
                               const FollowOptions& options);
 
+// Says of a job that was started how to follow it; for programs its name or all of it.
+void PrintStarted(Session& session, const v1::TrainingJob& job);
+
 }  // namespace atelier::client
 
 #endif  // ATELIER_CLIENT_COMMANDS_FOLLOW_H_

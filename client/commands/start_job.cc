@@ -80,14 +80,7 @@ absl::StatusOr<int> StartJob(Session& session, StartJobOptions& options) {
   const auto job = session.Call(&TrainingService::StartTraining, options.request, {.repeats = 2});
   if (!job.ok()) return job.status();
   if (!options.detach) return FollowJob(session, *job, options.follow);
-  if (session.format() == OutputFormat::kJson) session.PrintJson(*job);
-  if (session.format() == OutputFormat::kCsv)
-    session.Print(CsvLine({"name"}) + CsvLine({job->name()}));
-  if (session.text()) {
-    const std::string id(Leaf(job->name()));
-    session.Print(
-        absl::StrCat("Started ", id, ".\n  ", session.Suggest("watch " + id), "   follows it\n"));
-  }
+  PrintStarted(session, *job);
   return kDone;
 }
 
