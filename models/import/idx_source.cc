@@ -162,9 +162,9 @@ absl::StatusOr<bool> IdxSource::Next(SourceImage* image) {
   }
   image->index = next_++;
   const auto [split, index] = PlaceOf(image->index);
-  absl::StatusOr<DatasetFile::Image> read = packed_->ReadImage(split, index);
-  if (!read.ok()) return Failure(FailureReason::kInternal, read.status().message());
-  image->bytes.assign(read->pixels.begin(), read->pixels.end());
+  const absl::StatusOr<std::vector<uint8_t>> pixels = packed_->ReadPixels(split, index, 1);
+  if (!pixels.ok()) return Failure(FailureReason::kInternal, pixels.status().message());
+  image->bytes.assign(pixels->begin(), pixels->end());
   return true;
 }
 
