@@ -328,6 +328,12 @@ absl::StatusOr<std::vector<std::string>> DatasetFolder::SourceFiles(const std::s
   return paths;
 }
 
+std::string DatasetFolder::ChangeText() const {
+  if (!training_.transposed && !test_.transposed) return "";
+  return "The images were turned upright, as the files of EMNIST hold them transposed; rename the "
+         "files to other than emnist-… if theirs are upright already.";
+}
+
 absl::StatusOr<DatasetSummary> DatasetFolder::Read(Sink sink, const StopSignal* stop) {
   DatasetWarnings warnings(info_);
   DatasetDigest digest(info_);
@@ -359,11 +365,7 @@ absl::StatusOr<DatasetSummary> DatasetFolder::Read(Sink sink, const StopSignal* 
     if (absl::Status status = pass_on(split->labels); !status.ok()) return status;
   }
   std::vector<std::string> sentences = warnings.Sentences();
-  if (training_.transposed || test_.transposed) {
-    sentences.push_back(
-        "The images were turned upright, as the files of EMNIST hold them transposed; rename the "
-        "files to other than emnist-… if theirs are upright already.");
-  }
+  if (std::string change = ChangeText(); !change.empty()) sentences.push_back(std::move(change));
   return DatasetSummary{info_, digest.Finish(), std::move(sentences)};
 }
 

@@ -56,6 +56,10 @@ class DatasetFolder {
 
   const DatasetInfo& info() const { return info_; }
 
+  // A sentence on what Read changes about the images; empty if it gives them as the files hold
+  // them.
+  std::string ChangeText() const;
+
   // Reads the pixels. The sink gets those of the training images, their labels, and then the same
   // of the test images. Call once.
   absl::StatusOr<DatasetSummary> Read(Sink sink, const StopSignal* stop = nullptr);

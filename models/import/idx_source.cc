@@ -83,6 +83,9 @@ absl::Status IdxSource::Unpack(const Listing& listing, ArchiveReader* archive, i
 absl::Status IdxSource::Pack(const StopSignal* stop) {
   absl::StatusOr<DatasetFolder> folder = DatasetFolder::Open(folder_, stop);
   if (!folder.ok()) return folder.status();
+  // The rest of what there is to say is told later, of the images as they are then.
+  const std::string change = folder->ChangeText();
+  if (!change.empty()) contents_.warnings.push_back(change);
   const std::string path = (fs::path(folder_) / "packed").string();
   absl::StatusOr<OutputFile> file = OutputFile::Create(path);
   if (!file.ok()) return file.status();
@@ -114,10 +117,6 @@ absl::Status IdxSource::Describe() {
   }
   contents_.size = {info.shape.height, info.shape.width};
   contents_.colour = info.shape.channels == 3;
-  // Equal images are told later, of the images as they are then.
-  for (const std::string& warning : packed_->summary().warnings) {
-    if (warning.find("turned upright") != std::string::npos) contents_.warnings.push_back(warning);
-  }
   contents_.splits.assign(static_cast<size_t>(info.training_images), SourceSplit::kTraining);
   contents_.splits.insert(contents_.splits.end(), static_cast<size_t>(info.test_images),
                           SourceSplit::kTest);
