@@ -342,7 +342,10 @@ absl::StatusOr<bool> ArraySource::Next(SourceImage* image) {
     next_ = 0;
   }
   absl::StatusOr<std::string> bytes = reader_->Next();
-  if (!bytes.ok()) return BadData(absl::StrCat(reading_->name, ": ", bytes.status().message()));
+  if (!bytes.ok()) {
+    return Failure(ReasonOf(bytes.status()),
+                   absl::StrCat(reading_->name, ": ", bytes.status().message()));
+  }
   image->bytes = *std::move(bytes);
   image->index = reading_->first + next_++;
   return true;

@@ -1,6 +1,7 @@
 // NumPy arrays, IDX files and CIFAR's binary files.
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/files/archive_reader.h"
+#include "models/import/array_source.h"
 #include "tests/unit/models/import_sources.h"
 
 namespace atelier::models {
@@ -135,6 +138,34 @@ TEST_F(ImportArraysTest, ReadsFortransOrder) {
   std::vector<SourceFile> files = SmallArrays();
   files[0].bytes = Npy("|u1", {4, 2, 3}, bytes, true);
   EXPECT_EQ(Imports(files).report.checksum, Imports(SmallArrays()).report.checksum);
+}
+
+TEST_F(ImportArraysTest, AnUnpackedArrayThatCannotBeReadIsNoBadData) {
+  // More than what is read of it at once.
+  constexpr int64_t kImages = 600'000;
+  const std::string labels(kImages, '\0');
+  folder_.Write("a.tar", PackArchive(ArchiveFormat::kTar,
+                                     {{"x_train.npy", Npy("<f8", {kImages, 2, 2},
+                                                          std::string(32 * kImages, '\0'), true)},
+                                      {"y_train.npy", Labels(labels)}}));
+  const auto open = [this] {
+    return ArchiveReader::Open(folder_.File("a.tar"), ArchiveReader::Packing::kTar, "");
+  };
+  UnreadableFiles unreadable;
+  const auto listing = Listing::Read(open().value().get(), nullptr, &unreadable);
+  ASSERT_TRUE(listing.ok()) << listing.status();
+  const std::string scratch = folder_.File("scratch");
+  const auto source =
+      ArraySource::Open(*listing, open, {.scratch = scratch, .max_bytes = 32 * kImages}, nullptr);
+  ASSERT_TRUE(source.ok()) << source.status();
+  SourceImage image;
+  absl::StatusOr<bool> more = (*source)->Next(&image);
+  ASSERT_TRUE(more.ok()) << more.status();
+  std::filesystem::resize_file(scratch, 0);
+  while (more.ok() && *more) more = (*source)->Next(&image);
+  ASSERT_FALSE(more.ok());
+  EXPECT_EQ(ReasonOf(more.status()), FailureReason::kInternal) << more.status();
+  EXPECT_THAT(std::string(more.status().message()), HasSubstr("x_train.npy: "));
 }
 
 TEST_F(ImportArraysTest, WhatIsUnpackedOfFortransOrderIsLimited) {
