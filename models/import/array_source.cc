@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "models/base/failure.h"
@@ -18,6 +19,8 @@ namespace {
 using Axes = ImportOptions::Axes;
 
 constexpr size_t kPiece = size_t{1} << 20;
+// Unknown arrays that are named.
+constexpr size_t kNamed = 3;
 
 absl::Status BadData(absl::string_view message) {
   return Failure(FailureReason::kBadData, message);
@@ -102,13 +105,13 @@ ArraySource::Array* ArraySource::Find(Role role, SourceSplit split) {
 }
 
 absl::Status ArraySource::FindArrays(const Listing& listing) {
-  std::string others;
+  std::vector<std::string> others;
   for (const ListedFile& file : listing.files()) {
     if (file.kind != ListedFile::Kind::kArray) continue;
     const std::string name = PrintableName(listing.NameOf(file));
     const std::optional<Meaning> meaning = MeaningOf(listing.NameOf(file));
     if (!meaning) {
-      absl::StrAppend(&others, others.empty() ? "" : ", ", name);
+      if (others.size() <= kNamed) others.push_back(others.size() < kNamed ? name : "and others");
       continue;
     }
     const SourceSplit split = meaning->split.value_or(SourceSplit::kTraining);
@@ -125,13 +128,13 @@ absl::Status ArraySource::FindArrays(const Listing& listing) {
   }
   if (arrays_.empty()) {
     return BadData(absl::StrCat(
-        "its arrays (", PrintableName(others),
+        "its arrays (", absl::StrJoin(others, ", "),
         ") have none of the names that are known: images and labels, x and y, data and targets, "
         "alone or as in train_images, y_test"));
   }
   if (!others.empty()) {
     contents_.warnings.push_back(
-        absl::StrCat("Arrays that were not used: ", PrintableName(others), "."));
+        absl::StrCat("Arrays that were not used: ", absl::StrJoin(others, ", "), "."));
   }
   return absl::OkStatus();
 }

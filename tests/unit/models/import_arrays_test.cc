@@ -281,6 +281,20 @@ TEST_F(ImportArraysTest, ArraysThatDoNotFitEachOtherAreRefused) {
   ExpectRefused(Import(files), "x_train.npy: images of 4x6 are not N x H x W");
 }
 
+TEST_F(ImportArraysTest, TheFirstOfUnknownArraysAreNamed) {
+  std::vector<SourceFile> files = SmallArrays();
+  files.push_back({"caf\xe9.npy", files[0].bytes});
+  files.push_back({"weights.npy", files[0].bytes});
+  files.push_back({"masks.npy", files[0].bytes});
+  EXPECT_THAT(Imports(files).report.warnings,
+              Contains("Arrays that were not used: caf\\351.npy, weights.npy, masks.npy."));
+  files.push_back({"boxes.npy", files[0].bytes});
+  files.push_back({"depths.npy", files[0].bytes});
+  EXPECT_THAT(
+      Imports(files).report.warnings,
+      Contains("Arrays that were not used: caf\\351.npy, weights.npy, masks.npy, and others."));
+}
+
 TEST_F(ImportArraysTest, DamagedArraysAreRefused) {
   std::vector<SourceFile> files = SmallArrays();
   files[0].bytes.resize(files[0].bytes.size() - 3);
