@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "atelier/v1/model_service.pb.h"
 
@@ -41,11 +42,12 @@ class DatasetSource {
   // Names of all data sets, sorted.
   virtual std::vector<std::string> Names() const = 0;
 
-  // Where a data set is; nothing if there is none of that name. Reads the database at most.
-  virtual std::optional<DatasetPlace> Find(absl::string_view reference) const = 0;
+  // Where a data set is. NOT_FOUND if there is none of that name; any other error says nothing
+  // about it. Reads the database at most.
+  virtual absl::StatusOr<DatasetPlace> Find(absl::string_view reference) const = 0;
 
-  // What its headers tell; nothing if there is none of that name. May read the disk.
-  virtual std::optional<DatasetFacts> Describe(absl::string_view reference) = 0;
+  // What its headers tell. Errors as Find. May read the disk.
+  virtual absl::StatusOr<DatasetFacts> Describe(absl::string_view reference) = 0;
 
   // Of all its bytes, as v1::Dataset.checksum; nothing if that takes too long or cannot be told.
   // May read the disk for seconds.

@@ -46,11 +46,13 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
   if (repeat->has_value()) return **std::move(repeat);
   if (auto status = CheckRoom(); !status.ok()) return status;
   // It may have been deleted since it was resolved.
-  if (!with_.datasets->Find(resolved.spec.dataset()).has_value()) {
+  const absl::Status found = with_.datasets->Find(resolved.spec.dataset()).status();
+  if (absl::IsNotFound(found)) {
     return InvalidField(
         "spec.dataset",
         absl::StrCat("There is no data set ", Quoted(resolved.spec.dataset()), " any more."));
   }
+  if (!found.ok()) return found;
 
   JobRecord record;
   record.request_id = resolved.request_id;

@@ -297,6 +297,8 @@ class JobController {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status EndLost(const ProcessEnd& end, JobChange* change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why a job whose data set was deleted fails. NOT_FOUND.
+  static absl::Status DatasetGone(const JobRecord& record);
   // Fails the job and dismisses its worker.
   absl::Status Fail(LiveJob* live, absl::string_view reason, absl::string_view message,
                     Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -137,6 +137,11 @@ WakeList JobController::Dismissal(const LiveJob& live) const {
   return calls;
 }
 
+absl::Status JobController::DatasetGone(const JobRecord& record) {
+  return absl::NotFoundError(
+      absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."));
+}
+
 absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
   const JobRecord& record = change->record();
   if (shutting_down_) return SuspendAttempt("SERVER_SHUTDOWN", "The server stops", change);

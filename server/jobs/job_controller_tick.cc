@@ -87,15 +87,16 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
     const JobRecord& record = live->record;
     queue_view_.Remove(record);
     ShowHead();
-    if (!record.job.has_import() &&
-        !with_.datasets->Find(record.job.spec().dataset()).has_value()) {
+    absl::Status ready;
+    if (!record.job.has_import())
+      ready = with_.datasets->Find(record.job.spec().dataset()).status();
+    if (absl::IsNotFound(ready)) {
       scheduler_.Release(grant->id);
-      auto failed = Fail(
-          live, "BAD_DATA",
-          absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."),
-          effects);
-      if (failed.ok()) continue;
-      Postpone(live, failed, effects);
+      ready = Fail(live, "BAD_DATA", DatasetGone(record).message(), effects);
+      if (ready.ok()) continue;
+    }
+    if (!ready.ok()) {
+      Postpone(live, ready, effects);
       return std::nullopt;
     }
     // The token is on record before the process is there, so that the next server can find it if

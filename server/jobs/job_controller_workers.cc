@@ -56,12 +56,13 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   }
   Attachment attachment;
   auto assignment = MakeAssignment(**live);
-  if (!assignment.ok()) {
+  if (absl::IsNotFound(assignment.status())) {
     const absl::Status failed = Fail(*live, "BAD_DATA", assignment.status().message(), &effects);
     return failed.ok() ? Error(absl::StatusCode::kAborted, "ATTEMPT_NOT_WANTED",
                                assignment.status().message())
                        : failed;
   }
+  if (!assignment.ok()) return assignment.status();
   attachment.assignment = *std::move(assignment);
   attachment.stop = (*live)->record.stop_requested;
   attachment.suspend = shutting_down_;
@@ -93,10 +94,8 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
 absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(const LiveJob& live) {
   const JobRecord& record = live.record;
   const auto place = with_.datasets->Find(record.job.spec().dataset());
-  if (!place.has_value()) {
-    return absl::NotFoundError(
-        absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."));
-  }
+  if (absl::IsNotFound(place.status())) return DatasetGone(record);
+  if (!place.ok()) return place.status();
   worker::v1::Assignment assignment;
   *assignment.mutable_spec() = record.job.spec();
   // What it was given, which is less than it asked for on a server that has less.
@@ -114,7 +113,7 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(con
   if (const auto from = ParseModelName(record.job.spec().start_from()); from.ok()) {
     std::int64_t version = 0;
     if (!absl::SimpleAtoi(from->version, &version)) {
-      return absl::InternalError("The version to start from has no number.");
+      return absl::NotFoundError("The version to start from has no number.");
     }
     assignment.set_start_archive(with_.artifacts->ArchivePath(from->model, version));
   }

@@ -50,7 +50,7 @@ class Resolution {
     ResolveDevice();
     ResolveArithmetic();
     ResolveResources();
-    ResolveDataset();
+    if (auto status = ResolveDataset(); !status.ok()) return status;
     if (!wrong_.empty()) return InvalidFields(wrong_);
     return std::move(resolved_);
   }
@@ -100,7 +100,7 @@ class Resolution {
   void ResolveDevice();
   void ResolveArithmetic();
   void ResolveResources();
-  void ResolveDataset();
+  absl::Status ResolveDataset();
   void CheckBatchFits(std::int64_t left_to_train);
   void CheckNetworkFits(const DatasetFacts& facts);
   void DescribeStart(const DatasetFacts& facts);
@@ -305,21 +305,22 @@ void Resolution::ResolveResources() {
   }
 }
 
-void Resolution::ResolveDataset() {
+absl::Status Resolution::ResolveDataset() {
   const auto facts = datasets_->Describe(spec().dataset());
-  if (!facts.has_value()) {
+  if (absl::IsNotFound(facts.status())) {
     const auto names = datasets_->Names();
     Wrong("spec.dataset",
           absl::StrCat("There is no data set ", Quoted(spec().dataset()),
                        names.empty()
                            ? "; the server has none."
                            : absl::StrCat("; the server has ", absl::StrJoin(names, ", "), ".")));
-    return;
+    return absl::OkStatus();
   }
+  if (!facts.ok()) return facts.status();
   if (!facts->problem.empty()) {
     Wrong("spec.dataset", absl::StrCat("The data set ", Quoted(spec().dataset()),
                                        " cannot be used: ", facts->problem, "."));
-    return;
+    return absl::OkStatus();
   }
   // From here on the version is fixed.
   spec().set_dataset(facts->reference);
@@ -327,6 +328,7 @@ void Resolution::ResolveDataset() {
   CheckBatchFits(ResolveValidation(*facts, validation_given_, &spec(), &wrong_));
   CheckNetworkFits(*facts);
   DescribeStart(*facts);
+  return absl::OkStatus();
 }
 
 void Resolution::DescribeStart(const DatasetFacts& facts) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 
@@ -12,6 +14,11 @@ namespace {
 
 // For a data set that has to be read first; the worker looks again.
 constexpr absl::Duration kPatience = absl::Seconds(5);
+
+absl::Status NoSuchDataset(absl::string_view text) {
+  return jobs::Error(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
+                     absl::StrCat("There is no data set ", jobs::Quoted(text), "."));
+}
 
 jobs::DatasetFacts FactsOf(const v1::Dataset& dataset) {
   const auto name = jobs::ParseDatasetName(dataset.name());
@@ -53,16 +60,16 @@ std::vector<std::string> CatalogFacts::Names() const {
   return names;
 }
 
-std::optional<jobs::DatasetPlace> CatalogFacts::Find(absl::string_view text) const {
+absl::StatusOr<jobs::DatasetPlace> CatalogFacts::Find(absl::string_view text) const {
   const auto reference = jobs::ParseDatasetReference(text);
-  if (!reference.has_value()) return std::nullopt;
+  if (!reference.has_value()) return NoSuchDataset(text);
   if (reference->version == 0) {
     if (auto folder = catalog_->Directory(reference->dataset); folder.has_value()) {
       return jobs::DatasetPlace{.folder = *std::move(folder), .file = {}};
     }
   }
   const auto dataset = pushed_->FindDataset(*reference);
-  if (!dataset.ok()) return std::nullopt;
+  if (!dataset.ok()) return dataset.status();
   return jobs::DatasetPlace{
       .folder = {}, .file = artifacts_->DatasetPath(reference->dataset, dataset->version())};
 }
@@ -79,14 +86,14 @@ jobs::DatasetFacts CatalogFacts::DescribeFolder(const std::string& name) {
   return facts;
 }
 
-std::optional<jobs::DatasetFacts> CatalogFacts::Describe(absl::string_view text) {
+absl::StatusOr<jobs::DatasetFacts> CatalogFacts::Describe(absl::string_view text) {
   const auto reference = jobs::ParseDatasetReference(text);
-  if (!reference.has_value()) return std::nullopt;
+  if (!reference.has_value()) return NoSuchDataset(text);
   if (reference->version == 0 && catalog_->Directory(reference->dataset).has_value()) {
     return DescribeFolder(reference->dataset);
   }
   const auto dataset = pushed_->FindDataset(*reference);
-  if (!dataset.ok()) return std::nullopt;
+  if (!dataset.ok()) return dataset.status();
   return FactsOf(*dataset);
 }
 

@@ -23,8 +23,8 @@ class CatalogFacts final : public jobs::DatasetSource {
       : catalog_(catalog), pushed_(pushed), artifacts_(artifacts) {}
 
   std::vector<std::string> Names() const override;
-  std::optional<jobs::DatasetPlace> Find(absl::string_view reference) const override;
-  std::optional<jobs::DatasetFacts> Describe(absl::string_view reference) override;
+  absl::StatusOr<jobs::DatasetPlace> Find(absl::string_view reference) const override;
+  absl::StatusOr<jobs::DatasetFacts> Describe(absl::string_view reference) override;
   std::optional<std::string> Checksum(absl::string_view reference) override;
 
  private:

@@ -26,11 +26,12 @@ absl::StatusOr<models::Architecture> NetworkFor(const std::string& preset,
 absl::StatusOr<jobs::DatasetFacts> FactsOf(const std::string& dataset,
                                            jobs::DatasetSource* datasets) {
   auto facts = datasets->Describe(dataset);
-  if (!facts.has_value()) {
+  if (absl::IsNotFound(facts.status())) {
     return jobs::Error(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
                        absl::StrCat("There is no data set ", jobs::Quoted(dataset),
                                     "; there are: ", absl::StrJoin(datasets->Names(), ", "), "."));
   }
+  if (!facts.ok()) return facts.status();
   if (!facts->problem.empty()) {
     return jobs::Error(absl::StatusCode::kFailedPrecondition, "BAD_DATA",
                        absl::StrCat("The data set ", jobs::Quoted(dataset),

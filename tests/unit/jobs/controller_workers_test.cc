@@ -419,6 +419,23 @@ TEST_F(ControllerWorkersTest, SecondJobOfAModelMakesItsSecondVersion) {
   EXPECT_EQ(store_->ResolveVersion("cnn-3", "")->version(), 2);
 }
 
+TEST_F(ControllerWorkersTest, DataSetThatCannotBeLookedUpHoldsTheJobUp) {
+  const std::string id = Start();
+  datasets_.SetError(absl::UnavailableError("The database is busy."));
+  const absl::Duration pause = controller_->Tick();
+  EXPECT_EQ(State(id), "QUEUED");
+  EXPECT_THAT(Get(id).waiting_reason(), HasSubstr("The database is busy"));
+  datasets_.SetError(absl::OkStatus());
+  clock_.Advance(pause);
+  controller_->Tick();
+  EXPECT_EQ(State(id), "STARTING");
+  datasets_.SetError(absl::UnavailableError("The database is busy."));
+  EXPECT_EQ(controller_->Attach(Hello(id), std::make_shared<FakeLink>()).status().code(),
+            absl::StatusCode::kUnavailable);
+  datasets_.SetError(absl::OkStatus());
+  Attach(id);
+}
+
 TEST_F(ControllerWorkersTest, DataSetThatIsGoneFailsTheJob) {
   const std::string id = Start();
   datasets_.Remove("fashion-mnist");

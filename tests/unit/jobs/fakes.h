@@ -179,19 +179,23 @@ class FakeDatasets final : public DatasetSource {
     facts_[name] = std::move(facts);
   }
   void Remove(const std::string& name) { facts_.erase(name); }
+  // What every question is answered with until it is OK again.
+  void SetError(const absl::Status& error) { error_ = error; }
 
   std::vector<std::string> Names() const override {
     std::vector<std::string> names;
     for (const auto& [name, facts] : facts_) names.push_back(name);
     return names;
   }
-  std::optional<DatasetPlace> Find(absl::string_view name) const override {
-    if (!facts_.contains(std::string(name))) return std::nullopt;
+  absl::StatusOr<DatasetPlace> Find(absl::string_view name) const override {
+    if (!error_.ok()) return error_;
+    if (!facts_.contains(std::string(name))) return absl::NotFoundError("no such data set");
     return DatasetPlace{.folder = absl::StrCat("/data/", name), .file = {}};
   }
-  std::optional<DatasetFacts> Describe(absl::string_view name) override {
+  absl::StatusOr<DatasetFacts> Describe(absl::string_view name) override {
+    if (!error_.ok()) return error_;
     const auto facts = facts_.find(std::string(name));
-    if (facts == facts_.end()) return std::nullopt;
+    if (facts == facts_.end()) return absl::NotFoundError("no such data set");
     return facts->second;
   }
   std::optional<std::string> Checksum(absl::string_view /*name*/) override { return checksum_; }
@@ -200,6 +204,7 @@ class FakeDatasets final : public DatasetSource {
  private:
   std::map<std::string, DatasetFacts> facts_;
   std::optional<std::string> checksum_;
+  absl::Status error_;
 };
 
 // Remembers what was done; Publish can be made to fail or to call back. Thread-safe.

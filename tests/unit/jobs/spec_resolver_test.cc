@@ -425,6 +425,11 @@ TEST_F(SpecResolverTest, BatchFitsTheTrainingImagesWithoutValidation) {
   EXPECT_EQ(Wrong(), "spec.batch_size");
 }
 
+TEST_F(SpecResolverTest, ADataSetThatCannotBeLookedUpIsNotCalledMissing) {
+  datasets_.SetError(absl::UnavailableError("The database is busy."));
+  EXPECT_EQ(Resolve().status(), absl::UnavailableError("The database is busy."));
+}
+
 TEST_F(SpecResolverTest, AnAcceptedJobNamesTheVersionOfItsDataSet) {
   DatasetFacts digits;
   digits.reference = "digits@3";

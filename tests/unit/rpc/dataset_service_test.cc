@@ -253,14 +253,44 @@ TEST_F(DatasetServiceTest, TheControllerIsToldTheSame) {
   EXPECT_EQ(facts.Find("small")->folder, folder_.path());
   EXPECT_EQ(facts.Find("digits")->file, artifacts_.DatasetPath("digits", 2));
   EXPECT_EQ(facts.Find("digits@1")->file, artifacts_.DatasetPath("digits", 1));
-  EXPECT_FALSE(facts.Find("digits@3").has_value());
-  EXPECT_FALSE(facts.Find("small@1").has_value());
+  EXPECT_TRUE(absl::IsNotFound(facts.Find("digits@3").status()));
+  EXPECT_TRUE(absl::IsNotFound(facts.Find("small@1").status()));
   EXPECT_EQ(facts.Describe("digits")->reference, "digits@2");
   EXPECT_EQ(facts.Describe("small")->reference, "small");
   EXPECT_EQ(facts.Describe("small")->training_images, 5);
   EXPECT_EQ(facts.Describe("small")->class_count, 2);
   EXPECT_NE(facts.Describe("broken")->problem, "");
-  EXPECT_FALSE(facts.Describe("none").has_value());
+  EXPECT_TRUE(absl::IsNotFound(facts.Describe("none").status()));
+}
+
+// A database that answers nothing.
+class BusyDatasets final : public jobs::DatasetStore {
+ public:
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets() override { return busy; }
+  absl::StatusOr<v1::Dataset> FindDataset(const jobs::DatasetReference&) override { return busy; }
+  absl::StatusOr<std::vector<v1::Dataset>> FindImported(absl::string_view,
+                                                        absl::string_view) override {
+    return busy;
+  }
+  absl::StatusOr<std::vector<jobs::DatasetReference>> ListDatasetVersions() override {
+    return busy;
+  }
+  absl::StatusOr<std::int64_t> DatasetBytes() override { return busy; }
+  absl::StatusOr<std::int64_t> ReserveDatasetVersion(absl::string_view) override { return busy; }
+  absl::StatusOr<std::vector<std::int64_t>> DeleteDataset(const jobs::DatasetReference&,
+                                                          bool) override {
+    return busy;
+  }
+
+  const absl::Status busy = absl::UnavailableError("The database is busy.");
+};
+
+TEST_F(DatasetServiceTest, ABusyDatabaseIsNoMissingDataSet) {
+  BusyDatasets database;
+  wiring::CatalogFacts facts(&catalog_, &database, &artifacts_);
+  EXPECT_EQ(facts.Find("digits").status(), database.busy);
+  EXPECT_EQ(facts.Describe("digits").status(), database.busy);
+  EXPECT_TRUE(facts.Find("small").ok());
 }
 
 TEST_F(DatasetServiceTest, CountsClassesAndPixels) {
