@@ -59,11 +59,11 @@ v1::Failure FailureOf(const absl::Status& status) {
   return failure;
 }
 
-v1::WorkerEvent FailureEvent(const absl::Status& status, std::int64_t memory_limit) {
+v1::WorkerEvent FailureEvent(const absl::Status& status, const v1::Assignment& assignment) {
   if (models::ReasonOf(status) == models::FailureReason::kOutOfMemory) {
     // What follows the semicolon is general advice; the event has better.
     const absl::string_view what = status.message();
-    return OutOfMemoryEvent(memory_limit, std::string(what.substr(0, what.find(';'))));
+    return OutOfMemoryEvent(assignment, std::string(what.substr(0, what.find(';'))));
   }
   v1::WorkerEvent event;
   *event.mutable_failure() = FailureOf(status);
@@ -216,10 +216,7 @@ void JobRun::Run(const v1::Assignment& assignment) {
     spdlog::info("suspended");
     return report_(SuspendedEvent());
   }
-  const std::int64_t memory_bytes = assignment.has_import()
-                                        ? assignment.import().spec().memory_bytes()
-                                        : assignment.spec().memory_bytes();
-  v1::WorkerEvent failure = FailureEvent(last.status(), memory_bytes);
+  v1::WorkerEvent failure = FailureEvent(last.status(), assignment);
   spdlog::error("failed, {}: {}", failure.failure().reason(), failure.failure().message());
   report_(std::move(failure));
 }
@@ -385,13 +382,20 @@ void JobRun::ReportResumed(const models::ResumePoint& point, std::int64_t record
   }
 }
 
-v1::WorkerEvent OutOfMemoryEvent(std::int64_t limit_bytes, const std::string& what) {
+std::int64_t MemoryLimitOf(const v1::Assignment& assignment) {
+  return assignment.has_import() ? assignment.import().spec().memory_bytes()
+                                 : assignment.spec().memory_bytes();
+}
+
+v1::WorkerEvent OutOfMemoryEvent(const v1::Assignment& assignment, const std::string& what) {
   v1::WorkerEvent event;
   event.mutable_failure()->set_reason(
       std::string(models::FailureReasonName(models::FailureReason::kOutOfMemory)));
   event.mutable_failure()->set_message(
-      absl::StrCat("The job's memory limit of ", FormatBytes(limit_bytes), " was reached: ", what,
-                   ". Try a larger --memory or a smaller --batch-size."));
+      absl::StrCat("The job's memory limit of ", FormatBytes(MemoryLimitOf(assignment)),
+                   " was reached: ", what, ". Try a ",
+                   assignment.has_import() ? "machine or container with more memory."
+                                           : "larger --memory or a smaller --batch-size."));
   return event;
 }
 

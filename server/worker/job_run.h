@@ -71,9 +71,12 @@ class JobRun {
   models::StopSignal suspend_;
 };
 
+// What the attempt may use; 0 or less if there is no limit.
+std::int64_t MemoryLimitOf(const v1::Assignment& assignment);
+
 // The last event of an attempt that its memory limit ended; `what` is a sentence's end, such as
 // "needed 2.1 GiB".
-v1::WorkerEvent OutOfMemoryEvent(std::int64_t limit_bytes, const std::string& what);
+v1::WorkerEvent OutOfMemoryEvent(const v1::Assignment& assignment, const std::string& what);
 
 }  // namespace atelier::worker
 

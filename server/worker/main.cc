@@ -91,8 +91,7 @@ class WorkerProgram {
   ExitCode Run() {
     const std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
     if (!assignment.has_value()) return kServerLost;
-    GuardMemory(assignment->has_import() ? assignment->import().spec().memory_bytes()
-                                         : assignment->spec().memory_bytes());
+    GuardMemory(*assignment);
     {
       const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
       run_.Run(*assignment);
@@ -117,14 +116,15 @@ class WorkerProgram {
     }
   }
 
-  void GuardMemory(std::int64_t limit) {
+  void GuardMemory(const v1::Assignment& assignment) {
+    const std::int64_t limit = MemoryLimitOf(assignment);
     if (limit <= 0) return;
     if (const absl::Status status = LimitAllocations(limit); !status.ok()) {
       spdlog::warn("{}", std::string(status.message()));
     }
-    memory_watch_ = std::make_unique<MemoryWatch>(limit, [this, limit](std::int64_t used) {
+    memory_watch_ = std::make_unique<MemoryWatch>(limit, [this, assignment](std::int64_t used) {
       const v1::WorkerEvent event =
-          OutOfMemoryEvent(limit, absl::StrCat(FormatBytes(used), " were in use"));
+          OutOfMemoryEvent(assignment, absl::StrCat(FormatBytes(used), " were in use"));
       spdlog::error("failed, OUT_OF_MEMORY: {}", event.failure().message());
       session_->Send(event);
       // Not by way of main: the training goes on allocating until the process is gone.

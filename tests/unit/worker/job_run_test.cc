@@ -325,11 +325,23 @@ TEST(JobRunTest, ObeysWhatWasAskedBeforeItBegan) {
 }
 
 TEST(OutOfMemoryEventTest, NamesTheLimitAndWhatToDo) {
-  const v1::WorkerEvent event = OutOfMemoryEvent(std::int64_t{512} << 20, "600 MiB were in use");
+  v1::Assignment assignment;
+  assignment.mutable_spec()->set_memory_bytes(std::int64_t{512} << 20);
+  const v1::WorkerEvent event = OutOfMemoryEvent(assignment, "600 MiB were in use");
   EXPECT_EQ(event.failure().reason(), "OUT_OF_MEMORY");
   EXPECT_THAT(event.failure().message(), HasSubstr("512 MiB"));
   EXPECT_THAT(event.failure().message(), HasSubstr("600 MiB were in use"));
   EXPECT_THAT(event.failure().message(), HasSubstr("--memory"));
+}
+
+// An import has neither --memory nor --batch-size.
+TEST(OutOfMemoryEventTest, AdvisesAnImportOnlyWhatItHas) {
+  v1::Assignment assignment;
+  assignment.mutable_import()->mutable_spec()->set_memory_bytes(std::int64_t{512} << 20);
+  const v1::WorkerEvent event = OutOfMemoryEvent(assignment, "600 MiB were in use");
+  EXPECT_EQ(event.failure().message(),
+            "The job's memory limit of 512 MiB was reached: 600 MiB were in use. Try a machine or "
+            "container with more memory.");
 }
 
 }  // namespace
