@@ -123,6 +123,10 @@ class JobController {
 
   // --- For DatasetService. ---
 
+  // The job that the request's id made before; nothing if it is new. Its upload may be gone since.
+  // Errors as Start.
+  absl::StatusOr<std::optional<v1::TrainingJob>> FindImport(
+      const v1::ImportDatasetRequest& request);
   // Stores a job in QUEUED that imports a complete upload. Answers with the job that has not ended
   // and imports the same upload with the same options, if there is one; a request id as in Start.
   absl::StatusOr<v1::TrainingJob> StartImport(const v1::ImportDatasetRequest& request,

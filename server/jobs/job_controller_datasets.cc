@@ -30,6 +30,11 @@ std::string ImportBaseName(const std::string& dataset) {
 
 }  // namespace
 
+absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindImport(
+    const v1::ImportDatasetRequest& request) {
+  return FindRepeat(request.request_id(), Canonical(request));
+}
+
 absl::StatusOr<v1::TrainingJob> JobController::StartImport(const v1::ImportDatasetRequest& request,
                                                            const v1::Upload& upload) {
   auto spec = ResolveImport(request, upload, with_.resolver->options());

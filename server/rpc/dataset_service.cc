@@ -310,6 +310,19 @@ absl::StatusOr<google::protobuf::Empty> Delete(const DatasetService::Dependencie
   return google::protobuf::Empty();
 }
 
+absl::StatusOr<v1::TrainingJob> Import(const DatasetService::Dependencies& with,
+                                       const v1::ImportDatasetRequest& request) {
+  const auto id = jobs::ParseUploadName(request.upload(), "upload");
+  if (!id.ok()) return id.status();
+  // Before the upload, which is removed once it was imported.
+  auto repeat = with.controller->FindImport(request);
+  if (!repeat.ok()) return repeat.status();
+  if (repeat->has_value()) return **std::move(repeat);
+  const auto upload = with.uploads->Complete(*id);
+  if (!upload.ok()) return upload.status();
+  return with.controller->StartImport(request, *upload);
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
@@ -382,13 +395,7 @@ grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerCont
                                                         const v1::ImportDatasetRequest* request,
                                                         v1::TrainingJob* response) {
   return RunUnary(context, with_.upload_tasks, response,
-                  [this, request]() -> absl::StatusOr<v1::TrainingJob> {
-                    const auto id = jobs::ParseUploadName(request->upload(), "upload");
-                    if (!id.ok()) return id.status();
-                    const auto upload = with_.uploads->Complete(*id);
-                    if (!upload.ok()) return upload.status();
-                    return with_.controller->StartImport(*request, *upload);
-                  });
+                  [this, request] { return Import(with_, *request); });
 }
 
 }  // namespace atelier::rpc
