@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "atelier/v1/experiment_service.pb.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_state.h"
@@ -20,8 +19,6 @@ namespace {
 
 using SQLite::Database;
 using SQLite::Statement;
-
-constexpr std::size_t kMostNamed = 3;
 
 // Whether a specification starts from a version, or from any of a model if `name` ends with '/'.
 bool StartsFrom(const v1::TrainingSpec& spec, absl::string_view name) {
@@ -52,13 +49,14 @@ absl::Status CheckVersionOf(Database& database, const v1::TrainingSpec& spec) {
                                   ", was deleted; choose another."));
 }
 
-std::string NeededBy(Database& database, absl::string_view model, std::int64_t version) {
+std::vector<std::string> NeededBy(Database& database, absl::string_view model, std::int64_t version,
+                                  std::size_t most) {
   const std::string name = version == 0 ? absl::StrCat(jobs::ModelName(model), "/versions/")
                                         : jobs::ModelVersionName(model, version);
   std::vector<std::string> users;
   // The files of a job are freed after its end.
   Statement job_rows(database, "SELECT job FROM jobs WHERE files_freed = 0 ORDER BY key");
-  while (users.size() < kMostNamed && job_rows.executeStep()) {
+  while (users.size() < most && job_rows.executeStep()) {
     v1::TrainingJob job;
     ReadMessage(job_rows.getColumn(0), &job);
     if (!jobs::IsTerminal(job.state()) && StartsFrom(job.spec(), name)) users.push_back(job.name());
@@ -67,12 +65,12 @@ std::string NeededBy(Database& database, absl::string_view model, std::int64_t v
       database, absl::StrCat("SELECT experiment FROM experiments WHERE state IN (",
                              v1::EXPERIMENT_STATE_RUNNING, ", ", v1::EXPERIMENT_STATE_STOPPING,
                              ") ORDER BY key"));
-  while (users.size() < kMostNamed && experiments.executeStep()) {
+  while (users.size() < most && experiments.executeStep()) {
     v1::Experiment experiment;
     ReadMessage(experiments.getColumn(0), &experiment);
     if (StartsFrom(experiment, name)) users.push_back(experiment.name());
   }
-  return absl::StrJoin(users, ", ");
+  return users;
 }
 
 }  // namespace atelier::store

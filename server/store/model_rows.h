@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -19,9 +20,10 @@ void RegisterVersion(SQLite::Database& database, const v1::ModelVersion& version
 // NOT_FOUND (VERSION_NOT_FOUND) if the version that a training starts from is gone.
 absl::Status CheckVersionOf(SQLite::Database& database, const v1::TrainingSpec& spec);
 
-// The jobs and experiments that have not ended and start from a version, or from any of the model
-// (0), as a list for a message.
-std::string NeededBy(SQLite::Database& database, absl::string_view model, std::int64_t version);
+// The names of jobs and experiments that have not ended and start from a version, or from any of
+// the model (0): at most so many.
+std::vector<std::string> NeededBy(SQLite::Database& database, absl::string_view model,
+                                  std::int64_t version, std::size_t most);
 
 }  // namespace atelier::store
 

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -25,7 +27,8 @@ using SQLite::Database;
 using SQLite::Statement;
 
 constexpr const char kLatest[] = "latest";
-constexpr int kMaxVersions = 1000;  // In one message.
+constexpr int kMaxVersions = 1000;     // In one message.
+constexpr std::size_t kMostNamed = 3;  // Of those that need a version, in a message.
 
 absl::Status NoModel(absl::string_view model) {
   return jobs::Error(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
@@ -166,11 +169,17 @@ absl::Status InUse(absl::string_view what, absl::string_view aliases) {
 // `version` 0: of all.
 absl::Status CheckUnneeded(Database& database, absl::string_view model, std::int64_t version,
                            absl::string_view what) {
-  const std::string users = NeededBy(database, model, version);
+  std::vector<std::string> users = NeededBy(database, model, version, kMostNamed + 1);
   if (users.empty()) return absl::OkStatus();
-  return jobs::Error(absl::StatusCode::kFailedPrecondition, "VERSION_NEEDED",
-                     absl::StrCat(what, " cannot be deleted yet: ", users,
-                                  " started from it and has not ended; wait, or stop it."));
+  const bool one = users.size() == 1;
+  if (users.size() > kMostNamed) users.back() = "others";
+  const std::string last = users.back();
+  users.pop_back();
+  return jobs::Error(
+      absl::StatusCode::kFailedPrecondition, "VERSION_NEEDED",
+      absl::StrCat(what, " cannot be deleted yet: ", absl::StrJoin(users, ", "), one ? "" : " and ",
+                   last, " started from it and ", one ? "has" : "have",
+                   " not ended; wait, or stop ", one ? "it." : "them."));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 namespace atelier::jobs {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class ControllerContinueTest : public ControllerTest {
@@ -151,6 +152,28 @@ TEST_F(ControllerContinueTest, AVersionStaysWhileAJobStartsFromIt) {
   EXPECT_EQ(ReasonOf(store_->DeleteModel("cnn-3", true).status()), "VERSION_NEEDED");
   ASSERT_TRUE(controller_->Stop(id).ok());
   EXPECT_TRUE(store_->DeleteVersion("cnn-3", 1, true).ok());
+}
+
+TEST_F(ControllerContinueTest, NamesWhatNeedsAVersion) {
+  options_.queue_capacity = 10;
+  Boot();
+  Complete();
+  const auto refusal = [this] {
+    return std::string(store_->DeleteVersion("cnn-3", 1, true).message());
+  };
+  const std::string first = JobName(Start(From("models/cnn-3")));
+  EXPECT_THAT(refusal(),
+              EndsWith(absl::StrCat("yet: ", first,
+                                    " started from it and has not ended; wait, or stop it.")));
+  const std::string second = JobName(Start(From("models/cnn-3")));
+  EXPECT_THAT(refusal(),
+              EndsWith(absl::StrCat("yet: ", first, " and ", second,
+                                    " started from it and have not ended; wait, or stop them.")));
+  const std::string third = JobName(Start(From("models/cnn-3")));
+  EXPECT_THAT(refusal(), HasSubstr(absl::StrCat(first, ", ", second, " and ", third, " started")));
+  Start(From("models/cnn-3"));
+  EXPECT_THAT(refusal(),
+              HasSubstr(absl::StrCat(first, ", ", second, ", ", third, " and others started")));
 }
 
 // Deleted between the request's check and its storing.
