@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -92,36 +91,34 @@ class Sender {
     }
     writer->WritesDone();
     const grpc::Status status = writer->Finish();
-    if (at > upload_.received_bytes()) last_progress_ = absl::Now();
     if (status.ok()) upload_ = std::move(response);
     return status;
   }
 
-  // Waits until the server says what it has. Patience begins anew whenever there is more of it,
-  // also when another client sends the same.
+  // Waits until the server says what it has. Patience with another client that sends the same
+  // begins anew whenever there is more of it.
   absl::Status Resume(const grpc::Status& broken) {
     const bool lost = IsBroken(broken);
     if (lost) options_.connection(true);
     v1::GetUploadRequest request;
     request.set_name(upload_.name());
-    absl::Status why = ToStatus(broken, connection_->address(), FlagOf, upload_.name());
-    while (absl::Now() - last_progress_ < options_.patience) {
+    for (const absl::Time begin = absl::Now();;) {
       for (const absl::Time end = absl::Now() + kRetryPause; absl::Now() < end;) {
         if (options_.interrupted()) return absl::CancelledError("Interrupted.");
         absl::SleepFor(kInterruptTick);
       }
-      const auto now =
+      auto now =
           connection_->Call(&DatasetService::GetUpload, request, {.timeout = absl::Seconds(5)});
       if (now.ok()) {
         if (now->received_bytes() > upload_.received_bytes()) last_progress_ = absl::Now();
-        upload_ = *now;
+        upload_ = *std::move(now);
         if (lost) options_.connection(false);
-        return absl::OkStatus();
+        if (absl::Now() - last_progress_ < options_.patience) return absl::OkStatus();
+        return ToStatus(broken, connection_->address(), FlagOf, upload_.name());
       }
-      why = now.status();
-      if (!absl::IsUnavailable(why) && !absl::IsDeadlineExceeded(why)) break;
+      const bool away = absl::IsUnavailable(now.status()) || absl::IsDeadlineExceeded(now.status());
+      if (!away || absl::Now() - begin >= options_.patience) return now.status();
     }
-    return why;
   }
 
   Connection* const connection_;
@@ -129,6 +126,7 @@ class Sender {
   UploadSource* const source_;
   const UploadOptions& options_;
   absl::Status unreadable_;
+  // When the server last had more than before.
   absl::Time last_progress_ = absl::Now();
 };
 

@@ -128,17 +128,20 @@ class _Upload:
         self._upload = upload
 
     def _resume(self, why: AtelierError) -> None:
-        """Waits until the server says what it has."""
+        """Waits until the server says what it has; raises `why` if that does not grow any more."""
         request = dataset_service_pb2.GetUploadRequest(name=self._upload.name)
-        while time.monotonic() - self._progress < self._patience:
+        begin = time.monotonic()
+        while True:
             time.sleep(_PAUSE)
             try:
-                self._take(self._connection.call(self._connection.datasets.GetUpload, request,
-                                                 timeout=5))
-                return
-            except (Unavailable, DeadlineExceeded) as error:
-                why = error
-        raise why
+                upload = self._connection.call(self._connection.datasets.GetUpload, request, timeout=5)
+                break
+            except (Unavailable, DeadlineExceeded):
+                if time.monotonic() - begin >= self._patience:
+                    raise
+        self._take(upload)
+        if time.monotonic() - self._progress >= self._patience:
+            raise why
 
 
 def push_arrays(connection: Connection, name: str, arrays: Mapping[str, Any],
