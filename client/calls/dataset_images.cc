@@ -10,13 +10,12 @@ namespace {
 constexpr std::int64_t kBytes = std::int64_t{3} << 20;
 constexpr std::int64_t kMostImages = 1000;
 
-// How many images of that size an answer has room for, as they are or as PNG files.
-int ImagesOf(const v1::ImageShape& shape) {
+}  // namespace
+
+int ImagesPerResponse(const v1::ImageShape& shape) {
   const std::int64_t image = std::int64_t{shape.channels()} * shape.height() * shape.width() + 100;
   return static_cast<int>(std::clamp<std::int64_t>(kBytes / image, 1, kMostImages));
 }
-
-}  // namespace
 
 absl::StatusOr<v1::GetImagesResponse> GetImages(Session& session,
                                                 const v1::GetImagesRequest& request,
@@ -25,7 +24,7 @@ absl::StatusOr<v1::GetImagesResponse> GetImages(Session& session,
   // The first answer tells how large they are.
   int count = 1;
   for (int begin = 0; begin < request.indices_size(); begin += count) {
-    if (begin > 0) count = ImagesOf(all.image_shape());
+    if (begin > 0) count = ImagesPerResponse(all.image_shape());
     const int end = std::min(request.indices_size(), begin + count);
     v1::GetImagesRequest part = request;
     part.mutable_indices()->Assign(request.indices().begin() + begin,

@@ -9,6 +9,9 @@
 
 namespace atelier::client {
 
+// How many images of that size an answer has room for, as they are or as PNG files.
+int ImagesPerResponse(const v1::ImageShape& shape);
+
 // GetImages, in as many calls as needed: a response has at most 4 MiB.
 absl::StatusOr<v1::GetImagesResponse> GetImages(Session& session,
                                                 const v1::GetImagesRequest& request,

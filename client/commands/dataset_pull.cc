@@ -30,8 +30,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kAtATime = 1000;
-
 struct PullOptions {
   std::string name;
   std::string target;
@@ -114,7 +112,9 @@ std::vector<std::string> ClassFolders(const v1::Dataset& dataset) {
                        std::all_of(name.begin(), name.end(), [](unsigned char c) {
                          return c >= 0x20 && c != '/' && c != 0x7f;
                        });
-    folders.push_back(plain && taken.insert(name).second ? name : absl::StrCat("class-", i));
+    std::string folder = plain ? name : absl::StrCat("class-", i);
+    while (!taken.insert(folder).second) folder = absl::StrCat("class-", i, "-", taken.size());
+    folders.push_back(std::move(folder));
   }
   return folders;
 }
@@ -154,14 +154,15 @@ class Pull {
 
   // Hands over all images of a split, in their order.
   absl::Status ForEach(const Split& split, const Sink& sink) {
-    for (std::int64_t begin = 0; begin < split.images; begin += kAtATime) {
+    const std::int64_t count = ImagesPerResponse(dataset_.image_shape());
+    for (std::int64_t begin = 0; begin < split.images; begin += count) {
       v1::GetImagesRequest request;
       request.set_name(dataset_.name());
       request.set_split(split.split);
       request.set_png(options_.png);
-      const std::int64_t end = std::min(split.images, begin + kAtATime);
+      const std::int64_t end = std::min(split.images, begin + count);
       for (std::int64_t index = begin; index < end; ++index) request.add_indices(index);
-      const auto images = GetImages(session_, request);
+      const auto images = session_.Call(&DatasetService::GetImages, request);
       if (!images.ok()) return images.status();
       if (images->images_size() != end - begin) {
         return absl::DataLossError("The server sent another number of images than asked for.");

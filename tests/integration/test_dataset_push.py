@@ -361,6 +361,13 @@ def test_a_pulled_data_set_can_be_pushed_again(server, tmp_path):
     assert "no empty folder" in refused.stderr
 
 
+def test_classes_whose_names_cannot_be_folders_are_pulled_apart(server, tmp_path):
+    server.run("datasets", "push", "odd", mnist_like_npz(tmp_path / "odd.npz"), "--classes",
+               "a/b,class-0", check=harness.DONE)
+    server.run("datasets", "pull", "odd", "--png", "-o", tmp_path / "png", check=harness.DONE)
+    assert len({path.split("/")[1] for path in files_below(tmp_path / "png")}) == 2
+
+
 def test_a_validation_split_of_its_own_is_used(server, tmp_path):
     archive = npz(tmp_path / "blood.npz",
                   train_images=((60, 8, 8), pixels(60)),
