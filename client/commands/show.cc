@@ -113,10 +113,8 @@ Table ImportResultTable(const v1::ImportResult& result) {
   return table;
 }
 
-std::string ImportProgressText(const v1::TrainingJob& job) {
-  const v1::Progress& progress = job.progress();
-  std::string text = absl::StrCat("  ", ProgressText(job));
-  if (progress.total_images() > 0) absl::StrAppend(&text, " of ", Count(progress.total_images()));
+std::string ImportProgressText(const v1::Progress& progress) {
+  std::string text = absl::StrCat("  ", ImportProgress(progress));
   if (progress.has_time_left()) {
     absl::StrAppend(&text, ", ", Duration(ToDuration(progress.time_left())), " left");
   }
@@ -162,8 +160,8 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   section("History", Timeline(job).Render(style, width));
   if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));
   if (job.has_progress() && !HasEnded(job.state())) {
-    section("Progress",
-            job.has_import() ? ImportProgressText(job) : TrainingProgressText(job.progress()));
+    section("Progress", job.has_import() ? ImportProgressText(job.progress())
+                                         : TrainingProgressText(job.progress()));
   }
   if (job.has_import_result()) {
     section("Result", ImportResultTable(job.import_result()).Render(style, width));

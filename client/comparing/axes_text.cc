@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/comparing/axes.h"
 #include "client/comparing/comparison_text.h"
 #include "client/terminal/display_text.h"

@@ -81,6 +81,12 @@ std::string ProgressText(const v1::TrainingJob& job) {
   return absl::StrCat(epoch, "/", job.spec().epochs());
 }
 
+std::string ImportProgress(const v1::Progress& progress) {
+  const std::int64_t total = progress.total_images();
+  if (total == 0) return Count(progress.images(), "image");
+  return absl::StrCat(Count(progress.images()), " of ", Count(total, "image"));
+}
+
 std::vector<std::string> JobCsvNames() {
   std::vector<std::string> names = {"name",
                                     "state",

@@ -23,6 +23,8 @@ std::string KindText(const v1::TrainingJob& job);
 std::string JobDataset(const v1::TrainingJob& job);
 // How far it is: `3/20` epochs, or the images of an import.
 std::string ProgressText(const v1::TrainingJob& job);
+// How far an import is: `500 of 20,000 images`, or `500 images` while their number is not known.
+std::string ImportProgress(const v1::Progress& progress);
 
 // A job's CSV values, and their names.
 std::vector<std::string> JobCsvNames();

@@ -97,11 +97,7 @@ std::vector<Part> ProgressParts(const v1::Progress& progress) {
 }
 
 std::vector<Part> ImportParts(const v1::Progress& progress) {
-  const std::int64_t total = progress.total_images();
-  const std::string images =
-      total > 0 ? absl::StrCat(Count(progress.images()), " of ", Count(total), " images")
-                : Count(progress.images(), "image");
-  std::vector<Part> parts = {{0, images}};
+  std::vector<Part> parts = {{0, ImportProgress(progress)}};
   if (progress.images_per_second() > 0) {
     parts.push_back(
         {4, absl::StrCat(Count(std::llround(progress.images_per_second())), " images/s")});

@@ -130,8 +130,10 @@ absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
 absl::StatusOr<std::optional<v1::Explanation>> GetEvidence(Session& session,
                                                            const std::string& version,
                                                            const std::string& png,
-                                                           const std::string& class_name) {
+                                                           const std::string& class_name,
+                                                           v1::ExplanationMethod method) {
   v1::ExplainRequest request;
+  request.set_method(method);
   request.set_name(version);
   request.mutable_encoded()->add_files(png);
   request.mutable_encoded()->set_resize(v1::RESIZE_NONE);

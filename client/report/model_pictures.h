@@ -46,12 +46,13 @@ absl::StatusOr<std::optional<ModelPictures>> GatherModelPictures(
     Session& session, const std::vector<v1::TrainingJob>& jobs);
 
 // The evidence that a model version saw in an image, a PNG file of its size, for the class: by
-// Grad-CAM of the last block or, without convolutions, by occlusion. Nothing if the version cannot
-// be read or the server is older than the call.
+// Grad-CAM of the last block or, without convolutions, by occlusion, unless `method` says by which.
+// Nothing if the version cannot be read or the server is older than the call.
 absl::StatusOr<std::optional<v1::Explanation>> GetEvidence(Session& session,
                                                            const std::string& version,
                                                            const std::string& png,
-                                                           const std::string& class_name);
+                                                           const std::string& class_name,
+                                                           v1::ExplanationMethod method);
 
 }  // namespace atelier::client::report
 

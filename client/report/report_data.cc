@@ -137,18 +137,21 @@ absl::Status GatherImages(Session& session, const v1::TrainingJob& job, Confused
 }
 
 // Until their pictures take too much room.
-absl::Status GatherEvidence(Session& session, const CloseLook& look,
-                            std::vector<ConfusedPair>* pairs) {
+absl::Status GatherEvidence(Session& session, CloseLook* look) {
   std::size_t bytes = 0;
-  for (ConfusedPair& pair : *pairs) {
-    const auto& names = look.confusion->class_names();
+  // What a network can be explained by is known once one image was.
+  auto method = v1::EXPLANATION_METHOD_UNSPECIFIED;
+  for (ConfusedPair& pair : look->pairs) {
+    const auto& names = look->confusion->class_names();
     if (pair.predicted_class >= names.size()) continue;
     const std::string& name = names.Get(pair.predicted_class);
     for (WrongImage& image : pair.images) {
       if (image.png.empty()) continue;
-      auto evidence = GetEvidence(session, look.job.result().model_version(), image.png, name);
+      auto evidence =
+          GetEvidence(session, look->job.result().model_version(), image.png, name, method);
       if (!evidence.ok()) return evidence.status();
       if (!evidence->has_value()) return absl::OkStatus();
+      method = (*evidence)->method();
       bytes += (*evidence)->png().size();
       if (bytes > kMaxEvidenceBytes) return absl::OkStatus();
       image.evidence = *std::move(evidence);
@@ -175,7 +178,7 @@ absl::StatusOr<CloseLook> LookClosely(Session& session, const v1::TrainingJob& j
   for (ConfusedPair& pair : look.pairs) {
     if (const auto status = GatherImages(session, job, &pair); !status.ok()) return status;
   }
-  if (const auto status = GatherEvidence(session, look, &look.pairs); !status.ok()) return status;
+  if (const auto status = GatherEvidence(session, &look); !status.ok()) return status;
   return look;
 }
 
