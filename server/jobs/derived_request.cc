@@ -32,12 +32,6 @@ constexpr std::array kOtherChanges = {"epochs",     "patience",         "freeze"
                                       "cores",      "memory_bytes",     "priority",
                                       "model_name", "serving_precision"};
 
-std::vector<const FieldDescriptor*> FieldsOf(const v1::TrainingSpec& spec) {
-  std::vector<const FieldDescriptor*> fields;
-  spec.GetReflection()->ListFields(spec, &fields);
-  return fields;
-}
-
 void Clear(const char* name, v1::TrainingSpec* spec) {
   spec->GetReflection()->ClearField(spec, spec->GetDescriptor()->FindFieldByName(name));
 }
@@ -71,14 +65,6 @@ void ClearDependent(const v1::TrainingSpec& given, v1::TrainingSpec* like) {
   if (other_schedule || (given.has_epochs() && default_step_epochs)) like->clear_step_epochs();
   const bool divides = like->shards() > 0 && given.batch_size() % like->shards() == 0;
   if (given.has_batch_size() && !divides) like->clear_shards();
-}
-
-void ClearNetwork(v1::TrainingSpec* spec) {
-  v1::TrainingSpec network;
-  InheritNetwork(*spec, &network);
-  for (const FieldDescriptor* field : FieldsOf(network)) {
-    spec->GetReflection()->ClearField(spec, field);
-  }
 }
 
 // Completes the specification of a job that is continued.

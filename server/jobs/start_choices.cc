@@ -1,10 +1,9 @@
 #include "server/jobs/start_choices.h"
 
-#include <array>
+#include <algorithm>
 #include <string>
 #include <utility>
 
-#include "google/protobuf/descriptor.h"
 #include "proto/lifecycle/network_title.h"
 #include "server/jobs/resource_names.h"
 
@@ -12,21 +11,6 @@ namespace atelier::jobs {
 namespace {
 
 using google::protobuf::FieldDescriptor;
-using google::protobuf::Reflection;
-
-// Fields that change a network, but name none.
-constexpr std::array kNetworkChanges = {"kernel",     "pool",  "pooling", "activation",
-                                        "batch_norm", "dense", "residual"};
-
-const FieldDescriptor* FieldNamed(const char* name) {
-  return v1::TrainingSpec::descriptor()->FindFieldByName(name);
-}
-
-bool Has(const v1::TrainingSpec& spec, const FieldDescriptor* field) {
-  const Reflection& reflection = *spec.GetReflection();
-  return field->is_repeated() ? reflection.FieldSize(spec, field) > 0
-                              : reflection.HasField(spec, field);
-}
 
 bool IsOfNetwork(const FieldDescriptor* field) {
   return field->number() == v1::TrainingSpec::kPresetFieldNumber ||
@@ -34,14 +18,19 @@ bool IsOfNetwork(const FieldDescriptor* field) {
          field->number() >= v1::TrainingSpec::kNetworkFieldNumber;
 }
 
-bool ChangesNetwork(const v1::TrainingSpec& spec) {
-  for (const char* name : kNetworkChanges) {
-    if (Has(spec, FieldNamed(name))) return true;
-  }
-  return false;
+}  // namespace
+
+std::vector<const FieldDescriptor*> FieldsOf(const v1::TrainingSpec& spec) {
+  std::vector<const FieldDescriptor*> fields;
+  spec.GetReflection()->ListFields(spec, &fields);
+  return fields;
 }
 
-}  // namespace
+void ClearNetwork(v1::TrainingSpec* spec) {
+  for (const FieldDescriptor* field : FieldsOf(*spec)) {
+    if (IsOfNetwork(field)) spec->GetReflection()->ClearField(spec, field);
+  }
+}
 
 std::string NetworkName(const v1::TrainingSpec& spec) {
   const std::string title = NetworkTitle(spec);
@@ -55,12 +44,12 @@ bool NamesNetwork(const v1::TrainingSpec& spec) {
 
 void InheritNetwork(const v1::TrainingSpec& from, v1::TrainingSpec* spec) {
   if (NamesNetwork(*spec)) return;
-  const bool changed = ChangesNetwork(*spec);
+  const std::vector<const FieldDescriptor*> given = FieldsOf(*spec);
+  // It names none, so that these are changes.
+  const bool changed = std::any_of(given.begin(), given.end(), IsOfNetwork);
   v1::TrainingSpec network = from;
-  std::vector<const FieldDescriptor*> fields;
-  network.GetReflection()->ListFields(network, &fields);
-  for (const FieldDescriptor* field : fields) {
-    if (!IsOfNetwork(field) || Has(*spec, field)) {
+  for (const FieldDescriptor* field : FieldsOf(from)) {
+    if (!IsOfNetwork(field) || std::find(given.begin(), given.end(), field) != given.end()) {
       network.GetReflection()->ClearField(&network, field);
     }
   }

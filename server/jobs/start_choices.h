@@ -9,10 +9,17 @@
 
 #include "absl/status/statusor.h"
 #include "atelier/v1/training_service.pb.h"
+#include "google/protobuf/descriptor.h"
 #include "server/jobs/error.h"
 #include "server/jobs/model_store.h"
 
 namespace atelier::jobs {
+
+// The fields that a specification has.
+std::vector<const google::protobuf::FieldDescriptor*> FieldsOf(const v1::TrainingSpec& spec);
+
+// Clears what says or changes which network is meant.
+void ClearNetwork(v1::TrainingSpec* spec);
 
 // Gives a specification the network of another one: all of it if it names none, and what it leaves
 // out if it only changes one (its kernel, say).
