@@ -4,9 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
 #include "server/serving/input_error.h"

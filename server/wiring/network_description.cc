@@ -84,8 +84,8 @@ absl::StatusOr<models::Architecture> ArchitectureOf(const v1::DescribeNetworkReq
   if (!request.has_input() || classes == 0) {
     const auto dataset = FactsOfDataset(request.dataset(), datasets);
     if (!dataset.ok()) return dataset.status();
-    if (!request.has_input()) input = dataset->facts.image_shape;
-    if (classes == 0) classes = dataset->facts.class_count;
+    if (!request.has_input()) input = dataset->image_shape;
+    if (classes == 0) classes = dataset->class_count;
   }
   const double dropout =
       spec->has_dropout() ? spec->dropout() : jobs::DefaultsOf(v1::RECIPE_STUDY).dropout();

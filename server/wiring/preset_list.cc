@@ -11,7 +11,6 @@
 #include "server/jobs/error.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
-#include "server/rpc/conversions.h"
 
 namespace atelier::wiring {
 namespace {
@@ -66,17 +65,15 @@ std::vector<jobs::PresetChoice> PresetChoices() {
   return choices;
 }
 
-absl::StatusOr<NamedFacts> FactsOfDataset(const std::string& dataset,
-                                          jobs::DatasetSource* datasets) {
+absl::StatusOr<jobs::DatasetFacts> FactsOfDataset(const std::string& dataset,
+                                                  jobs::DatasetSource* datasets) {
   std::string name = jobs::DefaultsOf(v1::RECIPE_STUDY).dataset();
   if (!dataset.empty()) {
     const auto reference = jobs::ParseDatasetName(dataset, "dataset");
     if (!reference.ok()) return reference.status();
     name = reference->Text();
   }
-  auto facts = FactsOf(name, datasets);
-  if (!facts.ok()) return facts.status();
-  return NamedFacts{facts->reference, *std::move(facts)};
+  return FactsOf(name, datasets);
 }
 
 absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest& request,
@@ -84,12 +81,12 @@ absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest
   const auto dataset = FactsOfDataset(request.dataset(), datasets);
   if (!dataset.ok()) return dataset.status();
   v1::ListPresetsResponse response;
-  const auto reference = jobs::ParseDatasetReference(dataset->name);
+  const auto reference = jobs::ParseDatasetReference(dataset->reference);
   response.set_dataset(reference->version == 0
                            ? jobs::DatasetName(reference->dataset)
                            : jobs::DatasetVersionName(reference->dataset, reference->version));
   for (const models::Preset& preset : models::Presets()) {
-    *response.add_presets() = ToProto(preset, dataset->facts);
+    *response.add_presets() = ToProto(preset, *dataset);
   }
   return response;
 }

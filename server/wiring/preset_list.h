@@ -18,12 +18,8 @@ std::vector<jobs::PresetChoice> PresetChoices();
 // What the server knows of a data set, `datasets/{dataset}`, or of the default one if that is
 // empty. INVALID_ARGUMENT naming `dataset`, NOT_FOUND (DATASET_NOT_FOUND), or FAILED_PRECONDITION
 // (BAD_DATA) for a data set that cannot be used. May read its headers from disk.
-struct NamedFacts {
-  std::string name;
-  jobs::DatasetFacts facts;
-};
-absl::StatusOr<NamedFacts> FactsOfDataset(const std::string& dataset,
-                                          jobs::DatasetSource* datasets);
+absl::StatusOr<jobs::DatasetFacts> FactsOfDataset(const std::string& dataset,
+                                                  jobs::DatasetSource* datasets);
 
 // Answers ListPresets. Errors as FactsOfDataset.
 absl::StatusOr<v1::ListPresetsResponse> ListPresets(const v1::ListPresetsRequest& request,
