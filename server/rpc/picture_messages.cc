@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
+#include "server/serving/classifier.h"
 
 namespace atelier::rpc {
 namespace {
@@ -58,16 +58,11 @@ v1::ClassProbability MessageOf(const views::ExplainResult& result, std::size_t i
 
 // The most probable classes first.
 void AddClasses(const views::ExplainResult& result, v1::Explanation* proto) {
-  constexpr std::ptrdiff_t kMostClasses = 5;
+  constexpr std::size_t kMostClasses = 5;
   const std::vector<float>& probabilities = result.explanation.probabilities;
-  std::vector<std::size_t> order(probabilities.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto end = order.begin() + std::min(std::ssize(order), kMostClasses);
-  std::partial_sort(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
-    return probabilities[a] != probabilities[b] ? probabilities[a] > probabilities[b] : a < b;
-  });
-  for (auto index = order.begin(); index != end; ++index) {
-    *proto->add_classes() = MessageOf(result, *index);
+  const auto classes = static_cast<int>(std::min(probabilities.size(), kMostClasses));
+  for (const serving::RankedClass& ranked : serving::RankClasses(probabilities, classes)) {
+    *proto->add_classes() = MessageOf(result, static_cast<std::size_t>(ranked.index));
   }
 }
 

@@ -65,12 +65,10 @@ absl::Status StillWanted(const ClassifyRequest& request) {
 
 }  // namespace
 
-std::vector<RankedClass> ClassifyResult::Rank(std::size_t image, int classes) const {
-  const auto all = probabilities.size() / images;
-  const auto values = absl::MakeConstSpan(probabilities).subspan(image * all, all);
-  std::vector<int> order(all);
+std::vector<RankedClass> RankClasses(absl::Span<const float> probabilities, int classes) {
+  std::vector<int> order(probabilities.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto value = [&](int index) { return values[static_cast<std::size_t>(index)]; };
+  const auto value = [&](int index) { return probabilities[static_cast<std::size_t>(index)]; };
   std::partial_sort(order.begin(), order.begin() + classes, order.end(), [&](int a, int b) {
     return value(a) > value(b) || (value(a) == value(b) && a < b);
   });
@@ -81,6 +79,11 @@ std::vector<RankedClass> ClassifyResult::Rank(std::size_t image, int classes) co
     ranked.push_back({index, value(index)});
   }
   return ranked;
+}
+
+std::vector<RankedClass> ClassifyResult::Rank(std::size_t image, int classes) const {
+  const auto all = probabilities.size() / images;
+  return RankClasses(absl::MakeConstSpan(probabilities).subspan(image * all, all), classes);
 }
 
 Classifier::Classifier(Options options, VersionSource* source, EngineLoader loader)

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "server/serving/batcher.h"
 #include "server/serving/engine.h"
 #include "server/serving/image_input.h"
@@ -47,6 +48,10 @@ struct RankedClass {
   float probability = 0;
 };
 
+// The most probable classes, most probable first; the lower-numbered one of equals. Requires so
+// many.
+std::vector<RankedClass> RankClasses(absl::Span<const float> probabilities, int classes);
+
 struct ClassifyResult {
   std::shared_ptr<const ServedVersion> version;
   std::vector<float> probabilities;  // Images × classes.
@@ -59,7 +64,7 @@ struct ClassifyResult {
   absl::Duration compute_time;    // From the begin of its first batch to the end of its last.
   std::size_t largest_batch = 0;  // Images that were computed together with some of it, at most.
 
-  // The most probable classes of one image, most probable first; the lower-numbered one of equals.
+  // RankClasses of one image.
   std::vector<RankedClass> Rank(std::size_t image, int classes) const;
   std::vector<RankedClass> Rank(std::size_t image) const { return Rank(image, top_k); }
 };
