@@ -137,6 +137,12 @@ void CheckAugmentation(const TrainingOptions& options, Problems& problems) {
   problems.RequireRange("shift", shift, shift >= 0 && shift <= most, absl::StrCat("0 to ", most));
   const double erasing = options.augmentation.erasing;
   problems.RequireRange("erasing", erasing, erasing >= 0 && erasing <= 1, "0 to 1");
+  const double crop = options.augmentation.random_resized_crop;
+  problems.RequireRange("random_resized_crop", crop, crop >= 0 && crop <= 1, "0 to 1");
+  const double rotation = options.augmentation.rotation;
+  problems.RequireRange("rotation", rotation, rotation >= 0 && rotation <= 180, "0 to 180");
+  const double jitter = options.augmentation.color_jitter;
+  problems.RequireRange("color_jitter", jitter, jitter >= 0 && jitter <= 1, "0 to 1");
 }
 
 // Requires a valid network.
@@ -189,6 +195,11 @@ void AddLater(const TrainingOptions& options, nlohmann::ordered_json& all) {
   add("balance_classes", options.balance_classes, defaults.balance_classes);
   add_name("monitor", MonitorName(options.monitor), MonitorName(defaults.monitor));
   add("min_delta", options.min_delta, defaults.min_delta);
+  const Augmentation& augmentation = options.augmentation;
+  const Augmentation& none = defaults.augmentation;
+  add("random_resized_crop", augmentation.random_resized_crop, none.random_resized_crop);
+  add("rotation", augmentation.rotation, none.rotation);
+  add("color_jitter", augmentation.color_jitter, none.color_jitter);
   add("schedule_start_epoch", options.schedule_start_epoch, defaults.schedule_start_epoch);
   add("freeze", options.freeze, defaults.freeze);
   add("start_from", options.start.model_version, defaults.start.model_version);

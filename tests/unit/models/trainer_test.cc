@@ -486,6 +486,9 @@ TEST(TrainingOptionsTest, NamesEveryWrongField) {
   options.architecture.classes = 9;
   options.augmentation.shift = 17;
   options.augmentation.erasing = 1.5;
+  options.augmentation.random_resized_crop = -0.1;
+  options.augmentation.rotation = 181;
+  options.augmentation.color_jitter = std::nan("");
   options.label_smoothing = 1;
   options.weight_decay = -1;
   options.average_decay = 1;
@@ -494,7 +497,9 @@ TEST(TrainingOptionsTest, NamesEveryWrongField) {
   for (const char* part :
        {"epochs is 0", "patience is 10001", "learning_rate is nan", "at most the 900 images",
         "shards is 65", "threads is 0", "images of 9 classes", "shift is 17, it must be 0 to 16",
-        "erasing is 1.5", "label_smoothing is 1", "weight_decay is -1", "average_decay is 1"}) {
+        "erasing is 1.5", "random_resized_crop is -0.1", "rotation is 181, it must be 0 to 180",
+        "color_jitter is nan", "label_smoothing is 1", "weight_decay is -1",
+        "average_decay is 1"}) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(part));
   }
 }

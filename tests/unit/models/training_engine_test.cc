@@ -476,7 +476,12 @@ TEST_P(EnginePathTest, ShardsCountByTheirImages) {
 TEST(TrainingEngineTest, BothPathsAugmentAndSmoothAlike) {
   TrainingOptions options = SmallOptions();
   options.architecture.dropout = 0;
-  options.augmentation = {.horizontal_flip = true, .shift = 2, .erasing = 0.5};
+  options.augmentation = {.random_resized_crop = 0.6,
+                          .rotation = 10,
+                          .horizontal_flip = true,
+                          .shift = 2,
+                          .color_jitter = 0.3,
+                          .erasing = 0.5};
   options.label_smoothing = 0.1;
   const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
   const LabeledImages& images = SmallDataset()->training();
