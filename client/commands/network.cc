@@ -55,22 +55,31 @@ absl::StatusOr<v1::ImageShape> ParseShape(const std::string& text) {
 // The specification of a trained network, its network and data set alone.
 absl::StatusOr<v1::TrainingSpec> SpecOfTrained(Session& session, const std::string& text) {
   v1::TrainingSpec spec;
+  v1::TrainingResult result;
   if (absl::StartsWith(text, "jobs/")) {
     const auto job = GetTarget(session, text);
     if (!job.ok()) return job.status();
-    if (const auto* found = std::get_if<v1::TrainingJob>(&*job)) spec = found->spec();
+    if (const auto* found = std::get_if<v1::TrainingJob>(&*job)) {
+      spec = found->spec();
+      result = found->result();
+    }
   } else {
     const auto reference = ParseModel(text);
     if (!reference.ok()) return reference.status();
     const auto version = GetVersion(session, *reference);
     if (!version.ok()) return version.status();
     spec = version->spec();
+    result = version->result();
   }
   v1::TrainingSpec kept;
   if (spec.has_network()) {
     *kept.mutable_network() = spec.network();
   } else {
     kept.set_preset(spec.preset());
+  }
+  kept.set_standardize(spec.standardize());
+  if (result.has_standardization()) {
+    *kept.mutable_network()->mutable_standardization() = result.standardization();
   }
   kept.set_dataset(spec.dataset());
   return kept;

@@ -20,6 +20,7 @@ v1::DescribeNetworkRequest RequestFor(const v1::TrainingSpec& spec) {
   } else {
     *request.mutable_spec() = spec;
   }
+  request.mutable_spec()->set_standardize(spec.standardize());
   request.set_dataset(DatasetName(spec.dataset()).value_or(""));
   return request;
 }

@@ -34,7 +34,7 @@ _atelier_values() {
     --schedule) echo constant one_cycle cosine step ;;
     --monitor) echo validation_loss validation_accuracy macro_f1 ;;
     --class-weights) echo none balanced ;;
-    --horizontal-flip | --nesterov) echo true false ;;
+    --horizontal-flip | --nesterov | --standardize) echo true false ;;
     --batch-norm | --residual) echo on off ;;
     --pooling) echo max average ;;
     --activation) echo relu leaky_relu elu gelu silu hard_swish tanh sigmoid ;;

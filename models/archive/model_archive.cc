@@ -72,6 +72,7 @@ ordered_json HyperparametersOf(const TrainingOptions& options) {
           {"random_resized_crop", options.augmentation.random_resized_crop},
           {"rotation", options.augmentation.rotation},
           {"color_jitter", options.augmentation.color_jitter},
+          {"standardize", options.architecture.network.has_standardization()},
           {"label_smoothing", options.label_smoothing},
           {"weight_decay", options.weight_decay},
           {"average_decay", options.average_decay},

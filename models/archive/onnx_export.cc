@@ -48,7 +48,8 @@ void FillGraph(const TrainedModel& model, onnx::GraphProto* graph) {
   graph->mutable_input(0)->set_doc_string("pixels in [0,1], N x channels x height x width");
   Describe("probabilities", {architecture.classes}, graph->add_output());
   AddWeights(model, graph);
-  AddOnnxLayers(PlanOf(architecture), "images", "probabilities", graph);
+  AddOnnxLayers(PlanOf(architecture), AddOnnxStandardization(architecture.network, "images", graph),
+                "probabilities", graph);
 }
 
 }  // namespace

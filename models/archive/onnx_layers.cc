@@ -301,6 +301,27 @@ std::string LayerWriter::Constant(const std::string& name, const std::vector<flo
 
 }  // namespace
 
+std::string AddOnnxStandardization(const v1::Network& network, const std::string& input,
+                                   onnx::GraphProto* graph) {
+  if (!network.has_standardization()) return input;
+  const std::string name = "standardization";
+  const auto constant = [&](const char* what, const auto& numbers) {
+    onnx::TensorProto* const tensor = graph->add_initializer();
+    tensor->set_name(absl::StrCat(name, "_", what));
+    tensor->set_data_type(onnx::TensorProto::FLOAT);
+    for (const int64_t size : {int64_t{numbers.size()}, int64_t{1}, int64_t{1}}) {
+      tensor->add_dims(size);
+    }
+    tensor->mutable_float_data()->Assign(numbers.begin(), numbers.end());
+    return tensor->name();
+  };
+  const v1::Standardization& standardization = network.standardization();
+  LayerWriter writer(input, graph);
+  writer.Add("Sub", name + "_centred", {constant("mean", standardization.mean())});
+  writer.Add("Div", name, {constant("deviation", standardization.deviation())});
+  return name;
+}
+
 void AddOnnxLayers(const NetworkPlan& plan, const std::string& input, const std::string& output,
                    onnx::GraphProto* graph) {
   LayerWriter writer(input, graph);

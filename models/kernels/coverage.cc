@@ -129,6 +129,7 @@ absl::StatusOr<CoveredNetwork> Cover(const Architecture& architecture) {
   if (!plan.problems.empty()) return absl::InvalidArgumentError(plan.problems.front());
   CoveredNetwork network;
   network.input = architecture.input;
+  network.scales = plan.scales;
   network.classes = architecture.classes;
   Reader reader(plan.layers, &network.shape);
   if (absl::Status status = reader.ReadBlocks(/*inside=*/false); !status.ok()) return status;

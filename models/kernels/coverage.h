@@ -4,6 +4,7 @@
 #define ATELIER_MODELS_KERNELS_COVERAGE_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -11,6 +12,7 @@
 #include "models/network/block_network.h"
 #include "models/network/device.h"
 #include "models/network/precision.h"
+#include "models/network/standardization.h"
 
 namespace atelier::models {
 
@@ -19,6 +21,8 @@ struct CoveredNetwork {
   // Kernels of 3×3, ReLU, batch norm after it, and max pooling.
   BlockNetwork shape;
   ImageShape input;
+  // As NetworkPlan has them.
+  std::vector<ChannelScale> scales;
   int64_t classes = 0;
   // After each hidden dense layer.
   double dropout = 0;

@@ -11,21 +11,46 @@ namespace {
 void PlaceRow(const uint8_t* from, int64_t count, float* to) { PixelsToUnit(from, count, to); }
 void PlaceRow(const float* from, int64_t count, float* to) { std::copy_n(from, count, to); }
 
+// Of one channel, in place; nothing for null.
+void Standardize(const ChannelScale* scale, int64_t count, float* values) {
+  if (scale == nullptr) return;
+  for (int64_t x = 0; x < count; ++x) values[x] = scale->Apply(values[x]);
+}
+
+// Pixels of one channel, so far from each other.
+template <typename Pixel>
+void PlaceApart(const ChannelScale* scale, const Pixel* from, int64_t count, int64_t step,
+                float* to) {
+  if (scale == nullptr) {
+    for (int64_t x = 0; x < count; ++x) to[x * step] = ToUnit(from[x]);
+  } else {
+    for (int64_t x = 0; x < count; ++x) to[x * step] = scale->Apply(ToUnit(from[x]));
+  }
+}
+
 template <typename Pixel>
 void Place(const PackedLayout& layout, const ImageShape& shape, const Pixel* pixels, float* to) {
-  if (layout.conv_layers().empty()) return PlaceRow(pixels, shape.size(), to);
+  const std::vector<ChannelScale>& scales = layout.network().scales;
+  const auto scale = [&scales](int64_t c) {
+    return scales.empty() ? nullptr : &scales[static_cast<size_t>(c)];
+  };
+  const int64_t plane = shape.height * shape.width;
+  if (layout.conv_layers().empty()) {
+    PlaceRow(pixels, shape.size(), to);
+    for (int64_t c = 0; c < shape.channels; ++c) Standardize(scale(c), plane, to + c * plane);
+    return;
+  }
   const int64_t row = (shape.width + 2) * shape.channels;
   float* const first = to + row + shape.channels;
   for (int64_t y = 0; y < shape.height; ++y) {
     if (shape.channels == 1) {
       PlaceRow(pixels + y * shape.width, shape.width, first + y * row);
+      Standardize(scale(0), shape.width, first + y * row);
       continue;
     }
     for (int64_t c = 0; c < shape.channels; ++c) {
-      const Pixel* const from = pixels + (c * shape.height + y) * shape.width;
-      for (int64_t x = 0; x < shape.width; ++x) {
-        first[y * row + x * shape.channels + c] = ToUnit(from[x]);
-      }
+      PlaceApart(scale(c), pixels + c * plane + y * shape.width, shape.width, shape.channels,
+                 first + y * row + c);
     }
   }
 }

@@ -12,9 +12,9 @@
 
 namespace atelier::models {
 
-// Writes an image (channels × height × width; bytes are divided by 255, floats taken as they are)
-// to where the layout's first layer wants it: with channels side by side inside a border for a
-// convolution, in the same order for a dense layer.
+// Writes an image (channels × height × width; bytes are divided by 255, floats taken as they are),
+// standardised if the network does so, to where the layout's first layer wants it: with channels
+// side by side inside a border for a convolution, in the same order for a dense layer.
 void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const uint8_t* pixels,
                  float* to);
 void PlacePixels(const PackedLayout& layout, const ImageShape& shape, const float* pixels,

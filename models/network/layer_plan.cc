@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "models/network/architecture.h"
@@ -38,7 +39,7 @@ void CheckSizes(const Architecture& architecture, std::vector<std::string>& prob
 }
 
 // What leaves every shape known.
-void CheckDropoutAndName(const Architecture& architecture, std::vector<std::string>& problems) {
+void CheckTheRest(const Architecture& architecture, std::vector<std::string>& problems) {
   if (!(architecture.dropout >= 0 && architecture.dropout < 1)) {
     problems.push_back(
         absl::StrCat("dropout is ", architecture.dropout, "; it must be at least 0 and below 1"));
@@ -46,6 +47,9 @@ void CheckDropoutAndName(const Architecture& architecture, std::vector<std::stri
   if (!IsName(architecture.network.name())) {
     problems.push_back("the name of the network must be at most 63 characters of a-z, 0-9 and '-'");
   }
+  if (!architecture.network.has_standardization()) return;
+  std::string problem = StandardizationProblem(architecture.network, architecture.input.channels);
+  if (!problem.empty()) problems.push_back(std::move(problem));
 }
 
 }  // namespace
@@ -73,8 +77,9 @@ NetworkPlan PlanOf(const Architecture& architecture) {
   plan.input = architecture.input;
   CheckSizes(architecture, plan.problems);
   const bool sizes_known = plan.problems.empty();
-  CheckDropoutAndName(architecture, plan.problems);
+  CheckTheRest(architecture, plan.problems);
   if (!sizes_known) return plan;
+  plan.scales = ChannelScalesOf(architecture.network);
   LayerPlanner planner(architecture);
   plan.layers = planner.Plan();
   plan.problems.insert(plan.problems.end(), planner.problems().begin(), planner.problems().end());

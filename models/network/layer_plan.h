@@ -11,6 +11,7 @@
 
 #include "atelier/v1/network.pb.h"
 #include "models/base/image_shape.h"
+#include "models/network/standardization.h"
 
 namespace atelier::models {
 
@@ -103,6 +104,8 @@ inline constexpr int64_t kMaxDepth = 8;
 
 struct NetworkPlan {
   ImageShape input;
+  // How images are standardised before the first layer; empty if they are not.
+  std::vector<ChannelScale> scales;
   // The last is called `output`: the dense layer with an output for each class.
   std::vector<LayerPlan> layers;
   // Every mistake, each naming its layer; then the layers from the first mistake on may be missing

@@ -131,18 +131,16 @@ void CheckClassWeights(const TrainingOptions& options, Problems& problems) {
 }
 
 void CheckAugmentation(const TrainingOptions& options, Problems& problems) {
+  const auto check = [&problems](absl::string_view field, auto value, auto most) {
+    problems.RequireRange(field, value, value >= 0 && value <= most, absl::StrCat("0 to ", most));
+  };
   const ImageShape& image = options.architecture.input;
-  const int64_t most = std::min<int64_t>({16, image.height - 1, image.width - 1});
-  const int64_t shift = options.augmentation.shift;
-  problems.RequireRange("shift", shift, shift >= 0 && shift <= most, absl::StrCat("0 to ", most));
-  const double erasing = options.augmentation.erasing;
-  problems.RequireRange("erasing", erasing, erasing >= 0 && erasing <= 1, "0 to 1");
-  const double crop = options.augmentation.random_resized_crop;
-  problems.RequireRange("random_resized_crop", crop, crop >= 0 && crop <= 1, "0 to 1");
-  const double rotation = options.augmentation.rotation;
-  problems.RequireRange("rotation", rotation, rotation >= 0 && rotation <= 180, "0 to 180");
-  const double jitter = options.augmentation.color_jitter;
-  problems.RequireRange("color_jitter", jitter, jitter >= 0 && jitter <= 1, "0 to 1");
+  const Augmentation& augmentation = options.augmentation;
+  check("shift", augmentation.shift, std::min<int64_t>({16, image.height - 1, image.width - 1}));
+  check("erasing", augmentation.erasing, 1);
+  check("random_resized_crop", augmentation.random_resized_crop, 1);
+  check("rotation", augmentation.rotation, 180);
+  check("color_jitter", augmentation.color_jitter, 1);
 }
 
 // Requires a valid network.
@@ -195,11 +193,9 @@ void AddLater(const TrainingOptions& options, nlohmann::ordered_json& all) {
   add("balance_classes", options.balance_classes, defaults.balance_classes);
   add_name("monitor", MonitorName(options.monitor), MonitorName(defaults.monitor));
   add("min_delta", options.min_delta, defaults.min_delta);
-  const Augmentation& augmentation = options.augmentation;
-  const Augmentation& none = defaults.augmentation;
-  add("random_resized_crop", augmentation.random_resized_crop, none.random_resized_crop);
-  add("rotation", augmentation.rotation, none.rotation);
-  add("color_jitter", augmentation.color_jitter, none.color_jitter);
+  add("random_resized_crop", options.augmentation.random_resized_crop, 0);
+  add("rotation", options.augmentation.rotation, 0);
+  add("color_jitter", options.augmentation.color_jitter, 0);
   add("schedule_start_epoch", options.schedule_start_epoch, defaults.schedule_start_epoch);
   add("freeze", options.freeze, defaults.freeze);
   add("start_from", options.start.model_version, defaults.start.model_version);

@@ -294,9 +294,25 @@ at::Tensor Pass::ComputeSpatialAttention(const LayerPlan& layer, const at::Tenso
   return x * at::sigmoid(Convolve(layer.window, 1, pooled, Take(), {}, training_ != nullptr));
 }
 
+at::Tensor Standardize(const NetworkPlan& plan, const at::Tensor& images) {
+  std::vector<float> means;
+  std::vector<float> factors;
+  for (const ChannelScale& scale : plan.scales) {
+    means.push_back(scale.mean);
+    factors.push_back(scale.factor);
+  }
+  const auto by_channel = [&images](const std::vector<float>& numbers) {
+    return at::tensor(at::ArrayRef<float>(numbers), at::kFloat)
+        .view({1, -1, 1, 1})
+        .to(images.device());
+  };
+  return (images - by_channel(means)) * by_channel(factors);
+}
+
 // Both passes in one: `training` is null for inference.
 at::Tensor Logits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors, at::Tensor x,
                   TrainingPass* training, std::vector<at::Tensor>* blocks = nullptr) {
+  if (!plan.scales.empty()) x = Standardize(plan, x);
   if (training != nullptr && training->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
   Pass pass(tensors, training, blocks);
   return pass.Run(plan.layers, std::move(x)).to(at::kFloat);

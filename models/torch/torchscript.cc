@@ -15,6 +15,20 @@
 namespace atelier::models {
 namespace {
 
+// Names of buffers, one number for each channel.
+constexpr char kMeanBuffer[] = "standardization_mean";
+constexpr char kDeviationBuffer[] = "standardization_deviation";
+
+void RegisterStandardization(const v1::Network& network, torch::jit::Module& module) {
+  if (!network.has_standardization()) return;
+  const auto add = [&module](const char* name, const auto& numbers) {
+    const at::ArrayRef<float> values(numbers.data(), static_cast<size_t>(numbers.size()));
+    module.register_buffer(name, at::tensor(values, at::kFloat).view({1, -1, 1, 1}));
+  };
+  add(kMeanBuffer, network.standardization().mean());
+  add(kDeviationBuffer, network.standardization().deviation());
+}
+
 std::string ListText(const std::vector<int64_t>& values) {
   return absl::StrCat("[", absl::StrJoin(values, ", "), "]");
 }
@@ -185,6 +199,9 @@ std::string TorchScriptName(absl::string_view tensor) {
 
 std::string TorchScriptSource(const Architecture& architecture) {
   SourceWriter writer;
+  if (architecture.network.has_standardization()) {
+    writer.Set("torch.div(torch.sub(x, self.", kMeanBuffer, "), self.", kDeviationBuffer, ")");
+  }
   writer.Write(PlanOf(architecture).layers);
   return absl::StrCat("def forward(self, x: Tensor) -> Tensor:\n", writer.source(),
                       "  return torch.softmax(x, 1)\n");
@@ -203,6 +220,7 @@ std::string SerializeTorchScript(const TrainedModel& model) {
       module.register_buffer(name, tensors[i]);
     }
   }
+  RegisterStandardization(model.architecture.network, module);
   module.define(TorchScriptSource(model.architecture));
   std::ostringstream bytes;
   module.save(bytes);

@@ -303,7 +303,7 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::EndWith(TrainingOutcome::End end)
   if (state_.training_seconds > 0) {
     outcome.images_per_second = static_cast<double>(state_.images) / state_.training_seconds;
   }
-  outcome.warnings = TrainingWarnings(*dataset_, split_, outcome);
+  outcome.warnings = TrainingWarnings(options_.architecture, *dataset_, split_, outcome);
   return outcome;
 }
 

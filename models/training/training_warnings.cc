@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "models/network/standardization.h"
 
 namespace atelier::models {
 namespace {
@@ -53,13 +55,16 @@ void AddAtChance(double chance, const TrainingOutcome& outcome,
 
 }  // namespace
 
-std::vector<std::string> TrainingWarnings(const Dataset& dataset, const ValidationSplit& split,
+std::vector<std::string> TrainingWarnings(const Architecture& architecture, const Dataset& dataset,
+                                          const ValidationSplit& split,
                                           const TrainingOutcome& outcome) {
   const auto count = [&](const std::vector<int32_t>& indices) {
     return CountByClass(dataset.training(), indices, dataset.classes());
   };
   const std::vector<int64_t> validation = count(split.validation);
   std::vector<std::string> warnings;
+  std::string constant = StandardizationWarning(architecture.network, dataset);
+  if (!constant.empty()) warnings.push_back(std::move(constant));
   AddMissing(count(split.training), dataset.class_names(), "to train on", warnings);
   AddMissing(validation, dataset.class_names(), "to validate with", warnings);
   const auto most = static_cast<double>(*std::max_element(validation.begin(), validation.end()));

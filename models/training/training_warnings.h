@@ -7,14 +7,16 @@
 
 #include "models/data/dataset.h"
 #include "models/data/validation_split.h"
+#include "models/network/architecture.h"
 #include "models/training/trainer.h"
 
 namespace atelier::models {
 
-// A sentence each on classes without an image to train on, classes without one to validate with,
-// and a validation accuracy that is hardly above chance while the training accuracy is far above
-// it. Empty if there is nothing to say.
-std::vector<std::string> TrainingWarnings(const Dataset& dataset, const ValidationSplit& split,
+// A sentence each on channels that cannot be standardised, classes without an image to train on,
+// classes without one to validate with, and a validation accuracy that is hardly above chance while
+// the training accuracy is far above it. Empty if there is nothing to say.
+std::vector<std::string> TrainingWarnings(const Architecture& architecture, const Dataset& dataset,
+                                          const ValidationSplit& split,
                                           const TrainingOutcome& outcome);
 
 }  // namespace atelier::models

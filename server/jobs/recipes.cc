@@ -18,8 +18,12 @@ v1::TrainingSpec StudyDefaults() {
   spec.set_dropout(0.3);
   spec.set_patience(5);
   spec.set_validation_fraction(0.1);
+  spec.set_standardize(false);
+  spec.set_random_resized_crop(0);
+  spec.set_rotation(0);
   spec.set_horizontal_flip(false);
   spec.set_shift(0);
+  spec.set_color_jitter(0);
   spec.set_erasing(0);
   spec.set_label_smoothing(0);
   spec.set_weight_decay(0);

@@ -43,6 +43,8 @@ class Resolution {
     start_version_ = *std::move(version);
     ResolvePreset();
     ResolveNetwork();
+    ResolveStandardization(start_version_.has_value() ? &*start_version_ : nullptr, &spec(),
+                           &wrong_);
     ResolveNames();
     ApplyRecipe();
     CheckSchedule();

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "proto/lifecycle/network_title.h"
 #include "server/jobs/resource_names.h"
 
@@ -87,6 +88,26 @@ absl::StatusOr<std::optional<v1::ModelVersion>> ResolveStart(
   spec->set_start_from(version->name());
   InheritNetwork(version->spec(), spec);
   return std::optional<v1::ModelVersion>(*std::move(version));
+}
+
+void ResolveStandardization(const v1::ModelVersion* start, v1::TrainingSpec* spec,
+                            std::vector<FieldViolation>* wrong) {
+  // Weights mean something only for images as they were trained with.
+  const bool inherited = start != nullptr && start->result().has_standardization() &&
+                         spec->has_network() && !spec->network().has_standardization();
+  if (inherited) {
+    *spec->mutable_network()->mutable_standardization() = start->result().standardization();
+  }
+  if (!spec->network().has_standardization()) return;
+  if (spec->has_standardize() && !spec->standardize()) {
+    wrong->push_back(
+        {"spec.standardize",
+         absl::StrCat(
+             "Images are not to be standardized, but ", inherited ? start->name() : "the network",
+             " standardizes them by numbers of its own; leave it out, or ",
+             inherited ? "start from a model that does not." : "remove them from the network.")});
+  }
+  spec->set_standardize(true);
 }
 
 }  // namespace atelier::jobs

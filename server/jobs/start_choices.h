@@ -39,6 +39,12 @@ absl::StatusOr<std::optional<v1::ModelVersion>> ResolveStart(
     const v1::StartTrainingRequest& request, ModelStore* models, v1::TrainingSpec* spec,
     std::vector<FieldViolation>* wrong);
 
+// Gives the network the numbers by which the version that it starts from standardizes images, and
+// says in the specification whether it has some. Appends spec.standardize to `wrong` if that is
+// false although the network has some. `start` may be null.
+void ResolveStandardization(const v1::ModelVersion* start, v1::TrainingSpec* spec,
+                            std::vector<FieldViolation>* wrong);
+
 }  // namespace atelier::jobs
 
 #endif  // ATELIER_SERVER_JOBS_START_CHOICES_H_

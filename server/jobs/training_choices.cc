@@ -185,6 +185,10 @@ void Choices::CheckRegularization() {
   // How far the image's size allows it the worker sees.
   Require("shift", "The shift", spec_.shift(), spec_.shift() >= 0 && spec_.shift() <= 16,
           "0 to 16");
+  share("random_resized_crop", "The smallest share of a random part", spec_.random_resized_crop());
+  Require("rotation", "The rotation", spec_.rotation(),
+          spec_.rotation() >= 0 && spec_.rotation() <= 180, "0 to 180 degrees");
+  share("color_jitter", "The strength of colour jitter", spec_.color_jitter());
   below_one("label_smoothing", "The label smoothing", spec_.label_smoothing());
   below_one("average_decay", "The average's decay", spec_.average_decay());
   share("erasing", "The share of images to erase in", spec_.erasing());

@@ -171,9 +171,13 @@ std::int64_t BytesOf(std::int64_t parameters, const v1::TrainingSpec& spec) {
 std::vector<jobs::FieldViolation> BuildNetwork(v1::TrainingSpec* spec) {
   if (spec->preset().empty() && !HasShapeFields(*spec)) return {};
   Shaper shaper(*spec);
-  const v1::Network network = shaper.Run().ToNetwork(spec->preset());
+  v1::Network network = shaper.Run().ToNetwork(spec->preset());
   std::vector<jobs::FieldViolation> wrong = std::move(shaper).wrong();
   if (!wrong.empty()) return wrong;
+  // Of which the preset and its changes know nothing.
+  if (spec->network().has_standardization()) {
+    *network.mutable_standardization() = spec->network().standardization();
+  }
   if (spec->has_network() &&
       !google::protobuf::util::MessageDifferencer::Equals(spec->network(), network)) {
     return {

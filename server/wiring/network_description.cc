@@ -11,6 +11,7 @@
 #include "models/network/architecture.h"
 #include "models/network/layer_plan.h"
 #include "models/network/presets.h"
+#include "models/network/standardization.h"
 #include "server/jobs/error.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
@@ -52,6 +53,18 @@ void AddLayers(const std::vector<models::LayerPlan>& plans, const models::ImageS
         static_cast<std::int32_t>(std::min(plan.receptive_field.width, input.width)));
     AddLayers(plan.body, input, depth + 1, description);
   }
+}
+
+// What is done to images before the first layer.
+void AddStandardization(const v1::Network& network, v1::NetworkDescription* description) {
+  v1::LayerDescription& layer = *description->add_layers();
+  layer.set_name("standardization");
+  layer.set_description(network.has_standardization()
+                            ? models::StandardizationPhrase(network.standardization())
+                            : "mean 0 and deviation 1 in the training images");
+  *layer.mutable_output() = description->input();
+  layer.set_receptive_height(1);
+  layer.set_receptive_width(1);
 }
 
 // The network that a request names, for no images yet.
@@ -107,6 +120,9 @@ absl::StatusOr<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetwork
   for (const std::string& problem : plan.problems)
     description.add_problems(jobs::Sentence(problem));
   if (!plan.problems.empty()) return description;
+  if (request.spec().standardize() || architecture->network.has_standardization()) {
+    AddStandardization(architecture->network, &description);
+  }
   AddLayers(plan.layers, architecture->input, 0, &description);
   description.set_parameter_count(architecture->ParameterCount());
   description.set_trainable_parameter_count(architecture->TrainableParameterCount());

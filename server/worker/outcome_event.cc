@@ -116,6 +116,10 @@ v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
              outcome->mutable_result());
   outcome->mutable_result()->set_trainable_parameter_count(
       models::TrainedParameterCount(contents.model.architecture, contents.options.freeze));
+  const atelier::v1::Network& network = contents.model.architecture.network;
+  if (network.has_standardization()) {
+    *outcome->mutable_result()->mutable_standardization() = network.standardization();
+  }
   outcome->mutable_result()->set_dataset_checksum(contents.dataset_checksum);
   outcome->mutable_result()->mutable_warnings()->Add(dataset.warnings().begin(),
                                                      dataset.warnings().end());

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "models/base/failure.h"
+#include "models/network/standardization.h"
 
 namespace atelier::worker {
 namespace {
@@ -122,6 +123,10 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   }
   models::TrainingOptions options;
   options.architecture = *std::move(architecture);
+  if (atelier::v1::Network& network = options.architecture.network;
+      spec.standardize() && !network.has_standardization()) {
+    *network.mutable_standardization() = models::StandardizationOf(dataset);
+  }
   options.epochs = spec.epochs();
   options.batch_size = spec.batch_size();
   options.patience = spec.patience();
@@ -136,7 +141,12 @@ absl::StatusOr<models::TrainingOptions> OptionsOf(const atelier::v1::TrainingSpe
   if (absl::Status status = SetClassWeights(spec.class_weights(), options); !status.ok()) {
     return status;
   }
-  options.augmentation = {spec.horizontal_flip(), spec.shift(), spec.erasing()};
+  options.augmentation = {.random_resized_crop = spec.random_resized_crop(),
+                          .rotation = spec.rotation(),
+                          .horizontal_flip = spec.horizontal_flip(),
+                          .shift = spec.shift(),
+                          .color_jitter = spec.color_jitter(),
+                          .erasing = spec.erasing()};
   options.label_smoothing = spec.label_smoothing();
   options.average_decay = spec.average_decay();
   // Jobs that an earlier server stored name none.

@@ -26,6 +26,7 @@
 #include "models/base/step_profile.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
+#include "models/network/standardization.h"
 #include "models/network/training_options.h"
 #include "models/training/trainer.h"
 
@@ -48,6 +49,12 @@ ABSL_FLAG(double, learning_rate, 0.001, "Adam's step size; with one-cycle the hi
 ABSL_FLAG(bool, one_cycle, false, "Let the learning rate rise and fall over the training.");
 ABSL_FLAG(double, warmup_fraction, 0.25, "One-cycle: part of the steps in which it rises.");
 ABSL_FLAG(double, dropout, 0.3, "Fraction of units dropped after each hidden dense layer.");
+ABSL_FLAG(bool, standardize, false, "Standardize images by the data set's mean and deviation.");
+ABSL_FLAG(double, random_resized_crop, 0, "As `atelier train` has it, as are the next four.");
+ABSL_FLAG(double, rotation, 0, "");
+ABSL_FLAG(bool, horizontal_flip, false, "");
+ABSL_FLAG(double, color_jitter, 0, "");
+ABSL_FLAG(double, erasing, 0, "");
 ABSL_FLAG(uint64_t, seed, 0, "Seed of the training.");
 ABSL_FLAG(bool, json, false, "Print one JSON object instead of a table.");
 
@@ -178,6 +185,14 @@ absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
   if (!architecture.ok()) return architecture.status();
   if (absl::GetFlag(FLAGS_path) == "libtorch") options.path_choice = PathChoice::kLibTorch;
   options.architecture = *architecture;
+  if (absl::GetFlag(FLAGS_standardize)) {
+    *options.architecture.network.mutable_standardization() = StandardizationOf(dataset);
+  }
+  options.augmentation = {.random_resized_crop = absl::GetFlag(FLAGS_random_resized_crop),
+                          .rotation = absl::GetFlag(FLAGS_rotation),
+                          .horizontal_flip = absl::GetFlag(FLAGS_horizontal_flip),
+                          .color_jitter = absl::GetFlag(FLAGS_color_jitter),
+                          .erasing = absl::GetFlag(FLAGS_erasing)};
   const int64_t epochs = absl::GetFlag(FLAGS_epochs);
   options.epochs = epochs > 0 ? epochs : 10000;
   options.patience = options.epochs;

@@ -35,6 +35,19 @@ def test_the_files_have_no_mistakes(shared_server, path):
         described.multiply_adds
 
 
+def test_standardization_is_shown_as_the_first_layer(shared_server):
+    first = describe(shared_server, preset="cnn-1", standardize=True).layers[0]
+    assert (first.name, first.parameter_count) == ("standardization", 0)
+    network = describe(shared_server, preset="cnn-1").network
+    network.standardization.mean.append(0.25)
+    network.standardization.deviation.append(0.5)
+    described = describe(shared_server, network=network)
+    assert described.network == network
+    assert described.layers[0].description == "mean 0.250; deviation 0.500"
+    network.standardization.mean.append(0.25)
+    assert "2 numbers as mean; it must have 1" in describe(shared_server, network=network).problems[0]
+
+
 def test_every_preset_has_its_file(shared_server):
     listed = shared_server.training.ListPresets(training_pb.ListPresetsRequest())
     for preset in listed.presets:

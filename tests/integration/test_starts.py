@@ -90,6 +90,38 @@ def test_a_sweep_compares_starts(server):
     assert "base@1" in table
 
 
+def test_the_numbers_that_standardize_images_go_with_the_weights(server):
+    _, job = train(server, "--preset=cnn-1", "--standardize=true", "--rotation=10",
+                   "--random-resized-crop=0.8", "--color-jitter=0.2", "--model-name=standard",
+                   dataset="small")
+    numbers = job["result"]["standardization"]
+    assert len(numbers["mean"]) == len(numbers["deviation"]) == 1
+    metadata = json.loads(archive_of(server, job)["metadata.json"])
+    assert metadata["architecture"]["network"]["standardization"] == numbers
+    assert metadata["hyperparameters"]["standardize"] is True
+    assert metadata["hyperparameters"]["rotation"] == 10
+    for name in ("standard@1", job["name"]):
+        shown = server.run("network", "show", name, check=harness.DONE).stdout
+        assert f"standardization  mean {numbers['mean'][0]:.3f}; deviation" in shown
+    _, start = train(server, "--from=standard", "--model-name=standard-letters")
+    assert start["spec"]["standardize"] and start["result"]["standardization"] == numbers
+    more = server.run("continue", start["name"], "--epochs=+1", check=harness.DONE)
+    assert more and server.json("jobs")[0]["result"]["standardization"] == numbers
+    _, like = train(server, f"--like={job['name']}", "--model-name=standard-like")
+    assert like["spec"]["standardize"] and like["result"]["standardization"] != numbers
+    said = refusal(server, "train", "--dataset=letters", "--from=standard", "--standardize=false")
+    assert "--standardize" in said and "models/standard/versions/1" in said
+
+
+def test_a_sweep_compares_augmentations(server):
+    experiment = server.json("sweep", "--preset=dense", "--dataset=small", "--epochs=1",
+                             "--cores=1", "--standardize=false,true", "--rotation=0,15",
+                             "--seed=3", "--name=augmentations")[-1]
+    assert len(experiment["configurations"]) == 4
+    table = server.run("compare", experiment["name"], check=harness.DONE).stdout
+    assert "rotation" in table and "standardize" in table
+
+
 @pytest.mark.parametrize("options, words", [
     (["--dataset=letters", "--from=none-such"], ["--from", "There is no model none-such"]),
     (["--from=base@7"], ["--from", "no version 7"]),

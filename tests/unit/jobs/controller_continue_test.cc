@@ -125,6 +125,41 @@ TEST_F(ControllerContinueTest, AVersionToStartFromGetsItsNumberAndGivesTheNetwor
   EXPECT_EQ(Attach(id).assignment.start_archive(), artifacts_.ArchivePath("cnn-3", 1));
 }
 
+TEST_F(ControllerContinueTest, AStartKeepsTheNumbersThatStandardizeImages) {
+  const std::string ended = Train();
+  worker::v1::WorkerEvent outcome = Outcome();
+  v1::Standardization& numbers =
+      *outcome.mutable_outcome()->mutable_result()->mutable_standardization();
+  numbers.add_mean(0.25F);
+  numbers.add_deviation(0.5F);
+  ASSERT_TRUE(Report(ended, {Step(1, 1), Epoch(1), Phase(worker::v1::PHASE_EVALUATING),
+                             Phase(worker::v1::PHASE_STORING), outcome})
+                  .ok());
+  EXPECT_EQ(Get(ended).spec().network().standardization().mean_size(), 0);
+  v1::StartTrainingRequest request = From("models/cnn-3");
+  request.mutable_spec()->mutable_network()->set_name("cnn-3");
+  const v1::TrainingSpec spec = Get(Start(request)).spec();
+  EXPECT_TRUE(spec.standardize());
+  EXPECT_EQ(spec.network().standardization().mean(0), 0.25F);
+  // What resembles the job is standardized by its own data.
+  v1::StartTrainingRequest like;
+  like.set_like("models/cnn-3");
+  EXPECT_FALSE(Get(Start(like)).spec().network().has_standardization());
+  request.mutable_spec()->set_standardize(false);
+  const auto violations = ViolationsOf(controller_->Start(request).status());
+  ASSERT_EQ(violations.size(), 1U);
+  EXPECT_EQ(violations[0].field, "spec.standardize");
+  EXPECT_THAT(violations[0].description, HasSubstr("models/cnn-3/versions/1"));
+}
+
+TEST_F(ControllerContinueTest, ANetworkWithNumbersStandardizes) {
+  v1::StartTrainingRequest request = Request();
+  request.mutable_spec()->mutable_network()->mutable_standardization()->add_mean(0.5F);
+  EXPECT_TRUE(Get(Start(request)).spec().standardize());
+  request.mutable_spec()->set_standardize(false);
+  EXPECT_EQ(ViolationsOf(controller_->Start(request).status())[0].field, "spec.standardize");
+}
+
 TEST_F(ControllerContinueTest, AVersionThatIsNotThereIsAWrongField) {
   Complete();
   for (const char* name :

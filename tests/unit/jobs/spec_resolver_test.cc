@@ -114,11 +114,15 @@ TEST_F(SpecResolverTest, RefusesRegularizationOutOfRange) {
   for (const double bad : {-0.1, 1.5, std::nan("")}) {
     spec().set_shift(17);
     spec().set_erasing(bad);
+    spec().set_random_resized_crop(bad);
+    spec().set_rotation(bad > 0 ? 181 : bad);
+    spec().set_color_jitter(bad);
     spec().set_label_smoothing(bad);
     spec().set_weight_decay(bad);
     spec().set_average_decay(bad);
     EXPECT_EQ(Wrong(),
-              "spec.shift spec.label_smoothing spec.average_decay spec.erasing spec.weight_decay")
+              "spec.shift spec.random_resized_crop spec.rotation spec.color_jitter "
+              "spec.label_smoothing spec.average_decay spec.erasing spec.weight_decay")
         << bad;
   }
 }

@@ -92,7 +92,7 @@ std::vector<std::string> WarningsOf(const std::vector<int64_t>& counts, int64_t 
   outcome.history[0].validation_accuracy = validation_accuracy;
   outcome.history[1].training_accuracy = training_accuracy;
   return TrainingWarnings(
-      *dataset, SplitByClass(dataset->training(), dataset->classes(), held_back, 1), outcome);
+      {}, *dataset, SplitByClass(dataset->training(), dataset->classes(), held_back, 1), outcome);
 }
 
 TEST(TrainingWarningsTest, NameClassesWithoutImages) {

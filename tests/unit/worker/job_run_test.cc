@@ -217,6 +217,32 @@ TEST(JobRunTest, TellsWhatMakesItsFiguresDoubtful) {
                             "One class has no images to validate with: Hat."}));
 }
 
+TEST(JobRunTest, StandardizesByTheDataSetUnlessTheNetworkHasNumbers) {
+  const SmallJob job;
+  v1::Assignment assignment = job.Assignment();
+  assignment.mutable_spec()->set_preset("cnn-1");
+  assignment.mutable_spec()->set_epochs(1);
+  assignment.mutable_spec()->set_standardize(true);
+  const Told told = RunJob(assignment);
+  ASSERT_TRUE(told.Last().has_outcome()) << told.Last().ShortDebugString();
+  const auto& made = told.Last().outcome().result().standardization();
+  ASSERT_EQ(made.mean_size(), 1);
+  EXPECT_NEAR(made.mean(0), 0.286, 0.02);
+  EXPECT_NEAR(made.deviation(0), 0.353, 0.02);
+  const auto archive =
+      models::ReadModelArchive(job.attempt_dir(1) + "/" + told.Last().outcome().archive());
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  EXPECT_EQ(archive->architecture.network.standardization().mean(0), made.mean(0));
+
+  v1::Assignment given = job.Assignment(2);
+  given.clear_earlier_attempt_dirs();
+  given.mutable_spec()->set_epochs(1);
+  given.mutable_spec()->set_standardize(true);
+  *given.mutable_spec()->mutable_network() = archive->architecture.network;
+  given.mutable_spec()->mutable_network()->mutable_standardization()->set_mean(0, 0.5F);
+  EXPECT_EQ(RunJob(given).Last().outcome().result().standardization().mean(0), 0.5F);
+}
+
 TEST(JobRunTest, UsesTheMomentumOfBatchNormThatWasAskedFor) {
   const SmallJob job;
   const auto loss = [&](int attempt, double momentum) {
