@@ -33,12 +33,16 @@ std::optional<Found> FindJob(Session& session, absl::string_view text, bool mode
                absl::StrCat("`", session.Suggest(absl::StrCat("show ", Leaf(text))), "` shows it")};
 }
 
-std::optional<Found> FindExperiment(Session& session, absl::string_view text) {
+std::optional<Found> FindExperiment(Session& session, absl::string_view text, bool for_model) {
   v1::GetExperimentRequest request;
   auto name = ExperimentName(text);
   if (!name.ok()) return std::nullopt;
   request.set_name(*std::move(name));
   if (!session.Call(&ExperimentService::GetExperiment, request).ok()) return std::nullopt;
+  if (for_model && !absl::StartsWith(text, "experiments/")) {
+    return Found{"an experiment",
+                 absl::StrCat("the model of its best run is experiments/", EscapeControls(text))};
+  }
   return Found{
       "an experiment",
       absl::StrCat("`", session.Suggest(absl::StrCat("watch ", Leaf(text))), "` shows its runs")};
@@ -85,7 +89,8 @@ absl::StatusOr<int> ExplainKind(Session& session, absl::string_view text,
   };
   std::optional<Found> found;
   if (!takes(Kind::kJob)) found = FindJob(session, text, takes(Kind::kModel));
-  if (!found && !takes(Kind::kExperiment)) found = FindExperiment(session, text);
+  if (!found && !takes(Kind::kExperiment))
+    found = FindExperiment(session, text, takes(Kind::kModel));
   if (!found && !takes(Kind::kModel)) found = FindModel(session, text);
   if (!found) return result;
   return absl::Status(result.status().code(),

@@ -43,7 +43,7 @@ class Sender {
          const UploadOptions& options)
       : connection_(connection), upload_(std::move(upload)), source_(source), options_(options) {}
 
-  absl::StatusOr<v1::Upload> Run() {
+  absl::Status Run() {
     while (upload_.received_bytes() < upload_.size_bytes()) {
       const grpc::Status sent = SendOnce();
       if (!unreadable_.ok()) return unreadable_;
@@ -54,7 +54,7 @@ class Sender {
       if (sent.ok()) continue;
       if (absl::Status status = Resume(sent); !status.ok()) return status;
     }
-    return std::move(upload_);
+    return absl::OkStatus();
   }
 
  private:
@@ -132,8 +132,8 @@ class Sender {
 
 }  // namespace
 
-absl::StatusOr<v1::Upload> SendUpload(Connection* connection, v1::Upload upload,
-                                      UploadSource* source, const UploadOptions& options) {
+absl::Status SendUpload(Connection* connection, v1::Upload upload, UploadSource* source,
+                        const UploadOptions& options) {
   return Sender(connection, std::move(upload), source, options).Run();
 }
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "atelier/v1/dataset_service.pb.h"
 #include "client/calls/connection.h"
@@ -27,8 +27,8 @@ struct UploadOptions {
 // `upload` is what CreateUpload answered. CANCELLED when interrupted, UNAVAILABLE when a lost
 // connection was not restored in time; otherwise the error of the server or of the file that cannot
 // be read.
-absl::StatusOr<v1::Upload> SendUpload(Connection* connection, v1::Upload upload,
-                                      UploadSource* source, const UploadOptions& options);
+absl::Status SendUpload(Connection* connection, v1::Upload upload, UploadSource* source,
+                        const UploadOptions& options);
 
 }  // namespace atelier::client
 

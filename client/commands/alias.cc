@@ -19,13 +19,15 @@ struct AliasOptions {
 };
 
 absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
-  const auto reference = ParseModel(options.model);
+  const auto reference = ModelOf(session, options.model);
   if (!reference.ok()) return reference.status();
   if (options.remove != reference->version.empty()) {
     return absl::InvalidArgumentError(
         options.remove
             ? "--remove takes the model without a version: `atelier alias NAME ALIAS --remove`."
-            : "The version is missing: write NAME@VERSION.");
+            : "The version is missing: write NAME@VERSION, or experiments/NAME for the best run of "
+              "a "
+              "sweep.");
   }
   v1::SetAliasRequest request;
   request.set_name(reference->ModelName());
@@ -60,11 +62,13 @@ void AddAlias(CommandSet* commands) {
        "break the clients that use the alias.",
        {{"atelier alias cnn-3@4 production", ""},
         {"atelier alias cnn-3@latest production", ""},
+        {"atelier alias experiments/depth-study production", "the best run of a sweep"},
         {"atelier alias cnn-3 production --remove", ""}}},
       [options](Session& session) {
         return ExplainKind(session, options->model, {Kind::kModel}, Alias(session, *options));
       });
-  AddModelArgument(command, &options->model, "NAME@VERSION or NAME@ALIAS");
+  AddModelArgument(command, &options->model,
+                   "NAME@VERSION, NAME@ALIAS, jobs/JOB or experiments/EXPERIMENT (best run)");
   command->add_option("ALIAS", options->alias, "The alias")->required()->type_name("");
   CLI::Option* const remove = command->add_flag("--remove", options->remove, "Remove the alias");
   command->add_flag("--force", options->force, "Allow a version with other classes or image size")

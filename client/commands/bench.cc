@@ -157,7 +157,7 @@ absl::StatusOr<int> Report(Session& session, const LoadReport& report, bool inte
 absl::StatusOr<int> BenchClassify(Session& session, const BenchOptions& options) {
   const auto load = ToLoadOptions(options);
   if (!load.ok()) return load.status();
-  const auto model = ParseModel(options.model);
+  const auto model = ModelOf(session, options.model);
   if (!model.ok()) return model.status();
   auto requests = MakeRequests(session, options, *model);
   if (!requests.ok()) return requests.status();

@@ -256,7 +256,7 @@ absl::StatusOr<int> Classify(Session& session, const ClassifyOptions& options) {
         "Give the images after the model: files or folders, --stdin, or --test-image=N; one of the "
         "three.");
   }
-  const auto model = ParseModel(options.model);
+  const auto model = ModelOf(session, options.model);
   if (!model.ok()) return model.status();
   if (options.from_stdin) return ClassifyStandardInput(session, options, *model);
   return options.files.empty() ? ClassifyTestImages(session, options, *model)

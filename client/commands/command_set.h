@@ -63,7 +63,9 @@ CLI::Validator Between(double minimum, double maximum);
 
 // The argument MODEL, also accepted as `--model`, of a command that needs a model.
 CLI::Option* AddModelArgument(CLI::App* command, std::string* model,
-                              const std::string& help = "NAME, NAME@VERSION or NAME@ALIAS");
+                              const std::string& help =
+                                  "NAME, NAME@VERSION, NAME@ALIAS, jobs/JOB "
+                                  "or experiments/EXPERIMENT (best run)");
 
 // An option that takes a duration, such as 8 (seconds), 8s, 500ms or 2m, from `minimum` to
 // `maximum`.

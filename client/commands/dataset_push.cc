@@ -157,7 +157,7 @@ class Push {
     };
     const auto sent = SendUpload(*connection, upload, &source_, sending);
     bar_.Clear();
-    if (!sent.ok()) return sent.status();
+    if (!sent.ok()) return sent;
     if (session_.text()) {
       session_.Print(absl::StrCat("Sent ", source_.name(), ", ",
                                   Count(static_cast<std::int64_t>(source_.files()), "file"), ", ",

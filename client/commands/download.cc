@@ -6,6 +6,7 @@
 #include "client/calls/arguments.h"
 #include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
+#include "client/comparing/targets.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/interrupt.h"
@@ -48,7 +49,7 @@ void PrintDone(Session& session, const Downloaded& done) {
 }
 
 absl::StatusOr<decltype(DownloadOptions::request)> RequestOf(
-    const DownloadCommandOptions& options) {
+    Session& session, const DownloadCommandOptions& options) {
   if (options.tensorboard) {
     auto name = JobName(options.name);
     if (!name.ok()) return name.status();
@@ -56,7 +57,7 @@ absl::StatusOr<decltype(DownloadOptions::request)> RequestOf(
     request.set_name(*std::move(name));
     return request;
   }
-  const auto reference = ParseModel(options.name);
+  const auto reference = ModelOf(session, options.name);
   if (!reference.ok()) return reference.status();
   v1::DownloadModelRequest request;
   request.set_name(reference->ResourceName());
@@ -65,7 +66,7 @@ absl::StatusOr<decltype(DownloadOptions::request)> RequestOf(
 }
 
 absl::StatusOr<int> RunDownload(Session& session, DownloadCommandOptions& options) {
-  auto request = RequestOf(options);
+  auto request = RequestOf(session, options);
   if (!request.ok()) return request.status();
   auto connection = session.Connect();
   if (!connection.ok()) return connection.status();
@@ -104,8 +105,10 @@ void AddDownload(CommandSet* commands) {
                            {options->tensorboard ? Kind::kJob : Kind::kModel},
                            RunDownload(session, *options));
       });
-  AddModelArgument(command, &options->name,
-                   "NAME, NAME@VERSION or NAME@ALIAS; with --tensorboard a job");
+  AddModelArgument(
+      command, &options->name,
+      "NAME, NAME@VERSION, NAME@ALIAS, jobs/JOB or experiments/EXPERIMENT (best run); with "
+      "--tensorboard a job");
   const auto set_format = [options](const std::string& word) {
     const auto format = ParseEnum(v1::ModelFormat_descriptor(), "--format", word);
     if (!format.ok()) throw CLI::ValidationError(std::string(format.status().message()));

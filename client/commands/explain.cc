@@ -167,7 +167,7 @@ void AddExplain(CommandSet* commands) {
       [options](Session& session) {
         return ExplainKind(session, options->model, {Kind::kModel}, RunExplain(session, *options));
       });
-  AddModelArgument(command, &options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB");
+  AddModelArgument(command, &options->model);
   AddImageArgument(command, &options->image);
   AddMethodOptions(command, options);
   command

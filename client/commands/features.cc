@@ -141,7 +141,7 @@ void AddFeatures(CommandSet* commands) {
       [options](Session& session) {
         return ExplainKind(session, options->model, {Kind::kModel}, RunFeatures(session, *options));
       });
-  AddModelArgument(command, &options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB");
+  AddModelArgument(command, &options->model);
   AddImageArgument(command, &options->image);
   command
       ->add_option_function<std::int32_t>(

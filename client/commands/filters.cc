@@ -115,7 +115,7 @@ void AddFilters(CommandSet* commands) {
       [options](Session& session) {
         return ExplainKind(session, options->model, {Kind::kModel}, RunFilters(session, *options));
       });
-  AddModelArgument(command, &options->model, "NAME, NAME@VERSION, NAME@ALIAS or jobs/JOB");
+  AddModelArgument(command, &options->model);
   command
       ->add_option_function<std::int32_t>(
           "--layer", [options](std::int32_t value) { options->request.set_layer(value); },

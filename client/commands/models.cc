@@ -192,7 +192,7 @@ void AddModels(CommandSet* commands) {
                    ? ListModels(session)
                    : ExplainKind(session, *model, {Kind::kModel}, ShowModel(session, *model));
       });
-  AddModelArgument(command, model.get())->required(false);
+  AddModelArgument(command, model.get(), "NAME or NAME@VERSION")->required(false);
 }
 
 }  // namespace atelier::client

@@ -64,7 +64,7 @@ absl::StatusOr<v1::TrainingSpec> SpecOfTrained(Session& session, const std::stri
       result = found->result();
     }
   } else {
-    const auto reference = ParseModel(text);
+    const auto reference = ModelOf(session, text);
     if (!reference.ok()) return reference.status();
     const auto version = GetVersion(session, *reference);
     if (!version.ok()) return version.status();
@@ -85,9 +85,15 @@ absl::StatusOr<v1::TrainingSpec> SpecOfTrained(Session& session, const std::stri
   return kept;
 }
 
-// What has an @ is a model's version, and what has a dot or a slash a file.
+// Whether a text names what was trained, whose version has an @ or a prefix.
+bool NamesTrained(absl::string_view text) {
+  return absl::StartsWith(text, "jobs/") || absl::StartsWith(text, "models/") ||
+         absl::StartsWith(text, "experiments/") || absl::StrContains(text, '@');
+}
+
+// What else has a dot or a slash is a file.
 absl::StatusOr<v1::TrainingSpec> SpecOf(Session& session, const std::string& text) {
-  if (absl::StartsWith(text, "jobs/") || absl::StrContains(text, '@')) {
+  if (NamesTrained(text)) {
     return SpecOfTrained(session, text);
   }
   v1::TrainingSpec spec;

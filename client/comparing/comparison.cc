@@ -251,6 +251,22 @@ Recommendation Recommend(const Comparison& comparison) {
   return recommendation;
 }
 
+const Trial* BestTrial(const Comparison& comparison) {
+  const Configuration* const configuration = Recommend(comparison).best;
+  if (configuration == nullptr) return nullptr;
+  const Trial* best = nullptr;
+  for (const v1::TrainingResult* result : configuration->Results()) {
+    if (best != nullptr && result->validation_accuracy() <= best->result->validation_accuracy()) {
+      continue;
+    }
+    const auto& trials = configuration->trials;
+    best = &*std::find_if(trials.begin(), trials.end(), [result](const Trial& trial) {
+      return trial.result.has_value() && &*trial.result == result;
+    });
+  }
+  return best;
+}
+
 std::string RecommendationText(const Comparison& comparison) {
   const Recommendation found = Recommend(comparison);
   if (found.best == nullptr || comparison.configurations.size() < 2) return "";

@@ -91,6 +91,9 @@ struct Recommendation {
 };
 
 Recommendation Recommend(const Comparison& comparison);
+// Of the best configuration the trial with the highest validation accuracy, of equals the first;
+// null if no configuration has results.
+const Trial* BestTrial(const Comparison& comparison);
 // The same in sentences; empty if there is nothing to say.
 std::string RecommendationText(const Comparison& comparison);
 

@@ -12,6 +12,14 @@
 namespace atelier::client {
 namespace {
 
+absl::StatusOr<v1::Experiment> GetExperiment(Session& session, const std::string& text) {
+  v1::GetExperimentRequest request;
+  auto name = ExperimentName(text);
+  if (!name.ok()) return name.status();
+  request.set_name(*std::move(name));
+  return session.Call(&ExperimentService::GetExperiment, request, {.repeats = 1});
+}
+
 absl::StatusOr<v1::TrainingJob> GetJob(Session& session, const std::string& text) {
   v1::GetJobRequest request;
   auto name = JobName(text);
@@ -20,17 +28,29 @@ absl::StatusOr<v1::TrainingJob> GetJob(Session& session, const std::string& text
   return session.Call(&TrainingService::GetJob, request, {.repeats = 1});
 }
 
+absl::StatusOr<ModelReference> ModelOfExperiment(Session& session, const std::string& text) {
+  const auto experiment = GetExperiment(session, text);
+  if (!experiment.ok()) return experiment.status();
+  const Comparison comparison = Compare(TrialsOf(*experiment));
+  const Trial* const best = BestTrial(comparison);
+  if (best != nullptr && !best->result->model_version().empty()) {
+    return ParseModel(best->result->model_version());
+  }
+  const std::string warning = DataWarning(comparison);
+  return absl::FailedPreconditionError(absl::StrCat("The experiment ", EscapeControls(Leaf(text)),
+                                                    " has no best run: ",
+                                                    !warning.empty()  ? warning
+                                                    : best == nullptr ? "none has completed yet."
+                                                                      : "its model is not there."));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
                                                     const absl::Status& no_job) {
   const bool named = absl::StartsWith(text, "experiments/");
   if (!named && (!absl::IsNotFound(no_job) || absl::StartsWith(text, "jobs/"))) return no_job;
-  v1::GetExperimentRequest request;
-  auto name = ExperimentName(text);
-  if (!name.ok()) return name.status();
-  request.set_name(*std::move(name));
-  auto experiment = session.Call(&ExperimentService::GetExperiment, request, {.repeats = 1});
+  auto experiment = GetExperiment(session, text);
   if (experiment.ok() || named) return experiment;
   return no_job;
 }
@@ -80,6 +100,7 @@ absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>&
 }
 
 absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text) {
+  if (absl::StartsWith(text, "experiments/")) return ModelOfExperiment(session, text);
   if (!absl::StartsWith(text, "jobs/")) return ParseModel(text);
   const auto job = GetJob(session, text);
   if (!job.ok()) return job.status();

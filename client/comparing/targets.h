@@ -36,8 +36,8 @@ struct Named {
 };
 absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts);
 
-// What ParseModel reads, and `jobs/x` for the model version that the job made; FAILED_PRECONDITION
-// if it made none.
+// What ParseModel reads; `jobs/x` for the model version that the job made, and `experiments/x` for
+// that of the experiment's best run, see BestTrial. FAILED_PRECONDITION if there is none.
 absl::StatusOr<ModelReference> ModelOf(Session& session, const std::string& text);
 
 // The model with all of its versions, however many pages they fill.

@@ -131,8 +131,8 @@ class JobController {
   // and imports the same upload with the same options, if there is one; a request id as in Start.
   absl::StatusOr<v1::TrainingJob> StartImport(const v1::ImportDatasetRequest& request,
                                               const v1::Upload& upload);
-  // Deletes a version of a pushed data set, or all of them. FAILED_PRECONDITION (DATASET_IN_USE)
-  // while a job that has not ended trains on one; errors of DatasetStore::DeleteDataset.
+  // Deletes a version of a pushed data set, or all of them, with its files. Errors of
+  // DatasetStore::DeleteDataset.
   absl::Status DeleteDataset(const DatasetReference& reference, bool force);
 
   // --- For the worker sessions. A job is `Hello.job`, an attempt `Hello.attempt`. ---
@@ -263,9 +263,6 @@ class JobController {
   // job_controller_datasets.cc: imports, and what becomes of data sets.
   absl::StatusOr<v1::TrainingJob> AcceptImport(v1::ImportSpec spec, const std::string& request_id,
                                                const std::string& canonical, Effects* effects)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // OK unless a job that has not ended trains on what `reference` names.
-  absl::Status CheckUnused(const DatasetReference& reference) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes files of versions that no server has registered and no job will.
   void RemoveStrayDatasets();

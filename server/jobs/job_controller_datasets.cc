@@ -94,28 +94,8 @@ absl::Status JobController::CheckDatasetSpace(std::int64_t size_bytes) {
                             " are taken. Delete versions that are not needed."));
 }
 
-absl::Status JobController::CheckUnused(const DatasetReference& reference) const {
-  for (const auto& [id, live] : live_) {
-    const v1::TrainingJob& job = live->record.job;
-    const auto used = ParseDatasetReference(job.spec().dataset());
-    if (job.has_import() || !used.has_value() || used->version == 0) continue;
-    if (used->dataset != reference.dataset) continue;
-    if (reference.version != 0 && used->version != reference.version) continue;
-    return Error(
-        absl::StatusCode::kFailedPrecondition, "DATASET_IN_USE",
-        absl::StrCat("The data set ", used->Text(), " is needed by job ", id, ", which is ",
-                     StateWord(job.state()), "; stop it or wait for its end."));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status JobController::DeleteDataset(const DatasetReference& reference, bool force) {
-  absl::StatusOr<std::vector<std::int64_t>> deleted;
-  {
-    MutexLock lock(&mutex_);
-    if (auto status = CheckUnused(reference); !status.ok()) return status;
-    deleted = with_.pushed_datasets->DeleteDataset(reference, force);
-  }
+  const auto deleted = with_.pushed_datasets->DeleteDataset(reference, force);
   if (!deleted.ok()) return deleted.status();
   for (const std::int64_t version : *deleted) {
     const absl::Status removed = with_.artifacts->RemoveDataset(reference.dataset, version);

@@ -6,6 +6,7 @@
 #include "server/jobs/error.h"
 #include "server/store/connections.h"
 #include "server/store/dataset_rows.h"
+#include "server/store/needs.h"
 #include "server/store/rows.h"
 #include "server/store/sqlite_store.h"
 
@@ -155,7 +156,17 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteDataset(
     if (named->size() > 1 && !force) {
       return jobs::Error(absl::StatusCode::kFailedPrecondition, "SEVERAL_VERSIONS",
                          absl::StrCat("The data set ", reference.dataset, " has ", named->size(),
-                                      " versions; name one, or delete all with force."));
+                                      " versions; name one, or force the deletion of all."));
+    }
+    const auto needs = [&](const v1::TrainingSpec& spec) {
+      const auto used = jobs::ParseDatasetReference(spec.dataset());
+      return used.has_value() && used->version != 0 && used->dataset == reference.dataset &&
+             (reference.version == 0 || used->version == reference.version);
+    };
+    if (auto status = CheckUnneeded(database, "DATASET_IN_USE",
+                                    absl::StrCat("The data set ", reference.Text()), needs);
+        !status.ok()) {
+      return status;
     }
     Statement remove(database, "DELETE FROM dataset_versions WHERE dataset = ? AND version = ?");
     for (const std::int64_t version : *named) {

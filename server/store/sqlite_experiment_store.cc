@@ -10,7 +10,7 @@
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
-#include "server/store/model_rows.h"
+#include "server/store/needs.h"
 #include "server/store/request_rows.h"
 #include "server/store/rows.h"
 #include "server/store/run_rows.h"
@@ -147,7 +147,7 @@ absl::Status SqliteStore::InsertExperiment(const ExperimentRecord& record,
       return absl::AlreadyExistsError(absl::StrCat("The id ", record.id, " is taken."));
     }
     for (const v1::TrainingSpec& spec : record.experiment.configurations()) {
-      if (auto status = CheckVersionOf(database, spec); !status.ok()) return status;
+      if (auto status = CheckPresent(database, spec); !status.ok()) return status;
     }
     Statement insert(database,
                      "INSERT INTO experiments (id, state, experiment, request_id, request) "

@@ -11,6 +11,7 @@
 #include "server/store/connections.h"
 #include "server/store/dataset_rows.h"
 #include "server/store/model_rows.h"
+#include "server/store/needs.h"
 #include "server/store/request_rows.h"
 #include "server/store/rows.h"
 #include "server/store/run_rows.h"
@@ -175,7 +176,7 @@ absl::StatusOr<std::int64_t> SqliteStore::Insert(const JobRecord& record,
       return absl::AlreadyExistsError(
           absl::StrCat("The job id ", record.id, " or its request id is taken."));
     }
-    if (auto status = CheckVersionOf(database, record.job.spec()); !status.ok()) return status;
+    if (auto status = CheckPresent(database, record.job.spec()); !status.ok()) return status;
     Statement insert(database,
                      absl::StrCat("INSERT INTO jobs (", kColumns,
                                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,6 +18,7 @@
 #include "server/store/connections.h"
 #include "server/store/latest_version.h"
 #include "server/store/model_rows.h"
+#include "server/store/needs.h"
 #include "server/store/rows.h"
 #include "server/store/sqlite_store.h"
 
@@ -27,8 +29,7 @@ using SQLite::Database;
 using SQLite::Statement;
 
 constexpr const char kLatest[] = "latest";
-constexpr int kMaxVersions = 1000;     // In one message.
-constexpr std::size_t kMostNamed = 3;  // Of those that need a version, in a message.
+constexpr int kMaxVersions = 1000;  // In one message.
 
 absl::Status NoModel(absl::string_view model) {
   return jobs::Error(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
@@ -166,20 +167,14 @@ absl::Status InUse(absl::string_view what, absl::string_view aliases) {
       absl::StrCat(what, " is named by ", aliases, "; move or remove the alias first."));
 }
 
-// `version` 0: of all.
-absl::Status CheckUnneeded(Database& database, absl::string_view model, std::int64_t version,
-                           absl::string_view what) {
-  std::vector<std::string> users = NeededBy(database, model, version, kMostNamed + 1);
-  if (users.empty()) return absl::OkStatus();
-  const bool one = users.size() == 1;
-  if (users.size() > kMostNamed) users.back() = "others";
-  const std::string last = users.back();
-  users.pop_back();
-  return jobs::Error(
-      absl::StatusCode::kFailedPrecondition, "VERSION_NEEDED",
-      absl::StrCat(what, " cannot be deleted yet: ", absl::StrJoin(users, ", "), one ? "" : " and ",
-                   last, " started from it and ", one ? "has" : "have",
-                   " not ended; wait, or stop ", one ? "it." : "them."));
+// VERSION_NEEDED while trainings start from a version, or from any of the model (0).
+absl::Status CheckNoneStartsFrom(Database& database, absl::string_view model, std::int64_t version,
+                                 absl::string_view what) {
+  const std::string name = version == 0 ? absl::StrCat(jobs::ModelName(model), "/versions/")
+                                        : jobs::ModelVersionName(model, version);
+  return CheckUnneeded(database, "VERSION_NEEDED", what, [&](const v1::TrainingSpec& spec) {
+    return version == 0 ? absl::StartsWith(spec.start_from(), name) : spec.start_from() == name;
+  });
 }
 
 }  // namespace
@@ -293,7 +288,8 @@ absl::Status SqliteStore::DeleteVersion(absl::string_view model, std::int64_t ve
     const std::string aliases = AliasesOf(database, model, version);
     const std::string name = jobs::ModelVersionName(model, version);
     if (!aliases.empty() && !force) return InUse(name, aliases);
-    if (auto status = CheckUnneeded(database, model, version, name); !status.ok()) return status;
+    if (auto status = CheckNoneStartsFrom(database, model, version, name); !status.ok())
+      return status;
     Statement remove(database, "DELETE FROM versions WHERE model = ? AND version = ?");
     BindText(&remove, 1, model);
     remove.bind(2, version);
@@ -309,7 +305,7 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteModel(absl::string_
     const std::string aliases = AliasesOf(database, model, 0);
     const std::string name = jobs::ModelName(model);
     if (!aliases.empty() && !force) return InUse(name, aliases);
-    if (auto status = CheckUnneeded(database, model, 0, name); !status.ok()) return status;
+    if (auto status = CheckNoneStartsFrom(database, model, 0, name); !status.ok()) return status;
     std::vector<std::int64_t> versions;
     Statement remove(database, "DELETE FROM versions WHERE model = ? RETURNING version");
     BindText(&remove, 1, model);

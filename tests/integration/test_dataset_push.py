@@ -16,6 +16,7 @@ import pytest
 
 import harness
 from harness import dataset_pb, job_pb, wait_for
+from npz import npz
 
 PIECE = 256 << 10
 
@@ -47,17 +48,6 @@ def picture_folder(folder, count=40, classes=("across", "down"), split=""):
         for number in range(count):
             (place / f"{number:04}.png").write_bytes(picture(label, number))
     return folder
-
-
-def npz(path, **arrays):
-    """An .npz of lists of equally long rows, without numpy: {name: (shape, bytes)}."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, (shape, data) in arrays.items():
-            header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
-            header += " " * (-(len(header) + 11) % 64) + "\n"
-            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\0" + struct.pack("<H", len(header))
-                             + header.encode() + data)
-    return path
 
 
 def pixels(count, side=8):

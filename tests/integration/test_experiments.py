@@ -79,6 +79,26 @@ def test_compare_takes_experiments_and_jobs(swept, shared_server):
     shared_server.run("compare", "none-20260101-000000", check=harness.NOT_FOUND)
 
 
+def test_the_best_run_is_taken_by_one_command(swept, shared_server):
+    rows = shared_server.json("compare", swept[0])
+    best = max(rows, key=lambda row: row["validation_accuracy"])
+    results = [shared_server.json("show", trial["job"])[0]["result"] for trial in best["trials"]]
+    version = max(results, key=lambda result: result["validation_accuracy"])["model_version"]
+    shared_server.run("alias", f"experiments/{swept[0]}", "chosen", check=harness.DONE)
+    _, model, _, number = version.split("/")
+    aliases = shared_server.json("models", model)[0]["aliases"]
+    assert {"alias": "chosen", "version": number} in aliases, aliases
+    refused = shared_server.run("alias", swept[0], "chosen", check=harness.ERROR)
+    assert "experiments/NAME" in refused.stderr
+
+
+def test_a_model_of_an_experiment_without_a_result_is_refused(server):
+    name = start(server, presets=("dense",), seeds=(1,), epochs=500, patience=500)
+    refused = server.run("classify", name, "--test-image=0", check=harness.ERROR)
+    assert "none has completed yet" in refused.stderr
+    experiments_of(server).StopExperiment(experiment_pb.StopExperimentRequest(name=name))
+
+
 def test_watch_stop_and_delete_take_experiments(server):
     started = server.run("sweep", "--preset=dense", "--seeds=3", "--dataset=small", "--epochs=500",
                          "--patience=500", "--cores=1", "--shards=2", "--detach", check=harness.DONE)

@@ -306,7 +306,8 @@ TEST_F(CommandLineTest, ANameOfAnotherKindIsExplained) {
       {{"watch", "net"}, "net is a model, not a job or an experiment; `atelier models net"},
       {{"compare", "net"}, "net is a model, not a job or an experiment; `atelier models net"},
       {{"download", "night"}, "night is a job, not a model; its model is cnn-3@4."},
-      {{"download", "study"}, "study is an experiment, not a model; `atelier watch study"},
+      {{"download", "study"},
+       "study is an experiment, not a model; the model of its best run is experiments/study."},
       {{"models", "night"}, "night is a job, not a model; its model is cnn-3@4."}};
   for (const auto& [arguments, sentence] : cases) {
     EXPECT_EQ(Run(arguments), 102) << err();

@@ -67,6 +67,20 @@ TEST(ComparisonTest, RecommendsTheCheapestWithinOneStandardErrorOfTheBest) {
   EXPECT_THAT(text, HasSubstr("one standard error (1.20 %) of it: cnn-1"));
 }
 
+TEST(ComparisonTest, TheBestTrialIsTheBestOfTheBestConfiguration) {
+  const Comparison comparison = Depths();
+  const Trial* const best = BestTrial(comparison);
+  ASSERT_NE(best, nullptr);
+  EXPECT_EQ(best->spec.preset(), "cnn-2");
+  EXPECT_EQ(best->spec.seed(), 2);
+  // One seed of another configuration is better than each of the best one, its mean is not.
+  const Comparison spread =
+      Compare({Completed("dense", 1, 0.95, 100), Completed("dense", 2, 0.5, 100),
+               Completed("cnn-1", 1, 0.9, 200)});
+  EXPECT_EQ(BestTrial(spread)->spec.preset(), "cnn-1");
+  EXPECT_EQ(BestTrial(Compare({})), nullptr);
+}
+
 TEST(ComparisonTest, OneSeedHasNoStandardError) {
   const Comparison comparison =
       Compare({Completed("dense", 1, 0.88, 100), Completed("cnn-1", 1, 0.9, 200)});

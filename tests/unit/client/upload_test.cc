@@ -61,7 +61,7 @@ class UploadTest : public ::testing::Test {
     upload.set_size_bytes(5);
     UploadOptions options;
     options.patience = absl::Seconds(1);
-    return SendUpload(connection_.get(), upload, &*source, options).status();
+    return SendUpload(connection_.get(), upload, &*source, options);
   }
 
   const std::string file_ = ::testing::TempDir() + "/upload.npy";

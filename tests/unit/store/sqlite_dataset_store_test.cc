@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/jobs/error.h"
@@ -99,6 +100,36 @@ TEST_F(SqliteDatasetStoreTest, DeletesSeveralVersionsOnlyByForce) {
   EXPECT_EQ(ReasonOf(store_->DeleteDataset({"digits"}, false).status()), "SEVERAL_VERSIONS");
   EXPECT_EQ(store_->DeleteDataset({"digits"}, true)->size(), 2);
   EXPECT_TRUE(store_->ListDatasets()->empty());
+}
+
+TEST_F(SqliteDatasetStoreTest, KeepsWhatTheWaitingRunsOfAnExperimentNeed) {
+  Add("digits");
+  Add("digits");
+  jobs::ExperimentRecord experiment;
+  experiment.id = "sweep";
+  experiment.experiment.set_name("experiments/sweep");
+  experiment.experiment.set_state(v1::EXPERIMENT_STATE_RUNNING);
+  experiment.experiment.add_configurations()->set_dataset("digits@1");
+  ASSERT_TRUE(store_->InsertExperiment(experiment, {}).ok());
+  const absl::Status refused = store_->DeleteDataset({"digits", 1}, false).status();
+  EXPECT_EQ(ReasonOf(refused), "DATASET_IN_USE");
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("experiments/sweep"));
+  EXPECT_EQ(ReasonOf(store_->DeleteDataset({"digits"}, true).status()), "DATASET_IN_USE");
+  EXPECT_TRUE(store_->DeleteDataset({"digits", 2}, false).ok());
+  experiment.experiment.set_state(v1::EXPERIMENT_STATE_COMPLETED);
+  ASSERT_TRUE(store_->CommitExperiment(experiment, std::nullopt).ok());
+  EXPECT_TRUE(store_->DeleteDataset({"digits", 1}, false).ok());
+}
+
+TEST_F(SqliteDatasetStoreTest, StoresNoTrainingOnWhatWasDeleted) {
+  Add("digits");
+  Add("digits");
+  ASSERT_TRUE(store_->DeleteDataset({"digits", 1}, false).ok());
+  jobs::JobRecord record = MakeRecord("late");
+  record.job.mutable_spec()->set_dataset("digits@1");
+  EXPECT_EQ(ReasonOf(store_->Insert(record, {}).status()), "VERSION_NOT_FOUND");
+  record.job.mutable_spec()->set_dataset("digits@2");
+  EXPECT_TRUE(store_->Insert(record, {}).ok());
 }
 
 }  // namespace

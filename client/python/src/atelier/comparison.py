@@ -15,6 +15,10 @@ from atelier.fields import enum_word, network_title, spec_fields, value_text
 from atelier.progress import html_table, state_word
 from atelier.v1 import experiment_service_pb2, job_pb2
 
+# What tables show of a TrainingResult.
+FIGURES = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "best_epoch",
+           "epochs_trained", "training_seconds")
+
 # What only says where a model is kept, or follows from the preset, is not compared.
 _NOT_COMPARED = ("seed", "conv_depth", "model_name", "priority")
 
@@ -117,8 +121,7 @@ class Comparison:
             "configuration": [self.label(each) for each in self.configurations],
             "seeds": [len(each.results()) for each in self.configurations],
             "parameters": [each.mean("parameter_count") for each in self.configurations]}
-        for figure in ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss",
-                       "best_epoch", "epochs_trained", "training_seconds"):
+        for figure in FIGURES:
             rows[figure] = [each.mean(figure) for each in self.configurations]
             rows[f"{figure}_std"] = [each.deviation(figure) for each in self.configurations]
         return rows

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from atelier import following
-from atelier.comparison import Comparison, trials_of_experiment
+from atelier.comparison import FIGURES, Comparison, trials_of_experiment
 from atelier.connection import Connection
 from atelier.fields import enum_word
 from atelier.job import Job
@@ -94,8 +94,7 @@ class Experiment:
             "seed": [run.seed for run in runs],
             "state": [enum_word(states, run.state) for run in runs],
             "job": [leaf(run.job) for run in runs]}
-        for figure in ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss",
-                       "best_epoch", "epochs_trained", "training_seconds"):
+        for figure in FIGURES:
             rows[figure] = [getattr(run.result, figure) if run.HasField("result") else None
                             for run in runs]
         return rows

@@ -10,7 +10,7 @@ import itertools
 import os
 import pathlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from atelier.errors import AlreadyExists, DataLoss, PermissionDenied, printable
@@ -59,9 +59,8 @@ def _receive(stream: Iterator[model_service_pb2.DownloadChunk],
 
 
 def write_download(chunks: Iterable[model_service_pb2.DownloadChunk],
-                   path_of: Callable[[model_service_pb2.DownloadChunk], pathlib.Path],
-                   force: bool) -> pathlib.Path:
-    """Writes a download to path_of(its first chunk) and returns that path.
+                   path: pathlib.Path, force: bool) -> pathlib.Path:
+    """Writes a download to the path and returns it.
 
     AlreadyExists unless `force`, DataLoss if the checksum does not match, PermissionDenied if the
     file cannot be written. A failed download leaves no file and an older one as it was.
@@ -70,7 +69,6 @@ def write_download(chunks: Iterable[model_service_pb2.DownloadChunk],
     first = next(stream, None)
     if first is None:
         raise DataLoss("The server sent nothing.")
-    path = path_of(first)
     if not force:
         check_absent(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

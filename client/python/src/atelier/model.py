@@ -186,7 +186,7 @@ class Model:
         if target.is_dir():
             target = target / f"{self.name}-v{self.version}.{_FILE_ENDINGS[number]}"
         with self._connection.stream(self._connection.models.DownloadModel, request) as chunks:
-            return write_download(chunks, lambda _: target, force)
+            return write_download(chunks, target, force)
 
     def set_alias(self, alias: str, force: bool = False) -> Model:
         """Points an alias at this version, which is loaded first. Returns the version.
