@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "models/base/pixel_span.h"
+#include "models/torch/convolution.h"
 
 namespace atelier::models {
 namespace {
@@ -40,33 +41,6 @@ at::Tensor BatchOf(const NetworkPlan& plan, absl::Span<const Pixel> pixels) {
     PlaceImage(plan.input, channels_last, pixels.data() + i * size, to + i * size);
   }
   return batch;
-}
-
-bool HasOneDnn(const at::Tensor& x) {
-  return x.is_cpu() && x.scalar_type() == at::kFloat && at::Context::hasMKLDNN() &&
-         at::globalContext().userEnabledMkldnn();
-}
-
-// The convolution of a window. `bias` may be undefined. For single images at::conv2d would leave
-// oneDNN for a loop five times slower; training has none, and needs at::conv2d's backward.
-at::Tensor Convolve(const Window& window, int64_t groups, at::Tensor x, const at::Tensor& weight,
-                    const at::Tensor& bias, bool training) {
-  std::vector<int64_t> padding = {window.top, window.left};
-  // LibTorch's convolutions pad opposite sides alike.
-  if (!window.symmetric()) {
-    x = at::constant_pad_nd(x, {window.left, window.right, window.top, window.bottom});
-    padding = {0, 0};
-  }
-  const std::vector<int64_t> stride = {window.row_stride, window.column_stride};
-  const std::vector<int64_t> dilation = {window.dilation, window.dilation};
-  const c10::optional<at::Tensor> shift =
-      bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt;
-  if (!training && HasOneDnn(x)) {
-    return at::mkldnn_convolution(x, weight, shift, padding, stride, dilation, groups);
-  }
-  return at::conv2d(x, weight.to(x.scalar_type()),
-                    shift ? c10::optional<at::Tensor>(shift->to(x.scalar_type())) : c10::nullopt,
-                    stride, padding, dilation, groups);
 }
 
 // x times a mask of that shape: inverted dropout. Not at::dropout, which takes no generator.
@@ -124,10 +98,11 @@ at::Tensor Activate(const at::Tensor& x, v1::Activation activation) {
 // One way through the network.
 class Pass {
  public:
-  // `training` is null for inference. `blocks`, if not null, gets what every block gives.
+  // `training` is null for inference. `blocks`, if not null, gets what every block gives. `packed`
+  // are the network's convolutions, or none.
   Pass(const std::vector<at::Tensor>& tensors, TrainingPass* training,
-       std::vector<at::Tensor>* blocks)
-      : next_(tensors.data()), training_(training), blocks_(blocks) {}
+       std::vector<at::Tensor>* blocks, absl::Span<const PackedConvolution> packed)
+      : next_(tensors.data()), training_(training), blocks_(blocks), packed_(packed) {}
 
   at::Tensor Run(const std::vector<LayerPlan>& layers, at::Tensor x) {
     bool fresh = false;  // Whether x is a convolution's, which nothing else reads.
@@ -135,7 +110,7 @@ class Pass {
       if (layer.kind() == v1::Layer::kConvolution || !layer.gives_image) EndBlock();
       in_block_ |= layer.kind() == v1::Layer::kConvolution;
       if (fresh && layer.layer.activation() == v1::ACTIVATION_RELU && !x.requires_grad()) {
-        at::relu_(x);
+        if (packed_.empty()) at::relu_(x);
       } else {
         x = Compute(layer, x);
       }
@@ -169,6 +144,8 @@ class Pass {
   const at::Tensor* next_;
   TrainingPass* const training_;
   std::vector<at::Tensor>* const blocks_;
+  const absl::Span<const PackedConvolution> packed_;
+  size_t next_packed_ = 0;
   // Whether there was a convolution since the last block, and what is made of it so far.
   bool in_block_ = false;
   at::Tensor block_;
@@ -218,6 +195,10 @@ at::Tensor Pass::Compute(const LayerPlan& layer, const at::Tensor& x) {
 at::Tensor Pass::ComputeConvolution(const LayerPlan& layer, const at::Tensor& x) {
   const v1::Convolution& convolution = layer.layer.convolution();
   const at::Tensor& weight = Take();
+  if (!packed_.empty()) {
+    next_ += convolution.bias() ? 1 : 0;
+    return packed_[next_packed_++].Run(x);
+  }
   return Convolve(layer.window, convolution.groups(), x, weight, TakeIf(convolution.bias()),
                   training_ != nullptr);
 }
@@ -311,10 +292,11 @@ at::Tensor Standardize(const NetworkPlan& plan, const at::Tensor& images) {
 
 // Both passes in one: `training` is null for inference.
 at::Tensor Logits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors, at::Tensor x,
-                  TrainingPass* training, std::vector<at::Tensor>* blocks = nullptr) {
+                  TrainingPass* training, std::vector<at::Tensor>* blocks = nullptr,
+                  absl::Span<const PackedConvolution> packed = {}) {
   if (!plan.scales.empty()) x = Standardize(plan, x);
   if (training != nullptr && training->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
-  Pass pass(tensors, training, blocks);
+  Pass pass(tensors, training, blocks, packed);
   return pass.Run(plan.layers, std::move(x)).to(at::kFloat);
 }
 
@@ -364,17 +346,9 @@ at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>
   return Logits(plan, tensors, std::move(images), &pass);
 }
 
-at::Tensor PreparedForInference(at::Tensor tensor) {
-  // As the images are: oneDNN reorders others at every call.
-  if (tensor.dim() == 4) return tensor.contiguous(at::MemoryFormat::ChannelsLast);
-  if (tensor.dim() != 2 || !HasOneDnn(tensor)) return tensor;
-  const at::Tensor pixel = tensor.reshape({tensor.size(0), tensor.size(1), 1, 1});
-  return at::mkldnn_reorder_conv2d_weight(pixel.to_mkldnn(), {0, 0}, {1, 1}, {1, 1}, /*groups=*/1);
-}
-
 at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
-                           at::Tensor images) {
-  return Logits(plan, tensors, std::move(images), nullptr);
+                           at::Tensor images, absl::Span<const PackedConvolution> packed) {
+  return Logits(plan, tensors, std::move(images), nullptr, nullptr, packed);
 }
 
 at::Tensor LogitsAndBlocks(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,

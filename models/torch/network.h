@@ -15,6 +15,7 @@
 #include "models/network/layer_plan.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
+#include "models/torch/convolution.h"
 #include "models/torch/libtorch.h"
 
 namespace atelier::models {
@@ -40,12 +41,10 @@ struct TrainingPass {
 // norm whose scale needs no gradient is frozen: it computes as in inference.
 at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass);
-// A tensor of a network in the order in which InferenceLogits is fastest with it; of no use for
-// anything else then.
-at::Tensor PreparedForInference(at::Tensor tensor);
-// Logits (N×classes, float32) with batch norm on the running statistics.
+// Logits (N×classes, float32) with batch norm on the running statistics. `packed` are the network's
+// convolutions in the order of its layers, or none; then their tensors are not read.
 at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
-                           at::Tensor images);
+                           at::Tensor images, absl::Span<const PackedConvolution> packed = {});
 // The same, and what each block makes of the images on the way there, first block first: N×C×H×W. A
 // block is a convolution with what follows it up to the next convolution or the end of the image;
 // the last convolution of a residual block includes its sum. Projections are not counted.

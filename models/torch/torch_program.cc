@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "models/torch/convolution.h"
 #include "models/torch/folded_network.h"
 #include "models/torch/network.h"
 
@@ -31,6 +32,57 @@ at::Tensor TensorOf(const NetworkPlan& plan, const PixelSpan& part) {
   return std::visit([&](const auto& pixels) { return ImagesTensor(plan, pixels); }, part);
 }
 
+// As the weight of a convolution of one pixel, the only form in which oneDNN keeps a matrix in its
+// own order.
+at::Tensor PackedMatrix(const at::Tensor& matrix) {
+  const at::Tensor pixel = matrix.reshape({matrix.size(0), matrix.size(1), 1, 1});
+  return at::mkldnn_reorder_conv2d_weight(pixel.to_mkldnn(), {0, 0}, {1, 1}, {1, 1}, /*groups=*/1);
+}
+
+// Puts the weights into the order in which InferenceLogits is fastest with them.
+class Packing {
+ public:
+  explicit Packing(std::vector<at::Tensor>& tensors) : next_(tensors.data()) {}
+
+  void Pack(const std::vector<LayerPlan>& layers) {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i].kind() == v1::Layer::kConvolution) {
+        const bool relu =
+            i + 1 < layers.size() && layers[i + 1].layer.activation() == v1::ACTIVATION_RELU;
+        PackConvolution(layers[i], relu);
+        continue;
+      }
+      for (size_t n = 0; n < layers[i].tensors.size(); ++n) PackOther(*next_++);
+      Pack(layers[i].body);
+    }
+  }
+
+  std::vector<PackedConvolution> TakeConvolutions() { return std::move(convolutions_); }
+
+ private:
+  void PackConvolution(const LayerPlan& layer, bool relu) {
+    at::Tensor& weight = *next_++;
+    const bool biased = layer.layer.convolution().bias();
+    const at::Tensor bias = biased ? *next_++ : at::Tensor();
+    auto packed = PackedConvolution::Make(layer.window, layer.layer.convolution().groups(),
+                                          layer.input, weight, bias, relu);
+    if (!packed.has_value()) return PackOther(weight);
+    convolutions_.push_back(*std::move(packed));
+    weight = at::Tensor();
+  }
+
+  static void PackOther(at::Tensor& tensor) {
+    if (tensor.dim() == 2 && HasOneDnn(tensor)) tensor = PackedMatrix(tensor);
+    // As the images are: oneDNN reorders others at every call.
+    if (tensor.dim() == 4 && !tensor.is_mkldnn()) {
+      tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
+    }
+  }
+
+  at::Tensor* next_;
+  std::vector<PackedConvolution> convolutions_;
+};
+
 }  // namespace
 
 struct TorchProgram::Network {
@@ -38,16 +90,25 @@ struct TorchProgram::Network {
       : folded(FoldBatchNorms(model)),
         device(TorchDevice(on)),
         processor_batch(ProcessorBatch(folded.plan)) {
-    for (at::Tensor& tensor : folded.tensors) tensor = PreparedForInference(tensor.to(device));
+    for (at::Tensor& tensor : folded.tensors) {
+      tensor = tensor.to(device);
+      memory_bytes += static_cast<int64_t>(tensor.nbytes());
+    }
+    Packing packing(folded.tensors);
+    packing.Pack(folded.plan.layers);
+    convolutions = packing.TakeConvolutions();
   }
 
   FoldedNetwork folded;
+  std::vector<PackedConvolution> convolutions;
+  int64_t memory_bytes = 0;  // Of the weights.
   at::Device device;
   int64_t processor_batch;
 
   // N×classes on the processor.
   at::Tensor Probabilities(const at::Tensor& images) const {
-    return at::softmax(InferenceLogits(folded.plan, folded.tensors, images.to(device)), 1)
+    return at::softmax(
+               InferenceLogits(folded.plan, folded.tensors, images.to(device), convolutions), 1)
         .to(at::kCPU)
         .contiguous();
   }
@@ -75,11 +136,6 @@ void TorchProgram::Run(absl::Span<const PixelSpan> parts, float* probabilities) 
   }
 }
 
-int64_t TorchProgram::memory_bytes() const {
-  int64_t bytes = 0;
-  for (const at::Tensor& tensor : network_->folded.tensors)
-    bytes += static_cast<int64_t>(tensor.nbytes());
-  return bytes;
-}
+int64_t TorchProgram::memory_bytes() const { return network_->memory_bytes; }
 
 }  // namespace atelier::models
