@@ -79,7 +79,8 @@ def help_of(server, option):
 def completed(shell, option):
     """The words that a shell's completion offers for an option."""
     text = (ROOT / "deploy" / "completions" / shell).read_text()
-    return re.search(rf"^    {option}\) (?:echo|compadd) (.*) ;;$", text, re.MULTILINE).group(1).split()
+    line = rf"^    (?:--[a-z-]+ \| )*{option}(?: \| --[a-z-]+)*\) (?:echo|compadd) (.*) ;;$"
+    return re.search(line, text, re.MULTILINE).group(1).split()
 
 
 def man_page():
@@ -196,6 +197,17 @@ def test_completions_name_presets_and_recipes(shell, presets, recipes):
     assert completed(shell, "--recipe") == [recipe_word(recipe) for recipe in recipes]
     assert completed(shell, "--conv-depth") == [
         str(p.conv_depth) for p in presets.presets if p.HasField("conv_depth")]
+
+
+@pytest.mark.parametrize("field", [f for f in FIELDS.values() if f.enum_type], ids=lambda f: f.name)
+def test_every_word_of_an_enumeration_is_completed_and_in_the_man_page(field):
+    words = {value.name.removeprefix(field.enum_type.values[0].name.removesuffix("UNSPECIFIED")).lower()
+             for value in field.enum_type.values[1:]}
+    option = "--" + field.name.replace("_", "-")
+    for shell in ("atelier.bash", "_atelier"):
+        assert set(completed(shell, option)) == words, shell
+    entry = re.search(rf"^\.It Fl {option[1:]} Ar .*(?:\n[^.].*)*", man_page(), re.MULTILINE).group()
+    assert words <= set(re.findall(r"\w+", entry)), entry
 
 
 def test_the_man_page_names_presets_and_recipes(presets, recipes):

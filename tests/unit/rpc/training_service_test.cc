@@ -8,6 +8,8 @@
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "models/files/sha256.h"
+#include "models/network/presets.h"
+#include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/event_source.h"
 #include "server/wiring/preset_list.h"
@@ -144,7 +146,7 @@ TEST_F(TrainingServiceTest, ListsThePresetsWithTheirSizesForADataSet) {
   v1::ListPresetsResponse list;
   ASSERT_TRUE(ListPresets("", &list).ok());
   EXPECT_EQ(list.dataset(), "datasets/fashion-mnist");
-  ASSERT_EQ(list.presets_size(), 7);
+  ASSERT_EQ(list.presets_size(), static_cast<int>(models::PresetNames().size()));
   const v1::Preset& cnn = list.presets(1);
   EXPECT_EQ(cnn.name(), "cnn-1");
   EXPECT_EQ(cnn.conv_depth(), 1);
@@ -190,7 +192,7 @@ TEST_F(TrainingServiceTest, AJobGetsTheValuesThatItsRecipeLists) {
   grpc::ClientContext context;
   v1::ListRecipesResponse list;
   ASSERT_TRUE(stub_->ListRecipes(&context, {}, &list).ok());
-  ASSERT_EQ(list.recipes_size(), 3);
+  ASSERT_EQ(list.recipes_size(), static_cast<int>(jobs::Recipes().size()));
   for (const v1::RecipeDefaults& recipe : list.recipes()) {
     v1::StartTrainingRequest request = Request();
     request.mutable_spec()->set_recipe(recipe.recipe());
