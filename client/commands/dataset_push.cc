@@ -272,8 +272,9 @@ void AddDatasetPush(CommandSet* commands, CLI::App* family) {
   CLI::App* const command = commands->Add(
       {"push",
        "Send pictures or arrays and make a data set of them",
-       "Takes a folder with a folder of PNG or JPEG files per class, a .zip or .tar of one, NumPy\n"
-       "arrays (.npz), IDX files, CIFAR's binary files or a CSV file. An interrupted upload is\n"
+       "Takes a folder with a folder of PNG, JPEG or WebP files per class, a .zip or .tar of one,\n"
+       "NumPy arrays (.npz), IDX files, CIFAR's binary files or a CSV file. An interrupted upload "
+       "is\n"
        "continued by the same command. A job of the server then imports what was sent as a new\n"
        "version; Ctrl-C detaches from it. Exit codes as of `atelier train`.",
        {{"atelier datasets push pets pictures/", "a folder per class"},

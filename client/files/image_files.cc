@@ -33,7 +33,9 @@ absl::StatusOr<std::string> ReadImage(std::istream& stream, absl::string_view ti
   if (bytes.empty()) return Wrong(title, "It is empty");
   const bool png = absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n");
   const bool jpeg = absl::StartsWith(bytes, "\xff\xd8\xff");
-  if (!png && !jpeg) return Wrong(title, "It is neither a PNG nor a JPEG file");
+  // RIFF, the file's size, WEBP.
+  const bool webp = absl::StartsWith(bytes, "RIFF") && bytes.compare(8, 4, "WEBP") == 0;
+  if (!png && !jpeg && !webp) return Wrong(title, "It is no PNG, JPEG or WebP file");
   return bytes;
 }
 

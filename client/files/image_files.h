@@ -20,7 +20,7 @@ namespace atelier::client {
 inline constexpr std::size_t kMaxImageBytes = std::size_t{10} << 20;
 
 // The bytes of a file. INVALID_ARGUMENT, `path: why`, if it cannot be read, is larger than 10
-// MiB, or is neither PNG nor JPEG by its first bytes.
+// MiB, or is no PNG, JPEG or WebP file by its first bytes.
 absl::StatusOr<std::string> ReadImageFile(const std::string& path);
 
 // The same from a stream; errors name it `title`.

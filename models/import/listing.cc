@@ -1,11 +1,13 @@
 #include "models/import/listing.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "models/base/failure.h"
@@ -48,8 +50,11 @@ absl::string_view Refusal(const ArchiveEntry& entry) {
 }
 
 bool IsNamedAsPicture(absl::string_view lower) {
-  return absl::EndsWith(lower, ".png") || absl::EndsWith(lower, ".jpg") ||
-         absl::EndsWith(lower, ".jpeg");
+  // Those of formats that are not read among them: they are told of, not passed over.
+  constexpr absl::string_view kEnds[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp",
+                                         ".gif", ".tif", ".tiff", ".heic", ".avif"};
+  return std::any_of(std::begin(kEnds), std::end(kEnds),
+                     [&](absl::string_view end) { return absl::EndsWith(lower, end); });
 }
 
 // As IDX files are named, gzipped or not.
@@ -126,8 +131,7 @@ absl::Status Listing::Examine(const std::string& path, ArchiveReader* archive,
   const bool damaged = absl::IsInvalidArgument(got.status());
   if (!got.ok() && !damaged) return got.status();
   beginning.resize(got.value_or(0));
-  if (IsNamedAsPicture(lower) || absl::StartsWith(beginning, kPngMagic) ||
-      absl::StartsWith(beginning, kJpegMagic)) {
+  if (IsNamedAsPicture(lower) || BeginsAsPicture(beginning)) {
     if (!damaged) return ExaminePicture(path, std::move(beginning), archive, unreadable, file);
     file->kind = Kind::kDamagedPicture;
     unreadable->Add(PrintableName(path), got.status().message());
@@ -168,7 +172,7 @@ absl::Status Listing::ExaminePicture(const std::string& path, std::string beginn
                Kind::kPicture,
                file->name_size,
                file->name_at};
-      ++(header->format == "PNG" ? png_ : jpeg_);
+      ++formats_[std::string(header->format)];
       return absl::OkStatus();
     }
     // What it is instead says more than that it is no picture.
@@ -181,8 +185,15 @@ absl::Status Listing::ExaminePicture(const std::string& path, std::string beginn
 }
 
 std::string Listing::PictureFormats() const {
-  if (png_ > 0 && jpeg_ > 0) return png_ > jpeg_ ? "PNG and JPEG" : "JPEG and PNG";
-  return png_ > 0 ? "PNG" : "JPEG";
+  std::vector<std::pair<int64_t, std::string>> counts;
+  for (const auto& [format, count] : formats_) counts.emplace_back(-count, format);
+  std::sort(counts.begin(), counts.end());
+  std::vector<std::string> names;
+  for (const auto& [count, format] : counts) names.push_back(format);
+  if (names.size() < 2) return absl::StrJoin(names, "");
+  const std::string last = std::move(names.back());
+  names.pop_back();
+  return absl::StrCat(absl::StrJoin(names, ", "), " and ", last);
 }
 
 }  // namespace atelier::models

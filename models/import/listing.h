@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ class Listing {
   int64_t Count(ListedFile::Kind kind) const { return counts_[static_cast<size_t>(kind)]; }
   // Paths of the first 10,000 folders that have entries of their own.
   const std::vector<std::string>& folders() const { return folders_; }
-  // What the pictures are: "PNG", "JPEG", "JPEG and PNG".
+  // What the pictures are, the most frequent first: "PNG", "JPEG and PNG".
   std::string PictureFormats() const;
   // A sentence's end on a file that cannot be used as it is ("x.mat: it is a MATLAB file; …");
   // empty if there is none.
@@ -81,8 +82,8 @@ class Listing {
   std::string names_;
   std::vector<std::string> folders_;
   int64_t counts_[7] = {};
-  int64_t png_ = 0;
-  int64_t jpeg_ = 0;
+  // Pictures of each format.
+  std::map<std::string, int64_t> formats_;
   std::string hint_;
 };
 

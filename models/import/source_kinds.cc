@@ -22,7 +22,7 @@
 #include "models/import/picture_source.h"
 #include "models/import/pixel_table_source.h"
 #include "models/import/table_source.h"
-#include "models/pictures/picture_decoders.h"
+#include "models/pictures/image_codec.h"
 
 namespace atelier::models {
 namespace {
@@ -79,7 +79,7 @@ absl::StatusOr<Packing> PackingOf(absl::string_view beginning) {
   if (IsTar(beginning)) return Packing::kTar;
   const absl::string_view known = KnownByBeginning(beginning);
   if (!known.empty()) return BadData(known);
-  if (absl::StartsWith(beginning, kPngMagic) || absl::StartsWith(beginning, kJpegMagic)) {
+  if (BeginsAsPicture(beginning)) {
     return BadData("it is a single picture; a data set is a folder per class of them");
   }
   return Packing::kSingle;
@@ -88,8 +88,8 @@ absl::StatusOr<Packing> PackingOf(absl::string_view beginning) {
 // What there is instead of a data set.
 absl::Status NothingFound(const Listing& listing) {
   constexpr absl::string_view kKinds =
-      "pictures (PNG, JPEG) in a folder per class, the four IDX files, NumPy arrays (.npz, .npy), "
-      "CIFAR's binary files or a CSV file of pixels";
+      "pictures (PNG, JPEG, WebP) in a folder per class, the four IDX files, NumPy arrays (.npz, "
+      ".npy), CIFAR's binary files or a CSV file of pixels";
   if (!listing.hint().empty()) {
     return BadData(absl::StrCat("it holds no data set that can be read (", listing.hint(),
                                 "); expected are ", kKinds));

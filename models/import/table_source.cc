@@ -74,7 +74,7 @@ class PictureIndex {
   // picture's suffix or without. Null if there is none.
   const ListedFile* Find(absl::string_view folder, absl::string_view path) const {
     path = absl::StripPrefix(path, "./");
-    for (const absl::string_view suffix : {"", ".png", ".jpg", ".jpeg"}) {
+    for (const absl::string_view suffix : {"", ".png", ".jpg", ".jpeg", ".webp"}) {
       for (const absl::string_view before : {folder, absl::string_view()}) {
         const auto found = by_path_.find(absl::StrCat(before, path, suffix));
         if (found != by_path_.end()) return &listing_.files()[static_cast<size_t>(found->second)];

@@ -14,6 +14,58 @@ namespace {
 
 absl::Status Bad(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
+// A format that is read.
+struct Format {
+  absl::string_view name;
+  bool (*begins)(absl::string_view file);
+  absl::StatusOr<DecodedPicture> (*decode)(absl::string_view file, const DecodeLimits& limits,
+                                           const StillWanted& still_wanted);
+  absl::StatusOr<DecodedPicture> (*read_header)(absl::string_view file);
+};
+
+constexpr Format kFormats[] = {
+    {"PNG", [](absl::string_view file) { return absl::StartsWith(file, kPngMagic); }, DecodePng,
+     ReadPngHeader},
+    {"JPEG", [](absl::string_view file) { return absl::StartsWith(file, kJpegMagic); }, DecodeJpeg,
+     ReadJpegHeader},
+    {"WebP", IsWebp, DecodeWebp, ReadWebpHeader},
+};
+
+// Null if the file is of none of them.
+const Format* FormatOf(absl::string_view file) {
+  for (const Format& format : kFormats) {
+    if (format.begins(file)) return &format;
+  }
+  return nullptr;
+}
+
+// What other pictures begin with; BMP's two letters alone would say little.
+bool IsBmp(absl::string_view file) {
+  constexpr absl::string_view kReserved("\0\0\0\0", 4);
+  return file.size() >= 14 && absl::StartsWith(file, "BM") && file.substr(6, 4) == kReserved;
+}
+
+absl::string_view OtherFormat(absl::string_view file) {
+  if (IsBmp(file)) return "a BMP file";
+  if (absl::StartsWith(file, "GIF8")) return "a GIF file";
+  if (absl::StartsWith(file, absl::string_view("II*\0", 4)) ||
+      absl::StartsWith(file, absl::string_view("MM\0*", 4))) {
+    return "a TIFF file";
+  }
+  // ISO's container of media; its brand says of what.
+  if (file.size() < 12 || file.substr(4, 4) != "ftyp") return "";
+  const absl::string_view brand = file.substr(8, 4);
+  if (brand == "avif") return "an AVIF file";
+  return brand == "heic" || brand == "heix" || brand == "mif1" ? "a HEIC file" : "";
+}
+
+absl::Status NotRead(absl::string_view file) {
+  const absl::string_view other = OtherFormat(file);
+  if (other.empty()) return Bad("the picture is no PNG, JPEG or WebP file");
+  return Bad(absl::StrCat("the picture is ", other,
+                          "; PNG, JPEG and WebP files are read: convert it to one of these"));
+}
+
 // The picture as it is meant to be looked at, by EXIF's orientation.
 Image Upright(Image image, int orientation) {
   if (orientation == 1) return image;
@@ -78,25 +130,22 @@ absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& li
     return Bad(absl::StrCat("the picture has ", file.size(), " bytes; at most ", limits.max_bytes,
                             " are accepted"));
   }
-  const bool png = absl::StartsWith(file, kPngMagic);
-  if (!png && !absl::StartsWith(file, kJpegMagic)) {
-    return Bad("the picture is neither a PNG nor a JPEG file");
-  }
-  auto picture =
-      png ? DecodePng(file, limits, still_wanted) : DecodeJpeg(file, limits, still_wanted);
+  const Format* const format = FormatOf(file);
+  if (format == nullptr) return NotRead(file);
+  auto picture = format->decode(file, limits, still_wanted);
   if (!picture.ok()) return picture.status();
   return Upright(std::move(picture->image), picture->orientation);
 }
 
+bool BeginsAsPicture(absl::string_view file) { return FormatOf(file) != nullptr; }
+
 absl::StatusOr<PictureHeader> ReadPictureHeader(absl::string_view file) {
-  const bool png = absl::StartsWith(file, kPngMagic);
-  if (!png && !absl::StartsWith(file, kJpegMagic)) {
-    return Bad("the picture is neither a PNG nor a JPEG file");
-  }
-  const auto header = png ? ReadPngHeader(file) : ReadJpegHeader(file);
+  const Format* const format = FormatOf(file);
+  if (format == nullptr) return NotRead(file);
+  const auto header = format->read_header(file);
   if (!header.ok()) return header.status();
   PictureHeader picture{header->image.height, header->image.width, header->image.channels,
-                        png ? "PNG" : "JPEG"};
+                        format->name};
   if (header->orientation >= 5) std::swap(picture.height, picture.width);
   return picture;
 }

@@ -1,6 +1,6 @@
-// PNG and JPEG files to pixels and back, for images that strangers send: sizes are checked against
-// limits before anything is decoded, and damaged data is an error, never a crash or a grey half.
-// Thread-safe: free functions.
+// PNG, JPEG and WebP files to pixels, and PNG files back, for images that strangers send: sizes are
+// checked against limits before anything is decoded, and damaged data is an error, never a crash or
+// a grey half. Thread-safe: free functions.
 #ifndef ATELIER_MODELS_PICTURES_IMAGE_CODEC_H_
 #define ATELIER_MODELS_PICTURES_IMAGE_CODEC_H_
 
@@ -39,26 +39,29 @@ struct DecodeLimits {
 // ends the decoding and is its answer. May be empty; must not wait.
 using StillWanted = std::function<absl::Status()>;
 
-// Decodes a PNG or JPEG file, told apart by its first bytes, and turns it upright as its EXIF
-// orientation says. Grey files give one channel, all others three: palettes are looked up, 16 bits
-// become 8 (by a PNG's sBIT where its samples are stored unscaled), CMYK becomes red, green and
-// blue, a PNG's gamma is made sRGB's; other colour profiles are ignored. What is transparent is
-// laid over white, or over black if nothing would be seen on white. kInvalidArgument, with a
-// sentence, for anything else: empty, too large, of another format, truncated, damaged, wholly
-// transparent, or made to take for ever.
+// Decodes a PNG, JPEG or still WebP file, told apart by its first bytes, and turns it upright as
+// its EXIF orientation says. Grey files give one channel, all others (every WebP file among them)
+// three: palettes are looked up, 16 bits become 8 (by a PNG's sBIT where its samples are stored
+// unscaled), CMYK becomes red, green and blue, a PNG's gamma is made sRGB's; other colour profiles
+// are ignored. What is transparent is laid over white, or over black if nothing would be seen on
+// white. kInvalidArgument, with a sentence, for anything else: empty, too large, of another format,
+// truncated, damaged, wholly transparent, or made to take for ever.
 absl::StatusOr<Image> DecodeImage(absl::string_view file, const DecodeLimits& limits = {},
                                   const StillWanted& still_wanted = {});
 
-// What DecodeImage would give, without its pixels: far cheaper. kInvalidArgument for what is no PNG
-// or JPEG file, and for some of what is damaged.
+// What DecodeImage would give, without its pixels: far cheaper. kInvalidArgument for files of other
+// formats, and for some of what is damaged.
 struct PictureHeader {
   int64_t height = 0;
   int64_t width = 0;
   int64_t channels = 0;
-  // "PNG" or "JPEG".
+  // "PNG", "JPEG" or "WebP".
   absl::string_view format;
 };
 absl::StatusOr<PictureHeader> ReadPictureHeader(absl::string_view file);
+
+// Whether the file begins as a PNG, JPEG or WebP file does.
+bool BeginsAsPicture(absl::string_view file);
 
 // The image with that many channels: grey by Rec. 601 luma (0.299 R + 0.587 G + 0.114 B, rounded),
 // colour by repeating the grey. kInvalidArgument if `channels` is neither 1 nor 3.

@@ -14,14 +14,13 @@
 #include "absl/strings/str_cat.h"
 #include "models/pictures/exif.h"
 #include "models/pictures/picture_decoders.h"
+#include "models/pictures/transparency.h"
 
 namespace atelier::models {
 namespace {
 
 // Fed at once. It unpacks to 4 MB at most.
 constexpr size_t kPieceBytes = 4096;
-// Differences of brightness from here on are seen.
-constexpr int kVisible = 32;
 
 absl::Status Damaged(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("the PNG file is damaged: ", why));
@@ -300,44 +299,6 @@ class PixelReader final : public PngReader {
   std::vector<uint8_t> pixels_;
 };
 
-int Luma(const uint8_t* pixel, size_t colours) {
-  if (colours == 1) return pixel[0];
-  return (299 * pixel[0] + 587 * pixel[1] + 114 * pixel[2] + 500) / 1000;
-}
-
-// The ground to lay a transparent picture over: white, as every viewer does, but black if nothing
-// would be seen on white. kInvalidArgument if nothing is seen on any.
-absl::StatusOr<int> GroundOf(const std::vector<uint8_t>& pixels, size_t colours) {
-  int on_white = 0;
-  int on_black = 0;
-  bool opaque_somewhere = false;
-  for (size_t i = 0; i < pixels.size(); i += colours + 1) {
-    const int alpha = pixels[i + colours];
-    const int luma = Luma(&pixels[i], colours);
-    opaque_somewhere |= alpha > 0;
-    on_white = std::max(on_white, alpha * (255 - luma) / 255);
-    on_black = std::max(on_black, alpha * luma / 255);
-  }
-  if (!opaque_somewhere) {
-    return absl::InvalidArgumentError(
-        "the picture is wholly transparent, so there is nothing to see in it");
-  }
-  return on_white < kVisible && on_black > on_white ? 0 : 255;
-}
-
-// In place: each pixel shrinks, so nothing is overwritten before it was read.
-void LayOver(int ground, size_t colours, std::vector<uint8_t>* pixels) {
-  size_t to = 0;
-  for (size_t from = 0; from < pixels->size(); from += colours + 1) {
-    const int alpha = (*pixels)[from + colours];
-    for (size_t c = 0; c < colours; ++c) {
-      const int blended = (*pixels)[from + c] * alpha + ground * (255 - alpha);
-      (*pixels)[to++] = static_cast<uint8_t>((blended + 127) / 255);
-    }
-  }
-  pixels->resize(to);
-}
-
 }  // namespace
 
 absl::StatusOr<DecodedPicture> ReadPngHeader(absl::string_view file) {
@@ -373,9 +334,7 @@ absl::StatusOr<DecodedPicture> DecodePng(absl::string_view file, const DecodeLim
   const size_t colours = reader.colours();
   std::vector<uint8_t> pixels = reader.TakePixels();
   if (alpha) {
-    const absl::StatusOr<int> ground = GroundOf(pixels, colours);
-    if (!ground.ok()) return ground.status();
-    LayOver(*ground, colours, &pixels);
+    if (status = LayOverGround(colours, &pixels); !status.ok()) return status;
   }
   return DecodedPicture{
       {reader.height(), reader.width(), static_cast<int64_t>(colours), std::move(pixels)},

@@ -18,7 +18,7 @@
 
 namespace atelier::serving {
 
-// PNG or JPEG files, one image each, and how they are brought to the model's size.
+// PNG, JPEG or still WebP files, one image each, and how they are brought to the model's size.
 struct EncodedImages {
   std::vector<absl::Span<const char>> files;
   models::FitOptions fit = {};

@@ -11,7 +11,7 @@ LIBRARIES = {
     "LibTorch": r"(torch|ATen|c10)/",
     "Highway": r"hwy/",
     "ONNX": r"onnx/",
-    "libpng, libjpeg-turbo": r"(png|jpeglib)\.h",
+    "libpng, libjpeg-turbo, libwebp": r"((png|jpeglib)\.h|webp/)",
     "libarchive": r"archive(_entry)?\.h",
     "SQLite": r"(SQLiteCpp/|sqlite3)",
     "prometheus-cpp": r"prometheus/",

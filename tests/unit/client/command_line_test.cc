@@ -665,7 +665,7 @@ TEST_F(CommandLineTest, FilesThatAreNoImagesAreNamed) {
   EXPECT_EQ(classified().encoded().resize(), v1::RESIZE_NONE);
   EXPECT_EQ(classified().top_k(), 2);
   for (const auto& [name, word] : std::vector<std::pair<std::string, std::string>>{
-           {WriteFile("text.png", "hello"), "neither"},
+           {WriteFile("text.png", "hello"), "no PNG, JPEG or WebP file"},
            {WriteFile("empty.png", ""), "empty"},
            {WriteFile("large.png", png + std::string(10 << 20, 'x')), "10 MiB"},
            {server_.folder() + "/none.png", "No such file"},
@@ -756,7 +756,7 @@ TEST_F(CommandLineTest, OneImageMayBePipedIn) {
   piped.clear();
   std::cin.clear();
   EXPECT_EQ(Run({"classify", "--model=cnn", "--stdin"}), 1);
-  EXPECT_EQ(err(), "atelier: standard input: It is neither a PNG nor a JPEG file.\n");
+  EXPECT_EQ(err(), "atelier: standard input: It is no PNG, JPEG or WebP file.\n");
   std::cin.rdbuf(before);
   std::cin.clear();
   EXPECT_EQ(Run({"classify", "--model=cnn", "--stdin", "a.png"}), 1);

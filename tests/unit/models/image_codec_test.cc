@@ -50,7 +50,7 @@ TEST(ImageCodecTest, DecodesJpeg) {
 
 TEST(ImageCodecTest, RefusesWhatIsNoPicture) {
   ExpectRefused("", "empty");
-  ExpectRefused("GIF89a and more", "neither a PNG nor a JPEG");
+  ExpectRefused("GIF89a and more", "the picture is a GIF file; PNG, JPEG and WebP files are read");
   ExpectRefused("\x89PNG\r\n\x1a\n", "damaged");
   ExpectRefused("\xff\xd8\xff", "damaged");
 }

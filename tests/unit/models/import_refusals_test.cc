@@ -78,6 +78,20 @@ TEST_F(ImportRefusalsTest, OtherFilesAreToldByTheirContent) {
   ExpectRefused(Import({{"a.mat", "MATLAB 5.0 MAT-file"}}), "a.mat: it is a MATLAB file");
 }
 
+TEST_F(ImportRefusalsTest, PicturesOfOtherFormatsAreNamed) {
+  const std::string bmp("BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", 18);
+  std::vector<SourceFile> files = TwoClasses();
+  files.push_back({"data/train/cat/x.bmp", bmp});
+  const Imported imported = Imports(files);
+  ASSERT_EQ(imported.report.unreadable_count, 1);
+  EXPECT_EQ(imported.report.unreadable[0].name, "data/train/cat/x.bmp");
+  EXPECT_THAT(imported.report.unreadable[0].reason, testing::HasSubstr("a BMP file"));
+  for (SourceFile& file : files) file.bytes = bmp;
+  ExpectRefused(Import(files),
+                "11 of 11 images cannot be read: data/train/cat/0.png: the picture "
+                "is a BMP file; PNG, JPEG and WebP files are read: convert it");
+}
+
 TEST_F(ImportRefusalsTest, StopsWhenAsked) {
   StopSignal stop;
   stop.Stop();

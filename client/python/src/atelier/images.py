@@ -46,8 +46,8 @@ def as_pixels(array: Any, shape: model_service_pb2.ImageShape) -> Any:
     if array.ndim != 4 or array.shape[1:] != (*size, shape.channels):
         raise InvalidArgument(fields={"images": (
             f"the array's shape is {'×'.join(map(str, dimensions)) or 'that of a single number'}; the "
-            f"model takes N×{shape_text(shape)}, or one image of {shape_text(shape)}. PNG and JPEG "
-            "files may have any size.")})
+            f"model takes N×{shape_text(shape)}, or one image of {shape_text(shape)}. PNG, JPEG "
+            "and WebP files may have any size.")})
     return array
 
 
@@ -98,8 +98,8 @@ def _contents(image: Any, index: int) -> tuple[str, bytes]:
             raise InvalidArgument(fields={name: f"it cannot be read: {error.strerror}."}) from None
     else:
         raise InvalidArgument(fields={f"images[{index}]": (
-            f"a {type(image).__name__} is no image; pass the bytes of PNG or JPEG files, or their "
-            "paths, or one array of all images.")})
+            f"a {type(image).__name__} is no image; pass the bytes of PNG, JPEG or WebP files, or "
+            "their paths, or one array of all images.")})
     if len(data) > _MOST_FILE_BYTES:
         raise InvalidArgument(fields={name: "it has more than 10 MiB."})
     return name, data

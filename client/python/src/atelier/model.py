@@ -107,8 +107,8 @@ class Model:
         """Classifies images of any number; returns the probability of every class for each.
 
         `images`: an array of N×H×W or N×H×W×C (or one image), uint8 of 0 to 255 or floats of 0 to
-        1, of the model's size; or PNG or JPEG files, one or an iterable, as bytes or paths, of any
-        size. Files are resized as `resize` says (pad, stretch, none) and inverted as `inversion`
+        1, of the model's size; or PNG, JPEG or WebP files, one or an iterable, as bytes or paths, of
+        any size. Files are resized as `resize` says (pad, stretch, none) and inverted as `inversion`
         says (no, yes, auto). `calibrated` applies the version's temperature. Requests are made
         `concurrency` at a time, 1 to 64. InvalidArgument names the image that is wrong.
         """
