@@ -177,7 +177,8 @@ class Pull {
     return absl::OkStatus();
   }
 
-  // The validation split is the end of the training images, where IDX files have none.
+  // The validation split is the end of the training images, where IDX files have none. Labels are
+  // bytes, or rows of one 32-bit integer, as QMNIST has them, where there are too many classes.
   absl::Status WriteIdx(const fs::path& folder, const Split& split) {
     const v1::ImageShape& shape = dataset_.image_shape();
     const bool grey = shape.channels() == 1;
@@ -186,7 +187,9 @@ class Pull {
     const auto mode = validation ? std::ios::app | std::ios::binary : std::ios::binary;
     std::ofstream pixels(folder / absl::StrCat(prefix, "-images-idx", grey ? 3 : 4, "-ubyte"),
                          mode);
-    std::ofstream labels(folder / absl::StrCat(prefix, "-labels-idx1-ubyte"), mode);
+    const bool wide = dataset_.class_names_size() > 256;
+    std::ofstream labels(
+        folder / absl::StrCat(prefix, "-labels-", wide ? "idx2-int" : "idx1-ubyte"), mode);
     if (!validation) {
       const std::int64_t images = split.split == v1::DATASET_SPLIT_TEST
                                       ? split.images
@@ -194,11 +197,13 @@ class Pull {
       pixels << BigEndian(grey ? 0x0803 : 0x0804) << BigEndian(images);
       if (!grey) pixels << BigEndian(shape.channels());
       pixels << BigEndian(shape.height()) << BigEndian(shape.width());
-      labels << BigEndian(0x0801) << BigEndian(images);
+      labels << BigEndian(wide ? 0x0c02 : 0x0801) << BigEndian(images);
+      if (wide) labels << BigEndian(1);
     }
     absl::Status status = ForEach(split, [&](const v1::LabeledImage& image) {
       pixels << image.data();
-      labels.put(static_cast<char>(image.label()));
+      const std::string label = BigEndian(image.label());
+      labels << (wide ? label : label.substr(3));
       return pixels && labels ? absl::OkStatus() : CannotWrite(folder);
     });
     pixels.close();

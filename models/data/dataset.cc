@@ -77,7 +77,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Create(const DatasetSumm
   };
   const auto take_split = [&](int64_t images) {
     SharedBytes pixels = take(images * info.shape.size());
-    return LabeledImages{std::move(pixels), take(images)};
+    const SharedBytes labels = take(images * info.label_bytes());
+    return LabeledImages{std::move(pixels), LoadLabels(labels, info.class_names.size())};
   };
   LabeledImages training = take_split(info.training_images);
   LabeledImages test = take_split(info.test_images);
@@ -121,7 +122,7 @@ absl::StatusOr<std::shared_ptr<Dataset>> Dataset::Make(ImageShape shape,
   DatasetDigest digest({shape, {}, training.size(), test.size(), validation_images});
   for (const LabeledImages* split : {&training, &test}) {
     digest.Update(absl::MakeConstSpan(split->pixels.data(), split->pixels.size()));
-    digest.Update(absl::MakeConstSpan(split->labels.data(), split->labels.size()));
+    digest.Update(StoreLabels(split->labels, class_names.size()));
   }
   dataset->checksum_ = digest.Finish();
   dataset->shape_ = shape;

@@ -12,8 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/base/image_shape.h"
-#include "models/base/shared_bytes.h"
+#include "models/base/shared_array.h"
 #include "models/base/stop_signal.h"
+#include "models/data/stored_labels.h"
 #include "models/files/sha256.h"
 
 namespace atelier::models {
@@ -25,7 +26,7 @@ struct LabeledImages {
   // N×C×H×W, 0 to 255.
   SharedBytes pixels;
   // N class indices, each below the number of class names.
-  SharedBytes labels;
+  SharedLabels labels;
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
@@ -40,8 +41,10 @@ struct DatasetInfo {
   // it has none, and the training chooses images of its own. Fewer than training_images.
   int64_t validation_images = 0;
 
+  // Of an image's label as it is stored (see stored_labels.h).
+  int64_t label_bytes() const { return StoredLabelBytes(class_names.size()); }
   // Of all pixels and labels.
-  int64_t bytes() const { return (training_images + test_images) * (shape.size() + 1); }
+  int64_t bytes() const { return (training_images + test_images) * (shape.size() + label_bytes()); }
 };
 
 // What only all of its bytes tell.
@@ -53,8 +56,8 @@ struct DatasetSummary {
   std::vector<std::string> warnings;
 };
 
-// Makes Dataset::checksum of bytes that come in pieces: the training images' pixels, their labels,
-// the test images' pixels, their labels. Not thread-safe.
+// Makes Dataset::checksum of bytes that come in pieces: the training images' pixels, their labels
+// as they are stored, the test images' pixels, their labels. Not thread-safe.
 class DatasetDigest {
  public:
   explicit DatasetDigest(const DatasetInfo& info);
@@ -106,8 +109,8 @@ class Dataset {
   // The C×H×W bytes of one image; `index` must be in range.
   absl::Span<const uint8_t> Image(SplitName name, int64_t index) const;
 
-  // SHA-256, in lower-case hexadecimal, over shape, counts of the splits, pixels and labels as they
-  // are in memory: the same whether the files were gzipped or not.
+  // SHA-256, in lower-case hexadecimal, over shape, counts of the splits, pixels and labels as a
+  // packed file has them: the same whether the source's files were gzipped or not.
   const std::string& checksum() const { return checksum_; }
   // What looks wrong in its files without making them unusable, a sentence each (see
   // DatasetWarnings); nothing of bytes that did not come from files.

@@ -30,7 +30,7 @@ DatasetChecks::DatasetChecks(const DatasetInfo& info)
   for (std::vector<int64_t>& counts : counts_) counts.resize(info.class_names.size());
 }
 
-void DatasetChecks::Look(SplitName split, int64_t index, uint8_t label,
+void DatasetChecks::Look(SplitName split, int64_t index, ClassLabel label,
                          absl::Span<const uint8_t> image) {
   warnings_.Look(split, index, label, image);
   near_.Add(image);

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_warnings.h"
 #include "models/data/near_duplicates.h"
@@ -28,7 +29,7 @@ class DatasetChecks {
   explicit DatasetChecks(const DatasetInfo& info);
 
   // The next image, those of the training split first. `label` is below the number of classes.
-  void Look(SplitName split, int64_t index, uint8_t label, absl::Span<const uint8_t> image);
+  void Look(SplitName split, int64_t index, ClassLabel label, absl::Span<const uint8_t> image);
 
   // A sentence for each thing that was found, DatasetWarnings' first. `read` reads the pixels of
   // the images that were looked at, counted from 0; its statuses end the search.
@@ -52,7 +53,7 @@ class DatasetChecks {
   const DatasetInfo& info_;
   DatasetWarnings warnings_;
   NearDuplicates near_;
-  std::vector<uint8_t> labels_;
+  std::vector<ClassLabel> labels_;
   // By split: training, validation, test.
   std::vector<int64_t> counts_[3];
   int64_t plain_ = 0;

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "models/base/failure.h"
+#include "models/data/stored_labels.h"
 #include "models/files/file_io.h"
 #include "models/files/sha256.h"
 
@@ -24,12 +25,17 @@ namespace {
 // The magic word, 64 digits, 8 digits, blanks between them, a line's end.
 constexpr int64_t kLineBytes =
     static_cast<int64_t>(DatasetFile::kMagic.size()) + 1 + 64 + 1 + 8 + 1;
+static_assert(DatasetFile::kMagic.size() == DatasetFile::kWideMagic.size());
 constexpr int64_t kMaxFooterBytes = 99'999'999;
 constexpr int64_t kPiece = int64_t{1} << 20;
 
 absl::Status Append(int descriptor, const std::string& path, absl::string_view bytes) {
   if (WriteAll(descriptor, bytes)) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("writing ", path, " failed: ", std::strerror(errno)));
+}
+
+absl::string_view MagicOf(const DatasetInfo& info) {
+  return info.label_bytes() == 1 ? DatasetFile::kMagic : DatasetFile::kWideMagic;
 }
 
 std::string FooterText(const DatasetSummary& summary) {
@@ -43,7 +49,7 @@ std::string FooterText(const DatasetSummary& summary) {
       {"checksum", summary.checksum},
       {"warnings",
        summary.warnings}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return absl::StrCat(json, DatasetFile::kMagic, " ", Sha256Of(json),
+  return absl::StrCat(json, MagicOf(info), " ", Sha256Of(json),
                       absl::StrFormat(" %08d\n", json.size()));
 }
 
@@ -128,7 +134,7 @@ absl::Status DatasetFile::ReadFooter() {
   }
   const std::vector<std::string> words =
       absl::StrSplit(absl::string_view(line).substr(0, line.size() - 1), ' ');
-  if (words.size() != 3 || words[0] != kMagic || line.back() != '\n' ||
+  if (words.size() != 3 || (words[0] != kMagic && words[0] != kWideMagic) || line.back() != '\n' ||
       !absl::SimpleAtoi(words[2], &length) || length < 0 || length > kMaxFooterBytes ||
       length > file_.size() - kLineBytes) {
     return Damaged("its last line is damaged");
@@ -143,6 +149,7 @@ absl::Status DatasetFile::ReadFooter() {
   } catch (const std::exception& error) {
     return Damaged(absl::StrCat("its footer is of no use: ", error.what()));
   }
+  if (words[0] != MagicOf(summary_.info)) return Damaged("its labels are not as its classes need");
   const int64_t expected = summary_.info.bytes() + length + kLineBytes;
   if (expected == file_.size()) return absl::OkStatus();
   return Damaged(absl::StrCat("it has ", file_.size(), " bytes instead of ", expected));
@@ -177,7 +184,9 @@ absl::StatusOr<std::shared_ptr<const Dataset>> DatasetFile::Map() const {
 
 int64_t DatasetFile::PixelsAt(SplitName split) const {
   const DatasetInfo& info = summary_.info;
-  return split == SplitName::kTraining ? 0 : info.training_images * (info.shape.size() + 1);
+  return split == SplitName::kTraining
+             ? 0
+             : info.training_images * (info.shape.size() + info.label_bytes());
 }
 
 int64_t DatasetFile::LabelsAt(SplitName split) const {
@@ -190,10 +199,9 @@ int64_t DatasetFile::LabelsAt(SplitName split) const {
 absl::StatusOr<DatasetFile::Image> DatasetFile::ReadImage(SplitName split, int64_t index) const {
   auto pixels = ReadPixels(split, index, 1);
   if (!pixels.ok()) return pixels.status();
-  Image image{*std::move(pixels)};
-  const absl::Status read = file_.ReadExactly(LabelsAt(split) + index, &image.label, 1);
-  if (!read.ok()) return Damaged(read.message());
-  return image;
+  const auto label = ReadSomeLabels(split, index, 1);
+  if (!label.ok()) return label.status();
+  return Image{*std::move(pixels), label->front()};
 }
 
 absl::StatusOr<std::vector<uint8_t>> DatasetFile::ReadPixels(SplitName split, int64_t index,
@@ -206,14 +214,20 @@ absl::StatusOr<std::vector<uint8_t>> DatasetFile::ReadPixels(SplitName split, in
   return pixels;
 }
 
-absl::StatusOr<std::vector<uint8_t>> DatasetFile::ReadLabels(SplitName split) const {
+absl::StatusOr<std::vector<ClassLabel>> DatasetFile::ReadSomeLabels(SplitName split, int64_t index,
+                                                                    int64_t count) const {
+  const DatasetInfo& info = summary_.info;
+  std::vector<uint8_t> bytes(static_cast<size_t>(count * info.label_bytes()));
+  const absl::Status read =
+      file_.ReadExactly(LabelsAt(split) + index * info.label_bytes(), bytes.data(), bytes.size());
+  if (!read.ok()) return Damaged(read.message());
+  return LoadLabels(bytes, info.class_names.size());
+}
+
+absl::StatusOr<std::vector<ClassLabel>> DatasetFile::ReadLabels(SplitName split) const {
   const DatasetInfo& info = summary_.info;
   const bool training = split == SplitName::kTraining;
-  std::vector<uint8_t> labels(
-      static_cast<size_t>(training ? info.training_images : info.test_images));
-  const absl::Status read = file_.ReadExactly(LabelsAt(split), labels.data(), labels.size());
-  if (!read.ok()) return Damaged(read.message());
-  return labels;
+  return ReadSomeLabels(split, 0, training ? info.training_images : info.test_images);
 }
 
 }  // namespace atelier::models

@@ -3,7 +3,9 @@
 // into SIGBUS where the file is cut off meanwhile; who reads is told.
 //
 // The file is pixels and labels of the training and of the test split, the footer as JSON, and one
-// line of fixed length: the magic word, the footer's SHA-256 and its length.
+// line of fixed length: the magic word, the footer's SHA-256 and its length. Labels are bytes, or
+// two bytes in the files of more than 256 classes (see stored_labels.h), which have a magic word of
+// their own.
 #ifndef ATELIER_MODELS_DATA_DATASET_FILE_H_
 #define ATELIER_MODELS_DATA_DATASET_FILE_H_
 
@@ -16,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "models/base/class_label.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_folder.h"
@@ -26,8 +29,10 @@ namespace atelier::models {
 // Thread-safe once opened.
 class DatasetFile {
  public:
-  // Names the format; another version of it is another word.
+  // Names the format; another version of it is another word. The second is that of labels of two
+  // bytes.
   static constexpr absl::string_view kMagic = "atelier-dataset-2";
+  static constexpr absl::string_view kWideMagic = "atelier-dataset-3";
 
   // Writes what the folder holds to an empty file. Errors as DatasetFolder::Read; UNAVAILABLE where
   // the writing fails.
@@ -53,14 +58,14 @@ class DatasetFile {
   // Pixels and label of an image; `index` must be in range. DATA_LOSS if the file became shorter.
   struct Image {
     std::vector<uint8_t> pixels;
-    uint8_t label = 0;
+    ClassLabel label = 0;
   };
   absl::StatusOr<Image> ReadImage(SplitName split, int64_t index) const;
   // The pixels of `count` images from `index` on, which must be in range. DATA_LOSS as ReadImage.
   absl::StatusOr<std::vector<uint8_t>> ReadPixels(SplitName split, int64_t index,
                                                   int64_t count) const;
   // The labels of a split. DATA_LOSS as ReadImage.
-  absl::StatusOr<std::vector<uint8_t>> ReadLabels(SplitName split) const;
+  absl::StatusOr<std::vector<ClassLabel>> ReadLabels(SplitName split) const;
 
  private:
   DatasetFile(std::string path, RegularFile file)
@@ -70,6 +75,8 @@ class DatasetFile {
   // Where the pixels of a split begin, and its labels.
   int64_t PixelsAt(SplitName split) const;
   int64_t LabelsAt(SplitName split) const;
+  absl::StatusOr<std::vector<ClassLabel>> ReadSomeLabels(SplitName split, int64_t index,
+                                                         int64_t count) const;
   absl::Status Damaged(absl::string_view what) const;
 
   std::string path_;

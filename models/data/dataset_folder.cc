@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "models/base/failure.h"
 #include "models/data/dataset_warnings.h"
+#include "models/data/stored_labels.h"
 #include "models/files/durable_file.h"
 #include "models/files/sha256.h"
 
@@ -24,8 +25,8 @@ namespace fs = std::filesystem;
 
 constexpr char kClassNamesFile[] = "class_names.json";
 constexpr int64_t kMaxClassNamesBytes = 1 << 20;
-constexpr size_t kMaxClasses = 256;
 constexpr int64_t kPiece = int64_t{1} << 20;
+constexpr size_t kFashionMnistClasses = 10;
 // SHA-256 of Fashion-MNIST's 60,000 training labels followed by its 10,000 test labels.
 constexpr char kFashionMnistLabels[] =
     "8ab940a680640f36c0bf1d2549cb2f3b3d4068c12547116cc7b1161b1d26663d";
@@ -145,28 +146,28 @@ int64_t LabelColumns(const IdxReader& file) {
   return sizes.size() == 2 && file.type() == IdxType::kInt32 ? sizes[1] : 0;
 }
 
-absl::StatusOr<std::vector<uint8_t>> ReadLabels(IdxReader& file, const StopSignal* stop) {
+absl::StatusOr<std::vector<ClassLabel>> ReadLabels(IdxReader& file, const StopSignal* stop) {
   const auto count = static_cast<size_t>(file.dimensions()[0]);
-  std::vector<uint8_t> labels(count);
   if (file.type() == IdxType::kUnsignedByte) {
-    if (absl::Status status = file.Read(labels.data(), file.bytes(), stop); !status.ok()) {
-      return status;
-    }
-    if (absl::Status status = file.Finish(); !status.ok()) return status;
-    return labels;
+    std::vector<uint8_t> bytes(count);
+    absl::Status status = file.Read(bytes.data(), file.bytes(), stop);
+    if (status.ok()) status = file.Finish();
+    if (!status.ok()) return status;
+    return std::vector<ClassLabel>(bytes.begin(), bytes.end());
   }
+  std::vector<ClassLabel> labels(count);
   std::vector<uint8_t> row(static_cast<size_t>(file.bytes()) / count);
   for (size_t i = 0; i < count; ++i) {
     if (absl::Status status = file.Read(row.data(), static_cast<int64_t>(row.size()), stop);
         !status.ok()) {
       return status;
     }
-    if (row[0] != 0 || row[1] != 0 || row[2] != 0) {
-      return BadData(absl::StrCat("cannot use ", file.path(), ": label ",
-                                  int64_t{row[0]} << 24 | row[1] << 16 | row[2] << 8 | row[3],
-                                  " of image ", i, " is no class; 0 to 255 are possible"));
+    const int64_t label = int64_t{row[0]} << 24 | row[1] << 16 | row[2] << 8 | row[3];
+    if (label > kMaxClasses) {  // Where labels count from 1, the largest one is the last class.
+      return BadData(absl::StrCat("cannot use ", file.path(), ": label ", label, " of image ", i,
+                                  " is no class; 0 to ", kMaxClasses - 1, " are possible"));
     }
-    labels[i] = row[3];
+    labels[i] = static_cast<ClassLabel>(label);
   }
   if (absl::Status status = file.Finish(); !status.ok()) return status;
   return labels;
@@ -186,7 +187,7 @@ absl::StatusOr<std::vector<std::string>> ReadClassNames(const std::string& dir) 
     return BadData(
         absl::StrCat("cannot use ", path.string(), ": it is not a JSON array of strings"));
   }
-  if (names.size() < 2 || names.size() > kMaxClasses) {
+  if (names.size() < 2 || names.size() > size_t{kMaxClasses}) {
     return BadData(absl::StrCat("cannot use ", path.string(), ": it has ", names.size(),
                                 " names; 2 to ", kMaxClasses, " are possible"));
   }
@@ -196,18 +197,21 @@ absl::StatusOr<std::vector<std::string>> ReadClassNames(const std::string& dir) 
   return names;
 }
 
-bool IsFashionMnist(const std::vector<uint8_t>& training, const std::vector<uint8_t>& test) {
+bool IsFashionMnist(const std::vector<ClassLabel>& training, const std::vector<ClassLabel>& test) {
   if (training.size() != 60000 || test.size() != 10000) return false;
   Sha256 digest;
-  digest.Update(training.data(), training.size());
-  digest.Update(test.data(), test.size());
+  for (const auto* labels : {&training, &test}) {
+    if (*std::max_element(labels->begin(), labels->end()) >= kFashionMnistClasses) return false;
+    const std::vector<uint8_t> bytes = StoreLabels(*labels, kFashionMnistClasses);
+    digest.Update(bytes.data(), bytes.size());
+  }
   return digest.Finish() == kFashionMnistLabels;
 }
 
 // Names the classes, and shifts labels that count from 1 (see the header).
 absl::StatusOr<std::vector<std::string>> NameClasses(const std::string& dir,
-                                                     std::vector<uint8_t>& training,
-                                                     std::vector<uint8_t>& test) {
+                                                     std::vector<ClassLabel>& training,
+                                                     std::vector<ClassLabel>& test) {
   absl::StatusOr<std::vector<std::string>> names = ReadClassNames(dir);
   if (!names.ok()) return names;
   if (names->empty() && IsFashionMnist(training, test)) {
@@ -221,7 +225,7 @@ absl::StatusOr<std::vector<std::string>> NameClasses(const std::string& dir,
   const bool from_one = smallest == 1 && (names->empty() || largest == names->size());
   if (from_one) {
     for (auto* labels : {&training, &test}) {
-      for (uint8_t& label : *labels) --label;
+      for (ClassLabel& label : *labels) --label;
     }
   }
   if (names->empty()) {
@@ -229,6 +233,11 @@ absl::StatusOr<std::vector<std::string>> NameClasses(const std::string& dir,
     if (names->size() < 2) {
       return BadData(
           absl::StrCat("the labels in ", dir, " are all the same; two classes are needed"));
+    }
+    if (names->size() > size_t{kMaxClasses}) {
+      return BadData(absl::StrCat("the labels in ", dir, " count to ", largest, ", which are ",
+                                  names->size(), " classes; at most ", kMaxClasses,
+                                  " are possible"));
     }
   }
   if (largest - from_one >= names->size()) {
@@ -290,7 +299,7 @@ absl::StatusOr<DatasetFolder::Split> DatasetFolder::OpenSplit(const std::string&
       !status.ok()) {
     return status;
   }
-  absl::StatusOr<std::vector<uint8_t>> classes = ReadLabels(**labels, stop);
+  absl::StatusOr<std::vector<ClassLabel>> classes = ReadLabels(**labels, stop);
   if (!classes.ok()) return classes.status();
   const std::string name = absl::AsciiStrToLower(fs::path(images_path).filename().string());
   const bool transposed = absl::StartsWith(name, "emnist-") && shape->height == shape->width;
@@ -362,7 +371,8 @@ absl::StatusOr<DatasetSummary> DatasetFolder::Read(Sink sink, const StopSignal* 
       if (!status.ok()) return status;
     }
     if (absl::Status status = split->images->Finish(); !status.ok()) return status;
-    if (absl::Status status = pass_on(split->labels); !status.ok()) return status;
+    const absl::Status status = pass_on(StoreLabels(split->labels, info_.class_names.size()));
+    if (!status.ok()) return status;
   }
   std::vector<std::string> sentences = warnings.Sentences();
   if (std::string change = ChangeText(); !change.empty()) sentences.push_back(std::move(change));

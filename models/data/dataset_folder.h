@@ -28,6 +28,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/data/idx_reader.h"
@@ -69,7 +70,7 @@ class DatasetFolder {
     std::unique_ptr<IdxReader> images;
     ImageShape shape;
     bool transposed = false;
-    std::vector<uint8_t> labels;
+    std::vector<ClassLabel> labels;
   };
 
   static absl::StatusOr<Split> OpenSplit(const std::string& images_path,

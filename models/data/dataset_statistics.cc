@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/base/class_label.h"
 #include "models/base/failure.h"
 
 namespace atelier::models {
@@ -30,9 +31,9 @@ absl::StatusOr<PixelStatistics> SumPixels(const DatasetFile& file, int64_t image
   return sums;
 }
 
-std::vector<int64_t> Count(absl::Span<const uint8_t> labels, size_t classes) {
+std::vector<int64_t> Count(absl::Span<const ClassLabel> labels, size_t classes) {
   std::vector<int64_t> counts(classes);
-  for (const uint8_t label : labels) {
+  for (const ClassLabel label : labels) {
     if (label < classes) ++counts[label];
   }
   return counts;

@@ -20,7 +20,7 @@ std::string Quoted(const std::string& name) {
 
 }  // namespace
 
-void DatasetWarnings::Look(SplitName split, int64_t index, uint8_t label,
+void DatasetWarnings::Look(SplitName split, int64_t index, ClassLabel label,
                            absl::Span<const uint8_t> image) {
   if (seen_.size() >= kMaxCompared) return;
   const Place place = {static_cast<uint32_t>(index), label, split};

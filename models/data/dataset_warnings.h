@@ -11,6 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/data/dataset.h"
 
 namespace atelier::models {
@@ -25,7 +26,7 @@ class DatasetWarnings {
   explicit DatasetWarnings(const DatasetInfo& info) : info_(info) {}
 
   // The next image, those of the training split first. `label` is below the number of classes.
-  void Look(SplitName split, int64_t index, uint8_t label, absl::Span<const uint8_t> image);
+  void Look(SplitName split, int64_t index, ClassLabel label, absl::Span<const uint8_t> image);
 
   // Images that equal an earlier one of the same split and class.
   int64_t repeated() const { return repeated_; }
@@ -36,7 +37,7 @@ class DatasetWarnings {
  private:
   struct Place {
     uint32_t index = 0;
-    uint8_t label = 0;
+    ClassLabel label = 0;
     SplitName split = SplitName::kTraining;
   };
   // How often something was found, and where first.

@@ -104,7 +104,7 @@ absl::Status CifarSource::ReadAll(const Listing& listing, const StopSignal* stop
 }
 
 absl::Status CifarSource::Label() {
-  uint8_t largest = 0;
+  ClassLabel largest = 0;
   for (Batch& batch : batches_) {
     batch.first = static_cast<int64_t>(contents_.labels.size());
     largest = std::max(largest, *std::max_element(batch.labels.begin(), batch.labels.end()));
@@ -114,7 +114,7 @@ absl::Status CifarSource::Label() {
   contents_.named = !names_.empty();
   if (contents_.named && largest >= names_.size()) {
     return BadData(
-        absl::StrCat("label ", int{largest}, " has no name; there are ", names_.size(), " names"));
+        absl::StrCat("label ", largest, " has no name; there are ", names_.size(), " names"));
   }
   contents_.class_names = names_;
   for (int label = 0; names_.empty() && label <= largest; ++label) {

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/base/class_label.h"
 #include "models/base/stop_signal.h"
 #include "models/import/listing.h"
 #include "models/import/picture_source.h"
@@ -38,7 +39,7 @@ class CifarSource final : public Source {
     std::string name;  // Printable.
     SourceSplit split = SourceSplit::kTraining;
     // Class of each record.
-    std::vector<uint8_t> labels;
+    std::vector<ClassLabel> labels;
     int64_t first = 0;
   };
 

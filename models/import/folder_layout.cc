@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "models/base/class_label.h"
 #include "models/base/failure.h"
 #include "models/import/natural_order.h"
 
@@ -77,10 +78,9 @@ absl::Status CheckClassNames(const std::vector<std::string>& names) {
                                 names.empty() ? "" : absl::StrCat(", ", Quoted(names[0])),
                                 "; at least two are needed"));
   }
-  if (names.size() > ImportOptions::kMaxClasses) {
+  if (names.size() > size_t{kMaxClasses}) {
     return BadData(absl::StrCat("there are ", names.size(), " classes (", Quoted(names[0]), ", ",
-                                Quoted(names[1]), ", …); at most ", ImportOptions::kMaxClasses,
-                                " are accepted"));
+                                Quoted(names[1]), ", …); at most ", kMaxClasses, " are accepted"));
   }
   std::map<std::string, std::string> lower;
   for (const std::string& name : names) {
@@ -168,7 +168,7 @@ absl::Status FolderLayout::FindClasses() {
     const absl::string_view label = FoldersOf(listing_->NameOf(file)).label;
     if (label.empty()) {
       if (without++ == 0) example = listing_->NameOf(file);
-    } else if (names.size() <= ImportOptions::kMaxClasses) {
+    } else if (names.size() <= size_t{kMaxClasses}) {
       names.insert(label);
     }
   }
@@ -215,9 +215,9 @@ void FolderLayout::WarnOfOtherFiles() {
 }
 
 std::vector<PicturePlace> FolderLayout::Places(UnreadableFiles* unreadable) const {
-  absl::flat_hash_map<absl::string_view, uint8_t> labels;
+  absl::flat_hash_map<absl::string_view, ClassLabel> labels;
   for (size_t i = 0; i < class_names_.size(); ++i) {
-    labels[class_names_[i]] = static_cast<uint8_t>(i);
+    labels[class_names_[i]] = static_cast<ClassLabel>(i);
   }
   const std::vector<ListedFile>& files = listing_->files();
   std::vector<PicturePlace> places;

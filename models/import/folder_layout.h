@@ -20,8 +20,8 @@ namespace atelier::models {
 // The split that a folder, or a value in a table, of that name means; in lower or upper case.
 std::optional<SourceSplit> SplitNamed(absl::string_view name);
 
-// Checks names of classes, in the order of their labels: their number, 2 to 256, their bytes, and
-// that no two differ in nothing but upper and lower case. kBadData.
+// Checks names of classes, in the order of their labels: their number, 2 to kMaxClasses, their
+// bytes, and that no two differ in nothing but upper and lower case. kBadData.
 absl::Status CheckClassNames(const std::vector<std::string>& names);
 
 class FolderLayout {

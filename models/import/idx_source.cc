@@ -121,7 +121,7 @@ absl::Status IdxSource::Describe() {
   contents_.splits.insert(contents_.splits.end(), static_cast<size_t>(info.test_images),
                           SourceSplit::kTest);
   for (const SplitName split : {SplitName::kTraining, SplitName::kTest}) {
-    const absl::StatusOr<std::vector<uint8_t>> labels = packed_->ReadLabels(split);
+    const absl::StatusOr<std::vector<ClassLabel>> labels = packed_->ReadLabels(split);
     if (!labels.ok()) return Failure(FailureReason::kInternal, labels.status().message());
     contents_.labels.insert(contents_.labels.end(), labels->begin(), labels->end());
   }

@@ -30,7 +30,7 @@ struct PlacedImages {
 
   int64_t OffsetOf(int64_t place, const SplitPlan& plan) const {
     const int64_t before_test = plan.training + plan.validation;
-    return place * shape.size() + (place < before_test ? 0 : before_test);
+    return place * shape.size() + (place < before_test ? 0 : before_test * plan.label_bytes);
   }
 };
 

@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/base/class_label.h"
 #include "models/base/failure.h"
 
 namespace atelier::models {
@@ -24,9 +25,9 @@ void CheckFraction(const char* name, double fraction, std::vector<std::string>* 
 }
 
 void CheckNames(const std::vector<std::string>& names, std::vector<std::string>* problems) {
-  if (names.size() == 1 || names.size() > ImportOptions::kMaxClasses) {
-    problems->push_back(absl::StrCat("there are ", names.size(), " class names; 2 to ",
-                                     ImportOptions::kMaxClasses, " are possible"));
+  if (names.size() == 1 || names.size() > size_t{kMaxClasses}) {
+    problems->push_back(absl::StrCat("there are ", names.size(), " class names; 2 to ", kMaxClasses,
+                                     " are possible"));
   }
   std::set<std::string> seen;
   for (const std::string& name : names) {

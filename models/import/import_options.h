@@ -39,8 +39,6 @@ struct ImportOptions {
 
   // Largest height and width of a data set's images.
   static constexpr int64_t kMaxSide = 512;
-  // Labels are bytes.
-  static constexpr size_t kMaxClasses = 256;
   // Bytes of a class' name.
   static constexpr size_t kMaxClassNameBytes = 200;
   static constexpr double kMaxFraction = 0.5;

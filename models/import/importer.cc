@@ -10,6 +10,7 @@
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
 #include "models/data/dataset.h"
+#include "models/data/stored_labels.h"
 #include "models/files/archive_reader.h"
 #include "models/import/image_pipeline.h"
 #include "models/import/output_file.h"
@@ -43,10 +44,11 @@ absl::StatusOr<ImageShape> ShapeOf(const ImportOptions& options, const SourceCon
   const ImageShape shape = {colour ? 3 : 1, size.height, size.width};
   const auto images = static_cast<int64_t>(contents.labels.size());
   const int64_t limit = std::min(max_bytes, Dataset::kMaxSplitBytes);
-  if (images * (shape.size() + 1) > limit) {
+  const int64_t bytes = images * (shape.size() + StoredLabelBytes(contents.class_names.size()));
+  if (bytes > limit) {
     return BadData(absl::StrCat(images, " images of ", SizeText(size.height, size.width), " with ",
-                                shape.channels, " channels take ", images * (shape.size() + 1),
-                                " bytes; at most ", limit, " are accepted: choose a smaller size"));
+                                shape.channels, " channels take ", bytes, " bytes; at most ", limit,
+                                " are accepted: choose a smaller size"));
   }
   return shape;
 }

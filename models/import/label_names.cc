@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "models/base/class_label.h"
 #include "models/base/failure.h"
 #include "models/import/natural_order.h"
 
@@ -21,18 +22,17 @@ absl::Status LabelByNumber(const std::vector<int64_t>& numbers, SourceContents* 
   if (numbers.empty()) return Failure(FailureReason::kBadData, "it has no images");
   const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
   const int64_t first = *low == 1 ? 1 : 0;
-  if (*high - first >= static_cast<int64_t>(ImportOptions::kMaxClasses)) {
+  if (*high - first >= kMaxClasses) {
     return Failure(
         FailureReason::kBadData,
         absl::StrCat("label ", *high, " of image ", high - numbers.begin(), " is too large; ",
-                     first, " to ", first + static_cast<int64_t>(ImportOptions::kMaxClasses) - 1,
-                     " are possible"));
+                     first, " to ", first + kMaxClasses - 1, " are possible"));
   }
   for (int64_t number = first; number <= *high; ++number) {
     contents->class_names.push_back(absl::StrCat(number));
   }
   for (const int64_t number : numbers) {
-    contents->labels.push_back(static_cast<uint8_t>(number - first));
+    contents->labels.push_back(static_cast<ClassLabel>(number - first));
   }
   contents->named = false;
   return absl::OkStatus();
@@ -48,9 +48,9 @@ absl::Status LabelColumn::Add(absl::string_view label) {
   }
   auto known = known_.find(label);
   if (known == known_.end()) {
-    if (names_.size() >= ImportOptions::kMaxClasses) {
-      return Failure(FailureReason::kBadData, absl::StrCat("the labels are of more than ",
-                                                           ImportOptions::kMaxClasses, " classes"));
+    if (names_.size() >= size_t{kMaxClasses}) {
+      return Failure(FailureReason::kBadData,
+                     absl::StrCat("the labels are of more than ", kMaxClasses, " classes"));
     }
     known = known_.try_emplace(std::string(label), static_cast<int32_t>(names_.size())).first;
     names_.emplace_back(label);
@@ -76,9 +76,9 @@ absl::Status LabelColumn::Finish(SourceContents* contents) const {
   std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
     return NaturalLess(names_[static_cast<size_t>(a)], names_[static_cast<size_t>(b)]);
   });
-  std::vector<uint8_t> rank(order.size());
+  std::vector<ClassLabel> rank(order.size());
   for (size_t i = 0; i < order.size(); ++i) {
-    rank[static_cast<size_t>(order[i])] = static_cast<uint8_t>(i);
+    rank[static_cast<size_t>(order[i])] = static_cast<ClassLabel>(i);
     contents->class_names.push_back(names_[static_cast<size_t>(order[i])]);
   }
   for (const int32_t label : labels_) contents->labels.push_back(rank[static_cast<size_t>(label)]);

@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "models/base/failure.h"
 #include "models/data/dataset_file.h"
+#include "models/data/stored_labels.h"
 #include "models/import/listing.h"
 
 namespace atelier::models {
@@ -66,7 +67,7 @@ absl::Status Packer::Flush(bool write) {
 
 absl::Status Packer::PackImage(SplitName split, int64_t place, const uint8_t* stored) {
   const absl::Span<const uint8_t> image(stored, static_cast<size_t>(info_.shape.size()));
-  const uint8_t label = plan_.labels[static_cast<size_t>(place)];
+  const ClassLabel label = plan_.labels[static_cast<size_t>(place)];
   checks_.Look(split, static_cast<int64_t>(labels_.size()), label, image);
   if (place < plan_.training) statistics_.Look(image);
   labels_.push_back(label);
@@ -101,7 +102,7 @@ absl::Status Packer::PackSplit(SplitName split, int64_t first, int64_t end) {
     if (!status.ok()) return status;
   }
   if (absl::Status status = Flush(moves_); !status.ok()) return status;
-  packed_ = labels_;
+  packed_ = StoreLabels(labels_, info_.class_names.size());
   return Flush(true);
 }
 
@@ -128,7 +129,9 @@ absl::StatusOr<ImportReport> Packer::Pack(std::vector<std::string> warnings) {
   const absl::StatusOr<std::vector<std::string>> found =
       checks_.Sentences([&](uint32_t image, absl::Span<uint8_t> pixels) {
         if (absl::Status stopped = CheckStop(stop_); !stopped.ok()) return stopped;
-        const int64_t labels = image < info_.training_images ? 0 : info_.training_images;
+        // Those of the training images lie before the test images.
+        const int64_t labels =
+            image < info_.training_images ? 0 : info_.training_images * info_.label_bytes();
         return file_.Read(image * info_.shape.size() + labels, pixels);
       });
   if (!found.ok()) return found.status();

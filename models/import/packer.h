@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_checks.h"
@@ -55,8 +56,8 @@ class Packer {
   DatasetChecks checks_;
   PixelStatistics statistics_;
   std::vector<uint8_t> stored_;
-  std::vector<uint8_t> labels_;  // Of the split so far.
-  std::vector<uint8_t> packed_;  // To be written at written_.
+  std::vector<ClassLabel> labels_;  // Of the split so far.
+  std::vector<uint8_t> packed_;     // To be written at written_.
   int64_t written_ = 0;
 };
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "models/base/class_label.h"
 #include "models/import/listing.h"
 #include "models/import/source.h"
 
@@ -27,7 +28,7 @@ using OpenArchive = std::function<absl::StatusOr<std::unique_ptr<ArchiveReader>>
 struct PicturePlace {
   // Of Listing::files.
   uint32_t file = 0;
-  uint8_t label = 0;
+  ClassLabel label = 0;
   SourceSplit split = SourceSplit::kTraining;
 };
 

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "models/base/class_label.h"
 #include "models/import/import_options.h"
 #include "models/import/importer.h"
 #include "models/pictures/image_codec.h"
@@ -27,7 +28,7 @@ struct SourceContents {
   // See ImportReport.
   std::string format;
   // Of every image, in the order that the data set will have within a split.
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   std::vector<SourceSplit> splits;
   // Of every label. `named` if the source names them; else they are the labels as numbers.
   std::vector<std::string> class_names;

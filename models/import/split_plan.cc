@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "models/base/failure.h"
 #include "models/data/dataset.h"
+#include "models/data/stored_labels.h"
 #include "models/data/validation_split.h"
 #include "models/files/archive_reader.h"
 #include "models/import/folder_layout.h"
@@ -48,11 +49,11 @@ absl::Status NameNumbers(const ImportOptions& options, SourceContents* contents)
 
 // The source's own names in another order.
 absl::Status OrderNames(const ImportOptions& options, SourceContents* contents) {
-  absl::flat_hash_map<std::string, uint8_t> wanted;
+  absl::flat_hash_map<std::string, ClassLabel> wanted;
   for (size_t i = 0; i < options.class_names.size(); ++i) {
-    wanted[options.class_names[i]] = static_cast<uint8_t>(i);
+    wanted[options.class_names[i]] = static_cast<ClassLabel>(i);
   }
-  std::vector<uint8_t> label_of;
+  std::vector<ClassLabel> label_of;
   for (const std::string& name : contents->class_names) {
     const auto label = wanted.find(name);
     if (label == wanted.end() || wanted.size() != contents->class_names.size()) {
@@ -62,7 +63,7 @@ absl::Status OrderNames(const ImportOptions& options, SourceContents* contents) 
     }
     label_of.push_back(label->second);
   }
-  for (uint8_t& label : contents->labels) label = label_of[label];
+  for (ClassLabel& label : contents->labels) label = label_of[label];
   contents->class_names = options.class_names;
   return absl::OkStatus();
 }
@@ -70,7 +71,7 @@ absl::Status OrderNames(const ImportOptions& options, SourceContents* contents) 
 // Moves a share of the training images to `to`, of every class in proportion.
 absl::Status HoldBack(Split to, double fraction, uint64_t seed, SourceContents* contents) {
   std::vector<int32_t> images;
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   for (size_t i = 0; i < contents->labels.size(); ++i) {
     if (contents->splits[i] != Split::kTraining) continue;
     images.push_back(static_cast<int32_t>(i));
@@ -85,7 +86,7 @@ absl::Status HoldBack(Split to, double fraction, uint64_t seed, SourceContents* 
   const int64_t held_back = std::clamp<int64_t>(std::llround(fraction * static_cast<double>(count)),
                                                 1, std::max<int64_t>(count / 2, 1));
   const ValidationSplit split =
-      SplitByClass(LabeledImages{{}, SharedBytes(std::move(labels))},
+      SplitByClass(LabeledImages{{}, SharedLabels(std::move(labels))},
                    static_cast<int64_t>(contents->class_names.size()), held_back, seed);
   for (const int32_t i : split.validation) {
     contents->splits[static_cast<size_t>(images[static_cast<size_t>(i)])] = to;
@@ -148,6 +149,7 @@ absl::StatusOr<SplitPlan> PlanSplits(const ImportOptions& options, SourceContent
   SplitPlan plan;
   plan.training = next[0];
   plan.validation = next[1];
+  plan.label_bytes = StoredLabelBytes(contents->class_names.size());
   next = {0, next[0], next[0] + next[1]};
   plan.labels.resize(contents->labels.size());
   for (size_t i = 0; i < contents->labels.size(); ++i) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/base/class_label.h"
 #include "models/import/import_options.h"
 #include "models/import/source.h"
 
@@ -19,10 +20,12 @@ struct SplitPlan {
   // The place of each of the source's images.
   std::vector<int32_t> place_of_image;
   // The label at each place.
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   // Places of the training and of the validation split; the rest tests.
   int64_t training = 0;
   int64_t validation = 0;
+  // Of an image's label in the packed file.
+  int64_t label_bytes = 1;
 
   int64_t places() const { return static_cast<int64_t>(labels.size()); }
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/base/class_label.h"
 #include "models/network/architecture.h"
 #include "models/network/layer_planner.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 constexpr int64_t kMaxChannels = 1024;
 constexpr int64_t kMaxImageEdge = 4096;
-constexpr int64_t kMaxClasses = 256;
 constexpr size_t kMaxNameLength = 63;
 
 void CheckRange(absl::string_view what, int64_t value, int64_t low, int64_t high,

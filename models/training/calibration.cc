@@ -56,7 +56,7 @@ class CrossEntropy {
 
  private:
   const size_t classes_;
-  const std::vector<uint8_t>& labels_;
+  const std::vector<ClassLabel>& labels_;
   // Relative to the largest of each image, so at most 0.
   std::vector<float> logs_;
 };
@@ -145,10 +145,10 @@ absl::StatusOr<Calibration> Calibrate(const InferenceNetwork& network, const Lab
   const std::vector<int32_t> chosen = Thinned(indices, network.classes());
   const auto classes = static_cast<size_t>(network.classes());
   LabeledProbabilities shown{network.classes(), std::vector<float>(chosen.size() * classes),
-                             std::vector<uint8_t>(chosen.size())};
+                             std::vector<ClassLabel>(chosen.size())};
   const absl::Status visited =
       VisitProbabilities(network, images, chosen, batch_size, team, stop,
-                         [&](size_t place, absl::Span<const float> row, uint8_t label) {
+                         [&](size_t place, absl::Span<const float> row, ClassLabel label) {
                            std::copy(row.begin(), row.end(), &shown.rows[place * classes]);
                            shown.labels[place] = label;
                          });

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/base/stop_signal.h"
 #include "models/base/thread_team.h"
 #include "models/data/dataset.h"
@@ -56,7 +57,7 @@ struct LabeledProbabilities {
   int64_t classes = 0;
   // Images × classes.
   std::vector<float> rows;
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
 };
 
 // The temperature in [kMinTemperature, kMaxTemperature] at which the mean cross-entropy of the

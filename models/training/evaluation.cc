@@ -1,6 +1,7 @@
 #include "models/training/evaluation.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
@@ -107,13 +108,15 @@ absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& da
 
 std::vector<ClassMetrics> ClassMetricsOf(const std::vector<std::vector<int64_t>>& confusion) {
   std::vector<ClassMetrics> metrics(confusion.size());
+  std::vector<int64_t> predicted(confusion.size());
+  for (const std::vector<int64_t>& row : confusion) {
+    std::transform(row.begin(), row.end(), predicted.begin(), predicted.begin(), std::plus<>());
+  }
   for (size_t c = 0; c < confusion.size(); ++c) {
-    int64_t predicted = 0;
-    for (const std::vector<int64_t>& row : confusion) predicted += row[c];
     const auto right = static_cast<double>(confusion[c][c]);
     ClassMetrics& figures = metrics[c];
     figures.support = std::accumulate(confusion[c].begin(), confusion[c].end(), int64_t{0});
-    figures.precision = Ratio(right, static_cast<double>(predicted));
+    figures.precision = Ratio(right, static_cast<double>(predicted[c]));
     figures.recall = Ratio(right, static_cast<double>(figures.support));
     figures.f1 = Ratio(2 * figures.precision * figures.recall, figures.precision + figures.recall);
   }

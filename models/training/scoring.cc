@@ -27,7 +27,8 @@ void VisitBatch(const InferenceNetwork& network, const LabeledImages& images,
   }
 }
 
-ImageScore ScoreOf(absl::Span<const float> row, uint8_t label, std::optional<double> temperature) {
+ImageScore ScoreOf(absl::Span<const float> row, ClassLabel label,
+                   std::optional<double> temperature) {
   const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
   ImageScore score;
   score.loss = -LogProbability(row[label]);
@@ -69,7 +70,7 @@ absl::StatusOr<std::vector<ImageScore>> ScoreImages(const InferenceNetwork& netw
   std::vector<ImageScore> scores(indices.size());
   absl::Status visited =
       VisitProbabilities(network, images, indices, batch_size, team, stop,
-                         [&](size_t place, absl::Span<const float> row, uint8_t label) {
+                         [&](size_t place, absl::Span<const float> row, ClassLabel label) {
                            scores[place] = ScoreOf(row, label, temperature);
                          });
   if (!visited.ok()) return visited;

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/base/stop_signal.h"
 #include "models/base/thread_team.h"
 #include "models/data/dataset.h"
@@ -36,7 +37,7 @@ struct ImageScore {
 // An image's place in the list that is scored, its class probabilities and its true class. Called
 // on the team's threads, for several images at once.
 using ProbabilityVisitor =
-    std::function<void(size_t place, absl::Span<const float> probabilities, uint8_t label)>;
+    std::function<void(size_t place, absl::Span<const float> probabilities, ClassLabel label)>;
 
 // Shows the probabilities of the images of a split at `indices` to `visit`, each once, in batches
 // that the team shares out: what a batch needs is all that is held. FailureReason kCancelled if

@@ -13,7 +13,7 @@ ValidationMetrics Validated(absl::Span<const ImageScore> scores, const Dataset& 
   double loss_sum = 0;
   int64_t correct = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
-    const uint8_t label = dataset.training().labels[static_cast<size_t>(indices[i])];
+    const ClassLabel label = dataset.training().labels[static_cast<size_t>(indices[i])];
     loss_sum += static_cast<double>(scores[i].loss);
     correct += scores[i].predicted_class == label;
     ++confusion[label][static_cast<size_t>(scores[i].predicted_class)];

@@ -16,17 +16,6 @@ namespace atelier::jobs {
 namespace {
 
 constexpr double kMost = 1e6;
-// Classes that a sentence names.
-constexpr std::size_t kMostNames = 20;
-
-std::string NamesOf(const DatasetFacts& facts) {
-  const std::size_t count = std::min(facts.class_names.size(), kMostNames);
-  return absl::StrCat(
-      absl::StrJoin(
-          facts.class_names.begin(), facts.class_names.begin() + count, ", ",
-          [](std::string* text, const std::string& name) { absl::StrAppend(text, Quoted(name)); }),
-      count < facts.class_names.size() ? " and others" : "");
-}
 
 // What is wrong with the weights, a sentence; empty if nothing is.
 std::string ProblemOf(const std::vector<std::string>& weights, const std::string& dataset,
@@ -34,7 +23,8 @@ std::string ProblemOf(const std::vector<std::string>& weights, const std::string
   if (weights.size() != facts.class_names.size()) {
     return absl::StrCat("The number of class weights is ", weights.size(),
                         "; it must be none, balanced, or ", facts.class_names.size(),
-                        " weights, one for each class of ", dataset, ": ", NamesOf(facts), ".");
+                        " weights, one for each class of ", dataset, ": ",
+                        FirstNames(facts.class_names), ".");
   }
   double sum = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -47,7 +37,7 @@ std::string ProblemOf(const std::vector<std::string>& weights, const std::string
     sum += weight;
   }
   if (sum > 0) return "";
-  return absl::StrCat("The weights of all classes are 0 (", NamesOf(facts),
+  return absl::StrCat("The weights of all classes are 0 (", FirstNames(facts.class_names),
                       "); at least one must be above 0.");
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/base/class_label.h"
 #include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
 
@@ -15,7 +16,6 @@ namespace atelier::jobs {
 namespace {
 
 constexpr int kMaxSide = 512;
-constexpr int kMaxClassNames = 256;
 constexpr std::size_t kMaxClassNameBytes = 200;
 constexpr double kMaxFraction = 0.5;
 constexpr std::int64_t kImportMemory = std::int64_t{2} << 30;
@@ -71,9 +71,10 @@ class OptionsResolution {
   }
 
   void CheckClassNames() {
-    if (options_.class_names_size() > kMaxClassNames) {
-      return Wrong("class_names", absl::StrCat("There are ", options_.class_names_size(),
-                                               " class names; there may be ", kMaxClassNames, "."));
+    if (options_.class_names_size() > models::kMaxClasses) {
+      return Wrong("class_names",
+                   absl::StrCat("There are ", options_.class_names_size(),
+                                " class names; there may be ", models::kMaxClasses, "."));
     }
     std::set<std::string> known;
     for (const std::string& name : options_.class_names()) {

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/jobs/error.h"
@@ -41,6 +42,16 @@ std::string EnumWord(const google::protobuf::EnumDescriptor* type, int value) {
   const absl::string_view prefix =
       absl::StripSuffix(type->FindValueByNumber(0)->name(), "UNSPECIFIED");
   return absl::AsciiStrToLower(absl::StripPrefix(known->name(), prefix));
+}
+
+std::string FirstNames(absl::Span<const std::string> names) {
+  constexpr std::size_t kMost = 20;
+  const auto shown = names.first(std::min(names.size(), kMost));
+  return absl::StrCat(absl::StrJoin(shown, ", ",
+                                    [](std::string* text, const std::string& name) {
+                                      absl::StrAppend(text, Quoted(name));
+                                    }),
+                      shown.size() < names.size() ? " and others" : "");
 }
 
 std::string Sentence(absl::string_view words) {

@@ -11,12 +11,16 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "google/protobuf/descriptor.h"
 
 namespace atelier::jobs {
 
 // What a message shows of a text that may be anything: escaped, its first 100 bytes.
 std::string Quoted(absl::string_view text);
+
+// What a message shows of many names: the first 20, quoted.
+std::string FirstNames(absl::Span<const std::string> names);
 
 // Words as a sentence: a capital in front, a full stop behind.
 std::string Sentence(absl::string_view words);

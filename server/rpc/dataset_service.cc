@@ -229,8 +229,8 @@ absl::StatusOr<std::int64_t> LabelOf(const std::string& name,
   const auto found = std::find(class_names.begin(), class_names.end(), name);
   if (found != class_names.end()) return found - class_names.begin();
   return jobs::InvalidField("class_name",
-                            absl::StrCat("There is no class ", jobs::Quoted(name),
-                                         "; there are: ", absl::StrJoin(class_names, ", "), "."));
+                            absl::StrCat("There is no class ", jobs::Quoted(name), "; there are ",
+                                         jobs::FirstNames(class_names), "."));
 }
 
 absl::StatusOr<v1::ImageSheet> DrawSheetOf(const DatasetService::Dependencies& with,

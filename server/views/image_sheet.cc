@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "absl/types/span.h"
+#include "models/base/class_label.h"
 #include "models/pictures/image_codec.h"
 
 namespace atelier::views {
@@ -18,7 +19,8 @@ constexpr std::uint8_t kBackground = 255;
 // Which images stand where.
 class Layout {
  public:
-  Layout(const SheetRequest& request, absl::Span<const std::uint8_t> labels, std::int64_t classes)
+  Layout(const SheetRequest& request, absl::Span<const models::ClassLabel> labels,
+         std::int64_t classes)
       : request_(request) {
     const std::int64_t rows =
         request.label.has_value() ? request.rows : std::min(request.rows, classes);
@@ -40,7 +42,7 @@ class Layout {
   const std::vector<std::int64_t>& labels() const { return labels_; }
 
  private:
-  void AddRow(std::int64_t label, absl::Span<const std::uint8_t> labels) {
+  void AddRow(std::int64_t label, absl::Span<const models::ClassLabel> labels) {
     // Rows of one class go on where the last ended.
     std::int64_t at = request_.label.has_value() ? next_ : 0;
     std::int64_t found = 0;

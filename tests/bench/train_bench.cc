@@ -139,8 +139,8 @@ absl::StatusOr<Device> DeviceFromFlag() {
 LabeledImages DrawImages(const ImageShape& shape, int64_t count, RandomStream& random) {
   std::vector<uint8_t> pixels(static_cast<size_t>(shape.size() * count));
   for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(random.NextBelow(256));
-  std::vector<uint8_t> labels(static_cast<size_t>(count));
-  for (uint8_t& label : labels) label = static_cast<uint8_t>(random.NextBelow(10));
+  std::vector<ClassLabel> labels(static_cast<size_t>(count));
+  for (ClassLabel& label : labels) label = static_cast<ClassLabel>(random.NextBelow(10));
   return {std::move(pixels), std::move(labels)};
 }
 

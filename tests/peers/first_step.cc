@@ -89,7 +89,7 @@ void WithoutDropout(google::protobuf::RepeatedPtrField<v1::Layer>& layers) {
 // they are averaged, and what is normalised then is mostly rounding.
 LabeledImages DrawImages(const Architecture& architecture, RandomStream& random) {
   std::vector<uint8_t> pixels;
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   for (int64_t i = 0; i < absl::GetFlag(FLAGS_images); ++i) {
     const uint64_t darkest = random.NextBelow(156);
     const uint64_t range = 10 + random.NextBelow(256 - darkest - 9);
@@ -97,7 +97,7 @@ LabeledImages DrawImages(const Architecture& architecture, RandomStream& random)
       pixels.push_back(static_cast<uint8_t>(darkest + random.NextBelow(range)));
     }
     labels.push_back(
-        static_cast<uint8_t>(random.NextBelow(static_cast<uint64_t>(architecture.classes))));
+        static_cast<ClassLabel>(random.NextBelow(static_cast<uint64_t>(architecture.classes))));
   }
   return {std::move(pixels), std::move(labels)};
 }

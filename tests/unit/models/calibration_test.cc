@@ -156,7 +156,7 @@ LabeledProbabilities Drawn(double sharpness, uint64_t seed) {
     for (const double logit : logits) true_sum += std::exp(logit);
     for (const double logit : logits) sum += std::exp(sharpness * logit);
     double left = random.NextFloat() * true_sum;
-    uint8_t label = 0;
+    ClassLabel label = 0;
     while (label + 1U < kClasses && left > std::exp(logits[label])) {
       left -= std::exp(logits[label++]);
     }
@@ -220,10 +220,10 @@ class PixelNetwork final : public InferenceNetwork {
 // Every ninth is of class 1 though it is dark; the others are what they look like.
 LabeledImages Pixels(size_t count) {
   std::vector<uint8_t> pixels(count);
-  std::vector<uint8_t> labels(count);
+  std::vector<ClassLabel> labels(count);
   for (size_t i = 0; i < count; ++i) {
     pixels[i] = i % 2 == 0 ? 255 : 0;
-    labels[i] = i % 9 == 1 ? static_cast<uint8_t>(i % 2) : static_cast<uint8_t>(i % 2 == 0);
+    labels[i] = static_cast<ClassLabel>(i % 9 == 1 ? i % 2 : i % 2 == 0);
   }
   return {pixels, labels};
 }

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/base/failure.h"
+#include "models/data/dataset_file.h"
 #include "tests/unit/models/temporary_folder.h"
 
 namespace atelier::models {
@@ -85,6 +86,34 @@ TEST_F(DatasetCacheTest, GivesTheSameFromTheCacheAsFromTheSources) {
     EXPECT_EQ(dataset->training().pixels, (*plain)->training().pixels);
     EXPECT_THAT(dataset->test().labels, ElementsAre(2, 0));
     EXPECT_THAT(dataset->Image(SplitName::kTest, 1), ElementsAre('y', 'z'));
+  }
+}
+
+// Labels of one byte stay as they were written before there were wider ones.
+TEST_F(DatasetCacheTest, LabelsTakeTwoBytesWhereThereAreMoreThan256Classes) {
+  for (const int classes : {256, 257}) {
+    std::string names = "[\"0\"";
+    for (int i = 1; i < classes; ++i) names += absl::StrCat(",\"", i, "\"");
+    sources_.Write("class_names.json", names + "]");
+    const std::string last = {0, 0, static_cast<char>((classes - 1) >> 8),
+                              static_cast<char>((classes - 1) & 0xff)};
+    fs::remove(sources_.File("t10k-labels-idx1-ubyte"));
+    sources_.Write("t10k-labels-idx2-int",
+                   std::string("\0\0\x0c\2\0\0\0\2\0\0\0\1", 12) + std::string(4, '\0') + last);
+    EXPECT_FALSE(Load().from_cache);
+    const DatasetCache::Loaded cached = Load();
+    EXPECT_TRUE(cached.from_cache);
+    EXPECT_THAT(cached.dataset->test().labels, ElementsAre(0, classes - 1));
+    EXPECT_THAT(cached.dataset->training().labels, ElementsAre(0, 1, 2, 1));
+    ASSERT_EQ(Files().size(), 1U);
+    const auto file = DatasetFile::Open(Files()[0]);
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(file->ReadImage(SplitName::kTest, 1)->label, classes - 1);
+    EXPECT_THAT(file->ReadImage(SplitName::kTest, 1)->pixels, ElementsAre('y', 'z'));
+    EXPECT_THAT(*file->ReadLabels(SplitName::kTest), ElementsAre(0, classes - 1));
+    EXPECT_TRUE(file->Verify(nullptr).ok());
+    const std::string bytes = folder_.Read("datasets/" + fs::path(Files()[0]).filename().string());
+    EXPECT_THAT(bytes, HasSubstr(classes == 256 ? "atelier-dataset-2 " : "atelier-dataset-3 "));
   }
 }
 

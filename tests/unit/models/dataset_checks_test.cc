@@ -43,7 +43,7 @@ std::vector<uint8_t> Brighter(std::vector<uint8_t> pixels, int by) {
 // A data set as the checks see it.
 class DatasetChecksTest : public testing::Test {
  protected:
-  void Add(const std::vector<uint8_t>& image, uint8_t label) {
+  void Add(const std::vector<uint8_t>& image, ClassLabel label) {
     images_.push_back(image);
     labels_.push_back(label);
   }
@@ -69,7 +69,7 @@ class DatasetChecksTest : public testing::Test {
   }
 
   std::vector<std::vector<uint8_t>> images_;
-  std::vector<uint8_t> labels_;
+  std::vector<ClassLabel> labels_;
 };
 
 TEST_F(DatasetChecksTest, SaysNothingOfASoundDataSet) {

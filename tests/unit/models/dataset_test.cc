@@ -277,7 +277,25 @@ TEST_F(DatasetTest, ReadsLabelsOfQmnist) {
   EXPECT_THAT((*dataset)->training().labels, ElementsAre(0, 1, 2, 1));
   labels[12] = 1;
   folder_.Write("qmnist-train-labels-idx2-int.gz", Gzip(labels, folder_));
-  ExpectBad("label 16777216 of image 0 is no class; 0 to 255 are possible");
+  ExpectBad("label 16777216 of image 0 is no class; 0 to 999 are possible");
+}
+
+TEST_F(DatasetTest, ReadsWideLabels) {
+  Remove("train-labels-idx1-ubyte");
+  const auto labels = [](const std::vector<uint16_t>& numbers) {
+    std::string file = {0, 0, 0x0c, 2, 0, 0, 0, 4, 0, 0, 0, 1};
+    for (const uint16_t n : numbers) {
+      file += std::string({0, 0, static_cast<char>(n >> 8), static_cast<char>(n & 0xff)});
+    }
+    return file;
+  };
+  folder_.Write("train-labels-idx2-int", labels({0, 999, 256, 1}));
+  const auto dataset = Dataset::Load(folder_.path());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->training().labels, ElementsAre(0, 999, 256, 1));
+  EXPECT_EQ((*dataset)->classes(), 1000);
+  folder_.Write("train-labels-idx2-int", labels({0, 1000, 256, 1}));
+  ExpectBad("count to 1000, which are 1001 classes; at most 1000 are possible");
 }
 
 TEST_F(DatasetTest, TurnsTheImagesOfEmnistUpright) {
@@ -348,8 +366,9 @@ TEST(FashionMnistTest, IsKnownByItsLabels) {
 TEST(DatasetCreateTest, RefusesSizesAndLabelsThatDisagree) {
   const ImageShape shape = {1, 1, 2};
   using Bytes = std::vector<uint8_t>;
-  const LabeledImages good = {Bytes{1, 2, 3, 4}, Bytes{0, 1}};
-  const LabeledImages short_of_one = {Bytes{1, 2, 3}, Bytes{0, 1}};
+  using Labels = std::vector<ClassLabel>;
+  const LabeledImages good = {Bytes{1, 2, 3, 4}, Labels{0, 1}};
+  const LabeledImages short_of_one = {Bytes{1, 2, 3}, Labels{0, 1}};
   EXPECT_TRUE(Dataset::Create(shape, {"a", "b"}, good, good).ok());
   EXPECT_FALSE(Dataset::Create(shape, {"a"}, good, good).ok());
   EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, good, short_of_one).ok());
@@ -358,8 +377,8 @@ TEST(DatasetCreateTest, RefusesSizesAndLabelsThatDisagree) {
 
 absl::StatusOr<std::shared_ptr<const Dataset>> WithValidation(int64_t images) {
   return Dataset::Create({1, 1, 1}, {"a", "b"},
-                         {std::vector<uint8_t>{1, 2, 3}, std::vector<uint8_t>{0, 1, 0}},
-                         {std::vector<uint8_t>{4}, std::vector<uint8_t>{1}}, images);
+                         {std::vector<uint8_t>{1, 2, 3}, std::vector<ClassLabel>{0, 1, 0}},
+                         {std::vector<uint8_t>{4}, std::vector<ClassLabel>{1}}, images);
 }
 
 TEST(ValidationImagesTest, LeaveAnImageToTrainWith) {

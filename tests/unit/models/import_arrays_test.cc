@@ -65,6 +65,39 @@ std::vector<SourceFile> SmallArrays() {
 
 class ImportArraysTest : public ImportTest {};
 
+// Two images of each class, in the order of the classes; every pixel has the class' lower byte.
+std::vector<SourceFile> ManyClasses(int classes) {
+  std::vector<uint16_t> labels;
+  std::string pixels;
+  for (int i = 0; i < 2 * classes; ++i) {
+    labels.push_back(static_cast<uint16_t>(i / 2));
+    pixels += std::string(12, static_cast<char>(i / 2));
+  }
+  const std::vector<int64_t> shape = {2 * classes, 2, 2, 3};
+  return {{"images.npy", Npy("|u1", shape, pixels)},
+          {"labels.npy", Npy("<u2", {2 * classes}, BytesOf(labels))}};
+}
+
+TEST_F(ImportArraysTest, AThousandClassesAreRead) {
+  // Grey pixels in three channels, so that packing moves images and labels.
+  const Imported imported = Imports(ManyClasses(1000));
+  const Dataset& dataset = *imported.dataset;
+  EXPECT_EQ(dataset.shape(), (ImageShape{1, 2, 2}));
+  EXPECT_EQ(dataset.classes(), 1000);
+  EXPECT_EQ(
+      imported.report.training.class_counts.at(999) + imported.report.test.class_counts.at(999), 2);
+  for (const SplitName split : {SplitName::kTraining, SplitName::kTest}) {
+    for (int64_t i = 0; i < dataset.split(split).size(); ++i) {
+      EXPECT_EQ(dataset.Image(split, i)[0], dataset.split(split).labels[i] % 256) << i;
+    }
+  }
+  EXPECT_EQ(dataset.training().labels.end()[-1], 999);
+}
+
+TEST_F(ImportArraysTest, MoreThanAThousandClassesAreRefused) {
+  ExpectRefused(Import(ManyClasses(1001)), "label 1000 of image 2001 is too large; 0 to 999");
+}
+
 TEST_F(ImportArraysTest, ReadsNpzFiles) {
   for (const ArchiveFormat format : {ArchiveFormat::kZip, ArchiveFormat::kStoredZip}) {
     const Imported imported = Imports(SmallArrays(), format);
@@ -237,7 +270,7 @@ TEST_F(ImportArraysTest, LabelsThatAreNoClassesAreRefused) {
   files[1].bytes = Npy("<f4", {4}, BytesOf(std::vector<float>{0, 1, 0.5F, 0}));
   ExpectRefused(Import(files), "label 0.5 of image 2");
   files[1].bytes = Npy("<i4", {4}, BytesOf(std::vector<int32_t>{0, 1, 1000, 0}));
-  ExpectRefused(Import(files), "label 1000 of image 2 is too large; 0 to 255 are possible");
+  ExpectRefused(Import(files), "label 1000 of image 2 is too large; 0 to 999 are possible");
   files[1].bytes = Npy("|u1", {4, 2}, CountingBytes(8));
   ExpectRefused(Import(files), "of one-hot rows take the argmax");
   files[1].bytes = Labels(std::string("\0\0\0\0", 4));

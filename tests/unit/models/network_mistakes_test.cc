@@ -52,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, SizeMistakeTest,
     testing::Values(
         SizeMistake{"OneClass", [](Architecture& a) { a.classes = 1; }, "classes is 1"},
-        SizeMistake{"TooManyClasses", [](Architecture& a) { a.classes = 257; }, "2 to 256"},
+        SizeMistake{"TooManyClasses", [](Architecture& a) { a.classes = 1001; }, "2 to 1000"},
         SizeMistake{"NoChannels", [](Architecture& a) { a.input.channels = 0; }, "channels is 0"},
         SizeMistake{"ManyChannels", [](Architecture& a) { a.input.channels = 1025; }, "1 to 1024"},
         SizeMistake{"NoHeight", [](Architecture& a) { a.input.height = 0; }, "height is 0"},

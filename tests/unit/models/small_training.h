@@ -22,7 +22,7 @@ inline LabeledImages FirstImages(const Dataset& dataset, SplitName name, int64_t
   const LabeledImages& all = dataset.split(name);
   using Bytes = std::vector<uint8_t>;
   return {Bytes(all.pixels.begin(), all.pixels.begin() + count * dataset.shape().size()),
-          Bytes(all.labels.begin(), all.labels.begin() + count)};
+          std::vector<ClassLabel>(all.labels.begin(), all.labels.begin() + count)};
 }
 
 // The first 1,000 training and 300 test images.
@@ -41,13 +41,13 @@ inline std::shared_ptr<const Dataset> SmallDataset() {
 // Images without equal neighbours.
 inline LabeledImages NoisyImages(ImageShape shape, int64_t classes, int64_t count) {
   std::vector<uint8_t> pixels;
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   RandomStream random(7, RandomPurpose::kWeights);
   for (int64_t i = 0; i < count * shape.size(); ++i) {
     pixels.push_back(static_cast<uint8_t>(random.NextBelow(256)));
   }
   for (int64_t i = 0; i < count; ++i) {
-    labels.push_back(static_cast<uint8_t>(random.NextBelow(static_cast<uint64_t>(classes))));
+    labels.push_back(static_cast<ClassLabel>(random.NextBelow(static_cast<uint64_t>(classes))));
   }
   return {std::move(pixels), std::move(labels)};
 }

@@ -44,7 +44,7 @@ v1::Standardization NumbersOf(const std::vector<float>& means,
 std::shared_ptr<const Dataset> TwoChannels(int64_t validation_images = 0) {
   using Bytes = std::vector<uint8_t>;
   Bytes pixels = {0, 255, 51, 51, 255, 0, 51, 51, 255, 255, 0, 0};
-  Bytes labels = {0, 1, 1};
+  std::vector<ClassLabel> labels = {0, 1, 1};
   labels.resize(static_cast<size_t>(2 + validation_images));
   pixels.resize(4 * labels.size());
   const LabeledImages images = {std::move(pixels), std::move(labels)};

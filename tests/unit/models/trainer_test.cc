@@ -575,7 +575,7 @@ TEST_P(TrainerPathTest, IsMeasuredBeyondAccuracy) {
   ReliabilityTally after;
   for (size_t i = 0; i < 300; ++i) {
     const auto row = absl::MakeSpan(rows).subspan(10 * i, 10);
-    const uint8_t label = images.labels[i];
+    const ClassLabel label = images.labels[i];
     among_five +=
         std::count_if(row.begin(), row.end(), [&](float p) { return p > row[label]; }) < 5;
     const auto best = std::max_element(row.begin(), row.end()) - row.begin();
@@ -618,7 +618,7 @@ TEST(TrainerTest, CalibratesOnTheValidationImagesWhateverTheThreads) {
 TEST(EvaluateTest, TopFiveNeedsMoreThanFiveClasses) {
   Architecture architecture = *Architecture::FromPreset("dense", {1, 2, 2}, 5, 0);
   const std::vector<uint8_t> pixels(8);
-  const std::vector<uint8_t> labels = {0, 4};
+  const std::vector<ClassLabel> labels = {0, 4};
   const auto dataset =
       Dataset::Create({1, 2, 2}, {"a", "b", "c", "d", "e"}, {pixels, labels}, {pixels, labels});
   const auto evaluation =

@@ -326,10 +326,10 @@ TEST(TrainingChoicesTest, BalancedClassesWeighTheSame) {
   const auto all = SmallDataset();
   std::vector<int64_t> counts(10);
   std::vector<uint8_t> pixels;
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   const auto size = static_cast<size_t>(all->shape().size());
   for (int64_t i = 0; i < all->training().size(); ++i) {
-    const uint8_t label = all->training().labels[static_cast<size_t>(i)];
+    const ClassLabel label = all->training().labels[static_cast<size_t>(i)];
     if (counts[label]++ >= (label == 0 ? 80 : 20)) continue;
     const auto from = all->training().pixels.begin() + i * static_cast<int64_t>(size);
     pixels.insert(pixels.end(), from, from + static_cast<int64_t>(size));

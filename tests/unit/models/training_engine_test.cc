@@ -56,8 +56,8 @@ TEST_P(PresetGradientTest, TrainsOnOtherShapes) {
   for (int64_t i = 0; i < 8 * shape.size(); ++i) {
     pixels.push_back(static_cast<uint8_t>(i * i % 251));
   }
-  std::vector<uint8_t> labels;
-  for (int i = 0; i < 8; ++i) labels.push_back(static_cast<uint8_t>(6 * i));
+  std::vector<ClassLabel> labels;
+  for (int i = 0; i < 8; ++i) labels.push_back(static_cast<ClassLabel>(6 * i));
   const LabeledImages images = {std::move(pixels), std::move(labels)};
   TrainingOptions options = SmallOptions();
   options.architecture = *Architecture::FromPreset(GetParam(), shape, 47, 0);

@@ -18,9 +18,9 @@ using ::testing::SizeIs;
 
 // One-pixel images of classes as often as `counts` says, class after class.
 LabeledImages Images(const std::vector<int64_t>& counts) {
-  std::vector<uint8_t> labels;
+  std::vector<ClassLabel> labels;
   for (size_t c = 0; c < counts.size(); ++c) {
-    labels.insert(labels.end(), static_cast<size_t>(counts[c]), static_cast<uint8_t>(c));
+    labels.insert(labels.end(), static_cast<size_t>(counts[c]), static_cast<ClassLabel>(c));
   }
   return {std::vector<uint8_t>(labels.size()), labels};
 }

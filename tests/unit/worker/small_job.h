@@ -30,7 +30,9 @@ inline void WriteIdx(const std::string& stem, const models::LabeledImages& image
   pixels.write(reinterpret_cast<const char*>(images.pixels.data()), count * 28 * 28);
   std::ofstream labels(stem + "-labels-idx1-ubyte", std::ios::binary);
   for (std::int64_t word : {std::int64_t{0x801}, count}) PutBigEndian(labels, word);
-  labels.write(reinterpret_cast<const char*>(images.labels.data()), count);
+  for (std::int64_t i = 0; i < count; ++i) {
+    labels.put(static_cast<char>(images.labels[static_cast<std::size_t>(i)]));
+  }
 }
 
 class SmallJob {
