@@ -15,8 +15,8 @@ void AddDatasetDelete(CommandSet* commands, CLI::App* family);
 // The data set NAME, NAME@VERSION, or of a resource name.
 absl::StatusOr<v1::Dataset> FetchDataset(Session& session, const std::string& text);
 
-// All that is known of it.
-void PrintDataset(Session& session, const v1::Dataset& dataset);
+// All that is known of it; `all_classes` as DatasetText, and a line per class in CSV.
+void PrintDataset(Session& session, const v1::Dataset& dataset, bool all_classes = false);
 
 }  // namespace atelier::client
 

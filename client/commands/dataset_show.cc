@@ -9,10 +9,15 @@
 namespace atelier::client {
 namespace {
 
-absl::StatusOr<int> ShowDataset(Session& session, const std::string& text) {
-  const auto dataset = FetchDataset(session, text);
+struct ShowOptions {
+  std::string name;
+  bool classes = false;
+};
+
+absl::StatusOr<int> ShowDataset(Session& session, const ShowOptions& options) {
+  const auto dataset = FetchDataset(session, options.name);
   if (!dataset.ok()) return dataset.status();
-  PrintDataset(session, *dataset);
+  PrintDataset(session, *dataset, options.classes);
   return kDone;
 }
 
@@ -26,31 +31,36 @@ absl::StatusOr<v1::Dataset> FetchDataset(Session& session, const std::string& te
   return session.Call(&DatasetService::GetDataset, request);
 }
 
-void PrintDataset(Session& session, const v1::Dataset& dataset) {
+void PrintDataset(Session& session, const v1::Dataset& dataset, bool all_classes) {
   switch (session.format()) {
     case OutputFormat::kText:
-      session.Print(DatasetText(dataset, session.style(), session.terminal().width()));
+      session.Print(DatasetText(dataset, all_classes, session.style(), session.terminal().width()));
       break;
     case OutputFormat::kJson:
       session.PrintJson(dataset);
       break;
     case OutputFormat::kCsv:
-      session.Print(CsvLine(DatasetCsvNames()) + CsvLine(DatasetCsvValues(dataset)));
+      session.Print(all_classes ? DatasetClassesCsv(dataset)
+                                : CsvLine(DatasetCsvNames()) + CsvLine(DatasetCsvValues(dataset)));
       break;
   }
 }
 
 void AddDatasetShow(CommandSet* commands, CLI::App* family) {
-  const auto name = std::make_shared<std::string>();
+  const auto options = std::make_shared<ShowOptions>();
   CLI::App* const command = commands->Add(
       {"show",
        "Show a data set: classes, splits, source, warnings",
-       "Mean and deviation are of the training images' pixels, 0 to 1, for each channel.",
+       "Mean and deviation are of the training images' pixels, 0 to 1, for each channel. Of more\n"
+       "than 30 classes the smallest are shown.",
        {{"atelier datasets show digits", "the newest version"},
         {"atelier datasets show digits@2", ""},
+        {"atelier --output=csv datasets show digits --classes", "a line per class"},
         {"atelier --output=json datasets show digits", "for programs"}}},
-      [name](Session& session) { return ShowDataset(session, *name); }, family);
-  command->add_option("NAME", *name, "NAME or NAME@VERSION")->required()->type_name("");
+      [options](Session& session) { return ShowDataset(session, *options); }, family);
+  command->add_option("NAME", options->name, "NAME or NAME@VERSION")->required()->type_name("");
+  command->add_flag("--classes", options->classes,
+                    "All classes, however many; in CSV a line for each");
 }
 
 }  // namespace atelier::client

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -18,6 +19,8 @@ namespace {
 using Align = Table::Align;
 
 constexpr int kBar = 20;
+// Up to this many classes all are shown, beyond it the smallest this many.
+constexpr int kMaxShownClasses = 30;
 
 std::string Fractions(const google::protobuf::RepeatedField<double>& values) {
   return absl::StrJoin(values, ", ", [](std::string* text, double value) {
@@ -78,7 +81,19 @@ Table Facts(const v1::Dataset& dataset) {
   return table;
 }
 
-Table Classes(const v1::Dataset& dataset) {
+// The classes to show.
+std::vector<int> ShownClasses(const v1::Dataset& dataset, bool all) {
+  std::vector<int> classes(static_cast<std::size_t>(dataset.class_counts_size()));
+  std::iota(classes.begin(), classes.end(), 0);
+  if (all || classes.size() <= kMaxShownClasses) return classes;
+  std::stable_sort(classes.begin(), classes.end(), [&](int a, int b) {
+    return dataset.class_counts(a).training_images() < dataset.class_counts(b).training_images();
+  });
+  classes.resize(kMaxShownClasses);
+  return classes;
+}
+
+Table Classes(const v1::Dataset& dataset, const std::vector<int>& shown) {
   const bool validation = dataset.validation_images() > 0;
   std::vector<Table::Column> columns = {
       {"  class"}, {"training", Align::kRight}, {"", Align::kLeft, true}};
@@ -89,7 +104,7 @@ Table Classes(const v1::Dataset& dataset) {
   for (const v1::ClassCounts& counts : dataset.class_counts()) {
     most = std::max(most, counts.training_images());
   }
-  for (int i = 0; i < dataset.class_counts_size(); ++i) {
+  for (const int i : shown) {
     const v1::ClassCounts& counts = dataset.class_counts(i);
     const auto filled = static_cast<int>(std::lround(
         static_cast<double>(counts.training_images() * kBar) / static_cast<double>(most)));
@@ -105,28 +120,62 @@ Table Classes(const v1::Dataset& dataset) {
   return table;
 }
 
+std::string ClassesText(const v1::Dataset& dataset, bool all, const Style& style, int width) {
+  const int classes = dataset.class_names_size();
+  if (dataset.class_counts_size() != classes) {
+    return absl::StrCat(
+        "  ", all ? absl::StrJoin(dataset.class_names(), ", ") : NameList(dataset.class_names()),
+        "\n");
+  }
+  const std::vector<int> shown = ShownClasses(dataset, all);
+  std::string text = Classes(dataset, shown).Render(style, width);
+  if (static_cast<int>(shown.size()) < classes) {
+    absl::StrAppend(
+        &text, "  ",
+        style.Paint(Ink::kDim, absl::StrCat("The ", shown.size(), " smallest of ", Count(classes),
+                                            " classes; --classes shows all.")),
+        "\n");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string ShapeText(const v1::ImageShape& shape) {
   return absl::StrCat(shape.height(), "×", shape.width(), "×", shape.channels());
 }
 
-std::string DatasetText(const v1::Dataset& dataset, const Style& style, int width) {
+std::string DatasetText(const v1::Dataset& dataset, bool all_classes, const Style& style,
+                        int width) {
   std::string text = absl::StrCat(style.Paint(Ink::kBold, ShortDataset(dataset.name())), "\n");
   if (!dataset.problem().empty()) {
     return absl::StrCat(text, "  ", style.Paint(Ink::kRed, "unusable: " + dataset.problem()), "\n");
   }
   absl::StrAppend(&text, Facts(dataset).Render(style, width));
-  if (dataset.class_counts_size() == dataset.class_names_size()) {
-    absl::StrAppend(&text, "\n", Classes(dataset).Render(style, width));
-  } else {
-    absl::StrAppend(&text, "\n  ", absl::StrJoin(dataset.class_names(), ", "), "\n");
-  }
+  absl::StrAppend(&text, "\n", ClassesText(dataset, all_classes, style, width));
   if (!dataset.warnings().empty()) text += "\n";
   for (const std::string& warning : dataset.warnings()) {
     absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", warning, "\n");
   }
   return text;
+}
+
+std::string DatasetClassesCsv(const v1::Dataset& dataset) {
+  std::string csv = CsvLine({"class", "training_images", "validation_images", "test_images"});
+  for (int i = 0; i < dataset.class_names_size(); ++i) {
+    std::vector<std::string> values = {dataset.class_names(i)};
+    // Not counted for the data sets of a folder that is read for the first time.
+    if (i < dataset.class_counts_size()) {
+      const v1::ClassCounts& counts = dataset.class_counts(i);
+      for (const std::int64_t images :
+           {counts.training_images(), counts.validation_images(), counts.test_images()}) {
+        values.push_back(absl::StrCat(images));
+      }
+    }
+    values.resize(4);
+    csv += CsvLine(values);
+  }
+  return csv;
 }
 
 std::vector<std::string> DatasetCsvNames() {

@@ -14,8 +14,13 @@ namespace atelier::client {
 std::string ShapeText(const v1::ImageShape& shape);
 
 // Splits, size, source and whatever else is known, the classes with their counts and bars, and the
-// warnings: lines of at most `width` columns.
-std::string DatasetText(const v1::Dataset& dataset, const Style& style, int width);
+// warnings: lines of at most `width` columns. Of more than 30 classes the smallest are shown,
+// unless `all_classes`.
+std::string DatasetText(const v1::Dataset& dataset, bool all_classes, const Style& style,
+                        int width);
+
+// A row per class with its images; their numbers are empty where they are not known.
+std::string DatasetClassesCsv(const v1::Dataset& dataset);
 
 // The columns of a data set for CSV, and its values.
 std::vector<std::string> DatasetCsvNames();

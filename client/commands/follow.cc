@@ -114,7 +114,8 @@ void PrintImport(Session& session, const v1::ImportResult& result) {
   const auto dataset = session.Call(&DatasetService::GetDataset, request, {.repeats = 3});
   // It may have been deleted since.
   if (dataset.ok()) {
-    session.Print("\n" + DatasetText(*dataset, session.style(), session.terminal().width()));
+    session.Print("\n" + DatasetText(*dataset, /*all_classes=*/false, session.style(),
+                                     session.terminal().width()));
   }
   session.Print(ImportNotes(result, session.style()));
 }

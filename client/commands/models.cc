@@ -133,6 +133,9 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   add("data set", version.spec().dataset());
   add("seed", absl::StrCat(version.spec().seed()));
   add("test accuracy", Percent(version.result().test_accuracy()));
+  if (version.result().has_test_top5_accuracy()) {
+    add("top-5 accuracy", Percent(version.result().test_top5_accuracy()));
+  }
   add("test loss", Loss(version.result().test_loss()));
   add("F1", F1Text(version.result()));
   add("calibration", CalibrationText(version.result()));
@@ -143,7 +146,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   }
   add("images",
       absl::StrCat(shape.height(), "×", shape.width(), ", ", Count(shape.channels(), "channel")));
-  add("classes", absl::StrJoin(version.class_names(), ", "));
+  add("classes", NameList(version.class_names()));
   add("made by", absl::StrCat(Leaf(version.job()), EndMark(version.result())));
   add("stored", DateTime(ToTime(version.create_time())));
   add("archive", absl::StrCat(Bytes(version.size_bytes()), ", SHA-256 ", version.sha256()));

@@ -69,9 +69,6 @@ Table Attempts(const v1::TrainingJob& job) {
 Table FullResult(const v1::TrainingJob& job) {
   const v1::TrainingResult& result = job.result();
   Table table = ResultTable(job);
-  if (result.has_test_top5_accuracy()) {
-    table.AddRow({{"  top-5 accuracy", Ink::kDim}, Percent(result.test_top5_accuracy())});
-  }
   table.AddRow({{"  F1", Ink::kDim}, F1Text(result)});
   table.AddRow({{"  calibration", Ink::kDim}, CalibrationText(result)});
   table.AddRow({{"  computed by", Ink::kDim}, PathText(result)});
@@ -93,7 +90,7 @@ Table ImportTable(const v1::ImportSpec& spec) {
   add("fit", EnumWord(v1::ImportFit_descriptor(), options.fit()));
   add("axes", EnumWord(v1::ArrayAxes_descriptor(), options.axes()));
   if (options.invert()) add("inverted", "yes");
-  if (!options.class_names().empty()) add("classes", absl::StrJoin(options.class_names(), ", "));
+  if (!options.class_names().empty()) add("classes", NameList(options.class_names()));
   add("test fraction", Percent(options.test_fraction(), 0));
   add("validation", Percent(options.validation_fraction(), 0));
   add("resources", absl::StrCat(Count(spec.cores(), "core"), ", ", Bytes(spec.memory_bytes())));

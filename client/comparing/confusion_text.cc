@@ -14,6 +14,8 @@ namespace atelier::client {
 namespace {
 
 constexpr std::size_t kWorst = 5;
+// Where the matrix itself is not shown.
+constexpr std::size_t kWorstOfMany = 20;
 constexpr int kGap = 2;
 // A title cut shorter than this says nothing; the columns are numbered then.
 constexpr int kShortestTitle = 5;
@@ -66,7 +68,23 @@ Table::Cell MatrixCell(const v1::ConfusionMatrix& matrix, int row, int column) {
   return {Count(count), share >= kConspicuous ? Ink::kRed : Ink::kPlain};
 }
 
+// Those that have figures.
+std::vector<int> AllClasses(const v1::ConfusionMatrix& matrix) {
+  std::vector<int> classes(
+      static_cast<std::size_t>(std::min(matrix.class_names_size(), matrix.class_metrics_size())));
+  std::iota(classes.begin(), classes.end(), 0);
+  return classes;
+}
+
+bool HasMany(const v1::ConfusionMatrix& matrix) {
+  return matrix.class_names_size() > kMaxShownClasses;
+}
+
 std::string MatrixText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+  if (HasMany(matrix)) {
+    return absl::StrCat("The matrix of ", Count(matrix.class_names_size()),
+                        " classes is too large to read; --output=csv prints it.\n");
+  }
   const Titles titles = ChooseTitles(matrix, width);
   const int classes = matrix.class_names_size();
   const int cell_width = std::max(titles.width, WidestCount(matrix));
@@ -106,7 +124,9 @@ void AddShare(const v1::ClassMetrics& metrics, double share, v1::ClassMetrics* m
   mean->set_f1(mean->f1() + share * metrics.f1());
 }
 
-std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+// The means are over all classes, whichever are shown.
+std::string ClassText(const v1::ConfusionMatrix& matrix, const std::vector<int>& shown,
+                      const Style& style, int width) {
   using Align = Table::Align;
   Table table({{"class"},
                {"precision", Align::kRight},
@@ -120,13 +140,16 @@ std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int
   v1::ClassMetrics weighted;
   for (int i = 0; i < classes; ++i) {
     const v1::ClassMetrics& metrics = matrix.class_metrics(i);
-    table.AddRow({matrix.class_names(i), Percent(metrics.precision(), 1),
-                  Percent(metrics.recall(), 1), Percent(metrics.f1(), 1),
-                  Count(metrics.support())});
     AddShare(metrics, 1.0 / classes, &macro);
     AddShare(metrics,
              images == 0 ? 0 : static_cast<double>(metrics.support()) / static_cast<double>(images),
              &weighted);
+  }
+  for (const int i : shown) {
+    const v1::ClassMetrics& metrics = matrix.class_metrics(i);
+    table.AddRow({matrix.class_names(i), Percent(metrics.precision(), 1),
+                  Percent(metrics.recall(), 1), Percent(metrics.f1(), 1),
+                  Count(metrics.support())});
   }
   for (const auto& [name, mean] :
        {std::pair("macro mean", macro), std::pair("weighted mean", weighted)}) {
@@ -136,12 +159,24 @@ std::string ClassText(const v1::ConfusionMatrix& matrix, const Style& style, int
                   {Percent(mean.f1(), 1), Ink::kBold},
                   {Count(images), Ink::kBold}});
   }
-  return table.Render(style, width);
+  std::string text = table.Render(style, width);
+  if (static_cast<int>(shown.size()) < classes) {
+    absl::StrAppend(
+        &text,
+        style.Paint(Ink::kDim, absl::StrCat("The ", shown.size(), " classes of the lowest F1; ",
+                                            Count(classes - static_cast<int>(shown.size())),
+                                            " are left out, --classes shows all.")),
+        "\n");
+  }
+  return text;
 }
 
 std::string WorstText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
   Table table({{""}, {"", Table::Align::kRight}, {"", Table::Align::kRight}});
-  for (const Confusion& worst : WorstConfusions(matrix, kWorst)) {
+  const std::vector<Confusion> all = WorstConfusions(matrix);
+  const std::size_t shown = std::min(all.size(), HasMany(matrix) ? kWorstOfMany : kWorst);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const Confusion& worst = all[i];
     const double share = static_cast<double>(worst.count) / static_cast<double>(worst.support);
     table.AddRow({absl::StrCat("  ", matrix.class_names(worst.true_class), " → ",
                                matrix.class_names(worst.predicted_class)),
@@ -149,32 +184,53 @@ std::string WorstText(const v1::ConfusionMatrix& matrix, const Style& style, int
                   absl::StrCat("(", Percent(share, 1), ")")});
   }
   if (table.empty()) return "No image was confused.\n";
-  return style.Paint(Ink::kBold, "Most often confused") + "\n" + table.Render(style, width);
+  std::string text = absl::StrCat(style.Paint(Ink::kBold, "Most often confused"), "\n",
+                                  table.Render(style, width));
+  if (HasMany(matrix) && all.size() > shown) {
+    absl::StrAppend(
+        &text,
+        style.Paint(Ink::kDim,
+                    absl::StrCat(
+                        "  and ",
+                        Count(static_cast<std::int64_t>(all.size() - shown), "further pair"), ".")),
+        "\n");
+  }
+  return text;
 }
 
 }  // namespace
 
-std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::size_t limit) {
+std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix) {
   std::vector<Confusion> confusions;
   const int classes = std::min(matrix.class_names_size(), matrix.rows_size());
   for (int row = 0; row < classes; ++row) {
+    const std::int64_t support = Support(matrix.rows(row));
     for (int column = 0; column < matrix.class_names_size(); ++column) {
       const std::int64_t count = CountAt(matrix, row, column);
       if (row == column || count == 0) continue;
-      confusions.push_back({row, column, count, Support(matrix.rows(row))});
+      confusions.push_back({row, column, count, support});
     }
   }
   std::stable_sort(confusions.begin(), confusions.end(),
                    [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
-  confusions.resize(std::min(confusions.size(), limit));
   return confusions;
 }
 
+std::vector<int> ShownClasses(const v1::ConfusionMatrix& matrix) {
+  std::vector<int> classes = AllClasses(matrix);
+  if (classes.size() <= kMaxShownClasses) return classes;
+  std::stable_sort(classes.begin(), classes.end(), [&](int a, int b) {
+    return matrix.class_metrics(a).f1() < matrix.class_metrics(b).f1();
+  });
+  classes.resize(kMaxShownClasses);
+  return classes;
+}
+
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
-  return absl::StrCat(Percent(matrix.accuracy()),
-                      " of the test images are classified correctly.\n\n",
-                      MatrixText(matrix, style, width), "\n", ClassText(matrix, style, width), "\n",
-                      WorstText(matrix, style, width));
+  return absl::StrCat(
+      Percent(matrix.accuracy()), " of the test images are classified correctly.\n\n",
+      MatrixText(matrix, style, width), "\n", ClassText(matrix, ShownClasses(matrix), style, width),
+      "\n", WorstText(matrix, style, width));
 }
 
 std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {
@@ -187,6 +243,21 @@ std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {
       values.push_back(absl::StrCat(count));
     }
     absl::StrAppend(&csv, CsvLine(values));
+  }
+  return csv;
+}
+
+std::string AllClassesText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
+  return ClassText(matrix, AllClasses(matrix), style, width);
+}
+
+std::string AllClassesCsv(const v1::ConfusionMatrix& matrix) {
+  std::string csv = CsvLine({"class", "precision", "recall", "f1", "support"});
+  for (const int i : AllClasses(matrix)) {
+    const v1::ClassMetrics& metrics = matrix.class_metrics(i);
+    absl::StrAppend(&csv, CsvLine({matrix.class_names(i), absl::StrCat(metrics.precision()),
+                                   absl::StrCat(metrics.recall()), absl::StrCat(metrics.f1()),
+                                   absl::StrCat(metrics.support())}));
   }
   return csv;
 }

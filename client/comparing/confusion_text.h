@@ -1,5 +1,5 @@
-// A confusion matrix in words: the matrix, figures per class, and the worst confusions by name.
-// Thread-safe: pure functions.
+// A confusion matrix in words: the matrix, figures per class, and the worst confusions by name. Of
+// many classes the worst are shown. Thread-safe: pure functions.
 #ifndef ATELIER_CLIENT_COMPARING_CONFUSION_TEXT_H_
 #define ATELIER_CLIENT_COMPARING_CONFUSION_TEXT_H_
 
@@ -12,6 +12,9 @@
 
 namespace atelier::client {
 
+// Up to this many classes everything is shown, beyond it the worst this many.
+inline constexpr int kMaxShownClasses = 30;
+
 // Images of one class that were taken for another.
 struct Confusion {
   int true_class = 0;
@@ -21,14 +24,22 @@ struct Confusion {
   std::int64_t support = 0;
 };
 
-// At most `limit` of them, the most frequent first.
-std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix, std::size_t limit);
+// All of them, the most frequent first.
+std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix);
+
+// The classes to show: all in their order, or, where they are too many, those of the lowest F1, the
+// lowest first.
+std::vector<int> ShownClasses(const v1::ConfusionMatrix& matrix);
 
 // INVALID matrices (rows of other lengths than there are class names) are shown as far as they go.
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width);
 
 // A row per true class, a column per predicted class.
 std::string ConfusionCsv(const v1::ConfusionMatrix& matrix);
+
+// The figures of every class, as a table and as CSV.
+std::string AllClassesText(const v1::ConfusionMatrix& matrix, const Style& style, int width);
+std::string AllClassesCsv(const v1::ConfusionMatrix& matrix);
 
 }  // namespace atelier::client
 

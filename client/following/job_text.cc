@@ -243,6 +243,9 @@ Table ResultTable(const v1::TrainingJob& job) {
   Table table({{""}, {""}});
   if (result.has_start()) table.AddRow({{"  start", Ink::kDim}, StartText(result.start())});
   table.AddRow({{"  test accuracy", Ink::kDim}, {Percent(result.test_accuracy()), Ink::kBold}});
+  if (result.has_test_top5_accuracy()) {
+    table.AddRow({{"  top-5 accuracy", Ink::kDim}, Percent(result.test_top5_accuracy())});
+  }
   table.AddRow({{"  test loss", Ink::kDim}, Loss(result.test_loss())});
   table.AddRow({{"  validation", Ink::kDim},
                 absl::StrCat(Percent(result.validation_accuracy()), ", loss ",

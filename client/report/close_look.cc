@@ -6,19 +6,16 @@
 #include "absl/strings/str_format.h"
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
+#include "client/comparing/confusion_text.h"
 #include "client/following/job_text.h"
 #include "client/report/chart.h"
+#include "client/report/confusion_map.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
 #include "client/terminal/figures.h"
 
 namespace atelier::client::report {
 namespace {
-
-std::string ClassName(const v1::ConfusionMatrix& matrix, int index) {
-  if (index < 0 || index >= matrix.class_names_size()) return absl::StrCat("class ", index);
-  return matrix.class_names(index);
-}
 
 std::string Bar(double fraction) {
   return absl::StrFormat("%s<span class=\"bar\"><i style=\"width:%.1f%%\"></i></span>",
@@ -27,56 +24,22 @@ std::string Bar(double fraction) {
 
 std::string ClassTable(const v1::ConfusionMatrix& matrix) {
   std::vector<std::vector<std::string>> rows;
-  for (int i = 0; i < matrix.class_metrics_size(); ++i) {
+  for (const int i : ShownClasses(matrix)) {
     const v1::ClassMetrics& metrics = matrix.class_metrics(i);
     rows.push_back({Escape(ClassName(matrix, i)), Bar(metrics.precision()), Bar(metrics.recall()),
                     Bar(metrics.f1()), Count(metrics.support())});
   }
-  return absl::StrCat(
-      "<h4>By class</h4>\n",
+  const int classes = matrix.class_metrics_size();
+  const int shown = static_cast<int>(rows.size());
+  std::string html = absl::StrCat(
+      shown < classes ? "<h4>The classes of the lowest F1</h4>\n" : "<h4>By class</h4>\n",
       HtmlTable({{"class", false}, {"precision"}, {"recall"}, {"F1"}, {"images"}}, rows));
-}
-
-// Rows are true classes, columns what they were taken for; the darker, the larger the share of the
-// row. The square root lets small confusions be seen beside a large diagonal.
-std::string HeatMap(const v1::ConfusionMatrix& matrix) {
-  constexpr double kCell = 42, kLabels = 104, kHead = 92, kEdge = 34;
-  const int classes = matrix.rows_size();
-  const double width = kLabels + kCell * classes + kEdge;
-  const double height = kHead + kCell * classes;
-  std::string svg = absl::StrFormat(
-      "<figure class=\"chart heatmap\" data-chart=\"Confusion matrix\"><figcaption>Confusion "
-      "matrix</figcaption>\n<svg class=\"heat\" viewBox=\"0 0 %g %g\" role=\"img\" "
-      "aria-label=\"Confusion matrix\">\n"
-      "<text class=\"name\" x=\"0\" y=\"12\">true ↓  predicted →</text>\n",
-      width, height);
-  for (int row = 0; row < classes; ++row) {
-    std::int64_t support = 0;
-    for (const std::int64_t count : matrix.rows(row).counts()) support += count;
-    const double middle = kCell * (row + 0.5);
-    absl::StrAppendFormat(&svg,
-                          "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%s</text>"
-                          "<text transform=\"translate(%g %g) rotate(-45)\">%s</text>\n",
-                          kLabels - 8, kHead + middle + 4, Escape(ClassName(matrix, row)),
-                          kLabels + middle, kHead - 8, Escape(ClassName(matrix, row)));
-    for (int column = 0; column < matrix.rows(row).counts_size(); ++column) {
-      const std::int64_t count = matrix.rows(row).counts(column);
-      const double share =
-          support == 0 ? 0 : static_cast<double>(count) / static_cast<double>(support);
-      const double shade = std::sqrt(share);
-      absl::StrAppendFormat(
-          &svg,
-          "<rect data-series=\"cells\" x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" "
-          "style=\"fill:rgba(var(--heat),%.3f)\"><title>%s taken for %s: %s of %s (%s)</title>"
-          "</rect><text class=\"%s\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-          kLabels + kCell * column, kHead + kCell * row, kCell, kCell, std::max(shade, 0.03),
-          Escape(ClassName(matrix, row)), Escape(ClassName(matrix, column)), Count(count),
-          Count(support), Percent(share, 1), shade > 0.55 ? "on" : "off",
-          kLabels + kCell * (column + 0.5), kHead + middle + 4,
-          count == 0 ? "" : absl::StrCat(count));
-    }
+  if (shown < classes) {
+    absl::StrAppend(&html, "<p class=\"note\">", Count(classes - shown),
+                    " classes are left out; <code>atelier --output=csv confusion ",
+                    Escape(Leaf(matrix.job())), " --classes</code> prints all.</p>\n");
   }
-  return absl::StrCat(svg, "</svg></figure>\n");
+  return html;
 }
 
 using Bins = google::protobuf::RepeatedPtrField<v1::ReliabilityBin>;
@@ -123,9 +86,6 @@ std::string MetricPairs(const v1::TrainingResult& result) {
     return absl::StrCat(Percent(before), ", calibrated ", Percent(after));
   };
   std::vector<std::pair<std::string, std::string>> pairs;
-  if (result.has_test_top5_accuracy()) {
-    pairs.emplace_back("top-5 accuracy", Percent(result.test_top5_accuracy()));
-  }
   pairs.emplace_back("macro F1", Percent(result.test_macro_f1()));
   pairs.emplace_back("weighted F1", Percent(result.test_weighted_f1()));
   pairs.emplace_back("temperature", absl::StrFormat("%.3f", result.temperature()));
@@ -152,12 +112,39 @@ std::string Calibration(const v1::TrainingJob& job, const v1::ConfusionMatrix& m
       "applies it.</p></div>");
 }
 
+// Where there are many classes, the pairs beyond those whose images are shown.
+std::string PairTable(const v1::ConfusionMatrix& matrix) {
+  constexpr std::size_t kShown = 20;
+  if (matrix.class_names_size() <= kMaxShownClasses) return "";
+  const std::vector<Confusion> all = WorstConfusions(matrix);
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < std::min(all.size(), kShown); ++i) {
+    const Confusion& pair = all[i];
+    const double share = static_cast<double>(pair.count) / static_cast<double>(pair.support);
+    rows.push_back({Escape(ClassName(matrix, pair.true_class)),
+                    Escape(ClassName(matrix, pair.predicted_class)), Count(pair.count),
+                    Percent(share, 1)});
+  }
+  if (rows.empty()) return "";
+  std::string html = absl::StrCat(
+      "<h4>Most often confused</h4>\n",
+      HtmlTable({{"class", false}, {"taken for", false}, {"images"}, {"share"}}, rows));
+  if (all.size() > rows.size()) {
+    absl::StrAppend(&html, "<p class=\"note\">",
+                    Count(static_cast<std::int64_t>(all.size() - rows.size()), "further pair"),
+                    " of classes; <code>atelier --output=csv confusion ",
+                    Escape(Leaf(matrix.job())), "</code> prints the whole matrix.</p>\n");
+  }
+  return html;
+}
+
 // What was measured on the test images.
 std::string Metrics(const v1::TrainingJob& job, const v1::ConfusionMatrix& matrix) {
   const bool calibration = HasCalibration(job, matrix);
   return absl::StrCat(
-      "<div class=\"charts look\"><div>", HeatMap(matrix), "</div><div class=\"classes\">",
-      ClassTable(matrix), "</div>", calibration ? Calibration(job, matrix) : "", "</div>\n",
+      "<div class=\"charts look\"><div>", ConfusionMap(matrix), PairTable(matrix),
+      "</div><div class=\"classes\">", ClassTable(matrix), "</div>",
+      calibration ? Calibration(job, matrix) : "", "</div>\n",
       calibration ? ""
                   : "<p class=\"note\">Calibration and F1 were not recorded for this job.</p>\n");
 }
@@ -299,9 +286,13 @@ std::string CloseLookSection(const ReportData& data, const CloseLook& look) {
                                   job.spec().seed(), " · ", Escape(Leaf(job.name())), "</h3>\n");
   if (job.has_result()) {
     absl::StrAppend(&html, "<p>", Escape(StateText(job.state())), ": test accuracy ",
-                    Percent(job.result().test_accuracy()), ", test loss ",
-                    Loss(job.result().test_loss()), ", epoch ", job.result().best_epoch(), " of ",
-                    job.result().epochs_trained(), " chosen.</p>\n");
+                    Percent(job.result().test_accuracy()),
+                    job.result().has_test_top5_accuracy()
+                        ? absl::StrCat(", top-5 ", Percent(job.result().test_top5_accuracy()))
+                        : "",
+                    ", test loss ", Loss(job.result().test_loss()), ", epoch ",
+                    job.result().best_epoch(), " of ", job.result().epochs_trained(),
+                    " chosen.</p>\n");
   } else {
     const std::string why =
         job.transitions().empty() ? "" : job.transitions(job.transitions_size() - 1).message();

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "client/calls/arguments.h"
 #include "client/calls/ticking_stream.h"
+#include "client/comparing/confusion_text.h"
 #include "client/comparing/targets.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
@@ -94,15 +95,10 @@ bool MayBeMissing(const absl::Status& status) {
 
 std::vector<ConfusedPair> WorstPairs(const v1::ConfusionMatrix& matrix) {
   std::vector<ConfusedPair> pairs;
-  for (int row = 0; row < matrix.rows_size(); ++row) {
-    for (int column = 0; column < matrix.rows(row).counts_size(); ++column) {
-      const std::int64_t count = matrix.rows(row).counts(column);
-      if (row != column && count > 0) pairs.push_back({row, column, count, {}});
-    }
+  for (const Confusion& worst : WorstConfusions(matrix)) {
+    if (pairs.size() == kPairs) break;
+    pairs.push_back({worst.true_class, worst.predicted_class, worst.count, {}});
   }
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const auto& a, const auto& b) { return a.count > b.count; });
-  if (pairs.size() > kPairs) pairs.resize(kPairs);
   return pairs;
 }
 

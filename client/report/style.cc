@@ -108,6 +108,8 @@ section > .legend { position: sticky; top: 0; z-index: 1; margin: 0; padding: .5
 .heat text { pointer-events: none; fill: var(--ink); }
 .heat text.on { fill: var(--paper); }
 .heatmap { max-width: 46rem; }
+.blocks { border: 1px solid var(--rule); }
+.blocks path { stroke-width: 1; fill: none; shape-rendering: crispEdges; }
 .network svg { min-width: min(640px, 100%); }
 .network .note { white-space: pre-line; max-width: none; }
 .classes th, .classes td { padding: .3rem .45rem; }

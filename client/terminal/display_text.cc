@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
@@ -178,6 +179,14 @@ std::string Wrap(absl::string_view text, int width, int indent) {
     absl::StrAppend(&wrapped, word);
   }
   return wrapped;
+}
+
+std::string NameList(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  constexpr int kShown = 30;
+  const int shown = std::min(names.size(), kShown);
+  std::string text = absl::StrJoin(names.begin(), names.begin() + shown, ", ");
+  if (shown < names.size()) absl::StrAppend(&text, " and ", names.size() - shown, " more");
+  return text;
 }
 
 std::string EscapeControls(absl::string_view text, bool multiline) {

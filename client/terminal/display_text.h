@@ -34,6 +34,9 @@ std::size_t WholeCharacters(absl::string_view text);
 // after the first begin with `indent` spaces.
 std::string Wrap(absl::string_view text, int width, int indent);
 
+// The names with commas between them; of more than 30 the first and how many more there are.
+std::string NameList(const google::protobuf::RepeatedPtrField<std::string>& names);
+
 // The text with everything that a terminal would obey (control characters, escape sequences,
 // changes of writing direction) and invalid UTF-8 written out as \xNN or \u{N}. `multiline` leaves
 // newlines and tabs alone.

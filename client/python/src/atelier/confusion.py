@@ -11,6 +11,9 @@ from atelier.v1 import job_pb2
 if TYPE_CHECKING:
     import numpy as np
 
+# Up to this many classes are shown as a matrix.
+_MOST_SHOWN = 30
+
 
 class Confusion:
     """Numbers of test images by true and predicted class.
@@ -55,6 +58,8 @@ class Confusion:
         return f"<Confusion of {len(self.message.rows)} classes, accuracy {100 * self.accuracy:.2f} %>"
 
     def _repr_html_(self) -> str:
+        if len(self.message.rows) > _MOST_SHOWN:
+            return self._worst_html()
         names = [html.escape(name) for name in self.class_names]
         head = "".join(f"<th>{name}</th>" for name in names)
         rows = []
@@ -66,3 +71,13 @@ class Confusion:
             rows.append(f"<tr><th>{name}</th>{cells}</tr>")
         return (f"<table><thead><tr><th>true \\ predicted</th>{head}</tr></thead>"
                 f"<tbody>{''.join(rows)}</tbody></table>")
+
+    def _worst_html(self) -> str:
+        """Of many classes the pairs confused most often."""
+        pairs = self.worst(_MOST_SHOWN)
+        rows = "".join(
+            f"<tr><td>{html.escape(true)}</td><td>{html.escape(predicted)}</td>"
+            f"<td style='text-align:right'>{images}</td></tr>" for true, predicted, images in pairs)
+        return (f"<p>{len(self.message.rows)} classes, accuracy {100 * self.accuracy:.2f} %. "
+                "The pairs confused most often:</p><table><thead><tr><th>true</th><th>predicted</th>"
+                f"<th>images</th></tr></thead><tbody>{rows}</tbody></table>")
