@@ -197,18 +197,17 @@ TEST_F(ControllerContinueTest, NamesWhatNeedsAVersion) {
     return std::string(store_->DeleteVersion("cnn-3", 1, true).message());
   };
   const std::string first = JobName(Start(From("models/cnn-3")));
-  EXPECT_THAT(refusal(),
-              EndsWith(absl::StrCat("yet: ", first,
-                                    " started from it and has not ended; wait, or stop it.")));
+  EXPECT_THAT(refusal(), EndsWith(absl::StrCat("yet: ", first,
+                                               " needs it and has not ended; wait, or stop it.")));
   const std::string second = JobName(Start(From("models/cnn-3")));
   EXPECT_THAT(refusal(),
               EndsWith(absl::StrCat("yet: ", first, " and ", second,
-                                    " started from it and have not ended; wait, or stop them.")));
+                                    " need it and have not ended; wait, or stop them.")));
   const std::string third = JobName(Start(From("models/cnn-3")));
-  EXPECT_THAT(refusal(), HasSubstr(absl::StrCat(first, ", ", second, " and ", third, " started")));
+  EXPECT_THAT(refusal(), HasSubstr(absl::StrCat(first, ", ", second, " and ", third, " need")));
   Start(From("models/cnn-3"));
   EXPECT_THAT(refusal(),
-              HasSubstr(absl::StrCat(first, ", ", second, ", ", third, " and others started")));
+              HasSubstr(absl::StrCat(first, ", ", second, ", ", third, " and others need")));
 }
 
 // Deleted between the request's check and its storing.
