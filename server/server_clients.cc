@@ -95,6 +95,7 @@ void ServerParts::MakeModelServices() {
   model_service = std::make_unique<rpc::ModelService>(rpc::ModelService::Dependencies{
       .models = store.get(),
       .artifacts = artifacts.get(),
+      .controller = controller.get(),
       .tasks = tasks.get(),
       .streams = streams.get(),
       .viewer = viewer.get(),

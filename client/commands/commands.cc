@@ -16,6 +16,7 @@ void AddAllCommands(CommandSet* commands) {
   AddDelete(commands);
   AddLogs(commands);
   AddConfusion(commands);
+  AddEvaluate(commands);
   commands->BeginGroup("Experiments");
   AddSweep(commands);
   AddExperiments(commands);

@@ -20,6 +20,7 @@ void AddStop(CommandSet* commands);
 void AddDelete(CommandSet* commands);
 void AddLogs(CommandSet* commands);
 void AddConfusion(CommandSet* commands);
+void AddEvaluate(CommandSet* commands);
 void AddSweep(CommandSet* commands);
 void AddExperiments(CommandSet* commands);
 void AddCompare(CommandSet* commands);

@@ -2,15 +2,33 @@
 #ifndef ATELIER_CLIENT_COMMANDS_DATASET_COMMANDS_H_
 #define ATELIER_CLIENT_COMMANDS_DATASET_COMMANDS_H_
 
+#include <string>
+#include <vector>
+
 #include "client/commands/command_set.h"
+#include "client/commands/follow.h"
 
 namespace atelier::client {
 
 void AddDatasetPush(CommandSet* commands, CLI::App* family);
+void AddDatasetCheck(CommandSet* commands, CLI::App* family);
 void AddDatasetShow(CommandSet* commands, CLI::App* family);
 void AddDatasetImages(CommandSet* commands, CLI::App* family);
 void AddDatasetPull(CommandSet* commands, CLI::App* family);
 void AddDatasetDelete(CommandSet* commands, CLI::App* family);
+
+struct PushOptions {
+  std::string name;
+  std::vector<std::string> paths;
+  v1::ImportOptions import;
+  bool detach = false;
+  FollowOptions follow;
+};
+
+// Pushes files and waits for their version, `datasets/{dataset}/versions/{version}`, of which
+// nothing is sent if it is there. Returns the exit code; `version` is set if that is kDone.
+absl::StatusOr<int> PushToVersion(Session& session, const PushOptions& options,
+                                  std::string* version);
 
 // The data set NAME, NAME@VERSION, or of a resource name.
 absl::StatusOr<v1::Dataset> FetchDataset(Session& session, const std::string& text);

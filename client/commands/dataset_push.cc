@@ -26,14 +26,6 @@
 namespace atelier::client {
 namespace {
 
-struct PushOptions {
-  std::string name;
-  std::vector<std::string> paths;
-  v1::ImportOptions import;
-  bool detach = false;
-  FollowOptions follow;
-};
-
 // What was done, how fast, and how long the rest takes.
 class Speed {
  public:
@@ -87,30 +79,56 @@ class Push {
         bar_(session.terminal(), session.text()) {}
 
   absl::StatusOr<int> Run() {
-    std::optional<v1::TrainingJob> job;
-    {
-      const Interrupt interrupt;
-      const auto sha256 = Digest();
-      if (!sha256.ok()) return Interrupted(sha256.status());
-      // Another client that sends the same may have had it imported meanwhile: then once more.
-      absl::Status status;
-      for (int tries = 0; tries < 2 && !job.has_value(); ++tries) {
-        const auto upload = Announce(*sha256);
-        if (!upload.ok()) return upload.status();
-        if (!upload->existing_version().empty()) return ShowExisting(upload->existing_version());
-        auto started = SendAndImport(*upload);
-        status = started.status();
-        if (started.ok()) job = *std::move(started);
-        if (!started.ok() && !absl::IsNotFound(status)) return Interrupted(status);
-      }
-      if (!job.has_value()) return status;
-    }
-    if (!options_.detach) return FollowJob(session_, *job, options_.follow);
-    PrintStarted(session_, *job);
+    const auto pushed = Send();
+    if (!pushed.ok()) return Interrupted(pushed.status());
+    if (!pushed->existing_version.empty()) return ShowExisting(pushed->existing_version);
+    if (!options_.detach) return FollowJob(session_, pushed->job, options_.follow);
+    PrintStarted(session_, pushed->job);
+    return kDone;
+  }
+
+  // Waits until the version is there, unless the exit code is another than kDone.
+  absl::StatusOr<int> RunToVersion(std::string* version) {
+    const auto pushed = Send();
+    if (!pushed.ok()) return Interrupted(pushed.status());
+    *version = pushed->existing_version;
+    if (!version->empty()) return kDone;
+    auto code = FollowJob(session_, pushed->job, options_.follow);
+    if (!code.ok() || *code != kDone) return code;
+    v1::GetJobRequest request;
+    request.set_name(pushed->job.name());
+    const auto job = session_.Call(&TrainingService::GetJob, request, {.repeats = 2});
+    if (!job.ok()) return job.status();
+    *version = job->import_result().dataset_version();
     return kDone;
   }
 
  private:
+  // Either a version that was there or the job that makes one.
+  struct Pushed {
+    std::string existing_version;
+    v1::TrainingJob job;
+  };
+
+  // CANCELLED when interrupted.
+  absl::StatusOr<Pushed> Send() {
+    const Interrupt interrupt;
+    const auto sha256 = Digest();
+    if (!sha256.ok()) return sha256.status();
+    // Another client that sends the same may have had it imported meanwhile: then once more.
+    absl::Status status;
+    for (int tries = 0; tries < 2; ++tries) {
+      const auto upload = Announce(*sha256);
+      if (!upload.ok()) return upload.status();
+      if (!upload->existing_version().empty()) return Pushed{upload->existing_version(), {}};
+      auto started = SendAndImport(*upload);
+      if (started.ok()) return Pushed{{}, *std::move(started)};
+      status = started.status();
+      if (!absl::IsNotFound(status)) break;
+    }
+    return status;
+  }
+
   absl::StatusOr<std::string> Digest() {
     const Speed speed(0);
     auto sha256 = source_.Sha256(
@@ -220,7 +238,7 @@ void SetSize(const std::string& text, v1::ImportOptions* options) {
 
 void AddFraction(CLI::App* command, const char* flag, const char* help,
                  const std::function<void(double)>& set) {
-  command->add_option_function<double>(flag, set, help)->type_name("X")->check(Between(0, 0.5));
+  command->add_option_function<double>(flag, set, help)->type_name("X")->check(Between(0, 1));
 }
 
 void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
@@ -250,7 +268,7 @@ void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
           "Names of the classes in the order of their labels [the source's, sorted]")
       ->type_name("A,B,…");
   AddFraction(command, "--test-fraction",
-              "Images for the test if the source has no test split, 0 to 0.5 [0.2]",
+              "Images for the test if the source has no test split, 0 to 0.5 [0.2]; 1: all",
               [import](double value) { import->set_test_fraction(value); });
   AddFraction(command, "--validation-fraction",
               "Images for a validation split of the data set's own, 0 to 0.5 [none]",
@@ -266,6 +284,15 @@ void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
 }
 
 }  // namespace
+
+absl::StatusOr<int> PushToVersion(Session& session, const PushOptions& options,
+                                  std::string* version) {
+  auto name = NewName(options.name);
+  if (!name.ok()) return name.status();
+  auto source = UploadSource::Open(options.paths);
+  if (!source.ok()) return source.status();
+  return Push(session, options, *std::move(source), *std::move(name)).RunToVersion(version);
+}
 
 void AddDatasetPush(CommandSet* commands, CLI::App* family) {
   const auto options = std::make_shared<PushOptions>();

@@ -131,6 +131,7 @@ void AddDatasets(CommandSet* commands) {
   AddDatasetPush(commands, family);
   AddDatasetShow(commands, family);
   AddDatasetImages(commands, family);
+  AddDatasetCheck(commands, family);
   AddDatasetPull(commands, family);
   AddDatasetDelete(commands, family);
 }

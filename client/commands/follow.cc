@@ -11,6 +11,7 @@
 #include "client/following/job_follower.h"
 #include "client/following/job_text.h"
 #include "client/following/live_printer.h"
+#include "client/following/scoring_text.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/interrupt.h"
 
@@ -34,6 +35,12 @@ class NoticeListener : public JobFollower::Listener {
 
  private:
   Session* const session_;
+};
+
+class QuietListener : public NoticeListener {
+ public:
+  using NoticeListener::NoticeListener;
+  void OnEvent(const v1::JobEvent& /*event*/) override {}
 };
 
 // Every event, one a line.
@@ -94,7 +101,12 @@ void PrintNextSteps(Session& session, const v1::TrainingJob& job) {
   if (job.has_import_result()) {
     const std::string name = ShortDataset(job.import_result().dataset_version());
     add(absl::StrCat("datasets images ", name), "draws images of each class");
+    add(absl::StrCat("datasets check ", name), "looks for labels that are likely wrong");
     add(absl::StrCat("train --dataset ", name, " --preset cnn-2"), "trains a network on it");
+  }
+  if (job.has_evaluation_result() || job.has_check_result()) {
+    add(absl::StrCat("show ", id), "shows all that is kept of it");
+    add(absl::StrCat("confusion ", id), "shows its confusion matrix");
   }
   if (job.has_result()) {
     add(absl::StrCat("confusion ", id), "shows its confusion matrix");
@@ -121,16 +133,28 @@ void PrintImport(Session& session, const v1::ImportResult& result) {
 }
 
 void PrintEnd(Session& session, const v1::TrainingJob& job) {
+  const int width = session.terminal().width();
   session.Print(absl::StrCat("\n", Ending(job, session.style()), "\n"));
   if (job.has_import_result()) PrintImport(session, job.import_result());
+  if (job.has_evaluation_result()) {
+    const v1::EvaluationResult& result = job.evaluation_result();
+    session.Print("\n" + EvaluationResultTable(result).Render(session.style(), width) +
+                  EvaluationNotes(result, session.style()));
+  }
+  if (job.has_check_result()) {
+    session.Print("\n" + CheckResultTable(job.check_result()).Render(session.style(), width) +
+                  CheckNotes(job.check_result(), session.style()));
+  }
   if (job.has_result()) {
-    session.Print("\n" + ResultTable(job).Render(session.style(), session.terminal().width()) +
+    session.Print("\n" + ResultTable(job).Render(session.style(), width) +
                   WarningsText(job.result(), session.style()));
   }
   PrintNextSteps(session, job);
 }
 
-std::unique_ptr<JobFollower::Listener> MakeListener(Session& session, const v1::TrainingJob& job) {
+std::unique_ptr<JobFollower::Listener> MakeListener(Session& session, const v1::TrainingJob& job,
+                                                    bool quiet) {
+  if (quiet) return std::make_unique<QuietListener>(&session);
   switch (session.format()) {
     case OutputFormat::kJson:
       return std::make_unique<JsonListener>(&session);
@@ -162,7 +186,7 @@ absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
                         .epochs_only = !live && session.format() != OutputFormat::kJson,
                         .patience = options.patience,
                         .interrupted = [&session] { return session.interrupted(); }});
-  const auto listener = MakeListener(session, job);
+  const auto listener = MakeListener(session, job, options.quiet);
   const absl::Status followed = follower.Follow(listener.get());
   if (auto* printer = dynamic_cast<LivePrinter*>(listener.get())) printer->Clear();
   const std::string id(Leaf(job.name()));
@@ -175,6 +199,13 @@ absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
   if (!followed.ok()) return followed;
   const auto ended = GetJob(session, job.name(), {.repeats = 3});
   if (!ended.ok()) return ended.status();
+  if (options.quiet) {
+    if (ended->state() != v1::JOB_STATE_COMPLETED) {
+      session.terminal().err << "atelier: " << id << ": " << Ending(*ended, session.style())
+                             << std::endl;
+    }
+    return ExitCodeOf(ended->state());
+  }
   if (session.text()) PrintEnd(session, *ended);
   if (session.format() == OutputFormat::kJson) session.PrintJson(*ended);
   return ExitCodeOf(ended->state());

@@ -16,6 +16,8 @@ struct FollowOptions {
   std::int64_t after_number = 0;
   // How long to wait for the server after the connection was lost.
   absl::Duration patience = absl::Seconds(60);
+  // Prints nothing but notices about the connection, and how a job ended that is not completed.
+  bool quiet = false;
 };
 
 // Adds the options that these commands share.

@@ -12,9 +12,12 @@
 #include "client/calls/resource_kind.h"
 #include "client/calls/spec_help.h"
 #include "client/commands/commands.h"
+#include "client/commands/predictions.h"
 #include "client/following/job_text.h"
+#include "client/following/scoring_text.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client {
 namespace {
@@ -97,6 +100,20 @@ Table ImportTable(const v1::ImportSpec& spec) {
   return table;
 }
 
+Table Specification(const v1::TrainingJob& job) {
+  switch (KindOf(job)) {
+    case JobKind::kImport:
+      return ImportTable(job.import());
+    case JobKind::kEvaluation:
+      return EvaluationTable(job.evaluation());
+    case JobKind::kCheck:
+      return CheckTable(job.check());
+    case JobKind::kTraining:
+      break;
+  }
+  return SpecTable(job.spec());
+}
+
 Table ImportResultTable(const v1::ImportResult& result) {
   Table table({{""}, {""}});
   const auto add = [&](const char* title, const std::string& value) {
@@ -110,8 +127,8 @@ Table ImportResultTable(const v1::ImportResult& result) {
   return table;
 }
 
-std::string ImportProgressText(const v1::Progress& progress) {
-  std::string text = absl::StrCat("  ", ImportProgress(progress));
+std::string ImageProgressText(const v1::Progress& progress) {
+  std::string text = absl::StrCat("  ", ImageProgress(progress));
   if (progress.has_time_left()) {
     absl::StrAppend(&text, ", ", Duration(ToDuration(progress.time_left())), " left");
   }
@@ -151,23 +168,38 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   if (job.has_start()) {
     session.Print(absl::StrCat("  ", style.Paint(Ink::kCyan, StartText(job.start())), "\n"));
   }
-  section(
-      "Specification",
-      (job.has_import() ? ImportTable(job.import()) : SpecTable(job.spec())).Render(style, width));
+  section("Specification", Specification(job).Render(style, width));
   section("History", Timeline(job).Render(style, width));
   if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));
   if (job.has_progress() && !HasEnded(job.state())) {
-    section("Progress", job.has_import() ? ImportProgressText(job.progress())
-                                         : TrainingProgressText(job.progress()));
+    section("Progress", KindOf(job) == JobKind::kTraining ? TrainingProgressText(job.progress())
+                                                          : ImageProgressText(job.progress()));
   }
   if (job.has_import_result()) {
     section("Result", ImportResultTable(job.import_result()).Render(style, width));
     session.Print(ImportNotes(job.import_result(), style));
   }
+  if (job.has_evaluation_result()) {
+    section("Result", EvaluationResultTable(job.evaluation_result()).Render(style, width));
+    session.Print(EvaluationNotes(job.evaluation_result(), style));
+  }
+  if (job.has_check_result()) {
+    section("Result", CheckResultTable(job.check_result()).Render(style, width));
+    session.Print(CheckNotes(job.check_result(), style));
+  }
   if (job.has_result()) {
     section("Result", FullResult(job).Render(style, width));
     session.Print(WarningsText(job.result(), style));
   }
+}
+
+// The first images of an evaluation or a check, and where there are more.
+void PrintPredictions(Session& session, const v1::TrainingJob& job) {
+  constexpr int kShown = 10;
+  const auto found = FetchPredictions(session, job, kShown);
+  if (!found.ok() || found->predictions().empty()) return;
+  session.Print(absl::StrCat("\n", session.style().Paint(Ink::kBold, TitleOf(job)), "\n",
+                             PredictionsText(session, job, *found)));
 }
 
 absl::StatusOr<int> Show(Session& session, const std::string& text) {
@@ -180,6 +212,7 @@ absl::StatusOr<int> Show(Session& session, const std::string& text) {
   switch (session.format()) {
     case OutputFormat::kText:
       PrintText(session, *job);
+      PrintPredictions(session, *job);
       break;
     case OutputFormat::kJson:
       session.PrintJson(*job);

@@ -10,6 +10,7 @@
 #include "client/comparing/targets.h"
 #include "client/following/job_text.h"
 #include "client/terminal/exit_codes.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client {
 namespace {
@@ -24,8 +25,9 @@ struct StopOptions {
 std::string Outlook(const Session& session, const v1::TrainingJob& job) {
   const std::string id(Leaf(job.name()));
   if (HasEnded(job.state())) return absl::StrCat(id, " is ", StateText(job.state()), ".\n");
-  if (job.has_import()) {
-    return absl::StrCat(id, " is stopping; no data set is made.\n  ",
+  if (KindOf(job) != JobKind::kTraining) {
+    return absl::StrCat(id, " is stopping; ",
+                        job.has_import() ? "no data set is made" : "nothing of it is kept", ".\n  ",
                         session.Suggest("watch " + id), "   follows it to its end\n");
   }
   const int finished = job.progress().epoch() - 1;

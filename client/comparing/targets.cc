@@ -8,6 +8,7 @@
 #include "client/calls/model_versions.h"
 #include "client/following/job_text.h"
 #include "client/terminal/display_text.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client {
 namespace {
@@ -78,10 +79,10 @@ absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>&
     if (!target.ok()) return target.status();
     found = true;
     if (const auto* job = std::get_if<v1::TrainingJob>(&*target)) {
-      if (job->has_import()) {
+      if (KindOf(*job) != JobKind::kTraining) {
         return absl::FailedPreconditionError(
-            absl::StrCat("The job ", EscapeControls(Leaf(job->name())),
-                         " imports a data set and trains nothing; name trainings."));
+            absl::StrCat("The job ", EscapeControls(Leaf(job->name())), " is of the kind ",
+                         KindText(*job), " and trains nothing; name trainings."));
       }
       if (known.insert(job->name()).second) named.trials.push_back(TrialOf(*job));
       continue;

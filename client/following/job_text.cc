@@ -12,6 +12,7 @@
 #include "client/calls/spec_fields.h"
 #include "client/terminal/figures.h"
 #include "google/protobuf/util/time_util.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client {
 namespace {
@@ -34,6 +35,20 @@ std::string LayerNames(const google::protobuf::RepeatedPtrField<std::string>& na
   if (names.size() <= kMost) return absl::StrJoin(names, ", ");
   return absl::StrCat(names[0], ", ", names[1], " … ", names[names.size() - 1], " (",
                       Count(names.size(), "layer"), ")");
+}
+
+// What a stopped job did not come to, a sentence's end.
+const char* NothingMade(const v1::TrainingJob& job) {
+  switch (KindOf(job)) {
+    case JobKind::kImport:
+      return "; no data set was made";
+    case JobKind::kEvaluation:
+    case JobKind::kCheck:
+      return "; nothing of it is kept";
+    case JobKind::kTraining:
+      break;
+  }
+  return job.has_result() ? "" : "; no epoch was completed, so there is no model";
 }
 
 std::string TimeText(bool present, const google::protobuf::Timestamp& time) {
@@ -61,27 +76,39 @@ Ink InkOf(v1::JobState state) {
 }
 
 std::string KindText(const v1::TrainingJob& job) {
-  return job.has_import() ? "import" : NetworkTitle(job.spec());
+  switch (KindOf(job)) {
+    case JobKind::kImport:
+      return "import";
+    case JobKind::kEvaluation:
+      return "evaluation";
+    case JobKind::kCheck:
+      return "check";
+    case JobKind::kTraining:
+      break;
+  }
+  return NetworkTitle(job.spec());
 }
 
 std::string JobDataset(const v1::TrainingJob& job) {
-  if (!job.has_import()) return job.spec().dataset();
   return job.has_import_result() ? ShortDataset(job.import_result().dataset_version())
-                                 : job.import().dataset();
+                                 : atelier::DatasetOf(job);
 }
 
 std::string ProgressText(const v1::TrainingJob& job) {
-  if (job.has_import()) {
+  if (KindOf(job) != JobKind::kTraining) {
     const v1::ImportResult& result = job.import_result();
-    const std::int64_t images =
+    const std::int64_t imported =
         result.training_images() + result.validation_images() + result.test_images();
-    return Count(job.has_import_result() ? images : job.progress().images(), "image");
+    // One of them at most is there.
+    const std::int64_t images =
+        imported + job.evaluation_result().images() + job.check_result().images();
+    return Count(images > 0 ? images : job.progress().images(), "image");
   }
   const int epoch = job.has_result() ? job.result().epochs_trained() : job.progress().epoch();
   return absl::StrCat(epoch, "/", job.spec().epochs());
 }
 
-std::string ImportProgress(const v1::Progress& progress) {
+std::string ImageProgress(const v1::Progress& progress) {
   const std::int64_t total = progress.total_images();
   if (total == 0) return Count(progress.images(), "image");
   return absl::StrCat(Count(progress.images()), " of ", Count(total, "image"));
@@ -118,9 +145,9 @@ std::vector<std::string> JobCsvValues(const v1::TrainingJob& job) {
   const auto whole = [&](std::int64_t value) {
     return job.has_result() ? absl::StrCat(value) : "";
   };
-  // An import has neither seed nor epochs.
+  // Only trainings have a seed and epochs.
   const auto trained = [&](std::int64_t value) {
-    return job.has_import() ? "" : absl::StrCat(value);
+    return KindOf(job) == JobKind::kTraining ? absl::StrCat(value) : "";
   };
   std::vector<std::string> values = {
       job.name(),
@@ -183,10 +210,7 @@ std::string Ending(const v1::TrainingJob& job, const Style& style) {
     case v1::JOB_STATE_FAILED:
       return absl::StrCat(style.Paint(Ink::kBoldRed, "✘ failed"), after, ": ", message);
     case v1::JOB_STATE_STOPPED:
-      return absl::StrCat(style.Paint(Ink::kYellow, "■ stopped"), after,
-                          job.has_import()   ? "; no data set was made"
-                          : job.has_result() ? ""
-                                             : "; no epoch was completed, so there is no model");
+      return absl::StrCat(style.Paint(Ink::kYellow, "■ stopped"), after, NothingMade(job));
     default:
       return StateText(job.state());
   }

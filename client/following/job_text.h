@@ -17,14 +17,15 @@ namespace atelier::client {
 std::string StateText(v1::JobState state);
 Ink InkOf(v1::JobState state);
 
-// What the job makes: a network's name, or `import`.
+// What the job does: a network's name, or `import`, `evaluation` or `check`.
 std::string KindText(const v1::TrainingJob& job);
-// The data set it trains on or imports, as `digits@3`.
+// The data set it reads or imports, as `digits@3`.
 std::string JobDataset(const v1::TrainingJob& job);
-// How far it is: `3/20` epochs, or the images of an import.
+// How far it is: `3/20` epochs, or images.
 std::string ProgressText(const v1::TrainingJob& job);
-// How far an import is: `500 of 20,000 images`, or `500 images` while their number is not known.
-std::string ImportProgress(const v1::Progress& progress);
+// How far a job is that is no training: `500 of 20,000 images`, or `500 images` while their number
+// is not known.
+std::string ImageProgress(const v1::Progress& progress);
 
 // A job's CSV values, and their names.
 std::vector<std::string> JobCsvNames();

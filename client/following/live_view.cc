@@ -13,9 +13,11 @@
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
 #include "client/following/job_text.h"
+#include "client/following/scoring_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client {
 namespace {
@@ -96,8 +98,8 @@ std::vector<Part> ProgressParts(const v1::Progress& progress) {
   return parts;
 }
 
-std::vector<Part> ImportParts(const v1::Progress& progress) {
-  std::vector<Part> parts = {{0, ImportProgress(progress)}};
+std::vector<Part> ImageParts(const v1::Progress& progress) {
+  std::vector<Part> parts = {{0, ImageProgress(progress)}};
   if (progress.images_per_second() > 0) {
     parts.push_back(
         {4, absl::StrCat(Count(std::llround(progress.images_per_second())), " images/s")});
@@ -128,6 +130,11 @@ std::string LiveView::Heading() const {
     return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", job_.import().dataset(),
                         " from ", job_.import().source_name(), ", ",
                         Bytes(job_.import().size_bytes()));
+  }
+  if (job_.has_evaluation() || job_.has_check()) {
+    return absl::StrCat(
+        style_.Paint(Ink::kBold, Leaf(job_.name())), "  ",
+        job_.has_check() ? CheckTitle(job_.check()) : EvaluationTitle(job_.evaluation()));
   }
   const v1::TrainingSpec& spec = job_.spec();
   return absl::StrCat(style_.Paint(Ink::kBold, Leaf(job_.name())), "  ", NetworkTitle(spec), " on ",
@@ -223,12 +230,14 @@ std::string LiveView::StatusLine(int width, absl::Time now) const {
 }
 
 bool LiveView::HasProgress() const {
-  return state_ == v1::JOB_STATE_TRAINING || state_ == v1::JOB_STATE_IMPORTING;
+  return state_ == v1::JOB_STATE_TRAINING || state_ == v1::JOB_STATE_IMPORTING ||
+         state_ == v1::JOB_STATE_CHECKING ||
+         (state_ == v1::JOB_STATE_EVALUATING && job_.has_evaluation());
 }
 
 std::string LiveView::ProgressLine(int width) const {
-  const bool import = job_.has_import();
-  std::vector<Part> parts = import ? ImportParts(*progress_) : ProgressParts(*progress_);
+  const bool images = KindOf(job_) != JobKind::kTraining;
+  std::vector<Part> parts = images ? ImageParts(*progress_) : ProgressParts(*progress_);
   int used = -kGap;
   std::vector<bool> fits(parts.size(), false);
   int bar = 0;
@@ -249,10 +258,10 @@ std::string LiveView::ProgressLine(int width) const {
   if (bar > 0) bar = std::min(kLongestBar, bar + width - used);
   std::vector<std::string> shown = {parts[0].text};
   if (bar > 0) {
-    const auto all = static_cast<double>(import ? progress_->total_images()
+    const auto all = static_cast<double>(images ? progress_->total_images()
                                                 : std::int64_t{progress_->steps_per_epoch()});
     const auto done =
-        static_cast<double>(import ? progress_->images() : std::int64_t{progress_->step()});
+        static_cast<double>(images ? progress_->images() : std::int64_t{progress_->step()});
     shown.push_back(Bar(done / std::max(1.0, all), bar, style_));
   }
   for (std::size_t i = 1; i < parts.size(); ++i) {

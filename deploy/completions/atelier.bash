@@ -49,15 +49,15 @@ _atelier_values() {
     --split) echo training validation test ;;
     --resize) echo pad stretch none ;;
     --method) echo grad-cam occlusion ;;
-    --state) echo queued starting preparing training evaluating importing storing stopping completed failed stopped ;;
+    --state) echo queued starting preparing training evaluating importing checking storing stopping completed failed stopped ;;
     --model | --model-name | --from) _atelier_names models ;;
     --like) _atelier_names jobs ;;
     --dataset) _atelier_names datasets ;;
-    -o | --network | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
+    -o | --network | --folder | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
       --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
-      --conv | --kernel | --pool | --dense | --input | --classes | --size | --columns | --rows | --test-fraction | --limit | --after | --seeds | --random | --attempt | --test-image | --top-k | \
+      --conv | --kernel | --pool | --dense | --input | --classes | --size | --columns | --rows | --test-fraction | --limit | --after | --folds | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --class | --window | --stride | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
@@ -126,9 +126,9 @@ _atelier() {
       delete)
         choices="$(_atelier_names jobs) $(_atelier_names experiments) $(_atelier_names models)"
         ;;
-      models | alias | filters | 'bench classify') choices=$(_atelier_names models) ;;
+      models | alias | evaluate | filters | 'bench classify') choices=$(_atelier_names models) ;;
       download) choices="$(_atelier_names models) $(_atelier_names jobs)" ;;
-      'datasets show' | 'datasets images' | 'datasets pull' | 'datasets delete')
+      'datasets show' | 'datasets images' | 'datasets check' | 'datasets pull' | 'datasets delete')
         choices=$(_atelier_names datasets)
         ;;
       'datasets push')

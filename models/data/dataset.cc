@@ -15,7 +15,6 @@ absl::Status BadData(absl::string_view message) {
 
 absl::Status CheckSplit(absl::string_view name, const ImageShape& shape,
                         const LabeledImages& images, size_t classes) {
-  if (images.size() == 0) return BadData(absl::StrCat("the ", name, " split is empty"));
   if (static_cast<int64_t>(images.pixels.size()) != images.size() * shape.size()) {
     return BadData(absl::StrCat("the ", name, " split has ", images.pixels.size(),
                                 " pixel bytes for ", images.size(), " images of ", shape.size()));
@@ -105,6 +104,7 @@ absl::StatusOr<std::shared_ptr<Dataset>> Dataset::Make(ImageShape shape,
                                                        std::vector<std::string> class_names,
                                                        LabeledImages training, LabeledImages test,
                                                        int64_t validation_images) {
+  if (test.size() == 0) return BadData("the test split is empty");
   if (absl::Status status = CheckSplit("training", shape, training, class_names.size());
       !status.ok()) {
     return status;
@@ -112,7 +112,7 @@ absl::StatusOr<std::shared_ptr<Dataset>> Dataset::Make(ImageShape shape,
   if (absl::Status status = CheckSplit("test", shape, test, class_names.size()); !status.ok()) {
     return status;
   }
-  if (validation_images < 0 || validation_images >= training.size()) {
+  if (validation_images < 0 || (validation_images > 0 && validation_images >= training.size())) {
     return BadData(
         absl::StrCat(validation_images, " of ", training.size(),
                      " training images are for validation; at least one has to be left"));

@@ -1,4 +1,5 @@
-// Labelled images, split into training and test. Images are kept as the bytes they are. Immutable
+// Labelled images, split into training and test; a data set to evaluate models on has no training
+// images. Images are kept as the bytes they are. Immutable
 // once loaded, so a shared Dataset may be read from any thread. DatasetFolder says which files hold
 // one; DatasetCache keeps what was read once for other processes.
 #ifndef ATELIER_MODELS_DATA_DATASET_H_
@@ -88,7 +89,8 @@ class Dataset {
                                                                const SharedBytes& bytes);
 
   // A data set made of bytes that are there, whose last `validation_images` training images are its
-  // validation split. kBadData if the sizes disagree or a label has no class name.
+  // validation split. kBadData if the sizes disagree, there is no test image or a label has no
+  // class name.
   static absl::StatusOr<std::shared_ptr<const Dataset>> Create(ImageShape shape,
                                                                std::vector<std::string> class_names,
                                                                LabeledImages training,

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "models/base/failure.h"
 
 namespace atelier::models {
 namespace {
@@ -72,6 +73,8 @@ void DatasetChecks::AddImages(std::vector<std::string>* sentences) const {
 void DatasetChecks::AddClasses(std::vector<std::string>* sentences) const {
   constexpr absl::string_view kSplits[] = {"training", "validation", "test"};
   for (size_t split = 0; split < 3; ++split) {
+    // A data set to evaluate on has test images alone.
+    if (split == 0 && info_.training_images == 0) continue;
     if (split == 1 && info_.validation_images == 0) continue;
     std::vector<std::string> without;
     for (size_t i = 0; i < info_.class_names.size(); ++i) {
@@ -153,6 +156,33 @@ absl::StatusOr<std::vector<std::string>> DatasetChecks::Sentences(
   AddClasses(&sentences);
   AddBalance(&sentences);
   return sentences;
+}
+
+absl::StatusOr<std::vector<std::string>> FindingsOf(const Dataset& dataset,
+                                                    const StopSignal* stop) {
+  const auto stopped = [&] {
+    return stop != nullptr && stop->Get() != StopRequest::kNone
+               ? Failure(FailureReason::kCancelled, "asked to stop while checking the data")
+               : absl::OkStatus();
+  };
+  const int64_t training = dataset.training().size();
+  const DatasetInfo info = {dataset.shape(), dataset.class_names(), training, dataset.test().size(),
+                            dataset.validation_images()};
+  DatasetChecks checks(info);
+  for (const SplitName split : {SplitName::kTraining, SplitName::kTest}) {
+    const LabeledImages& images = dataset.split(split);
+    for (int64_t i = 0; i < images.size(); ++i) {
+      if (absl::Status status = stopped(); !status.ok()) return status;
+      checks.Look(split, i, images.labels[static_cast<size_t>(i)], dataset.Image(split, i));
+    }
+  }
+  return checks.Sentences([&](uint32_t image, absl::Span<uint8_t> pixels) {
+    const bool tests = image >= training;
+    const absl::Span<const uint8_t> from = dataset.Image(
+        tests ? SplitName::kTest : SplitName::kTraining, tests ? image - training : image);
+    std::copy(from.begin(), from.end(), pixels.begin());
+    return stopped();
+  });
 }
 
 }  // namespace atelier::models

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/base/class_label.h"
+#include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_warnings.h"
 #include "models/data/near_duplicates.h"
@@ -60,6 +61,9 @@ class DatasetChecks {
   uint32_t first_plain_ = 0;
   uint8_t brightest_ = 0;
 };
+
+// The sentences of a data set that is in memory. kCancelled if `stop` (may be null) asks to end.
+absl::StatusOr<std::vector<std::string>> FindingsOf(const Dataset& dataset, const StopSignal* stop);
 
 }  // namespace atelier::models
 

@@ -65,6 +65,7 @@ void PixelStatistics::Look(absl::Span<const uint8_t> image) {
 
 std::vector<double> PixelStatistics::Means() const {
   std::vector<double> means;
+  if (images_ == 0) return means;
   const auto count = static_cast<double>(images_ * shape_.height * shape_.width);
   for (const uint64_t sum : sums_) means.push_back(static_cast<double>(sum) / count / kWhite);
   return means;
@@ -73,6 +74,7 @@ std::vector<double> PixelStatistics::Means() const {
 std::vector<double> PixelStatistics::Deviations() const {
   std::vector<double> deviations;
   const std::vector<double> means = Means();
+  if (images_ == 0) return deviations;
   const auto count = static_cast<double>(images_ * shape_.height * shape_.width);
   for (size_t c = 0; c < squares_.size(); ++c) {
     const double square = static_cast<double>(squares_[c]) / count / (kWhite * kWhite);

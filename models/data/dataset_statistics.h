@@ -19,7 +19,7 @@ class PixelStatistics {
  public:
   explicit PixelStatistics(const ImageShape& shape);
   void Look(absl::Span<const uint8_t> image);
-  // Of pixels in [0,1]; at least one image.
+  // Of pixels in [0,1]; empty if there was no image.
   std::vector<double> Means() const;
   std::vector<double> Deviations() const;
 

@@ -49,7 +49,12 @@ absl::Status ImportOptions::Validate() const {
     CheckSide("height", size->height, &problems);
     CheckSide("width", size->width, &problems);
   }
-  CheckFraction("test", test_fraction, &problems);
+  if (test_fraction != kAllForTest) {
+    CheckFraction("test", test_fraction, &problems);
+  } else if (validation_fraction > 0) {
+    problems.push_back(
+        "all images are for the test split; a validation fraction above 0 is not possible");
+  }
   CheckFraction("validation", validation_fraction, &problems);
   CheckNames(class_names, &problems);
   if (problems.empty()) return absl::OkStatus();

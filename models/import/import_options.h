@@ -42,6 +42,8 @@ struct ImportOptions {
   // Bytes of a class' name.
   static constexpr size_t kMaxClassNameBytes = 200;
   static constexpr double kMaxFraction = 0.5;
+  // As the test fraction: all images of the source become the test split, whatever it brings.
+  static constexpr double kAllForTest = 1;
   // The share of the images that tests where neither the source nor the caller says it.
   static constexpr double kDefaultTestFraction = 0.2;
 
@@ -55,8 +57,8 @@ struct ImportOptions {
   // those names in the order wanted. Empty: the source's names, sorted (numbers by value).
   std::vector<std::string> class_names;
   // Share of the images, 0 to kMaxFraction, held back where the source has no such split, of every
-  // class in proportion. 0 for the test split is kDefaultTestFraction; 0 for the validation split
-  // leaves validation to the training.
+  // class in proportion. 0 for the test split is kDefaultTestFraction, and kAllForTest is possible;
+  // 0 for the validation split leaves validation to the training.
   double test_fraction = 0;
   double validation_fraction = 0;
   // Chooses the images held back.

@@ -52,7 +52,9 @@ absl::Status Packer::CheckLeft() const {
   const auto bad = [](absl::string_view message) {
     return Failure(FailureReason::kBadData, message);
   };
-  if (info_.training_images == info_.validation_images) return bad("no training image is left");
+  if (plan_.training > 0 && info_.training_images == info_.validation_images) {
+    return bad("no training image is left");
+  }
   if (info_.test_images == 0) return bad("no test image is left");
   return absl::OkStatus();
 }

@@ -99,6 +99,7 @@ bool Has(const SourceContents& contents, Split split) {
 }
 
 absl::Status MakeTestSplit(const ImportOptions& options, SourceContents* contents) {
+  if (options.test_fraction == ImportOptions::kAllForTest) return absl::OkStatus();
   if (Has(*contents, Split::kTest)) {
     if (options.test_fraction > 0) {
       contents->warnings.push_back(
@@ -138,7 +139,9 @@ absl::Status NameClasses(const ImportOptions& options, SourceContents* contents)
 }
 
 absl::StatusOr<SplitPlan> PlanSplits(const ImportOptions& options, SourceContents* contents) {
-  if (!Has(*contents, Split::kTraining)) {
+  if (options.test_fraction == ImportOptions::kAllForTest) {
+    std::fill(contents->splits.begin(), contents->splits.end(), Split::kTest);
+  } else if (!Has(*contents, Split::kTraining)) {
     return Failure(FailureReason::kBadData, "it has no training images");
   }
   absl::Status status = MakeTestSplit(options, contents);

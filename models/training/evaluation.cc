@@ -33,6 +33,8 @@ absl::Status CheckFit(const TrainedModel& model, const Dataset& dataset,
 }
 
 constexpr int64_t kTop = 5;
+// Batches of a thread between two reports of progress.
+constexpr int64_t kPieceBatches = 4;
 
 Reliability ReliabilityOf(const std::vector<ImageScore>& scores, const LabeledImages& images,
                           float ImageScore::*confidence) {
@@ -99,10 +101,19 @@ absl::StatusOr<Evaluation> Evaluate(const TrainedModel& model, const Dataset& da
     std::iota(all.begin(), all.end(), 0);
     ThreadTeam team(options.threads);
     const auto network = Compile(model, {Precision::kFloat32, options.device, options.path_choice});
-    absl::StatusOr<std::vector<ImageScore>> scores =
-        ScoreImages(*network, images, all, options.batch_size, team, stop, options.temperature);
-    if (!scores.ok()) return scores.status();
-    return Summarize(*scores, images, dataset.classes(), options.temperature.has_value());
+    // In pieces, each of which keeps all threads busy for a while.
+    const auto piece = static_cast<size_t>(kPieceBatches * options.threads * options.batch_size);
+    std::vector<ImageScore> scores;
+    scores.reserve(all.size());
+    while (scores.size() < all.size()) {
+      const auto indices = absl::MakeConstSpan(all).subspan(scores.size(), piece);
+      const absl::StatusOr<std::vector<ImageScore>> scored = ScoreImages(
+          *network, images, indices, options.batch_size, team, stop, options.temperature);
+      if (!scored.ok()) return scored.status();
+      scores.insert(scores.end(), scored->begin(), scored->end());
+      if (options.progress) options.progress(static_cast<int64_t>(scores.size()));
+    }
+    return Summarize(scores, images, dataset.classes(), options.temperature.has_value());
   });
 }
 

@@ -5,6 +5,7 @@
 #define ATELIER_MODELS_TRAINING_EVALUATION_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct EvaluationOptions {
   PathChoice path_choice = PathChoice::kAutomatic;
   // At which calibrated probabilities are measured; nothing else depends on it.
   std::optional<double> temperature = std::nullopt;
+  // Told now and then how many images are scored. May be empty.
+  std::function<void(int64_t)> progress = {};
 };
 
 // Scores a split. kInvalidSpec if the network does not fit the images; kCancelled if `stop` (may be

@@ -1,11 +1,11 @@
 #include "server/jobs/attempt.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
@@ -16,32 +16,6 @@ namespace {
 
 constexpr std::size_t kMaxMessage = 4096;  // Bytes kept of a worker's sentence.
 
-constexpr std::array<v1::JobState, 5> kTrainingCourse = {
-    v1::JOB_STATE_STARTING, v1::JOB_STATE_PREPARING, v1::JOB_STATE_TRAINING,
-    v1::JOB_STATE_EVALUATING, v1::JOB_STATE_STORING};
-constexpr std::array<v1::JobState, 3> kImportCourse = {
-    v1::JOB_STATE_STARTING, v1::JOB_STATE_IMPORTING, v1::JOB_STATE_STORING};
-
-absl::Span<const v1::JobState> CourseOf(const v1::TrainingJob& job) {
-  if (job.has_import()) return kImportCourse;
-  return kTrainingCourse;
-}
-
-absl::string_view Sentence(v1::JobState state, bool import) {
-  switch (state) {
-    case v1::JOB_STATE_IMPORTING:
-      return "The upload is read and made a data set.";
-    case v1::JOB_STATE_PREPARING:
-      return "The data set is being loaded and validated.";
-    case v1::JOB_STATE_TRAINING:
-      return "The network is being trained.";
-    case v1::JOB_STATE_EVALUATING:
-      return "The test set is being evaluated.";
-    default:
-      return import ? "The data set is being stored." : "The model is being stored.";
-  }
-}
-
 // What becomes of a job that is tried again; a sentence's end.
 absl::string_view GoesOn(const JobRecord& record) {
   return record.checkpointed ? "the job continues from its last checkpoint"
@@ -49,10 +23,7 @@ absl::string_view GoesOn(const JobRecord& record) {
 }
 
 // What a stop leaves of a job that has nothing to keep; a sentence's end.
-absl::string_view NothingKept(const JobRecord& record) {
-  return record.job.has_import() ? "before the data set was complete"
-                                 : "before the first epoch was complete";
-}
+absl::string_view NothingKept(const JobRecord& record) { return TraitsOf(record.job).nothing_kept; }
 
 std::string StoppedByRequest(const JobRecord& record) {
   return absl::StrCat("Stopped by request ", NothingKept(record), ".");
@@ -68,6 +39,15 @@ void EndAttempt(absl::string_view reason, JobChange* change) {
 // Stops for want of anything to keep.
 absl::Status EnterStopped(absl::string_view message, JobChange* change) {
   return change->Enter(v1::JOB_STATE_STOPPED, "STOP_REQUESTED", message);
+}
+
+// What an outcome says of single images, to be stored with the job.
+template <typename Outcome>
+void SetEvaluation(const Outcome& outcome, JobChange* change) {
+  Evaluation& evaluation = change->update().evaluation.emplace();
+  evaluation.confusion_matrix = outcome.confusion_matrix();
+  evaluation.confusion_matrix.set_job(change->record().job.name());
+  evaluation.predictions.assign(outcome.predictions().begin(), outcome.predictions().end());
 }
 
 v1::ModelVersion MakeVersion(const worker::v1::Outcome& outcome, const JobChange& change) {
@@ -103,9 +83,7 @@ absl::Status RequestStop(JobChange* change) {
     return EnterStopped(StoppedByRequest(change->record()), change);
   }
   return change->Enter(v1::JOB_STATE_STOPPING, "STOP_REQUESTED",
-                       change->record().job.has_import()
-                           ? "A stop was requested; no data set is made."
-                           : "A stop was requested; the model is evaluated and stored.");
+                       TraitsOf(change->record().job).stopping);
 }
 
 absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
@@ -125,18 +103,18 @@ absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
 
 absl::Status Advance(v1::JobState state, JobChange* change) {
   if (change->state() == v1::JOB_STATE_STOPPING) return absl::OkStatus();
-  const bool import = change->record().job.has_import();
-  const absl::Span<const v1::JobState> course = CourseOf(change->record().job);
+  const v1::TrainingJob& job = change->record().job;
+  const absl::Span<const v1::JobState> course = TraitsOf(job).course;
   const auto target = std::find(course.begin(), course.end(), state);
   if (target == course.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("Job ", change->record().id,
-                                                   import ? ", an import," : ", a training,",
-                                                   " has no state ", StateWord(state), "."));
+    return absl::InvalidArgumentError(absl::StrCat("Job ", change->record().id, ", ",
+                                                   TraitsOf(job).noun, ", has no state ",
+                                                   StateWord(state), "."));
   }
   auto here = std::find(course.begin(), course.end(), change->state());
   while (here < target) {
     here = CanTransition(*here, *target) ? target : here + 1;
-    const auto entered = change->Enter(*here, StateWord(*here), Sentence(*here, import));
+    const auto entered = change->Enter(*here, StateWord(*here), StateSentence(job, *here));
     if (!entered.ok()) return entered;
   }
   return absl::OkStatus();
@@ -213,6 +191,25 @@ absl::Status FinishImport(const worker::v1::ImportOutcome& outcome, JobChange* c
                        absl::StrCat("The data set is stored as ", result->dataset_version(), "."));
 }
 
+absl::Status FinishScoring(const worker::v1::ScoringOutcome& outcome, JobChange* change) {
+  JobRecord& record = change->record();
+  if (record.stop_requested) return StopEmptyAttempt(change);
+  v1::JobEvent event;
+  if (outcome.has_evaluation()) {
+    *record.job.mutable_evaluation_result() = outcome.evaluation();
+    *event.mutable_evaluation_result() = outcome.evaluation();
+  } else {
+    *record.job.mutable_check_result() = outcome.check();
+    *event.mutable_check_result() = outcome.check();
+  }
+  SetEvaluation(outcome, change);
+  change->Append(std::move(event));
+  EndAttempt("COMPLETED", change);
+  return change->Enter(
+      v1::JOB_STATE_COMPLETED, "COMPLETED",
+      outcome.has_evaluation() ? "The model is evaluated." : "The data set is checked.");
+}
+
 absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge& judge,
                            JobChange* change) {
   JobRecord& record = change->record();
@@ -233,10 +230,7 @@ absl::Status FinishAttempt(const worker::v1::Outcome& outcome, const LatestJudge
     result->add_warnings(absl::StrCat(result->model_version(), " is stored", stays, "."));
     *update.model_version->mutable_result() = *result;
   }
-  Evaluation& evaluation = update.evaluation.emplace();
-  evaluation.confusion_matrix = outcome.confusion_matrix();
-  evaluation.confusion_matrix.set_job(record.job.name());
-  evaluation.predictions.assign(outcome.predictions().begin(), outcome.predictions().end());
+  SetEvaluation(outcome, change);
 
   v1::JobEvent event;
   *event.mutable_result() = *result;

@@ -20,9 +20,10 @@ struct DatasetFacts {
   int class_count = 0;
   std::vector<std::string> class_names = {};  // As many.
   v1::ImageShape image_shape = {};
-  std::int64_t training_images = 0;
+  std::int64_t training_images = 0;  // With those of the validation split.
   // Of the validation split that it brings; 0 if trainings hold back training images.
   std::int64_t validation_images = 0;
+  std::int64_t test_images = 0;
   // Why it cannot be used, without a full stop; the other fields mean nothing then. Empty if it
   // can.
   std::string problem = {};

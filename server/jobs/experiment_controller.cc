@@ -110,7 +110,7 @@ absl::Status ExperimentController::CheckStartArchives(const ResolvedExperiment& 
   std::set<std::string> known;
   for (const v1::TrainingSpec& spec : resolved.configurations) {
     if (!known.insert(spec.start_from()).second) continue;
-    if (auto status = with_.jobs->CheckStartArchive(spec); !status.ok()) return status;
+    if (auto status = with_.jobs->CheckArchive(spec.start_from()); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -18,6 +18,7 @@ namespace {
 constexpr int kMaxSide = 512;
 constexpr std::size_t kMaxClassNameBytes = 200;
 constexpr double kMaxFraction = 0.5;
+constexpr double kAllForTest = 1;
 constexpr std::int64_t kImportMemory = std::int64_t{2} << 30;
 
 class OptionsResolution {
@@ -28,8 +29,13 @@ class OptionsResolution {
     CheckSize();
     CheckEnums();
     CheckClassNames();
-    CheckFraction("test_fraction", options_.test_fraction());
-    CheckFraction("validation_fraction", options_.validation_fraction());
+    if (options_.test_fraction() != kAllForTest) {
+      CheckFraction("test_fraction", options_.test_fraction(), ", or 1 for all images");
+    } else if (options_.validation_fraction() > 0) {
+      Wrong("validation_fraction",
+            "All images become the test split; the validation fraction must be 0.");
+    }
+    CheckFraction("validation_fraction", options_.validation_fraction(), "");
     if (!wrong_.empty()) return InvalidFields(wrong_);
     return std::move(options_);
   }
@@ -91,9 +97,10 @@ class OptionsResolution {
     if (known.size() == 1) Wrong("class_names", "There is one class name; give at least two.");
   }
 
-  void CheckFraction(absl::string_view field, double value) {
+  void CheckFraction(absl::string_view field, double value, absl::string_view more) {
     if (value >= 0 && value <= kMaxFraction) return;
-    Wrong(field, absl::StrCat("The fraction is ", value, "; it must be 0 to ", kMaxFraction, "."));
+    Wrong(field,
+          absl::StrCat("The fraction is ", value, "; it must be 0 to ", kMaxFraction, more, "."));
   }
 
   v1::ImportOptions options_;

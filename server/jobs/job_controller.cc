@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/jobs/attempt.h"
+#include "server/jobs/canonical_request.h"
 #include "server/jobs/error.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
@@ -15,12 +17,6 @@ namespace atelier::jobs {
 namespace {
 
 constexpr int kJobIdTries = 1000;  // Suffixes tried for a job's id.
-
-// The request as its maker meant it, to tell a repeat from another request under the same id.
-std::string Canonical(v1::StartTrainingRequest request) {
-  request.clear_request_id();
-  return request.SerializeAsString();
-}
 
 }  // namespace
 
@@ -182,7 +178,11 @@ absl::StatusOr<v1::TrainingJob> JobController::Stop(absl::string_view id) {
   if (auto status = RequestStop(&change); !status.ok()) return status;
   if (auto status = Apply(std::move(change), live, &effects); !status.ok()) return status;
   if (live->record.attempt_active()) {
-    if (before != v1::JOB_STATE_EVALUATING && before != v1::JOB_STATE_STORING) {
+    // What a training measures and stores at its end, it finishes.
+    const bool finishing =
+        before == v1::JOB_STATE_STORING ||
+        (before == v1::JOB_STATE_EVALUATING && KindOf(live->record.job) == JobKind::kTraining);
+    if (!finishing) {
       watch_.TellToStop(id, with_.clock->Elapsed());
     }
     if (live->link != nullptr) effects.Add([link = live->link] { link->Stop(); });

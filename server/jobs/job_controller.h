@@ -65,8 +65,7 @@ struct JobLoad {
 //
 // Errors carry a reason (error.h): JOB_NOT_FOUND, JOB_ENDED, JOB_NOT_ENDED, QUEUE_FULL,
 // REQUEST_ID_REUSED, JOB_DELETED, NOT_EVALUATED, NO_CHECKPOINT, DATASET_CHANGED, ARCHIVE_DAMAGED,
-// SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN, PROTOCOL_VIOLATION, DATASET_IN_USE,
-// and those of the stores.
+// SHUTTING_DOWN, ATTEMPT_NOT_WANTED, WRONG_TOKEN, PROTOCOL_VIOLATION, DATASET_IN_USE, the stores'.
 class JobController {
  public:
   struct Options : WorkerWatch::Options {
@@ -109,9 +108,9 @@ class JobController {
   // made, whatever has become of it and of what the request names; ALREADY_EXISTS (JOB_DELETED) if
   // that job was deleted within the last day.
   absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request);
-  // DATA_LOSS (ARCHIVE_DAMAGED) if the archive of spec.start_from is not what was stored. Reads all
-  // of it.
-  absl::Status CheckStartArchive(const v1::TrainingSpec& spec);
+  // DATA_LOSS (ARCHIVE_DAMAGED) if a version's archive, all of which is read, is not what was
+  // stored. OK for no name.
+  absl::Status CheckArchive(const std::string& version_name);
   absl::StatusOr<v1::TrainingJob> Get(absl::string_view id);
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
   absl::StatusOr<v1::TrainingJob> Stop(absl::string_view id);
@@ -121,7 +120,7 @@ class JobController {
   absl::StatusOr<v1::GetPredictionsResponse> GetPredictions(
       absl::string_view id, const v1::GetPredictionsRequest& request);
 
-  // --- For DatasetService. ---
+  // --- For DatasetService and ModelService. ---
 
   // The job that the request's id made before; nothing if it is new. Its upload may be gone since.
   // Errors as Start.
@@ -131,6 +130,9 @@ class JobController {
   // and imports the same upload with the same options, if there is one; a request id as in Start.
   absl::StatusOr<v1::TrainingJob> StartImport(const v1::ImportDatasetRequest& request,
                                               const v1::Upload& upload);
+  // Stores a job in QUEUED that checks a data set, or evaluates a model. Errors as Start.
+  absl::StatusOr<v1::TrainingJob> StartCheck(const v1::CheckDatasetRequest& request);
+  absl::StatusOr<v1::TrainingJob> StartEvaluation(const v1::EvaluateModelRequest& request);
   // Deletes a version of a pushed data set, or all of them, with its files. Errors of
   // DatasetStore::DeleteDataset.
   absl::Status DeleteDataset(const DatasetReference& reference, bool force);
@@ -270,6 +272,13 @@ class JobController {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Fails where the version would not fit into the space for data sets.
   absl::Status CheckDatasetSpace(std::int64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // job_controller_scoring.cc: evaluations and checks.
+  // Takes a job in, unless its request did so before.
+  absl::StatusOr<v1::TrainingJob> AcceptScoring(v1::TrainingJob job, const std::string& request_id,
+                                                const std::string& canonical);
+  absl::StatusOr<worker::v1::Assignment> MakeScoringAssignment(const LiveJob& live)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // job_controller_state.cc: what every step goes through.
 

@@ -4,32 +4,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "server/jobs/canonical_request.h"
 #include "server/jobs/error.h"
 #include "server/jobs/import_request.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
-namespace {
-
-// Leaves room in a job's id for the time.
-constexpr std::size_t kNameInJobId = 40;
-
-// The request as its maker meant it, to tell a repeat from another request under the same id.
-std::string Canonical(v1::ImportDatasetRequest request) {
-  request.clear_request_id();
-  return request.SerializeAsString();
-}
-
-std::string ImportBaseName(const std::string& dataset) {
-  std::string name = dataset.substr(0, kNameInJobId);
-  while (name.back() == '-') name.pop_back();
-  return absl::StrCat("import-", name);
-}
-
-}  // namespace
-
 absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindImport(
     const v1::ImportDatasetRequest& request) {
   return FindRepeat(request.request_id(), Canonical(request));
@@ -65,7 +48,7 @@ absl::StatusOr<v1::TrainingJob> JobController::AcceptImport(v1::ImportSpec spec,
   record.request_id = request_id;
   record.request = canonical;
   *record.job.mutable_import() = std::move(spec);
-  const std::string base_name = ImportBaseName(record.job.import().dataset());
+  const std::string base_name = BaseNameOf(record.job);
   return Admit(std::move(record), base_name, effects);
 }
 

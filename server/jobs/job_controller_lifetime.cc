@@ -6,7 +6,7 @@
 #include "server/base/system_clock.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/job_controller.h"
-#include "server/jobs/job_needs.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 
 namespace atelier::jobs {

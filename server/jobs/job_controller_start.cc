@@ -9,6 +9,7 @@
 #include "server/jobs/derived_request.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/resource_names.h"
 
@@ -40,7 +41,7 @@ absl::StatusOr<ResolvedRequest> JobController::Resolve(const v1::StartTrainingRe
   }
   auto resolved = with_.resolver->Resolve(whole);
   if (!resolved.ok()) return resolved;
-  if (auto status = CheckStartArchive(resolved->spec); !status.ok()) return status;
+  if (auto status = CheckArchive(resolved->spec.start_from()); !status.ok()) return status;
   return resolved;
 }
 
@@ -56,8 +57,9 @@ absl::StatusOr<v1::TrainingSpec> JobController::SpecificationOf(const std::strin
   if (!id.ok()) return id.status();
   auto record = with_.jobs->Load(*id);
   if (!record.ok()) return record.status();
-  if (record->job.has_import()) {
-    return InvalidField("like", absl::StrCat("Job ", *id, " imports a data set; name a training."));
+  if (KindOf(record->job) != JobKind::kTraining) {
+    return InvalidField("like", absl::StrCat("Job ", *id, " is ", TraitsOf(record->job).noun,
+                                             "; name a training."));
   }
   return record->job.spec();
 }
@@ -106,9 +108,9 @@ absl::Status JobController::CheckContinuable(const JobRecord& record) {
   return absl::OkStatus();
 }
 
-absl::Status JobController::CheckStartArchive(const v1::TrainingSpec& spec) {
-  if (spec.start_from().empty()) return absl::OkStatus();
-  const auto reference = ParseModelName(spec.start_from());
+absl::Status JobController::CheckArchive(const std::string& version_name) {
+  if (version_name.empty()) return absl::OkStatus();
+  const auto reference = ParseModelName(version_name);
   if (!reference.ok()) return reference.status();
   const auto version = with_.models->ResolveVersion(reference->model, reference->version);
   if (!version.ok()) return version.status();

@@ -6,7 +6,7 @@
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
-#include "server/jobs/job_needs.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 
 namespace atelier::jobs {
@@ -139,7 +139,7 @@ WakeList JobController::Dismissal(const LiveJob& live) const {
 
 absl::Status JobController::DatasetGone(const JobRecord& record) {
   return absl::NotFoundError(
-      absl::StrCat("The server no longer has the data set ", record.job.spec().dataset(), "."));
+      absl::StrCat("The server no longer has the data set ", NeededDataset(record.job), "."));
 }
 
 absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
@@ -151,15 +151,12 @@ absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
                           "The worker had no word from the server for its lease and ended", change);
   }
   if (end.cause == ProcessEnd::Cause::kOutOfMemory) {
-    return FailAttempt(
-        "OUT_OF_MEMORY",
-        absl::StrCat("The worker was ", end.how, "; the job may use ",
-                     NeedsOf(record.job).memory_bytes >> 20, " MiB. Try ",
-                     record.job.has_import()
-                         ? ""
-                         : "a smaller --batch-size, a --memory that the job keeps to, or ",
-                     "a machine or container with more memory."),
-        change);
+    return FailAttempt("OUT_OF_MEMORY",
+                       absl::StrCat("The worker was ", end.how, "; the job may use ",
+                                    NeedsOf(record.job).memory_bytes >> 20, " MiB. Try ",
+                                    TraitsOf(record.job).memory_advice,
+                                    "a machine or container with more memory."),
+                       change);
   }
   return LoseAttempt(end.how, options_.max_lost_attempts, change);
 }

@@ -8,7 +8,7 @@
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
-#include "server/jobs/job_needs.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 
 namespace atelier::jobs {
@@ -88,8 +88,9 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
     queue_view_.Remove(record);
     ShowHead();
     absl::Status ready;
-    if (!record.job.has_import())
-      ready = with_.datasets->Find(record.job.spec().dataset()).status();
+    if (const std::string dataset = NeededDataset(record.job); !dataset.empty()) {
+      ready = with_.datasets->Find(dataset).status();
+    }
     if (absl::IsNotFound(ready)) {
       scheduler_.Release(grant->id);
       ready = Fail(live, "BAD_DATA", DatasetGone(record).message(), effects);

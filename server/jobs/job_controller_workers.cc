@@ -7,6 +7,7 @@
 #include "server/jobs/attempt.h"
 #include "server/jobs/error.h"
 #include "server/jobs/job_controller.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/resource_names.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/worker_events.h"
@@ -81,9 +82,20 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
 
 absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJob& live) {
   const JobRecord& record = live.record;
+  const JobKind kind = KindOf(record.job);
   absl::StatusOr<worker::v1::Assignment> assignment =
-      record.job.has_import() ? MakeImportAssignment(live) : MakeTrainingAssignment(live);
+      kind == JobKind::kTraining ? MakeTrainingAssignment(live)
+      : kind == JobKind::kImport ? MakeImportAssignment(live)
+                                 : MakeScoringAssignment(live);
   if (!assignment.ok()) return assignment.status();
+  if (const std::string dataset = NeededDataset(record.job); !dataset.empty()) {
+    const auto place = with_.datasets->Find(dataset);
+    if (absl::IsNotFound(place.status())) return DatasetGone(record);
+    if (!place.ok()) return place.status();
+    assignment->set_dataset_dir(place->folder);
+    assignment->set_dataset_file(place->file);
+    assignment->set_dataset_cache_dir(with_.artifacts->DatasetCacheDir());
+  }
   assignment->set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
   assignment->set_acknowledged(record.acknowledged);
   *assignment->mutable_lease() = ToDuration(options_.lease);
@@ -93,16 +105,10 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
 
 absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(const LiveJob& live) {
   const JobRecord& record = live.record;
-  const auto place = with_.datasets->Find(record.job.spec().dataset());
-  if (absl::IsNotFound(place.status())) return DatasetGone(record);
-  if (!place.ok()) return place.status();
   worker::v1::Assignment assignment;
   *assignment.mutable_spec() = record.job.spec();
   // What it was given, which is less than it asked for on a server that has less.
   assignment.mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
-  assignment.set_dataset_dir(place->folder);
-  assignment.set_dataset_file(place->file);
-  assignment.set_dataset_cache_dir(with_.artifacts->DatasetCacheDir());
   for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
     assignment.add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));
   }
@@ -219,6 +225,15 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event,
       return SuspendAttempt("SERVER_SHUTDOWN", "The worker ended because the server stops", change);
     case WorkerEvent::kStoppedEmpty:
       return StopEmptyAttempt(change);
+    case WorkerEvent::kScoringOutcome: {
+      const JobKind kind = KindOf(change->record().job);
+      if (kind == JobKind::kEvaluation
+              ? event.scoring_outcome().has_evaluation()
+              : kind == JobKind::kCheck && event.scoring_outcome().has_check()) {
+        return FinishScoring(event.scoring_outcome(), change);
+      }
+      return ProtocolViolation("the outcome of another kind of job");
+    }
     default:
       return ApplyWorkerEvent(event, first_beyond, change);
   }
@@ -229,8 +244,9 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event,
 absl::Status JobController::PrepareOutcome(const WorkerEvent& event, JobChange* change,
                                            Unfinished* left) {
   JobRecord& record = change->record();
-  const bool import = record.job.has_import();
-  if (event.has_import_outcome() != import) {
+  const JobKind kind = KindOf(record.job);
+  const bool import = kind == JobKind::kImport;
+  if (event.has_import_outcome() != import || event.has_outcome() != (kind == JobKind::kTraining)) {
     return ProtocolViolation("the outcome of another kind of job");
   }
   if (auto status = Advance(v1::JOB_STATE_STORING, change); !status.ok()) return status;

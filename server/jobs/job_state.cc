@@ -23,6 +23,7 @@ constexpr v1::JobState kPreparing = v1::JOB_STATE_PREPARING;
 constexpr v1::JobState kTraining = v1::JOB_STATE_TRAINING;
 constexpr v1::JobState kEvaluating = v1::JOB_STATE_EVALUATING;
 constexpr v1::JobState kImporting = v1::JOB_STATE_IMPORTING;
+constexpr v1::JobState kChecking = v1::JOB_STATE_CHECKING;
 constexpr v1::JobState kStoring = v1::JOB_STATE_STORING;
 constexpr v1::JobState kStopping = v1::JOB_STATE_STOPPING;
 constexpr v1::JobState kCompleted = v1::JOB_STATE_COMPLETED;
@@ -34,9 +35,10 @@ const Row kTable[] = {
     {kQueued, {kStarting, kStopping, kStopped, kFailed}},
     {kStarting, {kPreparing, kImporting, kQueued, kStopping, kFailed}},
     {kImporting, {kStoring, kQueued, kStopping, kFailed}},
-    {kPreparing, {kTraining, kEvaluating, kQueued, kStopping, kFailed}},
+    {kPreparing, {kTraining, kEvaluating, kChecking, kQueued, kStopping, kFailed}},
     {kTraining, {kEvaluating, kQueued, kStopping, kFailed}},
-    {kEvaluating, {kStoring, kQueued, kStopping, kFailed}},
+    {kEvaluating, {kStoring, kCompleted, kQueued, kStopping, kFailed}},
+    {kChecking, {kCompleted, kQueued, kStopping, kFailed}},
     {kStoring, {kCompleted, kQueued, kStopping, kFailed}},
     {kStopping, {kStopped, kFailed}},
 };

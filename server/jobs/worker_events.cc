@@ -40,6 +40,8 @@ absl::Status ApplyPhase(worker::v1::Phase phase, JobChange* change) {
       return Advance(v1::JOB_STATE_EVALUATING, change);
     case worker::v1::PHASE_IMPORTING:
       return Advance(v1::JOB_STATE_IMPORTING, change);
+    case worker::v1::PHASE_CHECKING:
+      return Advance(v1::JOB_STATE_CHECKING, change);
     case worker::v1::PHASE_STORING:
       return Advance(v1::JOB_STATE_STORING, change);
     default:

@@ -1,7 +1,7 @@
 #include "server/metrics/job_series.h"
 
 #include "google/protobuf/timestamp.pb.h"
-#include "server/jobs/job_needs.h"
+#include "server/jobs/job_kind.h"
 #include "server/metrics/samples.h"
 
 namespace atelier::metrics {
@@ -16,7 +16,7 @@ double Seconds(const google::protobuf::Timestamp& time) {
 void JobSeries::BeginAttempt(const jobs::JobRecord& record) {
   const v1::Attempt& attempt = record.job.attempts(record.attempt() - 1);
   cores_ = attempt.cores();
-  import_ = record.job.has_import();
+  kind_ = KindOf(record.job);
   memory_limit_bytes_ = static_cast<double>(jobs::NeedsOf(record.job).memory_bytes);
   epochs_ = record.job.spec().epochs();
   last_checkpoint_ = Seconds(attempt.start_time());
@@ -85,20 +85,24 @@ class JobSeries::Collector {
   static auto OfProgress(Get get) {
     return Of(&JobSeries::progress_, get);
   }
-  // Of the progress of one kind of job.
+  // Of the progress of one kind of job or another.
   template <typename Get>
-  static auto OfKind(bool import, Get get) {
-    return [value = OfProgress(get), import](const JobSeries& job) -> std::optional<double> {
-      return job.import_ == import ? value(job) : std::nullopt;
+  static auto OfKind(JobKind kind, JobKind or_kind, Get get) {
+    return [value = OfProgress(get), kind, or_kind](const JobSeries& job) -> std::optional<double> {
+      return job.kind_ == kind || job.kind_ == or_kind ? value(job) : std::nullopt;
     };
   }
   template <typename Get>
   static auto OfTraining(Get get) {
-    return OfKind(false, get);
+    return OfKind(JobKind::kTraining, JobKind::kTraining, get);
   }
   template <typename Get>
   static auto OfImport(Get get) {
-    return OfKind(true, get);
+    return OfKind(JobKind::kImport, JobKind::kImport, get);
+  }
+  template <typename Get>
+  static auto OfScoring(Get get) {
+    return OfKind(JobKind::kEvaluation, JobKind::kCheck, get);
   }
   template <typename Get>
   static auto OfEpoch(Get get) {
@@ -136,15 +140,17 @@ void JobSeries::Collector::CollectResources() {
 }
 
 void JobSeries::Collector::CollectTraining() {
-  Collect(Samples::Gauge("atelier_job_images_per_second", "Speed of the training or import."),
+  Collect(Samples::Gauge("atelier_job_images_per_second", "Speed of the job."),
           OfProgress(&Progress::images_per_second));
   Collect(Samples::Gauge("atelier_job_imported_images", "Images imported so far."),
           OfImport(&Progress::images));
+  Collect(Samples::Gauge("atelier_job_scored_images", "Images evaluated or checked so far."),
+          OfScoring(&Progress::images));
   Collect(Samples::Gauge("atelier_job_epoch", "Epoch being trained, from 1."),
           OfTraining(&Progress::epoch));
   Collect(Samples::Gauge("atelier_job_epochs", "Epochs at most."),
           [](const JobSeries& job) -> std::optional<double> {
-            if (job.import_) return std::nullopt;
+            if (job.kind_ != JobKind::kTraining) return std::nullopt;
             return job.epochs_;
           });
   Collect(Samples::Gauge("atelier_job_training_loss", "Mean training loss of the epoch so far."),
@@ -162,7 +168,7 @@ void JobSeries::Collector::CollectTraining() {
               "atelier_job_last_checkpoint_timestamp_seconds",
               "Time of the last durable checkpoint, Unix time; the attempt's start before it."),
           [](const JobSeries& job) -> std::optional<double> {
-            if (job.import_) return std::nullopt;
+            if (job.kind_ != JobKind::kTraining) return std::nullopt;
             return job.last_checkpoint_;
           });
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "prometheus/metric_family.h"
+#include "proto/lifecycle/lifecycle.h"
 #include "server/jobs/job_store.h"
 
 namespace atelier::metrics {
@@ -24,7 +25,7 @@ class JobSeries {
   friend std::vector<prometheus::MetricFamily> CollectJobs(
       const std::vector<std::pair<std::string, const JobSeries*>>& jobs);
 
-  bool import_ = false;
+  JobKind kind_ = JobKind::kTraining;
   int cores_ = 0;
   double memory_limit_bytes_ = 0;
   int epochs_ = 0;

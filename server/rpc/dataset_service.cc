@@ -220,6 +220,14 @@ absl::Status CheckRequest(const v1::GetImageSheetRequest& request) {
   };
   check("columns", request.columns());
   check("rows", request.rows());
+  if (request.indices_size() > kMaxSheetSide * kMaxSheetSide) {
+    wrong.push_back(
+        {"indices", absl::StrCat("There are ", request.indices_size(), " indices; there may be ",
+                                 kMaxSheetSide * kMaxSheetSide, ".")});
+  }
+  if (!request.indices().empty() && !request.class_name().empty()) {
+    wrong.push_back({"indices", "Indices and a class name are given; give one of the two."});
+  }
   return jobs::InvalidFields(wrong);
 }
 
@@ -251,6 +259,10 @@ absl::StatusOr<v1::ImageSheet> DrawSheetOf(const DatasetService::Dependencies& w
     const auto label = LabelOf(request.class_name(), info.class_names);
     if (!label.ok()) return label.status();
     sheet.label = *label;
+  }
+  for (const std::int64_t index : request.indices()) {
+    if (index < 0 || index >= range.count) return WrongIndex(index, range);
+    sheet.indices.push_back(index);
   }
   const int default_rows = sheet.label.has_value() ? kDefaultSheetSide : kMaxSheetSide;
   sheet.rows = request.rows() > 0 ? request.rows() : default_rows;
@@ -389,6 +401,13 @@ grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerConte
                                                        google::protobuf::Empty* response) {
   return RunUnary(context, with_.upload_tasks, response,
                   [this, request] { return Delete(with_, *request); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::CheckDataset(grpc::CallbackServerContext* context,
+                                                       const v1::CheckDatasetRequest* request,
+                                                       v1::TrainingJob* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return with_.controller->StartCheck(*request); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,

@@ -59,6 +59,9 @@ class DatasetService final : public v1::DatasetService::CallbackService {
   grpc::ServerUnaryReactor* DeleteUpload(grpc::CallbackServerContext* context,
                                          const v1::DeleteUploadRequest* request,
                                          google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* CheckDataset(grpc::CallbackServerContext* context,
+                                         const v1::CheckDatasetRequest* request,
+                                         v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* ImportDataset(grpc::CallbackServerContext* context,
                                           const v1::ImportDatasetRequest* request,
                                           v1::TrainingJob* response) override;

@@ -209,4 +209,11 @@ grpc::ServerUnaryReactor* ModelService::Explain(grpc::CallbackServerContext* con
                   });
 }
 
+grpc::ServerUnaryReactor* ModelService::EvaluateModel(grpc::CallbackServerContext* context,
+                                                      const v1::EvaluateModelRequest* request,
+                                                      v1::TrainingJob* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return with_.controller->StartEvaluation(*request); });
+}
+
 }  // namespace atelier::rpc

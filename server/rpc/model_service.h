@@ -9,6 +9,7 @@
 #include "atelier/v1/model_service.grpc.pb.h"
 #include "server/base/task_queue.h"
 #include "server/jobs/artifact_store.h"
+#include "server/jobs/job_controller.h"
 #include "server/jobs/model_store.h"
 #include "server/rpc/archive_entries.h"
 #include "server/rpc/stream_set.h"
@@ -23,6 +24,7 @@ class ModelService final : public v1::ModelService::CallbackService {
   struct Dependencies {
     jobs::ModelStore* models;
     jobs::ArtifactStore* artifacts;
+    jobs::JobController* controller;
     TaskQueue* tasks;
     StreamSet* streams;
     views::ModelViewer* viewer;
@@ -65,6 +67,9 @@ class ModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
                                     const v1::ExplainRequest* request,
                                     v1::Explanation* response) override;
+  grpc::ServerUnaryReactor* EvaluateModel(grpc::CallbackServerContext* context,
+                                          const v1::EvaluateModelRequest* request,
+                                          v1::TrainingJob* response) override;
 
  private:
   absl::StatusOr<v1::Model> ChangeAlias(const std::string& model,

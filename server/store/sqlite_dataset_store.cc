@@ -158,8 +158,8 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteDataset(
                          absl::StrCat("The data set ", reference.dataset, " has ", named->size(),
                                       " versions; name one, or force the deletion of all."));
     }
-    const auto needs = [&](const v1::TrainingSpec& spec) {
-      const auto used = jobs::ParseDatasetReference(spec.dataset());
+    const auto needs = [&](const Needed& needed) {
+      const auto used = jobs::ParseDatasetReference(needed.dataset);
       return used.has_value() && used->version != 0 && used->dataset == reference.dataset &&
              (reference.version == 0 || used->version == reference.version);
     };

@@ -147,7 +147,7 @@ absl::Status SqliteStore::InsertExperiment(const ExperimentRecord& record,
       return absl::AlreadyExistsError(absl::StrCat("The id ", record.id, " is taken."));
     }
     for (const v1::TrainingSpec& spec : record.experiment.configurations()) {
-      if (auto status = CheckPresent(database, spec); !status.ok()) return status;
+      if (auto status = CheckPresent(database, NeededBy(spec)); !status.ok()) return status;
     }
     Statement insert(database,
                      "INSERT INTO experiments (id, state, experiment, request_id, request) "

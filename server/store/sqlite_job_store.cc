@@ -176,7 +176,7 @@ absl::StatusOr<std::int64_t> SqliteStore::Insert(const JobRecord& record,
       return absl::AlreadyExistsError(
           absl::StrCat("The job id ", record.id, " or its request id is taken."));
     }
-    if (auto status = CheckPresent(database, record.job.spec()); !status.ok()) return status;
+    if (auto status = CheckPresent(database, NeededBy(record.job)); !status.ok()) return status;
     Statement insert(database,
                      absl::StrCat("INSERT INTO jobs (", kColumns,
                                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));

@@ -167,13 +167,13 @@ absl::Status InUse(absl::string_view what, absl::string_view aliases) {
       absl::StrCat(what, " is named by ", aliases, "; move or remove the alias first."));
 }
 
-// VERSION_NEEDED while trainings start from a version, or from any of the model (0).
-absl::Status CheckNoneStartsFrom(Database& database, absl::string_view model, std::int64_t version,
-                                 absl::string_view what) {
+// VERSION_NEEDED while jobs need a version, or any of the model (0).
+absl::Status CheckNotNeeded(Database& database, absl::string_view model, std::int64_t version,
+                            absl::string_view what) {
   const std::string name = version == 0 ? absl::StrCat(jobs::ModelName(model), "/versions/")
                                         : jobs::ModelVersionName(model, version);
-  return CheckUnneeded(database, "VERSION_NEEDED", what, [&](const v1::TrainingSpec& spec) {
-    return version == 0 ? absl::StartsWith(spec.start_from(), name) : spec.start_from() == name;
+  return CheckUnneeded(database, "VERSION_NEEDED", what, [&](const Needed& needed) {
+    return version == 0 ? absl::StartsWith(needed.version, name) : needed.version == name;
   });
 }
 
@@ -288,8 +288,7 @@ absl::Status SqliteStore::DeleteVersion(absl::string_view model, std::int64_t ve
     const std::string aliases = AliasesOf(database, model, version);
     const std::string name = jobs::ModelVersionName(model, version);
     if (!aliases.empty() && !force) return InUse(name, aliases);
-    if (auto status = CheckNoneStartsFrom(database, model, version, name); !status.ok())
-      return status;
+    if (auto status = CheckNotNeeded(database, model, version, name); !status.ok()) return status;
     Statement remove(database, "DELETE FROM versions WHERE model = ? AND version = ?");
     BindText(&remove, 1, model);
     remove.bind(2, version);
@@ -305,7 +304,7 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteModel(absl::string_
     const std::string aliases = AliasesOf(database, model, 0);
     const std::string name = jobs::ModelName(model);
     if (!aliases.empty() && !force) return InUse(name, aliases);
-    if (auto status = CheckNoneStartsFrom(database, model, 0, name); !status.ok()) return status;
+    if (auto status = CheckNotNeeded(database, model, 0, name); !status.ok()) return status;
     std::vector<std::int64_t> versions;
     Statement remove(database, "DELETE FROM versions WHERE model = ? RETURNING version");
     BindText(&remove, 1, model);

@@ -22,6 +22,10 @@ class Layout {
   Layout(const SheetRequest& request, absl::Span<const models::ClassLabel> labels,
          std::int64_t classes)
       : request_(request) {
+    if (!request.indices.empty()) {
+      AddChosen();
+      return;
+    }
     const std::int64_t rows =
         request.label.has_value() ? request.rows : std::min(request.rows, classes);
     for (std::int64_t row = 0; row < rows; ++row) {
@@ -32,16 +36,26 @@ class Layout {
 
   // As many rows as fit into the picture.
   void Cut(std::int64_t rows) {
-    if (rows >= static_cast<std::int64_t>(labels_.size())) return;
-    labels_.resize(static_cast<std::size_t>(rows));
+    if (rows >= this->rows()) return;
+    labels_.resize(std::min(labels_.size(), static_cast<std::size_t>(rows)));
     indices_.resize(static_cast<std::size_t>(rows * request_.columns));
   }
 
-  std::int64_t rows() const { return static_cast<std::int64_t>(labels_.size()); }
+  std::int64_t rows() const {
+    return static_cast<std::int64_t>(indices_.size()) / request_.columns;
+  }
   const std::vector<std::int64_t>& indices() const { return indices_; }
   const std::vector<std::int64_t>& labels() const { return labels_; }
 
  private:
+  void AddChosen() {
+    const auto columns = static_cast<std::size_t>(request_.columns);
+    indices_ = request_.indices;
+    const std::size_t rows = (indices_.size() + columns - 1) / columns;
+    indices_.resize(rows * columns, -1);
+    Cut(request_.rows);
+  }
+
   void AddRow(std::int64_t label, absl::Span<const models::ClassLabel> labels) {
     // Rows of one class go on where the last ended.
     std::int64_t at = request_.label.has_value() ? next_ : 0;

@@ -29,6 +29,7 @@ jobs::DatasetFacts FactsOf(const v1::Dataset& dataset) {
   facts.image_shape = dataset.image_shape();
   facts.training_images = dataset.training_images();
   facts.validation_images = dataset.validation_images();
+  facts.test_images = dataset.test_images();
   return facts;
 }
 

@@ -4,28 +4,20 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
 #include "models/import/importer.h"
+#include "server/worker/assigned_dataset.h"
+#include "server/worker/image_progress.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-using Clock = std::chrono::steady_clock;
-
 constexpr char kFile[] = "packed.dataset";
-constexpr std::chrono::milliseconds kProgressInterval(100);
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 models::ImportOptions::Color ColorOf(atelier::v1::ImportColor color) {
   switch (color) {
@@ -76,38 +68,6 @@ models::ImportOptions OptionsOf(const atelier::v1::ImportOptions& from) {
   return options;
 }
 
-// Tells the progress as step events, at most ten times a second.
-class ProgressReport {
- public:
-  explicit ProgressReport(const std::function<void(v1::WorkerEvent)>& report) : report_(report) {}
-
-  void Tell(const models::ImportProgress& progress) {
-    const Clock::time_point now = Clock::now();
-    if (last_.has_value() && now - *last_ < kProgressInterval) return;
-    if (!begun_.has_value() && progress.done > 0) begun_ = now;
-    last_ = now;
-    v1::WorkerEvent event;
-    atelier::v1::Progress* step = event.mutable_step();
-    step->set_images(progress.done);
-    step->set_total_images(progress.total);
-    const double seconds = begun_.has_value() ? SecondsSince(*begun_) : 0;
-    if (seconds > 0 && progress.done > 0) {
-      const double speed = static_cast<double>(progress.done) / seconds;
-      step->set_images_per_second(speed);
-      if (progress.total > progress.done) {
-        *step->mutable_time_left() = TimeUtil::MillisecondsToDuration(static_cast<std::int64_t>(
-            static_cast<double>(progress.total - progress.done) / speed * 1000));
-      }
-    }
-    report_(std::move(event));
-  }
-
- private:
-  const std::function<void(v1::WorkerEvent)>& report_;
-  std::optional<Clock::time_point> last_;
-  std::optional<Clock::time_point> begun_;  // When the first image was there.
-};
-
 void FillDataset(const models::ImportReport& report, atelier::v1::Dataset* dataset) {
   dataset->mutable_class_names()->Assign(report.class_names.begin(), report.class_names.end());
   dataset->mutable_image_shape()->set_channels(static_cast<std::int32_t>(report.shape.channels));
@@ -155,14 +115,14 @@ absl::StatusOr<v1::WorkerEvent> RunImport(const v1::Assignment& assignment,
                                           const std::function<void(v1::WorkerEvent)>& report) {
   const v1::ImportAssignment& import = assignment.import();
   const std::string output = absl::StrCat(assignment.attempt_dir(), "/", kFile);
-  const Clock::time_point begin = Clock::now();
-  ProgressReport progress(report);
-  progress.Tell({});
+  const auto begin = std::chrono::steady_clock::now();
+  ImageProgress progress(report);
+  progress.Tell(0, 0);
   const models::ImportRun run = {
       .threads = std::max(1, import.spec().cores()),
       .max_bytes = import.max_bytes(),
       .stop = stop,
-      .progress = [&](const models::ImportProgress& now) { progress.Tell(now); },
+      .progress = [&](const models::ImportProgress& now) { progress.Tell(now.done, now.total); },
       .log = [](absl::string_view sentence) { spdlog::info("{}", std::string(sentence)); }};
   const auto made = models::ImportDataset(import.source(), import.spec().source_name(),
                                           OptionsOf(import.spec().options()), output, run);
@@ -174,9 +134,7 @@ absl::StatusOr<v1::WorkerEvent> RunImport(const v1::Assignment& assignment,
                made->format, made->training.images, made->validation.images, made->test.images,
                made->unreadable_count);
 
-  v1::WorkerEvent phase;
-  phase.set_phase(v1::PHASE_STORING);
-  report(std::move(phase));
+  report(PhaseEvent(v1::PHASE_STORING));
   v1::WorkerEvent event;
   v1::ImportOutcome* outcome = event.mutable_import_outcome();
   FillResult(*made, SecondsSince(begin), outcome->mutable_result());

@@ -18,14 +18,14 @@
 #include "models/archive/model_archive.h"
 #include "models/base/failure.h"
 #include "models/data/dataset.h"
-#include "models/data/dataset_cache.h"
-#include "models/data/dataset_file.h"
 #include "models/training/evaluation.h"
 #include "models/training/trainer.h"
 #include "server/base/proc_file.h"
+#include "server/worker/assigned_dataset.h"
 #include "server/worker/import_run.h"
 #include "server/worker/memory_limit.h"
 #include "server/worker/outcome_event.h"
+#include "server/worker/scoring_run.h"
 #include "server/worker/spec_options.h"
 #include "spdlog/spdlog.h"
 
@@ -90,31 +90,6 @@ v1::WorkerEvent EpochEvent(const models::EpochMetrics& metrics) {
   epoch->set_images_per_second(metrics.images_per_second);
   epoch->set_best(metrics.best);
   return event;
-}
-
-// Of a pushed data set the packed file, which needs no cache.
-absl::StatusOr<models::DatasetCache::Loaded> LoadDataset(const v1::Assignment& assignment,
-                                                         const models::StopSignal* stop) {
-  if (assignment.dataset_file().empty()) {
-    return models::DatasetCache({assignment.dataset_cache_dir()})
-        .Load(assignment.dataset_dir(), stop);
-  }
-  const auto file = models::DatasetFile::Open(assignment.dataset_file());
-  if (!file.ok()) return models::Failure(models::FailureReason::kBadData, file.status().message());
-  auto dataset = file->Map();
-  if (!dataset.ok()) {
-    return models::Failure(models::FailureReason::kBadData, dataset.status().message());
-  }
-  return models::DatasetCache::Loaded{*std::move(dataset), true, absl::OkStatus()};
-}
-
-void ReportDataset(const models::DatasetCache::Loaded& loaded) {
-  if (!loaded.problem.ok()) {
-    spdlog::warn("the data set's cache: {}", std::string(loaded.problem.message()));
-  }
-  spdlog::info("data set of {} training images, {}", loaded.dataset->training().size(),
-               loaded.from_cache ? "from the cache" : "read from its files");
-  for (const std::string& warning : loaded.dataset->warnings()) spdlog::warn("{}", warning);
 }
 
 absl::Status CheckArchive(const models::TrainedModel& model, const std::string& path,
@@ -209,8 +184,7 @@ class EventObserver final : public models::TrainingObserver {
 }  // namespace
 
 void JobRun::Run(const v1::Assignment& assignment) {
-  absl::StatusOr<v1::WorkerEvent> last =
-      assignment.has_import() ? Import(assignment) : Work(assignment);
+  absl::StatusOr<v1::WorkerEvent> last = Work(assignment);
   if (last.ok()) return report_(*std::move(last));
   if (models::ReasonOf(last.status()) == models::FailureReason::kCancelled) {
     spdlog::info("suspended");
@@ -221,31 +195,35 @@ void JobRun::Run(const v1::Assignment& assignment) {
   report_(std::move(failure));
 }
 
-absl::StatusOr<v1::WorkerEvent> JobRun::Import(const v1::Assignment& assignment) {
-  ReportPhase(v1::PHASE_IMPORTING);
-  auto event = RunImport(assignment, &training_stop_, report_);
-  if (!event.ok() && training_stop_.Get() == models::StopRequest::kStop) {
-    spdlog::info("stopped before the data set was complete");
-    v1::WorkerEvent stopped;
-    stopped.mutable_stopped_empty();
-    return stopped;
-  }
-  return event;
-}
-
-void JobRun::ReportPhase(v1::Phase phase) {
-  spdlog::info("phase {}", v1::Phase_Name(phase).substr(6));
-  v1::WorkerEvent event;
-  event.set_phase(phase);
-  report_(std::move(event));
-}
-
 absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
+  if (assignment.has_import()) {
+    ReportPhase(v1::PHASE_IMPORTING);
+    return AllOrNothing(RunImport(assignment, &training_stop_, report_));
+  }
+  if (assignment.has_evaluation()) {
+    return AllOrNothing(RunEvaluation(assignment, &training_stop_, report_));
+  }
+  if (assignment.has_check()) {
+    return AllOrNothing(RunCheck(assignment, &training_stop_, report_));
+  }
+  return TrainAndStore(assignment);
+}
+
+absl::StatusOr<v1::WorkerEvent> JobRun::AllOrNothing(absl::StatusOr<v1::WorkerEvent> last) const {
+  if (last.ok() || training_stop_.Get() != models::StopRequest::kStop) return last;
+  spdlog::info("stopped before it was complete");
+  v1::WorkerEvent stopped;
+  stopped.mutable_stopped_empty();
+  return stopped;
+}
+
+void JobRun::ReportPhase(v1::Phase phase) { report_(PhaseEvent(phase)); }
+
+absl::StatusOr<v1::WorkerEvent> JobRun::TrainAndStore(const v1::Assignment& assignment) {
   ReportPhase(v1::PHASE_PREPARING);
   const auto loaded = LoadDataset(assignment, &suspend_);
   if (!loaded.ok()) return loaded.status();
-  const std::shared_ptr<const models::Dataset> dataset = loaded->dataset;
-  ReportDataset(*loaded);
+  const std::shared_ptr<const models::Dataset> dataset = *loaded;
   auto options = OptionsOf(assignment.spec(), *dataset);
   if (!options.ok()) return options.status();
   if (assignment.has_start()) options->start = StartOf(assignment.start());
@@ -383,8 +361,10 @@ void JobRun::ReportResumed(const models::ResumePoint& point, std::int64_t record
 }
 
 std::int64_t MemoryLimitOf(const v1::Assignment& assignment) {
-  return assignment.has_import() ? assignment.import().spec().memory_bytes()
-                                 : assignment.spec().memory_bytes();
+  if (assignment.has_import()) return assignment.import().spec().memory_bytes();
+  if (assignment.has_evaluation()) return assignment.evaluation().spec().memory_bytes();
+  return assignment.has_check() ? assignment.check().memory_bytes()
+                                : assignment.spec().memory_bytes();
 }
 
 v1::WorkerEvent OutOfMemoryEvent(const v1::Assignment& assignment, const std::string& what) {
@@ -394,8 +374,8 @@ v1::WorkerEvent OutOfMemoryEvent(const v1::Assignment& assignment, const std::st
   event.mutable_failure()->set_message(
       absl::StrCat("The job's memory limit of ", FormatBytes(MemoryLimitOf(assignment)),
                    " was reached: ", what, ". Try a ",
-                   assignment.has_import() ? "machine or container with more memory."
-                                           : "larger --memory or a smaller --batch-size."));
+                   assignment.has_spec() ? "larger --memory or a smaller --batch-size."
+                                         : "machine or container with more memory."));
   return event;
 }
 

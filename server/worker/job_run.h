@@ -1,6 +1,7 @@
 // One attempt at a job, from its assignment to its last event: loads the data, trains or goes on
-// from a checkpoint, scores the test set, writes the archive; or imports a data set. What happens
-// is told as events; with import_run.h the only part of the worker that knows models/.
+// from a checkpoint, scores the test set, writes the archive; or does what a job of another kind
+// does (import_run.h, scoring_run.h). What happens is told as events; with those the only part of
+// the worker that knows models/.
 #ifndef ATELIER_SERVER_WORKER_JOB_RUN_H_
 #define ATELIER_SERVER_WORKER_JOB_RUN_H_
 
@@ -32,8 +33,8 @@ class JobRun {
 
   // To be called at any time, before Run too, from any thread or signal handler.
   //
-  // Ends training before its next step; what there is then is scored and stored. Ends an import, of
-  // which nothing stays.
+  // Ends training before its next step; what there is then is scored and stored. Ends a job of
+  // another kind, of which nothing stays.
   void Stop() { training_stop_.Stop(); }
   // Ends the run as soon as it can be taken up again: after a checkpoint, or without one where the
   // last still holds. An archive that is being written is finished.
@@ -51,6 +52,9 @@ class JobRun {
 
   // Answers with the attempt's last event. CANCELLED if it was suspended.
   absl::StatusOr<v1::WorkerEvent> Work(const v1::Assignment& assignment);
+  absl::StatusOr<v1::WorkerEvent> TrainAndStore(const v1::Assignment& assignment);
+  // The last event of a job that leaves nothing unless it is done to its end.
+  absl::StatusOr<v1::WorkerEvent> AllOrNothing(absl::StatusOr<v1::WorkerEvent> last) const;
   absl::StatusOr<Training> Train(const v1::Assignment& assignment,
                                  const models::TrainingOptions& options,
                                  std::shared_ptr<const models::Dataset> dataset);
@@ -61,7 +65,6 @@ class JobRun {
   absl::StatusOr<v1::WorkerEvent> Finish(const v1::Assignment& assignment,
                                          const models::TrainingOptions& options,
                                          const Training& training, const models::Dataset& dataset);
-  absl::StatusOr<v1::WorkerEvent> Import(const v1::Assignment& assignment);
   void ReportPhase(v1::Phase phase);
   void ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch);
 

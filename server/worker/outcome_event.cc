@@ -71,6 +71,8 @@ void FillBins(const models::Reliability& reliability,
   }
 }
 
+}  // namespace
+
 void FillConfusionMatrix(const models::Evaluation& evaluation,
                          const std::vector<std::string>& class_names,
                          atelier::v1::ConfusionMatrix* matrix) {
@@ -92,11 +94,12 @@ void FillConfusionMatrix(const models::Evaluation& evaluation,
   }
 }
 
-void FillPredictions(const models::Evaluation& evaluation, v1::Outcome* outcome) {
-  const std::size_t count = std::min(evaluation.predictions.size(), kMaxPredictions);
+void FillPredictions(const std::vector<models::Prediction>& predictions,
+                     google::protobuf::RepeatedPtrField<atelier::v1::Prediction>* messages) {
+  const std::size_t count = std::min(predictions.size(), kMaxPredictions);
   for (std::size_t i = 0; i < count; ++i) {
-    const models::Prediction& made = evaluation.predictions[i];
-    atelier::v1::Prediction* prediction = outcome->add_predictions();
+    const models::Prediction& made = predictions[i];
+    atelier::v1::Prediction* prediction = messages->Add();
     prediction->set_index(made.index);
     prediction->set_true_class(static_cast<std::int32_t>(made.true_class));
     prediction->set_predicted_class(static_cast<std::int32_t>(made.predicted_class));
@@ -104,8 +107,6 @@ void FillPredictions(const models::Evaluation& evaluation, v1::Outcome* outcome)
     prediction->set_true_probability(made.true_probability);
   }
 }
-
-}  // namespace
 
 v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
                              const std::string& archive_name, const models::ArchiveInfo& archive,
@@ -128,7 +129,7 @@ v1::WorkerEvent OutcomeEvent(const models::ArchiveContents& contents,
   }
   FillConfusionMatrix(contents.evaluation, contents.class_names,
                       outcome->mutable_confusion_matrix());
-  FillPredictions(contents.evaluation, outcome);
+  FillPredictions(contents.evaluation.predictions, outcome->mutable_predictions());
   outcome->set_archive(archive_name);
   outcome->set_sha256(archive.sha256);
   outcome->set_size_bytes(archive.size_bytes);

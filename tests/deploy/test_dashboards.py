@@ -13,7 +13,8 @@ BOARDS = [Dashboard(path) for path in deployment.DASHBOARDS]
 NOT_CHARTED = {name: "the page's own, for whoever wonders what scraping costs"
                for name in ("exposer_scrapes_total", "exposer_transferred_bytes_total",
                             "exposer_request_latencies")}
-NOT_CHARTED["atelier_job_imported_images"] = "imports take seconds; `atelier watch` shows them"
+NOT_CHARTED["atelier_job_imported_images"] = "takes seconds to minutes; `atelier watch` shows it"
+NOT_CHARTED["atelier_job_scored_images"] = NOT_CHARTED["atelier_job_imported_images"]
 NOT_CHARTED["atelier_log_lines_dropped_total"] = "the log itself tells how many, once it is read again"
 
 

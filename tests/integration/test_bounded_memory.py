@@ -63,7 +63,7 @@ def test_a_compressed_message_is_refused_unpacked(server, bomb):
 
 def test_answers_that_nobody_takes_are_refused_at_some_point(server):
     request = dataset_pb.GetImagesRequest(
-        name="datasets/small", split=dataset_pb.DATASET_SPLIT_TRAINING, indices=range(1000))
+        name="datasets/small", split=harness.job_pb.DATASET_SPLIT_TRAINING, indices=range(1000))
     message = http2.grpc_message(request.SerializeToString())
     with http2.Connection(server.address, initial_window=0) as connection:
         streams = []

@@ -405,6 +405,36 @@ print(json.dumps([mine.name, mine.version, mine.class_names, mine.image_shape, s
     assert 190 <= found[8] <= 210
 
 
+def test_a_model_is_evaluated_and_a_data_set_checked(python, trained, test_set):
+    found = python.json("""
+client = atelier.connect(sys.argv[1])
+data = numpy.load(sys.argv[2])
+pushed = client.datasets.push("evaluated", data["images"][:150], data["labels"][:150],
+                              data["images"][150:200], data["labels"][150:200], progress=False,
+                              class_names=[str(each) for each in range(10)])
+job = client.train(preset="dense", dataset="evaluated", epochs=1, batch_size=32).wait(progress=False)
+evaluated = job.model.evaluate("evaluated", split="training").wait(progress=False)
+checked = pushed.check(folds=2, seed=3).wait(progress=False)
+suspicious = checked.predictions(most=7)
+print(json.dumps({
+    "accuracy": evaluated.evaluation.accuracy, "images": evaluated.evaluation.images,
+    "matrix": int(evaluated.confusion().matrix.sum()), "wrong": len(evaluated.predictions(most=1000)),
+    "none": job.evaluation is None and evaluated.result is None, "title": repr(evaluated),
+    "checked": checked.check.images, "suspicious": len(suspicious), "folds": checked.message.check.folds,
+    "count": checked.check.suspicious_count}))
+evaluated.show()
+""".replace("evaluated.show()", ""), trained, test_set)
+    assert found["images"] == found["matrix"] == found["checked"] == 150
+    assert found["wrong"] == round(150 * (1 - found["accuracy"]))
+    assert found["none"] and "evaluation of dense@" in found["title"] and found["folds"] == 2
+    assert found["suspicious"] == min(7, found["count"])
+    error = python.error("""
+client = atelier.connect(sys.argv[1])
+client.models()[0].evaluate("none")
+""", trained)
+    assert "no data set" in json.dumps(error), error
+
+
 def test_a_push_goes_on_when_the_server_is_killed_in_the_middle(python, server, test_set):
     process = python.start(PUSHED + """
 from atelier import pushing

@@ -51,6 +51,35 @@ TEST(LiveViewTest, AnImportCountsImagesAndHasNoEpochs) {
   EXPECT_FALSE(absl::StrContains(line, "loss")) << line;
 }
 
+TEST(LiveViewTest, SaysWhatIsEvaluatedAndChecked) {
+  v1::TrainingJob job;
+  job.set_name("jobs/evaluate-cnn-3");
+  job.mutable_evaluation()->set_model_version("models/cnn-3/versions/2");
+  job.mutable_evaluation()->set_dataset("digits@1");
+  job.mutable_evaluation()->set_split(v1::DATASET_SPLIT_TEST);
+  EXPECT_EQ(LiveView(job, Style(false), 100).Heading(),
+            "evaluate-cnn-3  cnn-3@2 on the test images of digits@1");
+  job.clear_evaluation();
+  job.mutable_check()->set_dataset("digits@1");
+  job.mutable_check()->set_split(v1::DATASET_SPLIT_TRAINING);
+  job.mutable_check()->set_folds(5);
+  EXPECT_EQ(LiveView(job, Style(false), 100).Heading(),
+            "evaluate-cnn-3  check of digits@1, labels of its training images, 5 folds, seed 0");
+}
+
+TEST(LiveViewTest, ACheckCountsImages) {
+  v1::TrainingJob job;
+  job.set_state(v1::JOB_STATE_CHECKING);
+  job.mutable_check();
+  LiveView view(job, Style(false), 100);
+  v1::JobEvent event;
+  event.mutable_step()->set_images(1500);
+  event.mutable_step()->set_total_images(6000);
+  view.Apply(event);
+  const std::string line = view.StatusLine(100, kNow);
+  EXPECT_TRUE(absl::StrContains(line, "1,500 of 6,000 images")) << line;
+}
+
 TEST(LiveViewTest, PrintsPhasesWithTheirTime) {
   LiveView view = MakeView();
   EXPECT_EQ(view.Apply(TransitionEvent(1, v1::JOB_STATE_QUEUED)),

@@ -126,6 +126,20 @@ TEST_F(JobMetricsTest, AnImportHasImagesAndNothingOfATraining) {
   }
 }
 
+TEST_F(JobMetricsTest, ACheckHasImagesThatNoImportHas) {
+  JobRecord job = Accept("a");
+  job.job.clear_spec();
+  job.job.mutable_check()->set_memory_bytes(3000);
+  Begin(&job);
+  v1::JobEvent event;
+  event.mutable_step()->set_images(70);
+  Append(&job, event);
+  EXPECT_EQ(Shown(R"(atelier_job_scored_images{job="a"})"), 70);
+  EXPECT_EQ(Shown(R"(atelier_job_memory_limit_bytes{job="a"})"), 3000);
+  EXPECT_EQ(Shown(R"(atelier_job_imported_images{job="a"})"), kNone);
+  EXPECT_EQ(Shown(R"(atelier_job_epochs{job="a"})"), kNone);
+}
+
 TEST_F(JobMetricsTest, ARunningJobShowsItsNewestEvents) {
   JobRecord job = Accept("a");
   EXPECT_EQ(CountOf(metrics_, R"(job="a")"), 0u);

@@ -196,6 +196,22 @@ TEST_F(ImportFoldersTest, StatisticsAreOfTheTrainingImages) {
   EXPECT_THAT(report.standard_deviation, ElementsAre(testing::DoubleNear(0.4330127, 1e-6)));
 }
 
+TEST_F(ImportFoldersTest, AllImagesCanBecomeTheTestSplit) {
+  options_.test_fraction = ImportOptions::kAllForTest;
+  const Imported imported = Imports(TwoClasses());
+  EXPECT_EQ(imported.report.training.images, 0);
+  EXPECT_EQ(imported.report.test.images, imported.dataset->test().size());
+  EXPECT_EQ(imported.dataset->training().size(), 0);
+  EXPECT_GT(imported.dataset->test().size(), 4);
+  EXPECT_TRUE(imported.report.mean.empty());
+  for (const std::string& warning : imported.report.warnings) {
+    EXPECT_EQ(warning.find("no training images"), std::string::npos) << warning;
+  }
+  options_.validation_fraction = 0.1;
+  ExpectRefused(Import(TwoClasses()), "a validation fraction above 0 is not possible",
+                FailureReason::kInvalidSpec);
+}
+
 TEST_F(ImportFoldersTest, ClassNamesCanBePutInOrder) {
   options_.class_names = {"dog", "cat"};
   const Imported imported = Imports(TwoClasses());

@@ -421,5 +421,42 @@ TEST_F(DatasetServiceTest, DrawsARowForEachClass) {
   EXPECT_EQ(picture->pixels[0], 255);
 }
 
+TEST_F(DatasetServiceTest, DrawsChosenImagesInTheirOrder) {
+  grpc::ClientContext context;
+  v1::GetImageSheetRequest request;
+  request.set_name("datasets/small");
+  request.set_split(v1::DATASET_SPLIT_TRAINING);
+  request.set_columns(2);
+  for (const int index : {4, 0, 2}) request.add_indices(index);
+  v1::ImageSheet sheet;
+  ASSERT_TRUE(stub_->GetImageSheet(&context, request, &sheet).ok());
+  EXPECT_THAT(sheet.indices(), ElementsAre(4, 0, 2, -1));
+  EXPECT_EQ(sheet.row_classes_size(), 0);
+  const auto picture = models::DecodeImage(sheet.png());
+  ASSERT_TRUE(picture.ok()) << picture.status();
+  EXPECT_EQ(picture->height, 2 + 2 * (2 * sheet.zoom() + 2));
+}
+
+TEST_F(DatasetServiceTest, RefusesToDrawImagesThatAreNotThere) {
+  for (const int index : {-1, 5}) {
+    grpc::ClientContext context;
+    v1::GetImageSheetRequest request;
+    request.set_name("datasets/small");
+    request.set_split(v1::DATASET_SPLIT_TRAINING);
+    request.add_indices(index);
+    v1::ImageSheet sheet;
+    const grpc::Status status = stub_->GetImageSheet(&context, request, &sheet);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << index;
+  }
+  grpc::ClientContext context;
+  v1::GetImageSheetRequest request;
+  request.set_name("datasets/small");
+  request.set_class_name("shirt");
+  request.add_indices(0);
+  v1::ImageSheet sheet;
+  const grpc::Status status = stub_->GetImageSheet(&context, request, &sheet);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 }  // namespace
 }  // namespace atelier::rpc

@@ -76,6 +76,7 @@ class ModelPicturesTest : public testing::Test {
   TaskQueue tasks_{{.name = "pictures", .threads = 1, .capacity = 1}};
   ModelService service_{{.models = nullptr,
                          .artifacts = nullptr,
+                         .controller = nullptr,
                          .tasks = nullptr,
                          .streams = nullptr,
                          .viewer = &viewer_,

@@ -30,6 +30,7 @@ class ModelServiceTest : public jobs::ControllerTest {
       : archives_(folder_.string()),
         service_({.models = store_.get(),
                   .artifacts = &archives_,
+                  .controller = controller_.get(),
                   .tasks = &tasks_,
                   .streams = &streams_,
                   .viewer = nullptr,

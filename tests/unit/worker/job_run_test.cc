@@ -370,5 +370,83 @@ TEST(OutOfMemoryEventTest, AdvisesAnImportOnlyWhatItHas) {
             "container with more memory.");
 }
 
+// What an attempt at an evaluation of the model in a folder is told.
+v1::Assignment EvaluationOf(const SmallJob& job, atelier::v1::DatasetSplit split) {
+  v1::Assignment assignment;
+  assignment.set_dataset_dir(job.dataset_dir());
+  assignment.set_attempt_dir(job.attempt_dir(2));
+  assignment.mutable_evaluation()->set_archive(job.attempt_dir(1) + "/model.tar.gz");
+  assignment.mutable_evaluation()->mutable_spec()->set_split(split);
+  assignment.mutable_evaluation()->mutable_spec()->set_cores(1);
+  return assignment;
+}
+
+TEST(JobRunTest, EvaluatesAModel) {
+  const SmallJob job;
+  const Told trained = RunJob(job.Assignment());
+  ASSERT_TRUE(trained.Last().has_outcome()) << trained.Last().ShortDebugString();
+  const atelier::v1::TrainingResult& result = trained.Last().outcome().result();
+  v1::Assignment assignment = EvaluationOf(job, atelier::v1::DATASET_SPLIT_TEST);
+  assignment.mutable_evaluation()->set_temperature(result.temperature());
+  const Told told = RunJob(assignment);
+  EXPECT_THAT(told.Phases(), ElementsAre(v1::PHASE_PREPARING, v1::PHASE_EVALUATING));
+  ASSERT_TRUE(told.Last().has_scoring_outcome()) << told.Last().ShortDebugString();
+  const v1::ScoringOutcome& outcome = told.Last().scoring_outcome();
+  EXPECT_DOUBLE_EQ(outcome.evaluation().accuracy(), result.test_accuracy());
+  EXPECT_DOUBLE_EQ(outcome.evaluation().calibrated_ece(), result.calibrated_test_ece());
+  EXPECT_EQ(outcome.evaluation().images(), SmallJob::kTestImages);
+  EXPECT_EQ(outcome.predictions_size(), SmallJob::kTestImages);
+  EXPECT_EQ(outcome.confusion_matrix().rows_size(), 10);
+}
+
+TEST(JobRunTest, ClassesAreMatchedByNameInAnyOrder) {
+  const SmallJob job;
+  ASSERT_TRUE(RunJob(job.Assignment()).Last().has_outcome());
+  const Told before = RunJob(EvaluationOf(job, atelier::v1::DATASET_SPLIT_TRAINING));
+  // The same images under labels that mean other classes: what was a T-shirt is now a bag.
+  std::ofstream(job.dataset_dir() + "/class_names.json")
+      << R"(["Bag", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+             "T-shirt", "Ankle boot"])";
+  const Told after = RunJob(EvaluationOf(job, atelier::v1::DATASET_SPLIT_TRAINING));
+  ASSERT_TRUE(after.Last().has_scoring_outcome()) << after.Last().ShortDebugString();
+  const auto& rows = after.Last().scoring_outcome().confusion_matrix().rows();
+  EXPECT_EQ(rows[8].counts(0),
+            before.Last().scoring_outcome().confusion_matrix().rows(0).counts(0));
+}
+
+TEST(JobRunTest, AnEvaluationOfUnknownClassesFailsWithTheirNames) {
+  const SmallJob job;
+  ASSERT_TRUE(RunJob(job.Assignment()).Last().has_outcome());
+  std::ofstream(job.dataset_dir() + "/class_names.json")
+      << R"(["Hat", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+             "Bag", "Ankle boot"])";
+  const Told told = RunJob(EvaluationOf(job, atelier::v1::DATASET_SPLIT_TEST));
+  ASSERT_TRUE(told.Last().has_failure()) << told.Last().ShortDebugString();
+  EXPECT_EQ(told.Last().failure().reason(), "BAD_DATA");
+  EXPECT_THAT(told.Last().failure().message(), HasSubstr("does not know 'Hat'"));
+}
+
+TEST(JobRunTest, AStopOfACheckLeavesNothing) {
+  const SmallJob job;
+  v1::Assignment assignment;
+  assignment.set_dataset_dir(job.dataset_dir());
+  assignment.set_attempt_dir(job.attempt_dir(1));
+  assignment.mutable_check()->set_split(atelier::v1::DATASET_SPLIT_TRAINING);
+  assignment.mutable_check()->set_folds(5);
+  const Told told = RunJob(assignment, [](const v1::WorkerEvent& event, JobRun* run) {
+    if (event.has_step()) run->Stop();
+  });
+  EXPECT_THAT(told.Phases(), ElementsAre(v1::PHASE_PREPARING, v1::PHASE_CHECKING));
+  EXPECT_TRUE(told.Last().has_stopped_empty()) << told.Last().ShortDebugString();
+}
+
+TEST(JobRunTest, AnEvaluationIsSuspended) {
+  const SmallJob job;
+  ASSERT_TRUE(RunJob(job.Assignment()).Last().has_outcome());
+  const Told told = RunJob(EvaluationOf(job, atelier::v1::DATASET_SPLIT_TEST),
+                           [](const v1::WorkerEvent&, JobRun* run) { run->Suspend(); });
+  EXPECT_TRUE(told.Last().has_suspended()) << told.Last().ShortDebugString();
+}
+
 }  // namespace
 }  // namespace atelier::worker

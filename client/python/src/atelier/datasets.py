@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from atelier.fields import enum_argument
 from atelier.following import PATIENCE
 from atelier.names import parse_version, resource_name
 from atelier.pushing import checked_arrays, import_options, push_arrays
-from atelier.v1 import dataset_service_pb2
+from atelier.v1 import dataset_service_pb2, job_pb2
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from atelier.job import Job
 
 _ANSWER_BYTES = 3 << 20  # Of one answer; leaves room for names and numbers.
 _MOST_IMAGES = 1000
@@ -74,13 +77,27 @@ class Dataset:
         return (pixels[..., 0] if channels == 1 else pixels), labels
 
     def _get(self, indices: list[int], split: str) -> Any:
-        number = enum_argument("split", split, dataset_service_pb2.DatasetSplit.DESCRIPTOR)
+        number = enum_argument("split", split, job_pb2.DatasetSplit.DESCRIPTOR)
         request = dataset_service_pb2.GetImagesRequest(name=self.message.name, split=number,
                                                        indices=indices)
         answer = self._connection.call(self._connection.datasets.GetImages, request, repeats=1)
         if len(answer.images) != len(indices):
             raise DataLoss(f"The server sent {len(answer.images)} images instead of {len(indices)}.")
         return answer
+
+    def check(self, split: str = "training", *, folds: int = 5, seed: int = 0) -> Job:
+        """Starts a job that looks for faults of the data set and for suspicious labels; returns it.
+
+        Each label of the split (training, test or validation) is compared with the guess of a small
+        network that was trained on the other images: `folds` of them, 2 to 20. `job.wait().check` is
+        what was found, `job.predictions()` the suspicious labels, the most suspicious first.
+        """
+        from atelier.job import Job
+        request = dataset_service_pb2.CheckDatasetRequest(
+            name=self.message.name, folds=folds, seed=seed, request_id=secrets.token_hex(16),
+            split=enum_argument("split", split, job_pb2.DatasetSplit.DESCRIPTOR))
+        return Job(self._connection, self._connection.call(self._connection.datasets.CheckDataset,
+                                                           request, repeats=2))
 
     def delete(self) -> None:
         """Deletes this version of a data set that was pushed.

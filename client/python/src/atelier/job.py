@@ -1,4 +1,4 @@
-"""A training job: what it is, how it goes, and what came out. Used by one thread."""
+"""A job: what it is, how it goes, and what came out. Used by one thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENDED = (job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STA
 
 
 class Job:
-    """One training job. Made by Client.train, Client.job and Client.jobs.
+    """One job. Made by Client.train, Client.job and Client.jobs, Model.evaluate and Dataset.check.
 
     `message` is the TrainingJob as the server described it last; properties read it, and refresh()
     fetches it anew.
@@ -64,6 +64,20 @@ class Job:
         if not self.ended:
             self.refresh()
         return self.message.result if self.message.HasField("result") else None
+
+    @property
+    def evaluation(self) -> job_pb2.EvaluationResult | None:
+        """What an evaluation measured, with accuracies as fractions; None before it has ended."""
+        if not self.ended:
+            self.refresh()
+        return self.message.evaluation_result if self.message.HasField("evaluation_result") else None
+
+    @property
+    def check(self) -> job_pb2.CheckResult | None:
+        """What a check of a data set found; None before it has ended."""
+        if not self.ended:
+            self.refresh()
+        return self.message.check_result if self.message.HasField("check_result") else None
 
     @property
     def model(self) -> Model:
@@ -173,6 +187,22 @@ class Job:
         return Confusion(self._connection.call(self._connection.training.GetConfusionMatrix, request,
                                                repeats=1))
 
+    def predictions(self, most: int = 100, wrong_only: bool = True) -> list[job_pb2.Prediction]:
+        """Single images: of a training or an evaluation those that the model got wrong, the most
+        confident first, and unless `wrong_only` all others after them; of a check the suspicious
+        labels, the most suspicious first. FailedPrecondition before they are there.
+        """
+        request = training_service_pb2.GetPredictionsRequest(name=self.name, wrong_only=wrong_only)
+        found: list[job_pb2.Prediction] = []
+        while len(found) < most:
+            request.page_size = min(most - len(found), 10_000)
+            page = self._connection.call(self._connection.training.GetPredictions, request, repeats=1)
+            found += page.predictions
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                break
+        return found
+
     def show(self) -> None:
         """Prints the job's state, specification, history and result."""
         self.refresh()
@@ -183,15 +213,21 @@ class Job:
                 print(f"  {name:<28} {value}")
 
     def _sections(self) -> list[tuple[str, list[tuple[str, Any]]]]:
-        spec = [(name, text) for name, field in spec_fields().items()
-                if (text := value_text(self.spec, field))]
+        kind = next((kind for kind in ("import", "evaluation", "check")
+                     if self.message.HasField(kind)), "spec")
+        fields = spec_fields().items() if kind == "spec" else \
+            getattr(self.message, kind).DESCRIPTOR.fields_by_name.items()
+        spec = [(name, text) for name, field in fields
+                if (text := value_text(getattr(self.message, kind), field))]
         history = [(change.time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S UTC"),
                     f"{state_word(change.state)}: {change.message}")
                    for change in self.message.transitions]
         sections: list[tuple[str, list[tuple[str, Any]]]] = [("Specification", spec),
                                                              ("History", history)]
-        if self.message.HasField("result"):
-            result = self.message.result
+        for name in ("result", "import_result", "evaluation_result", "check_result"):
+            if not self.message.HasField(name):
+                continue
+            result = getattr(self.message, name)
             sections.append(("Result", [(field.name, value_text(result, field))
                                         for field, _ in result.ListFields()]))
         return sections

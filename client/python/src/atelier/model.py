@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from atelier.v1 import job_pb2, model_service_pb2
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from atelier.job import Job
 
 _FILE_ENDINGS = {model_service_pb2.MODEL_FORMAT_ARCHIVE: "tar.gz",
                  model_service_pb2.MODEL_FORMAT_TORCHSCRIPT: "pt",
@@ -171,6 +174,23 @@ class Model:
         found = self._connection.call(self._connection.models.Explain, request)
         return Explanation(floats(found.values, (found.height, found.width)), found.png,
                            found.target.name, found.target.probability)
+
+    def evaluate(self, dataset: str, split: str = "test") -> Job:
+        """Starts a job that scores this version on a data set; returns it.
+
+        `dataset`: NAME, or NAME@VERSION of one that was pushed; its classes are matched with the
+        model's by name. `split`: test, training or validation. `job.wait().evaluation` is what was
+        measured; `job.confusion()` and `job.predictions()` tell of single classes and images. The
+        version's own result stays as it is. InvalidArgument if the data set does not fit.
+        """
+        from atelier.job import Job
+        base, version = parse_version("datasets", dataset)
+        request = model_service_pb2.EvaluateModelRequest(
+            name=self.message.name, request_id=secrets.token_hex(16),
+            dataset=f"datasets/{base}/versions/{version}" if version else f"datasets/{base}",
+            split=enum_argument("split", split, job_pb2.DatasetSplit.DESCRIPTOR))
+        return Job(self._connection, self._connection.call(self._connection.models.EvaluateModel,
+                                                           request, repeats=2))
 
     def download(self, path: str | os.PathLike[str] = ".", format: str = "archive",
                  force: bool = False) -> pathlib.Path:

@@ -23,6 +23,11 @@ def leaf(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+def short_version(name: str) -> str:
+    """`cnn-3@4` for `models/cnn-3/versions/4`."""
+    return name.partition("/")[2].replace("/versions/", "@")
+
+
 def parse_version(kind: str, text: str) -> tuple[str, str]:
     """The name and its version, a number or an alias, empty for the newest; `kind` is `models`.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from atelier.errors import printable
 from atelier.fields import enum_word, network_title
-from atelier.names import leaf
+from atelier.names import leaf, short_version
 from atelier.v1 import experiment_service_pb2, job_pb2
 
 _INTERVAL = 0.25  # Seconds between two updates of what is shown.
@@ -31,6 +31,10 @@ def what_runs(job: job_pb2.TrainingJob) -> str:
     """What a job does, in a few words."""
     if job.HasField("import"):
         return f"import of {getattr(job, 'import').dataset}"
+    if job.HasField("evaluation"):
+        return f"evaluation of {short_version(job.evaluation.model_version)} on {job.evaluation.dataset}"
+    if job.HasField("check"):
+        return f"check of {job.check.dataset}"
     return f"{network_title(job.spec)} on {job.spec.dataset}"
 
 
@@ -121,7 +125,7 @@ class JobProgress:
             step = event.step
             place = f"epoch {step.epoch} of {step.epochs}, step {step.step} of {step.steps_per_epoch}, " \
                     f"training loss {step.training_loss:.4f}" if step.epoch else \
-                    f"{step.images:,} of {step.total_images:,} images"  # Of an import.
+                    f"{step.images:,} of {step.total_images:,} images"  # Of no training.
             self._status = f"{place}, {step.images_per_second:,.0f} images/s"
         elif kind == "epoch":
             self._add(event.number, epoch_cells(event.epoch))
@@ -142,6 +146,10 @@ class JobProgress:
         self._status = state_word(job.state)
         if job.HasField("result"):
             self._status += f", test accuracy {percent(job.result.test_accuracy)}"
+        if job.HasField("evaluation_result"):
+            self._status += f", accuracy {percent(job.evaluation_result.accuracy)}"
+        if job.HasField("check_result"):
+            self._status += f", {job.check_result.suspicious_count:,} suspicious labels"
         self._screen.line(f"  {self._status}")
         self._show(last=True)
 

@@ -1,0 +1,38 @@
+// Evaluations of models and checks of data sets as text. Thread-safe: pure functions.
+#ifndef ATELIER_CLIENT_FOLLOWING_SCORING_TEXT_H_
+#define ATELIER_CLIENT_FOLLOWING_SCORING_TEXT_H_
+
+#include <string>
+
+#include "atelier/v1/job.pb.h"
+#include "atelier/v1/training_service.pb.h"
+#include "client/terminal/style.h"
+#include "client/terminal/table.h"
+
+namespace atelier::client {
+
+// "test" for DATASET_SPLIT_TEST.
+std::string SplitText(v1::DatasetSplit split);
+
+// What is evaluated or checked, in a line and as a row per value.
+std::string EvaluationTitle(const v1::EvaluationSpec& spec);
+std::string CheckTitle(const v1::CheckSpec& spec);
+Table EvaluationTable(const v1::EvaluationSpec& spec);
+Table CheckTable(const v1::CheckSpec& spec);
+
+// What came out, a row per value.
+Table EvaluationResultTable(const v1::EvaluationResult& result);
+Table CheckResultTable(const v1::CheckResult& result);
+// What makes the figures of an evaluation doubtful, and what was found in a data set: one per line
+// after an empty line; empty if there is nothing.
+std::string EvaluationNotes(const v1::EvaluationResult& result, const Style& style);
+std::string CheckNotes(const v1::CheckResult& result, const Style& style);
+
+// Single images with their class, as the job has it, and what the network says instead, a row each.
+Table PredictionTable(const v1::GetPredictionsResponse& found, const char* true_title,
+                      const char* predicted_title);
+std::string PredictionCsv(const v1::GetPredictionsResponse& found);
+
+}  // namespace atelier::client
+
+#endif  // ATELIER_CLIENT_FOLLOWING_SCORING_TEXT_H_
