@@ -230,7 +230,8 @@ absl::Status FolderArtifactStore::FreeJob(absl::string_view job_id) {
 
 absl::Status FolderArtifactStore::KeepCheckpoint(absl::string_view job_id) {
   const fs::path newest = NewestOfAttempts(JobDir(job_id) + "/attempts");
-  if (newest.empty() || kept_checkpoints_ == 0) return absl::OkStatus();
+  if (newest.empty()) return absl::OkStatus();
+  if (kept_checkpoints_ == 0) return ForgetOldCheckpoints();
   const std::string folder = KeptDir(job_id);
   std::error_code error;
   fs::create_directories(folder, error);
@@ -250,6 +251,7 @@ absl::Status FolderArtifactStore::ForgetOldCheckpoints() {
     const fs::file_time_type time = fs::last_write_time(job->path(), gone);
     if (!gone) kept.emplace_back(time, job->path());
   }
+  if (error == std::errc::no_such_file_or_directory) return absl::OkStatus();
   if (error) return FileError("listed", folder, error.value());
   std::sort(kept.rbegin(), kept.rend());
   for (std::size_t i = static_cast<std::size_t>(kept_checkpoints_); i < kept.size(); ++i) {

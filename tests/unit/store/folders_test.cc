@@ -239,6 +239,7 @@ TEST_F(FolderArtifactStoreTest, KeepsTheCheckpointsOfTheNewestJobs) {
   WriteFile(none.AttemptDir("five", 1) + "/checkpoint-1.ckpt", "five");
   ASSERT_TRUE(none.FreeJob("five").ok());
   EXPECT_FALSE(none.HasCheckpoint("five"));
+  EXPECT_FALSE(none.HasCheckpoint("four")) << "kept by an earlier server";
 }
 
 TEST_F(FolderArtifactStoreTest, HandsACheckpointToANewJob) {
