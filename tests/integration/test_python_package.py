@@ -405,34 +405,29 @@ print(json.dumps([mine.name, mine.version, mine.class_names, mine.image_shape, s
     assert 190 <= found[8] <= 210
 
 
-def test_a_model_is_evaluated_and_a_data_set_checked(python, trained, test_set):
-    found = python.json("""
-client = atelier.connect(sys.argv[1])
-data = numpy.load(sys.argv[2])
-pushed = client.datasets.push("evaluated", data["images"][:150], data["labels"][:150],
-                              data["images"][150:200], data["labels"][150:200], progress=False,
-                              class_names=[str(each) for each in range(10)])
+def test_a_model_is_evaluated_and_a_data_set_checked(python, shared_server, test_set):
+    found = python.json(PUSHED + """
+pushed = client.datasets.push("evaluated", x[:150], y[:150], x[150:200], y[150:200], progress=False,
+                              class_names=list("abcdefghij"))
 job = client.train(preset="dense", dataset="evaluated", epochs=1, batch_size=32).wait(progress=False)
-evaluated = job.model.evaluate("evaluated", split="training").wait(progress=False)
+evaluated = job.model.evaluate(dataset="evaluated@1", split="training").wait(progress=False)
 checked = pushed.check(folds=2, seed=3).wait(progress=False)
-suspicious = checked.predictions(most=7)
 print(json.dumps({
     "accuracy": evaluated.evaluation.accuracy, "images": evaluated.evaluation.images,
     "matrix": int(evaluated.confusion().matrix.sum()), "wrong": len(evaluated.predictions(most=1000)),
-    "none": job.evaluation is None and evaluated.result is None, "title": repr(evaluated),
-    "checked": checked.check.images, "suspicious": len(suspicious), "folds": checked.message.check.folds,
+    "all": len(evaluated.predictions(most=1000, wrong_only=False)),
+    "none": job.evaluation is None and job.check is None and evaluated.result is None,
+    "title": repr(evaluated), "page": evaluated._repr_html_(), "folds": checked.message.check.folds,
+    "checked": checked.check.images, "suspicious": len(checked.predictions(most=7)),
     "count": checked.check.suspicious_count}))
-evaluated.show()
-""".replace("evaluated.show()", ""), trained, test_set)
-    assert found["images"] == found["matrix"] == found["checked"] == 150
+""", shared_server, test_set)
+    assert found["images"] == found["matrix"] == found["checked"] == found["all"] == 150
     assert found["wrong"] == round(150 * (1 - found["accuracy"]))
     assert found["none"] and "evaluation of dense@" in found["title"] and found["folds"] == 2
+    assert "macro_f1" in found["page"] and "evaluated@1" in found["page"], found["page"]
     assert found["suspicious"] == min(7, found["count"])
-    error = python.error("""
-client = atelier.connect(sys.argv[1])
-client.models()[0].evaluate("none")
-""", trained)
-    assert "no data set" in json.dumps(error), error
+    kind, text, fields = python.error("atelier.connect().model('dense').evaluate('none')", shared_server)
+    assert kind == "InvalidArgument" and "no data set" in text and list(fields) == ["dataset"]
 
 
 def test_a_push_goes_on_when_the_server_is_killed_in_the_middle(python, server, test_set):
