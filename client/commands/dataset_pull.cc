@@ -247,6 +247,11 @@ absl::StatusOr<int> RunPull(Session& session, const PullOptions& options) {
   const auto dataset = FetchDataset(session, options.name);
   if (!dataset.ok()) return dataset.status();
   if (!dataset->problem().empty()) return absl::FailedPreconditionError(dataset->problem());
+  if (dataset->training_images() == 0 && !options.png) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("The data set ", ShortDataset(dataset->name()),
+                     " has no training images, which IDX files need; pull it with --png."));
+  }
   const Interrupt interrupt;
   absl::Status status = Pull(session, options, *dataset).Run((*folder)->path());
   if (status.ok()) status = (*folder)->Commit();

@@ -236,9 +236,9 @@ void SetSize(const std::string& text, v1::ImportOptions* options) {
   options->set_width(width);
 }
 
-void AddFraction(CLI::App* command, const char* flag, const char* help,
+void AddFraction(CLI::App* command, const char* flag, double most, const char* help,
                  const std::function<void(double)>& set) {
-  command->add_option_function<double>(flag, set, help)->type_name("X")->check(Between(0, 1));
+  command->add_option_function<double>(flag, set, help)->type_name("X")->check(Between(0, most));
 }
 
 void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
@@ -267,10 +267,10 @@ void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
           },
           "Names of the classes in the order of their labels [the source's, sorted]")
       ->type_name("A,B,…");
-  AddFraction(command, "--test-fraction",
+  AddFraction(command, "--test-fraction", 1,
               "Images for the test if the source has no test split, 0 to 0.5 [0.2]; 1: all",
               [import](double value) { import->set_test_fraction(value); });
-  AddFraction(command, "--validation-fraction",
+  AddFraction(command, "--validation-fraction", 0.5,
               "Images for a validation split of the data set's own, 0 to 0.5 [none]",
               [import](double value) { import->set_validation_fraction(value); });
   command

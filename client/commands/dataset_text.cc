@@ -81,13 +81,20 @@ Table Facts(const v1::Dataset& dataset) {
   return table;
 }
 
+// What classes are ordered and drawn by: their training images, or test images where there are no
+// others.
+std::int64_t MainCount(const v1::Dataset& dataset, const v1::ClassCounts& counts) {
+  return dataset.training_images() > 0 ? counts.training_images() : counts.test_images();
+}
+
 // The classes to show.
 std::vector<int> ShownClasses(const v1::Dataset& dataset, bool all) {
   std::vector<int> classes(static_cast<std::size_t>(dataset.class_counts_size()));
   std::iota(classes.begin(), classes.end(), 0);
   if (all || classes.size() <= kMaxShownClasses) return classes;
   std::stable_sort(classes.begin(), classes.end(), [&](int a, int b) {
-    return dataset.class_counts(a).training_images() < dataset.class_counts(b).training_images();
+    return MainCount(dataset, dataset.class_counts(a)) <
+           MainCount(dataset, dataset.class_counts(b));
   });
   classes.resize(kMaxShownClasses);
   return classes;
@@ -102,12 +109,12 @@ Table Classes(const v1::Dataset& dataset, const std::vector<int>& shown) {
   Table table(columns);
   std::int64_t most = 1;
   for (const v1::ClassCounts& counts : dataset.class_counts()) {
-    most = std::max(most, counts.training_images());
+    most = std::max(most, MainCount(dataset, counts));
   }
   for (const int i : shown) {
     const v1::ClassCounts& counts = dataset.class_counts(i);
     const auto filled = static_cast<int>(std::lround(
-        static_cast<double>(counts.training_images() * kBar) / static_cast<double>(most)));
+        static_cast<double>(MainCount(dataset, counts) * kBar) / static_cast<double>(most)));
     std::string bar;
     for (int part = 0; part < filled; ++part) bar += "█";
     std::vector<Table::Cell> row = {absl::StrCat("  ", dataset.class_names(i)),

@@ -31,9 +31,10 @@ struct EvaluateOptions {
   ScoringOptions scoring;
 };
 
-// A name that the data set of a folder may have: `my-photos` for `My Photos`.
+// The name of a folder's data set, another than that of a data set for training which was pushed
+// from it: `my-photos-evaluation` for `My Photos`.
 std::string NameOfFolder(const std::string& folder) {
-  constexpr std::size_t kMost = 63;
+  constexpr std::size_t kMost = 63 - sizeof("-evaluation");
   fs::path path = fs::path(folder).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   std::string name;
@@ -44,7 +45,7 @@ std::string NameOfFolder(const std::string& folder) {
     if (!plain && !name.empty() && name.back() != '-') name.push_back('-');
   }
   while (!name.empty() && name.back() == '-') name.pop_back();
-  return name.empty() ? "evaluation" : name;
+  return absl::StrCat(name, name.empty() ? "" : "-", "evaluation");
 }
 
 // Makes a data set of the folder, all of it for testing, of images as the model takes them.
@@ -112,17 +113,15 @@ void AddEvaluate(CommandSet* commands) {
        "A job measures accuracy, loss, F1, calibration and the confusion matrix, and lists the "
        "most\n"
        "confidently wrong images; the model's own result stays as it is. Classes are matched by\n"
-       "name. A folder with a folder of pictures per class is pushed as a data set first, of the\n"
-       "folder's name unless --dataset gives another, with images fitted to the model.\n"
+       "name. A folder with a folder of pictures per class is pushed as a data set first, called\n"
+       "FOLDER-evaluation unless --dataset names it, with images fitted to the model.\n"
        "Exit codes as of `atelier train`.",
        {{"atelier evaluate cnn-3 --dataset digits@2", "the version latest on test images"},
         {"atelier evaluate cnn-3@production --folder photos/ -o wrong.png", ""}}},
       [options](Session& session) {
         return ExplainKind(session, options->model, {Kind::kModel}, Evaluate(session, *options));
       });
-  command->add_option("MODEL", options->model, "MODEL, MODEL@VERSION or MODEL@ALIAS")
-      ->required()
-      ->type_name("");
+  AddModelArgument(command, &options->model);
   command->add_option("--dataset", options->dataset, "NAME or NAME@VERSION")->type_name("NAME");
   command
       ->add_option("--folder", options->folder, "A folder of pictures per class, of this machine")

@@ -29,8 +29,8 @@ absl::Status Draw(Session& session, const v1::TrainingJob& job,
     const auto path = WritePicture(session, target, absl::StrCat(Leaf(job.name()), ".png"), *png);
     if (!path.ok()) return path.status();
     if (session.text()) {
-      session.Print(absl::StrCat("\nWrote ", EscapeControls(*path), ", the images in this order, ",
-                                 "10 a row.\n"));
+      session.Print(absl::StrCat("\nWrote ", EscapeControls(*path),
+                                 ", images in this order, 10 a row, ", "as many as fit.\n"));
     }
   }
   if (shown) ShowPicture(session.terminal(), *png);

@@ -227,10 +227,10 @@ std::vector<int> ShownClasses(const v1::ConfusionMatrix& matrix) {
 }
 
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
-  return absl::StrCat(
-      Percent(matrix.accuracy()), " of the test images are classified correctly.\n\n",
-      MatrixText(matrix, style, width), "\n", ClassText(matrix, ShownClasses(matrix), style, width),
-      "\n", WorstText(matrix, style, width));
+  return absl::StrCat(Percent(matrix.accuracy()), " of the images are classified correctly.\n\n",
+                      MatrixText(matrix, style, width), "\n",
+                      ClassText(matrix, ShownClasses(matrix), style, width), "\n",
+                      WorstText(matrix, style, width));
 }
 
 std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {

@@ -34,7 +34,8 @@ absl::StatusOr<std::string> ReadImage(std::istream& stream, absl::string_view ti
   const bool png = absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n");
   const bool jpeg = absl::StartsWith(bytes, "\xff\xd8\xff");
   // RIFF, the file's size, WEBP.
-  const bool webp = absl::StartsWith(bytes, "RIFF") && bytes.compare(8, 4, "WEBP") == 0;
+  const bool webp = bytes.size() >= 12 && absl::StartsWith(bytes, "RIFF") &&
+                    absl::string_view(bytes).substr(8, 4) == "WEBP";
   if (!png && !jpeg && !webp) return Wrong(title, "It is no PNG, JPEG or WebP file");
   return bytes;
 }

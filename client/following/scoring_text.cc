@@ -115,7 +115,7 @@ std::string EvaluationNotes(const v1::EvaluationResult& result, const Style& sty
   std::vector<std::string> notes;
   if (!result.classes_without_images().empty()) {
     notes.push_back(absl::StrCat("There are no images of ",
-                                 absl::StrJoin(result.classes_without_images(), ", "),
+                                 NameList(result.classes_without_images()),
                                  "; the mean F1 is over the other classes."));
   }
   notes.insert(notes.end(), result.warnings().begin(), result.warnings().end());

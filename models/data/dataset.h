@@ -1,7 +1,7 @@
 // Labelled images, split into training and test; a data set to evaluate models on has no training
-// images. Images are kept as the bytes they are. Immutable
-// once loaded, so a shared Dataset may be read from any thread. DatasetFolder says which files hold
-// one; DatasetCache keeps what was read once for other processes.
+// images. Images are kept as the bytes they are. Immutable once loaded, so a shared Dataset may be
+// read from any thread. DatasetFolder says which files hold one; DatasetCache keeps what was read
+// once for other processes.
 #ifndef ATELIER_MODELS_DATA_DATASET_H_
 #define ATELIER_MODELS_DATA_DATASET_H_
 

@@ -20,7 +20,7 @@ struct DatasetFacts {
   int class_count = 0;
   std::vector<std::string> class_names = {};  // As many.
   v1::ImageShape image_shape = {};
-  std::int64_t training_images = 0;  // With those of the validation split.
+  std::int64_t training_images = 0;  // Without those of the validation split.
   // Of the validation split that it brings; 0 if trainings hold back training images.
   std::int64_t validation_images = 0;
   std::int64_t test_images = 0;

@@ -161,6 +161,8 @@ v1::TrainingSpec MergeLike(v1::TrainingSpec like, v1::TrainingSpec given) {
   ClearDependent(given, &like);
   const bool named_after_network = like.model_name() == NetworkName(like);
   if (NamesNetwork(given) && named_after_network) like.clear_model_name();
+  // Another start or network may bring numbers to standardize by.
+  if (!given.start_from().empty() || NamesNetwork(given)) like.clear_standardize();
   InheritNetwork(like, &given);
   ClearNetwork(&like);
   like.MergeFrom(given);

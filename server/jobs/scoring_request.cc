@@ -14,7 +14,8 @@
 namespace atelier::jobs {
 namespace {
 
-constexpr std::int64_t kMemory = std::int64_t{2} << 30;
+// Of a job without its images.
+constexpr std::int64_t kBaseMemory = std::int64_t{2} << 30;
 constexpr int kDefaultFolds = 5;
 constexpr int kMaxFolds = 20;
 
@@ -25,11 +26,19 @@ absl::Status CheckRequestId(const std::string& id) {
                                                  "A-Z, a-z, 0-9, '-' and '_'."));
 }
 
+// `images_bytes` is what the job holds beyond kBaseMemory.
 template <typename Spec>
-void SetResources(const SpecResolver::Options& limits, Spec* spec) {
+void SetResources(const SpecResolver::Options& limits, std::int64_t images_bytes, Spec* spec) {
   spec->set_cores(std::clamp(limits.default_cores, 1, limits.max_cores));
-  spec->set_memory_bytes(limits.memory_bytes > 0 ? std::min(kMemory, limits.memory_bytes)
-                                                 : kMemory);
+  const std::int64_t memory = kBaseMemory + images_bytes;
+  spec->set_memory_bytes(limits.memory_bytes > 0 ? std::min(memory, limits.memory_bytes) : memory);
+}
+
+// A check holds a copy of the split, and a number for each image and class.
+std::int64_t CheckedBytes(std::int64_t images, const DatasetFacts& facts) {
+  const v1::ImageShape& shape = facts.image_shape;
+  const std::int64_t pixels = std::int64_t{shape.channels()} * shape.height() * shape.width();
+  return images * (pixels + std::int64_t{sizeof(float)} * facts.class_count);
 }
 
 // What is known of the data set that `name` means; INVALID_ARGUMENT naming `field`.
@@ -56,7 +65,7 @@ absl::StatusOr<DatasetFacts> FactsOf(const std::string& name, const char* field,
 std::int64_t ImagesOf(v1::DatasetSplit split, const DatasetFacts& facts) {
   switch (split) {
     case v1::DATASET_SPLIT_TRAINING:
-      return facts.training_images - facts.validation_images;
+      return facts.training_images;
     case v1::DATASET_SPLIT_VALIDATION:
       return facts.validation_images;
     default:
@@ -120,7 +129,7 @@ absl::StatusOr<v1::EvaluationSpec> ResolveEvaluation(const v1::EvaluateModelRequ
   spec.set_sha256(version->sha256());
   spec.set_dataset(facts->reference);
   spec.set_split(*split);
-  SetResources(limits, &spec);
+  SetResources(limits, /*images_bytes=*/0, &spec);
   return spec;
 }
 
@@ -149,12 +158,19 @@ absl::StatusOr<v1::CheckSpec> ResolveCheck(const v1::CheckDatasetRequest& reques
   // Every fold has an image, and what is left of two is trained on and validated.
   const auto split = SplitOf(request.split(), usual, std::max(4, folds), *facts);
   if (!split.ok()) return split.status();
+  const std::int64_t bytes = CheckedBytes(ImagesOf(*split, *facts), *facts);
+  if (limits.memory_bytes > 0 && bytes >= limits.memory_bytes) {
+    return InvalidField("name",
+                        absl::StrCat("A check of ", facts->reference, " holds ", bytes >> 20,
+                                     " MiB of images and probabilities; this server has ",
+                                     limits.memory_bytes >> 20, " MiB for jobs."));
+  }
   v1::CheckSpec spec;
   spec.set_dataset(facts->reference);
   spec.set_split(*split);
   spec.set_folds(folds);
   spec.set_seed(request.seed());
-  SetResources(limits, &spec);
+  SetResources(limits, bytes, &spec);
   return spec;
 }
 

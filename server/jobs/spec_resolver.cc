@@ -324,6 +324,11 @@ absl::Status Resolution::ResolveDataset() {
                                        " cannot be used: ", facts->problem, "."));
     return absl::OkStatus();
   }
+  if (facts->training_images == 0) {
+    Wrong("spec.dataset", absl::StrCat("The data set ", facts->reference,
+                                       " has no training images; models are evaluated on it."));
+    return absl::OkStatus();
+  }
   // From here on the version is fixed.
   spec().set_dataset(facts->reference);
   ResolveClassWeights(*facts, &spec(), &wrong_);

@@ -28,6 +28,7 @@ const std::vector<StateReasons>& KnownTransitions() {
       {v1::JOB_STATE_TRAINING, {"TRAINING"}},
       {v1::JOB_STATE_EVALUATING, {"EVALUATING"}},
       {v1::JOB_STATE_IMPORTING, {"IMPORTING"}},
+      {v1::JOB_STATE_CHECKING, {"CHECKING"}},
       {v1::JOB_STATE_STORING, {"STORING"}},
       {v1::JOB_STATE_STOPPING, {"STOP_REQUESTED"}},
       {v1::JOB_STATE_COMPLETED, {"COMPLETED"}},

@@ -150,6 +150,7 @@ EventFiles::EventFiles(Options options, Dependencies dependencies)
 
 void EventFiles::Stored(const jobs::JobRecord& record,
                         const std::vector<v1::JobEvent>& /*events*/) {
+  if (!record.job.has_spec()) return;  // No training.
   {
     MutexLock lock(&changed_mutex_);
     changed_.insert(record.id);
@@ -291,6 +292,7 @@ void EventFiles::AddIncomplete(std::set<std::string>* ids) const {
     const auto page = with_.store->List(query);
     if (!page.ok()) return Log(std::string(page.status().message()));
     for (const jobs::JobRecord& record : page->records) {
+      if (!record.job.has_spec()) continue;
       if (CompleteFile(PlaceOf(*with_.artifacts, record)).has_value()) continue;
       ids->insert(record.id);
     }

@@ -30,7 +30,9 @@ class ImageProgress {
 
   const std::function<void(v1::WorkerEvent)>& report_;
   std::optional<Clock::time_point> last_;
-  std::optional<Clock::time_point> begun_;  // When the first image was there.
+  // When the first images were there, and how many.
+  std::optional<Clock::time_point> begun_;
+  std::int64_t first_done_ = 0;
 };
 
 }  // namespace atelier::worker

@@ -77,20 +77,25 @@ def test_a_folder_is_evaluated_with_its_images_fitted_and_its_classes_by_name(tr
             (photos / name / f"{number}.png").write_bytes(picture(label, number + 100, side=16))
     said = trained.run("evaluate", "dense@1", "--folder", photos, "-o", tmp_path / "wrong.png",
                        check=harness.DONE).stdout
-    assert "my-photos@1" in said and "datasets delete my-photos@1" in said, said
-    dataset = trained.json("datasets", "show", "my-photos")[0]
+    assert "my-photos-evaluation@1" in said and "datasets delete my-photos-evaluation@1" in said, said
+    dataset = trained.json("datasets", "show", "my-photos-evaluation")[0]
     assert dataset["test_images"] == "30" and dataset["training_images"] == "0"
     assert dataset["image_shape"] == {"channels": 1, "height": 8, "width": 8}
     job = next(job for job in trained.json("jobs") if job.get("evaluation", {}).get("dataset")
-               == "my-photos@1")
+               == "my-photos-evaluation@1")
     assert job["evaluation_result"]["images"] == "30"
     # The same folder is not sent again.
     again = trained.run("evaluate", "dense@1", "--folder", photos, check=harness.DONE).stdout
-    assert "my-photos@1" in again and "Sent" not in again, again
+    assert "my-photos-evaluation@1" in again and "Sent" not in again, again
     # What has no training images cannot be trained on.
-    refused = trained.run("train", "--dataset", "my-photos", "--preset", "dense", "--batch-size", "1",
+    refused = trained.run("train", "--dataset", "my-photos-evaluation", "--preset", "dense",
                           check=harness.ERROR).stderr
-    assert "my-photos@1" in refused, refused
+    assert "my-photos-evaluation@1 has no training images" in refused, refused
+    pulled = tmp_path / "pulled"
+    refused = trained.run("datasets", "pull", "my-photos-evaluation", "-o", pulled, check=harness.ERROR)
+    assert "--png" in refused.stderr and not pulled.exists()
+    trained.run("datasets", "pull", "my-photos-evaluation", "--png", "-o", pulled, check=harness.DONE)
+    assert len(list(pulled.rglob("*.png"))) == 30
 
 
 def test_a_folder_whose_classes_the_model_does_not_know_is_refused_with_both(trained, tmp_path):

@@ -305,5 +305,23 @@ TEST_F(ControllerScoringTest, AJobOfAnotherKindIsNoModelForATraining) {
               HasSubstr("is an evaluation; name a training"));
 }
 
+TEST_F(ControllerScoringTest, TheTrainingSplitIsCountedWithoutTheValidationImages) {
+  DatasetFacts facts = Facts({"bag", "shirt"});
+  facts.training_images = 10;
+  facts.validation_images = 40;
+  datasets_.Add("split", facts);
+  EXPECT_TRUE(controller_->StartCheck(CheckRequest("split")).ok());
+}
+
+TEST_F(ControllerScoringTest, ACheckHasMemoryForItsImages) {
+  DatasetFacts facts = Facts({"bag", "shirt"});
+  constexpr std::int64_t kImages = 4'000'000;
+  facts.training_images = kImages;
+  datasets_.Add("large", facts);
+  const auto job = controller_->StartCheck(CheckRequest("large"));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->check().memory_bytes(), (std::int64_t{2} << 30) + kImages * (28 * 28 + 2 * 4));
+}
+
 }  // namespace
 }  // namespace atelier::jobs

@@ -372,7 +372,9 @@ TEST(DatasetCreateTest, RefusesSizesAndLabelsThatDisagree) {
   EXPECT_TRUE(Dataset::Create(shape, {"a", "b"}, good, good).ok());
   EXPECT_FALSE(Dataset::Create(shape, {"a"}, good, good).ok());
   EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, good, short_of_one).ok());
-  EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, LabeledImages(), good).ok());
+  EXPECT_FALSE(Dataset::Create(shape, {"a", "b"}, good, LabeledImages()).ok());
+  // To evaluate models on.
+  EXPECT_TRUE(Dataset::Create(shape, {"a", "b"}, LabeledImages(), good).ok());
 }
 
 absl::StatusOr<std::shared_ptr<const Dataset>> WithValidation(int64_t images) {

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from atelier.errors import FailedPrecondition, printable
 from atelier.fields import enum_word, network_title, spec_fields, value_text
+from atelier.names import leaf
 from atelier.progress import html_table, state_word
 from atelier.v1 import experiment_service_pb2, job_pb2
 
@@ -33,6 +35,9 @@ class Trial:
 
 
 def trial_of_job(job: job_pb2.TrainingJob) -> Trial:
+    """FailedPrecondition for a job that is no training."""
+    if not job.HasField("spec"):
+        raise FailedPrecondition(f"The job {printable(leaf(job.name))} trains nothing; name trainings.")
     return Trial(job.spec, state_word(job.state),
                  job.result if job.HasField("result") else None)
 

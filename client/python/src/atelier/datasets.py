@@ -85,17 +85,17 @@ class Dataset:
             raise DataLoss(f"The server sent {len(answer.images)} images instead of {len(indices)}.")
         return answer
 
-    def check(self, split: str = "training", *, folds: int = 5, seed: int = 0) -> Job:
+    def check(self, split: str | None = None, *, folds: int = 5, seed: int = 0) -> Job:
         """Starts a job that looks for faults of the data set and for suspicious labels; returns it.
 
-        Each label of the split (training, test or validation) is compared with the guess of a small
+        Each label of the split (training, where there is one, test or validation) is compared with the guess of a small
         network that was trained on the other images: `folds` of them, 2 to 20. `job.wait().check` is
         what was found, `job.predictions()` the suspicious labels, the most suspicious first.
         """
         from atelier.job import Job
         request = dataset_service_pb2.CheckDatasetRequest(
             name=self.message.name, folds=folds, seed=seed, request_id=secrets.token_hex(16),
-            split=enum_argument("split", split, job_pb2.DatasetSplit.DESCRIPTOR))
+            split=enum_argument("split", split, job_pb2.DatasetSplit.DESCRIPTOR) if split else 0)
         return Job(self._connection, self._connection.call(self._connection.datasets.CheckDataset,
                                                            request, repeats=2))
 
