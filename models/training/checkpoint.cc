@@ -1,5 +1,7 @@
 #include "models/training/checkpoint.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -152,6 +154,16 @@ std::vector<std::pair<int64_t, std::string>> ListCheckpoints(const std::string& 
 }
 
 }  // namespace
+
+absl::Status PrepareCheckpoints(const std::string& dir) {
+  if (dir.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (!error && access(dir.c_str(), W_OK) == 0) return absl::OkStatus();
+  return Failure(FailureReason::kInternal,
+                 absl::StrCat("the checkpoint folder ", dir, " cannot be written: ",
+                              error ? error.message() : "permission denied"));
+}
 
 absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir,
                                                 const TrainingState& state) {

@@ -54,6 +54,10 @@ struct TrainingState {
   std::vector<NamedTensor> best_weights;
 };
 
+// Makes the folder for checkpoints if it is not there; OK for no folder (empty). kInternal if it
+// cannot be written to.
+absl::Status PrepareCheckpoints(const std::string& dir);
+
 // Writes `checkpoint-<global step>.ckpt` into `dir`, durably, then removes all checkpoints there
 // but this and the newest other one. FailureReason kInternal if it cannot be written.
 absl::StatusOr<CheckpointSaved> WriteCheckpoint(const std::string& dir, const TrainingState& state);

@@ -1,13 +1,9 @@
 #include "models/training/trainer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <future>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,16 +24,6 @@ namespace atelier::models {
 namespace {
 
 constexpr int64_t kValidationBatch = 500;
-
-absl::Status PrepareFolder(const std::string& dir) {
-  if (dir.empty()) return absl::OkStatus();
-  std::error_code error;
-  std::filesystem::create_directories(dir, error);
-  if (!error && access(dir.c_str(), W_OK) == 0) return absl::OkStatus();
-  return Failure(FailureReason::kInternal,
-                 absl::StrCat("the checkpoint folder ", dir, " cannot be written: ",
-                              error ? error.message() : "permission denied"));
-}
 
 // With the weights that balance the classes where they are asked for, see
 // TrainingOptions::balance_classes.
@@ -138,7 +124,7 @@ class Trainer::Impl {
 };
 
 absl::Status Trainer::Impl::Prepare(const TrainedModel* start) {
-  if (absl::Status status = PrepareFolder(checkpoints_.dir); !status.ok()) return status;
+  if (absl::Status status = PrepareCheckpoints(checkpoints_.dir); !status.ok()) return status;
   auto point = FindStartingPoint(options_, options_.Fingerprint(*dataset_), checkpoints_, start);
   if (!point.ok()) return point.status();
   state_ = std::move(point->state);
