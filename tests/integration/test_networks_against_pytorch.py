@@ -62,7 +62,7 @@ class FirstStep:
         pixels = numpy.fromfile(folder / "images.u8", "uint8").reshape(
             -1, shape["channels"], shape["height"], shape["width"])
         self.images = torch.tensor(pixels.astype("float32") / numpy.float32(255))
-        self.labels = torch.tensor(numpy.fromfile(folder / "labels.u8", "uint8").astype("int64"))
+        self.labels = torch.tensor(numpy.fromfile(folder / "labels.u16", "uint16").astype("int64"))
         self.module, self.owners = torch_networks.build(self.architecture)
 
     def tensor(self, name):

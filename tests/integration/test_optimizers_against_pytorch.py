@@ -40,7 +40,7 @@ class Steps:
         self.shapes = {t["name"]: t["shape"] for t in tensors}
         pixels = numpy.fromfile(folder / "images.u8", "uint8").reshape(-1, 1, 8, 8)
         self.images = torch.tensor(pixels.astype("float32") / numpy.float32(255)).double()
-        self.labels = torch.tensor(numpy.fromfile(folder / "labels.u8", "uint8").astype("int64"))
+        self.labels = torch.tensor(numpy.fromfile(folder / "labels.u16", "uint16").astype("int64"))
         self.module, owners = torch_networks.build(ARCHITECTURE)
         self.module.double().train()
         self.tensors = {name: getattr(*owner) for name, owner in owners.items()}

@@ -1,7 +1,7 @@
 // Trains a network without dropout and in one shard, always on the same batch, and writes down
 // everything that went in and came out, for comparison with another implementation. Into a folder:
 //
-//   images.u8, labels.u8     the batch, N×C×H×W bytes and N class indices
+//   images.u8, labels.u16     the batch, N×C×H×W bytes and N class indices of two bytes
 //   weights/NAME.f32         every tensor of the model before the step
 //   gradients/NAME.f32       of the mean loss, by every trainable tensor
 //   after/NAME.f32           every tensor after --steps steps with the options of the flags
@@ -214,7 +214,7 @@ absl::Status Run() {
   const std::string folder = absl::GetFlag(FLAGS_folder);
   absl::Status status = WriteModel(folder, model, images);
   status.Update(WriteValues(folder + "/images.u8", images.pixels));
-  status.Update(WriteValues(folder + "/labels.u8", images.labels));
+  status.Update(WriteValues(folder + "/labels.u16", images.labels));
   status.Update(WriteTensors(folder + "/gradients", GradientsOf(engine, options)));
   status.Update(WriteTensors(folder + "/after", trained.Weights()));
   status.Update(
