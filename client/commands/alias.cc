@@ -25,9 +25,8 @@ absl::StatusOr<int> Alias(Session& session, const AliasOptions& options) {
     return absl::InvalidArgumentError(
         options.remove
             ? "--remove takes the model without a version: `atelier alias NAME ALIAS --remove`."
-            : "The version is missing: write NAME@VERSION, or experiments/NAME for the best run of "
-              "a "
-              "sweep.");
+            : "The version is missing: write NAME@VERSION, or experiments/NAME for the best run "
+              "of a sweep.");
   }
   v1::SetAliasRequest request;
   request.set_name(reference->ModelName());

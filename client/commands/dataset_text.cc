@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
+#include "client/following/job_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/table.h"
@@ -160,11 +161,7 @@ std::string DatasetText(const v1::Dataset& dataset, bool all_classes, const Styl
   }
   absl::StrAppend(&text, Facts(dataset).Render(style, width));
   absl::StrAppend(&text, "\n", ClassesText(dataset, all_classes, style, width));
-  if (!dataset.warnings().empty()) text += "\n";
-  for (const std::string& warning : dataset.warnings()) {
-    absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", warning, "\n");
-  }
-  return text;
+  return text + NotesText(dataset.warnings(), style);
 }
 
 std::string DatasetClassesCsv(const v1::Dataset& dataset) {

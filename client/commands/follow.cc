@@ -136,18 +136,12 @@ void PrintEnd(Session& session, const v1::TrainingJob& job) {
   const int width = session.terminal().width();
   session.Print(absl::StrCat("\n", Ending(job, session.style()), "\n"));
   if (job.has_import_result()) PrintImport(session, job.import_result());
-  if (job.has_evaluation_result()) {
-    const v1::EvaluationResult& result = job.evaluation_result();
-    session.Print("\n" + EvaluationResultTable(result).Render(session.style(), width) +
-                  EvaluationNotes(result, session.style()));
-  }
-  if (job.has_check_result()) {
-    session.Print("\n" + CheckResultTable(job.check_result()).Render(session.style(), width) +
-                  CheckNotes(job.check_result(), session.style()));
+  if (const std::string text = ScoringResultText(job, session.style(), width); !text.empty()) {
+    session.Print("\n" + text);
   }
   if (job.has_result()) {
     session.Print("\n" + ResultTable(job).Render(session.style(), width) +
-                  WarningsText(job.result(), session.style()));
+                  NotesText(job.result().warnings(), session.style()));
   }
   PrintNextSteps(session, job);
 }

@@ -179,17 +179,12 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
     section("Result", ImportResultTable(job.import_result()).Render(style, width));
     session.Print(ImportNotes(job.import_result(), style));
   }
-  if (job.has_evaluation_result()) {
-    section("Result", EvaluationResultTable(job.evaluation_result()).Render(style, width));
-    session.Print(EvaluationNotes(job.evaluation_result(), style));
-  }
-  if (job.has_check_result()) {
-    section("Result", CheckResultTable(job.check_result()).Render(style, width));
-    session.Print(CheckNotes(job.check_result(), style));
+  if (const std::string text = ScoringResultText(job, style, width); !text.empty()) {
+    section("Result", text);
   }
   if (job.has_result()) {
     section("Result", FullResult(job).Render(style, width));
-    session.Print(WarningsText(job.result(), style));
+    session.Print(NotesText(job.result().warnings(), style));
   }
 }
 

@@ -315,10 +315,11 @@ std::string ImportNotes(const v1::ImportResult& result, const Style& style) {
   return text;
 }
 
-std::string WarningsText(const v1::TrainingResult& result, const Style& style) {
+std::string NotesText(const google::protobuf::RepeatedPtrField<std::string>& notes,
+                      const Style& style) {
   std::string text;
-  for (const std::string& warning : result.warnings()) {
-    absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", warning, "\n");
+  for (const std::string& note : notes) {
+    absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", note, "\n");
   }
   return text.empty() ? text : absl::StrCat("\n", text);
 }

@@ -53,8 +53,9 @@ std::string StartText(const v1::TrainingStart& start);
 Table ResultTable(const v1::TrainingJob& job);
 // What an import left out, one file per line after an empty line; empty if it left out nothing.
 std::string ImportNotes(const v1::ImportResult& result, const Style& style);
-// The result's warnings, one per line after an empty line; empty if there are none.
-std::string WarningsText(const v1::TrainingResult& result, const Style& style);
+// Notes, one per line after an empty line; empty if there are none.
+std::string NotesText(const google::protobuf::RepeatedPtrField<std::string>& notes,
+                      const Style& style);
 // ` (diverged)` or ` (stopped early)` for a training that did not complete; otherwise empty.
 std::string EndMark(const v1::TrainingResult& result);
 

@@ -1,13 +1,14 @@
 #include "client/following/scoring_text.h"
 
+#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/calls/arguments.h"
+#include "client/following/job_text.h"
 #include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
 #include "client/terminal/output.h"
@@ -30,15 +31,6 @@ class ValueRows {
  private:
   Table table_{{{""}, {""}}};
 };
-
-template <typename Names>
-std::string Notes(const Names& notes, const Style& style) {
-  std::string text;
-  for (const std::string& note : notes) {
-    absl::StrAppend(&text, "  ", style.Paint(Ink::kYellow, "note"), "  ", note, "\n");
-  }
-  return text.empty() ? text : absl::StrCat("\n", text);
-}
 
 std::string ClassText(int label, const v1::GetPredictionsResponse& found) {
   return label >= 0 && label < found.class_names_size() ? found.class_names(label)
@@ -80,6 +72,8 @@ Table CheckTable(const v1::CheckSpec& spec) {
   return std::move(values).Take();
 }
 
+namespace {
+
 Table EvaluationResultTable(const v1::EvaluationResult& result) {
   ValueRows values;
   values.Add("images", Count(result.images()));
@@ -112,18 +106,25 @@ Table CheckResultTable(const v1::CheckResult& result) {
 }
 
 std::string EvaluationNotes(const v1::EvaluationResult& result, const Style& style) {
-  std::vector<std::string> notes;
+  google::protobuf::RepeatedPtrField<std::string> notes;
   if (!result.classes_without_images().empty()) {
-    notes.push_back(absl::StrCat("There are no images of ",
-                                 NameList(result.classes_without_images()),
-                                 "; the mean F1 is over the other classes."));
+    notes.Add(absl::StrCat("There are no images of ", NameList(result.classes_without_images()),
+                           "; the mean F1 is over the other classes."));
   }
-  notes.insert(notes.end(), result.warnings().begin(), result.warnings().end());
-  return Notes(notes, style);
+  notes.MergeFrom(result.warnings());
+  return NotesText(notes, style);
 }
 
-std::string CheckNotes(const v1::CheckResult& result, const Style& style) {
-  return Notes(result.findings(), style);
+}  // namespace
+
+std::string ScoringResultText(const v1::TrainingJob& job, const Style& style, int width) {
+  if (job.has_evaluation_result()) {
+    const v1::EvaluationResult& result = job.evaluation_result();
+    return EvaluationResultTable(result).Render(style, width) + EvaluationNotes(result, style);
+  }
+  if (!job.has_check_result()) return "";
+  return CheckResultTable(job.check_result()).Render(style, width) +
+         NotesText(job.check_result().findings(), style);
 }
 
 Table PredictionTable(const v1::GetPredictionsResponse& found, const char* true_title,

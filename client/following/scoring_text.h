@@ -20,13 +20,9 @@ std::string CheckTitle(const v1::CheckSpec& spec);
 Table EvaluationTable(const v1::EvaluationSpec& spec);
 Table CheckTable(const v1::CheckSpec& spec);
 
-// What came out, a row per value.
-Table EvaluationResultTable(const v1::EvaluationResult& result);
-Table CheckResultTable(const v1::CheckResult& result);
-// What makes the figures of an evaluation doubtful, and what was found in a data set: one per line
-// after an empty line; empty if there is nothing.
-std::string EvaluationNotes(const v1::EvaluationResult& result, const Style& style);
-std::string CheckNotes(const v1::CheckResult& result, const Style& style);
+// What came out, a row per value, and as notes what makes the figures of an evaluation doubtful or
+// what was found in a data set; empty for other jobs and those without a result.
+std::string ScoringResultText(const v1::TrainingJob& job, const Style& style, int width);
 
 // Single images with their class, as the job has it, and what the network says instead, a row each.
 Table PredictionTable(const v1::GetPredictionsResponse& found, const char* true_title,

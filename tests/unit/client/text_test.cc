@@ -186,10 +186,10 @@ TEST(OutputTest, CsvQuotesWhatItMust) {
 TEST(JobTextTest, SaysWhatMakesAResultDoubtful) {
   v1::TrainingResult result;
   const Style plain(/*color=*/false);
-  EXPECT_EQ(WarningsText(result, plain), "");
+  EXPECT_EQ(NotesText(result.warnings(), plain), "");
   EXPECT_EQ(EndMark(result), "");
   result.add_warnings("One class is missing.");
-  EXPECT_EQ(WarningsText(result, plain), "\n  note  One class is missing.\n");
+  EXPECT_EQ(NotesText(result.warnings(), plain), "\n  note  One class is missing.\n");
   result.set_stopped_early(true);
   EXPECT_EQ(EndMark(result), " (stopped early)");
   result.set_diverged(true);

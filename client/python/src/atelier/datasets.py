@@ -11,7 +11,7 @@ from atelier.connection import Connection
 from atelier.errors import DataLoss
 from atelier.fields import enum_argument
 from atelier.following import PATIENCE
-from atelier.names import parse_version, resource_name
+from atelier.names import parse_version, resource_name, version_name
 from atelier.pushing import checked_arrays, import_options, push_arrays
 from atelier.v1 import dataset_service_pb2, job_pb2
 
@@ -88,9 +88,10 @@ class Dataset:
     def check(self, split: str | None = None, *, folds: int = 5, seed: int = 0) -> Job:
         """Starts a job that looks for faults of the data set and for suspicious labels; returns it.
 
-        Each label of the split (training, where there is one, test or validation) is compared with the guess of a small
-        network that was trained on the other images: `folds` of them, 2 to 20. `job.wait().check` is
-        what was found, `job.predictions()` the suspicious labels, the most suspicious first.
+        Each label of the split (training, where there is one, test or validation) is compared with
+        the guess of a small network that was trained on the other images: `folds` of them, 2 to 20.
+        `job.wait().check` is what was found, `job.predictions()` the suspicious labels, the most
+        suspicious first.
         """
         from atelier.job import Job
         request = dataset_service_pb2.CheckDatasetRequest(
@@ -127,9 +128,7 @@ class Datasets:
 
     def get(self, name: str) -> Dataset:
         """One data set, of one that was pushed the newest version unless NAME@VERSION. NotFound."""
-        base, version = parse_version("datasets", name)
-        request = dataset_service_pb2.GetDatasetRequest(
-            name=f"datasets/{base}/versions/{version}" if version else f"datasets/{base}")
+        request = dataset_service_pb2.GetDatasetRequest(name=version_name("datasets", name))
         return Dataset(self._connection, self._connection.call(
             self._connection.datasets.GetDataset, request, repeats=1))
 

@@ -15,7 +15,7 @@ from atelier.errors import InvalidArgument, NotFound, printable
 from atelier.fields import enum_argument
 from atelier.files import write_download
 from atelier.images import batches as image_batches
-from atelier.names import parse_version
+from atelier.names import parse_version, version_name
 from atelier.v1 import inference_service_pb2 as inference
 from atelier.v1 import job_pb2, model_service_pb2
 
@@ -184,10 +184,9 @@ class Model:
         version's own result stays as it is. InvalidArgument if the data set does not fit.
         """
         from atelier.job import Job
-        base, version = parse_version("datasets", dataset)
         request = model_service_pb2.EvaluateModelRequest(
             name=self.message.name, request_id=secrets.token_hex(16),
-            dataset=f"datasets/{base}/versions/{version}" if version else f"datasets/{base}",
+            dataset=version_name("datasets", dataset),
             split=enum_argument("split", split, job_pb2.DatasetSplit.DESCRIPTOR))
         return Job(self._connection, self._connection.call(self._connection.models.EvaluateModel,
                                                            request, repeats=2))

@@ -38,3 +38,9 @@ def parse_version(kind: str, text: str) -> tuple[str, str]:
     if not _is_part(name) or (versioned and not _is_part(version)):
         raise InvalidArgument(f"'{printable(text)}' is not a name in {kind}; write NAME or NAME@VERSION.")
     return name, version
+
+
+def version_name(kind: str, text: str) -> str:
+    """The resource name of what parse_version reads."""
+    name, version = parse_version(kind, text)
+    return f"{kind}/{name}/versions/{version}" if version else f"{kind}/{name}"
