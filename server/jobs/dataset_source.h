@@ -57,6 +57,11 @@ class DatasetSource {
   }
 };
 
+// What the headers of a data set tell that can be used. INVALID_ARGUMENT naming `field` if there is
+// none of that reference or it cannot be used; other errors of Describe.
+absl::StatusOr<DatasetFacts> DescribeUsable(const std::string& reference, absl::string_view field,
+                                            DatasetSource* datasets);
+
 }  // namespace atelier::jobs
 
 #endif  // ATELIER_SERVER_JOBS_DATASET_SOURCE_H_

@@ -44,7 +44,7 @@ class DatasetStore {
   // Deletes a version, or all if none is named; the caller removes their files afterwards. Answers
   // with the versions it deleted. NOT_FOUND as FindDataset; FAILED_PRECONDITION (SEVERAL_VERSIONS)
   // for more than one version unless `force`, (DATASET_IN_USE) while a job or an experiment that
-  // has not ended trains on one.
+  // has not ended needs one.
   virtual absl::StatusOr<std::vector<std::int64_t>> DeleteDataset(const DatasetReference& reference,
                                                                   bool force) = 0;
 };

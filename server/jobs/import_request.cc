@@ -120,11 +120,7 @@ bool SameOptions(const v1::ImportOptions& a, const v1::ImportOptions& b) {
 absl::StatusOr<v1::ImportSpec> ResolveImport(const v1::ImportDatasetRequest& request,
                                              const v1::Upload& upload,
                                              const SpecResolver::Options& limits) {
-  if (!IsRequestId(request.request_id())) {
-    return InvalidField("request_id", absl::StrCat("The request id ", Quoted(request.request_id()),
-                                                   " cannot be one; it must be 1 to 64 characters "
-                                                   "of A-Z, a-z, 0-9, '-' and '_'."));
-  }
+  if (auto status = CheckRequestId(request.request_id()); !status.ok()) return status;
   auto options = ResolveImportOptions(request.options());
   if (!options.ok()) return options.status();
   const auto dataset = ParseDatasetName(upload.dataset(), "upload");

@@ -59,6 +59,29 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
   return Admit(std::move(record), resolved.base_name, effects);
 }
 
+absl::StatusOr<v1::TrainingJob> JobController::AcceptOther(v1::TrainingJob job,
+                                                           const std::string& request_id,
+                                                           const std::string& canonical) {
+  Effects effects;
+  MutexLock lock(&mutex_);
+  auto repeat = FindRepeat(request_id, canonical);
+  if (!repeat.ok()) return repeat.status();
+  if (repeat->has_value()) return **std::move(repeat);
+  if (const LiveJob* same = job.has_import() ? FindSameImport(job.import()) : nullptr;
+      same != nullptr) {
+    return Shown(same->record);
+  }
+  if (auto status = CheckRoom(); !status.ok()) return status;
+  JobRecord record;
+  record.request_id = request_id;
+  record.request = canonical;
+  record.job = std::move(job);
+  const std::string base_name = BaseNameOf(record.job);
+  auto accepted = Admit(std::move(record), base_name, &effects);
+  if (accepted.ok() && kick_) effects.Add(kick_);
+  return accepted;
+}
+
 absl::Status JobController::CheckRoom() const {
   if (shutting_down_) {
     return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",

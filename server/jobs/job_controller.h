@@ -251,6 +251,10 @@ class JobController {
   absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
                                          ResolvedRequest resolved, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes a job in that is no training, unless its request did so before or another imports the
+  // same.
+  absl::StatusOr<v1::TrainingJob> AcceptOther(v1::TrainingJob job, const std::string& request_id,
+                                              const std::string& canonical);
   // Whether another job can be taken in.
   absl::Status CheckRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job that a request of this id made before, which was `canonical`; nothing if it is new.
@@ -263,8 +267,9 @@ class JobController {
   v1::TrainingJob Shown(JobRecord record) const;
 
   // job_controller_datasets.cc: imports, and what becomes of data sets.
-  absl::StatusOr<v1::TrainingJob> AcceptImport(v1::ImportSpec spec, const std::string& request_id,
-                                               const std::string& canonical, Effects* effects)
+  // The job that has not ended and imports the same upload with the same options; null if none
+  // does.
+  const LiveJob* FindSameImport(const v1::ImportSpec& spec) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes files of versions that no server has registered and no job will.
   void RemoveStrayDatasets();
@@ -274,9 +279,6 @@ class JobController {
   absl::Status CheckDatasetSpace(std::int64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // job_controller_scoring.cc: evaluations and checks.
-  // Takes a job in, unless its request did so before.
-  absl::StatusOr<v1::TrainingJob> AcceptScoring(v1::TrainingJob job, const std::string& request_id,
-                                                const std::string& canonical);
   absl::StatusOr<worker::v1::Assignment> MakeScoringAssignment(const LiveJob& live)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

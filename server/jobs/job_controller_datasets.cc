@@ -22,34 +22,20 @@ absl::StatusOr<v1::TrainingJob> JobController::StartImport(const v1::ImportDatas
                                                            const v1::Upload& upload) {
   auto spec = ResolveImport(request, upload, with_.resolver->options());
   if (!spec.ok()) return spec.status();
-  Effects effects;
-  MutexLock lock(&mutex_);
-  auto job = AcceptImport(*std::move(spec), request.request_id(), Canonical(request), &effects);
-  if (job.ok() && kick_) effects.Add(kick_);
-  return job;
+  v1::TrainingJob job;
+  *job.mutable_import() = *std::move(spec);
+  return AcceptOther(std::move(job), request.request_id(), Canonical(request));
 }
 
-absl::StatusOr<v1::TrainingJob> JobController::AcceptImport(v1::ImportSpec spec,
-                                                            const std::string& request_id,
-                                                            const std::string& canonical,
-                                                            Effects* effects) {
-  auto repeat = FindRepeat(request_id, canonical);
-  if (!repeat.ok()) return repeat.status();
-  if (repeat->has_value()) return **std::move(repeat);
+const JobController::LiveJob* JobController::FindSameImport(const v1::ImportSpec& spec) const {
   for (const auto& [id, live] : live_) {
     const v1::TrainingJob& job = live->record.job;
     if (job.has_import() && job.import().upload() == spec.upload() &&
         SameOptions(job.import().options(), spec.options()) && !live->record.stop_requested) {
-      return Shown(live->record);
+      return live.get();
     }
   }
-  if (auto status = CheckRoom(); !status.ok()) return status;
-  JobRecord record;
-  record.request_id = request_id;
-  record.request = canonical;
-  *record.job.mutable_import() = std::move(spec);
-  const std::string base_name = BaseNameOf(record.job);
-  return Admit(std::move(record), base_name, effects);
+  return nullptr;
 }
 
 worker::v1::Assignment JobController::MakeImportAssignment(const LiveJob& live) {

@@ -9,25 +9,6 @@
 
 namespace atelier::jobs {
 
-absl::StatusOr<v1::TrainingJob> JobController::AcceptScoring(v1::TrainingJob job,
-                                                             const std::string& request_id,
-                                                             const std::string& canonical) {
-  Effects effects;
-  MutexLock lock(&mutex_);
-  auto repeat = FindRepeat(request_id, canonical);
-  if (!repeat.ok()) return repeat.status();
-  if (repeat->has_value()) return **std::move(repeat);
-  if (auto status = CheckRoom(); !status.ok()) return status;
-  JobRecord record;
-  record.request_id = request_id;
-  record.request = canonical;
-  record.job = std::move(job);
-  const std::string base_name = BaseNameOf(record.job);
-  auto accepted = Admit(std::move(record), base_name, &effects);
-  if (accepted.ok() && kick_) effects.Add(kick_);
-  return accepted;
-}
-
 absl::StatusOr<v1::TrainingJob> JobController::StartEvaluation(
     const v1::EvaluateModelRequest& request) {
   const std::string canonical = Canonical(request);
@@ -40,7 +21,7 @@ absl::StatusOr<v1::TrainingJob> JobController::StartEvaluation(
   if (auto status = CheckArchive(spec->model_version()); !status.ok()) return status;
   v1::TrainingJob job;
   *job.mutable_evaluation() = *std::move(spec);
-  return AcceptScoring(std::move(job), request.request_id(), canonical);
+  return AcceptOther(std::move(job), request.request_id(), canonical);
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::StartCheck(const v1::CheckDatasetRequest& request) {
@@ -52,7 +33,7 @@ absl::StatusOr<v1::TrainingJob> JobController::StartCheck(const v1::CheckDataset
   if (!spec.ok()) return spec.status();
   v1::TrainingJob job;
   *job.mutable_check() = *std::move(spec);
-  return AcceptScoring(std::move(job), request.request_id(), canonical);
+  return AcceptOther(std::move(job), request.request_id(), canonical);
 }
 
 absl::StatusOr<worker::v1::Assignment> JobController::MakeScoringAssignment(const LiveJob& live) {

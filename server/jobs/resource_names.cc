@@ -75,10 +75,14 @@ bool IsAlias(absl::string_view text) {
          std::all_of(text.begin(), text.end(), IsSlugCharacter);
 }
 
-bool IsRequestId(absl::string_view text) {
-  return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '-' || c == '_';
-         });
+absl::Status CheckRequestId(absl::string_view id) {
+  const bool valid = id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
+                       return absl::ascii_isalnum(c) || c == '-' || c == '_';
+                     });
+  if (valid) return absl::OkStatus();
+  return InvalidField("request_id", absl::StrCat("The request id ", Quoted(id),
+                                                 " cannot be one; it must be 1 to 64 characters of "
+                                                 "A-Z, a-z, 0-9, '-' and '_'."));
 }
 
 std::string JobName(absl::string_view job_id) { return absl::StrCat("jobs/", job_id); }

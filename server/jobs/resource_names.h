@@ -36,9 +36,8 @@ bool IsSlug(absl::string_view text, std::size_t max_length);
 // letter.
 bool IsAlias(absl::string_view text);
 
-// True for what a request may have as its id, or if it has none: at most 64 characters of A-Z, a-z,
-// 0-9, '-' and '_'.
-bool IsRequestId(absl::string_view text);
+// INVALID_ARGUMENT naming `request_id` for what a request cannot have as its id; OK for none.
+absl::Status CheckRequestId(absl::string_view id);
 
 std::string JobName(absl::string_view job_id);
 std::string ExperimentName(absl::string_view experiment_id);

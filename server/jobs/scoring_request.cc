@@ -4,9 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "server/base/class_matching.h"
 #include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
@@ -18,13 +16,6 @@ namespace {
 constexpr std::int64_t kBaseMemory = std::int64_t{2} << 30;
 constexpr int kDefaultFolds = 5;
 constexpr int kMaxFolds = 20;
-
-absl::Status CheckRequestId(const std::string& id) {
-  if (IsRequestId(id)) return absl::OkStatus();
-  return InvalidField("request_id", absl::StrCat("The request id ", Quoted(id),
-                                                 " cannot be one; it must be 1 to 64 characters of "
-                                                 "A-Z, a-z, 0-9, '-' and '_'."));
-}
 
 // `images_bytes` is what the job holds beyond kBaseMemory.
 template <typename Spec>
@@ -46,20 +37,7 @@ absl::StatusOr<DatasetFacts> FactsOf(const std::string& name, const char* field,
                                      DatasetSource* datasets) {
   const auto reference = ParseDatasetName(name, field);
   if (!reference.ok()) return reference.status();
-  auto facts = datasets->Describe(reference->Text());
-  if (absl::IsNotFound(facts.status())) {
-    const auto names = datasets->Names();
-    return InvalidField(
-        field, absl::StrCat("There is no data set ", Quoted(reference->Text()),
-                            names.empty() ? "; the server has none."
-                                          : absl::StrCat("; the server has ",
-                                                         absl::StrJoin(names, ", "), ".")));
-  }
-  if (facts.ok() && !facts->problem.empty()) {
-    return InvalidField(field, absl::StrCat("The data set ", Quoted(reference->Text()),
-                                            " cannot be used: ", facts->problem, "."));
-  }
-  return facts;
+  return DescribeUsable(reference->Text(), field, datasets);
 }
 
 std::int64_t ImagesOf(v1::DatasetSplit split, const DatasetFacts& facts) {
@@ -73,10 +51,6 @@ std::int64_t ImagesOf(v1::DatasetSplit split, const DatasetFacts& facts) {
   }
 }
 
-std::string SplitWord(v1::DatasetSplit split) {
-  return EnumWord(v1::DatasetSplit_descriptor(), split);
-}
-
 // The split that is meant, which has to have so many images.
 absl::StatusOr<v1::DatasetSplit> SplitOf(v1::DatasetSplit asked, v1::DatasetSplit usual,
                                          std::int64_t least, const DatasetFacts& facts) {
@@ -87,9 +61,9 @@ absl::StatusOr<v1::DatasetSplit> SplitOf(v1::DatasetSplit asked, v1::DatasetSpli
   const v1::DatasetSplit split = asked == v1::DATASET_SPLIT_UNSPECIFIED ? usual : asked;
   const std::int64_t images = ImagesOf(split, facts);
   if (images >= least) return split;
-  return InvalidField("split",
-                      absl::StrCat("The ", SplitWord(split), " split of ", facts.reference, " has ",
-                                   images, " images; at least ", least, " are needed."));
+  return InvalidField("split", absl::StrCat("The ", EnumWord(v1::DatasetSplit_descriptor(), split),
+                                            " split of ", facts.reference, " has ", images,
+                                            " images; at least ", least, " are needed."));
 }
 
 std::string ShapeText(const v1::ImageShape& shape) {

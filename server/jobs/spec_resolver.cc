@@ -64,6 +64,13 @@ class Resolution {
     wrong_.push_back({std::string(field), std::move(description)});
   }
 
+  // Keeps the fields that an error names; returns the error if it names none.
+  absl::Status Take(const absl::Status& status) {
+    const std::vector<FieldViolation> named = ViolationsOf(status);
+    wrong_.insert(wrong_.end(), named.begin(), named.end());
+    return named.empty() ? status : absl::OkStatus();
+  }
+
   bool IsWrong(absl::string_view field) const {
     return std::any_of(wrong_.begin(), wrong_.end(),
                        [field](const FieldViolation& v) { return v.field == field; });
@@ -187,11 +194,7 @@ void Resolution::ResolveNames() {
     Wrong("spec.model_name", absl::StrCat("The model name ", Quoted(spec().model_name()),
                                           " cannot be one; it must be 1 to 63", kRule));
   }
-  if (!IsRequestId(resolved_.request_id)) {
-    Wrong("request_id", absl::StrCat("The request id ", Quoted(resolved_.request_id),
-                                     " cannot be one; it must be 1 to 64 characters of A-Z, a-z, "
-                                     "0-9, '-' and '_'."));
-  }
+  Take(CheckRequestId(resolved_.request_id)).IgnoreError();
 }
 
 void Resolution::ApplyRecipe() {
@@ -308,22 +311,8 @@ void Resolution::ResolveResources() {
 }
 
 absl::Status Resolution::ResolveDataset() {
-  const auto facts = datasets_->Describe(spec().dataset());
-  if (absl::IsNotFound(facts.status())) {
-    const auto names = datasets_->Names();
-    Wrong("spec.dataset",
-          absl::StrCat("There is no data set ", Quoted(spec().dataset()),
-                       names.empty()
-                           ? "; the server has none."
-                           : absl::StrCat("; the server has ", absl::StrJoin(names, ", "), ".")));
-    return absl::OkStatus();
-  }
-  if (!facts.ok()) return facts.status();
-  if (!facts->problem.empty()) {
-    Wrong("spec.dataset", absl::StrCat("The data set ", Quoted(spec().dataset()),
-                                       " cannot be used: ", facts->problem, "."));
-    return absl::OkStatus();
-  }
+  const auto facts = DescribeUsable(spec().dataset(), "spec.dataset", datasets_);
+  if (!facts.ok()) return Take(facts.status());
   if (facts->training_images == 0) {
     Wrong("spec.dataset", absl::StrCat("The data set ", facts->reference,
                                        " has no training images; models are evaluated on it."));

@@ -85,24 +85,24 @@ class JobSeries::Collector {
   static auto OfProgress(Get get) {
     return Of(&JobSeries::progress_, get);
   }
-  // Of the progress of one kind of job or another.
-  template <typename Get>
-  static auto OfKind(JobKind kind, JobKind or_kind, Get get) {
-    return [value = OfProgress(get), kind, or_kind](const JobSeries& job) -> std::optional<double> {
-      return job.kind_ == kind || job.kind_ == or_kind ? value(job) : std::nullopt;
+  // Of the progress of jobs of these kinds.
+  template <JobKind... kinds, typename Get>
+  static auto OfKinds(Get get) {
+    return [value = OfProgress(get)](const JobSeries& job) -> std::optional<double> {
+      return ((job.kind_ == kinds) || ...) ? value(job) : std::nullopt;
     };
   }
   template <typename Get>
   static auto OfTraining(Get get) {
-    return OfKind(JobKind::kTraining, JobKind::kTraining, get);
+    return OfKinds<JobKind::kTraining>(get);
   }
   template <typename Get>
   static auto OfImport(Get get) {
-    return OfKind(JobKind::kImport, JobKind::kImport, get);
+    return OfKinds<JobKind::kImport>(get);
   }
   template <typename Get>
   static auto OfScoring(Get get) {
-    return OfKind(JobKind::kEvaluation, JobKind::kCheck, get);
+    return OfKinds<JobKind::kEvaluation, JobKind::kCheck>(get);
   }
   template <typename Get>
   static auto OfEpoch(Get get) {

@@ -17,8 +17,6 @@
 namespace atelier::rpc {
 namespace {
 
-using OpenFile = absl::FunctionRef<absl::StatusOr<OpenDataset>()>;
-
 constexpr int kMaxImages = 1000;
 constexpr int kMaxSheetSide = 40;
 constexpr int kDefaultSheetSide = 10;

@@ -19,16 +19,18 @@ struct OpenDataset {
   std::string name;
 };
 
+// Opens the data set that a request names.
+using OpenFile = absl::FunctionRef<absl::StatusOr<OpenDataset>()>;
+
 // The error for files that cannot be read: FAILED_PRECONDITION (BAD_DATA) if they are wrong,
 // UNAVAILABLE (DATASET_UNAVAILABLE) otherwise.
 absl::Status Unreadable(const absl::Status& why);
 
 // Both check the request before they `open` its data set, whose errors they return.
 // INVALID_ARGUMENT naming each wrong field.
-absl::StatusOr<v1::GetImagesResponse> ReadImages(
-    const v1::GetImagesRequest& request, absl::FunctionRef<absl::StatusOr<OpenDataset>()> open);
-absl::StatusOr<v1::ImageSheet> DrawSheet(const v1::GetImageSheetRequest& request,
-                                         absl::FunctionRef<absl::StatusOr<OpenDataset>()> open);
+absl::StatusOr<v1::GetImagesResponse> ReadImages(const v1::GetImagesRequest& request,
+                                                 OpenFile open);
+absl::StatusOr<v1::ImageSheet> DrawSheet(const v1::GetImageSheetRequest& request, OpenFile open);
 
 }  // namespace atelier::rpc
 
