@@ -68,6 +68,11 @@ class LayerWriter {
     return AddOf(op, name, inputs);
   }
 
+  // Constants, by that name; floats of those dimensions, none for a number.
+  std::string Constant(const std::string& name, const std::vector<int64_t>& values);
+  std::string Constant(const std::string& name, const std::vector<float>& values,
+                       const std::vector<int64_t>& dims);
+
  private:
   void WriteLayer(const LayerPlan& layer);
   void WriteConvolution(const Window& window, int64_t groups, onnx::NodeProto* node);
@@ -81,10 +86,6 @@ class LayerWriter {
   void WriteResidual(const LayerPlan& layer);
   void WriteSqueezeExcitation(const LayerPlan& layer);
   void WriteSpatialAttention(const LayerPlan& layer);
-
-  // Constants, by that name.
-  std::string Constant(const std::string& name, const std::vector<int64_t>& values);
-  std::string Constant(const std::string& name, const std::vector<float>& values, bool scalar);
 
   onnx::GraphProto* const graph_;
   std::string last_;
@@ -147,10 +148,10 @@ void LayerWriter::WriteActivation(const std::string& name, v1::Activation activa
       return SetFloat("alpha", 1, Add("Elu", name));
     case v1::ACTIVATION_GELU:
       Add("Mul", name + "_scaled",
-          {Constant(name + "_scale", {static_cast<float>(M_SQRT1_2)}, true)});
+          {Constant(name + "_scale", {static_cast<float>(M_SQRT1_2)}, {})});
       Add("Erf", name + "_erf");
-      Add("Add", name + "_raised", {Constant(name + "_one", {1.0F}, true)});
-      Add("Mul", name + "_half", {Constant(name + "_halves", {0.5F}, true)});
+      Add("Add", name + "_raised", {Constant(name + "_one", {1.0F}, {})});
+      Add("Mul", name + "_half", {Constant(name + "_halves", {0.5F}, {})});
       Add("Mul", name, {x});
       return;
     case v1::ACTIVATION_SILU:
@@ -182,10 +183,12 @@ void LayerWriter::WriteGroupNorm(const LayerPlan& layer) {
   const std::string& name = layer.name;
   const ImageShape& shape = layer.output;
   Add("Reshape", name + "_groups", {Constant(name + "_group_shape", {0, groups, -1})});
-  SetFloat("epsilon", layer.layer.group_norm().epsilon(),
-           Add("InstanceNormalization", name + "_normal",
-               {Constant(name + "_ones", std::vector<float>(count, 1.0F), false),
-                Constant(name + "_zeros", std::vector<float>(count, 0.0F), false)}));
+  SetFloat(
+      "epsilon", layer.layer.group_norm().epsilon(),
+      Add("InstanceNormalization", name + "_normal",
+          {Constant(name + "_ones", std::vector<float>(count, 1.0F), {static_cast<int64_t>(count)}),
+           Constant(name + "_zeros", std::vector<float>(count, 0.0F),
+                    {static_cast<int64_t>(count)})}));
   std::vector<int64_t> plain = {0, shape.channels};
   if (layer.gives_image) plain.insert(plain.end(), {shape.height, shape.width});
   Add("Reshape", name + "_channels", {Constant(name + "_shape", plain)});
@@ -202,7 +205,7 @@ void LayerWriter::WriteLayerNorm(const LayerPlan& layer) {
   Add("Mul", name + "_squares", {centred});
   SetInts("axes", {1}, Add("ReduceMean", name + "_variance"));
   const auto epsilon = static_cast<float>(layer.layer.layer_norm().epsilon());
-  Add("Add", name + "_raised", {Constant(name + "_epsilon", {epsilon}, true)});
+  Add("Add", name + "_raised", {Constant(name + "_epsilon", {epsilon}, {})});
   Add("Sqrt", name + "_deviation");
   AddOf("Div", name + "_normal", {centred, last_});
   WriteScaleAndShift(layer);
@@ -290,11 +293,11 @@ std::string LayerWriter::Constant(const std::string& name, const std::vector<int
 }
 
 std::string LayerWriter::Constant(const std::string& name, const std::vector<float>& values,
-                                  bool scalar) {
+                                  const std::vector<int64_t>& dims) {
   onnx::TensorProto* const tensor = graph_->add_initializer();
   tensor->set_name(name);
   tensor->set_data_type(onnx::TensorProto::FLOAT);
-  if (!scalar) tensor->add_dims(static_cast<int64_t>(values.size()));
+  tensor->mutable_dims()->Assign(dims.begin(), dims.end());
   for (const float value : values) tensor->add_float_data(value);
   return name;
 }
@@ -305,18 +308,12 @@ std::string AddOnnxStandardization(const v1::Network& network, const std::string
                                    onnx::GraphProto* graph) {
   if (!network.has_standardization()) return input;
   const std::string name = "standardization";
+  LayerWriter writer(input, graph);
   const auto constant = [&](const char* what, const auto& numbers) {
-    onnx::TensorProto* const tensor = graph->add_initializer();
-    tensor->set_name(absl::StrCat(name, "_", what));
-    tensor->set_data_type(onnx::TensorProto::FLOAT);
-    for (const int64_t size : {int64_t{numbers.size()}, int64_t{1}, int64_t{1}}) {
-      tensor->add_dims(size);
-    }
-    tensor->mutable_float_data()->Assign(numbers.begin(), numbers.end());
-    return tensor->name();
+    return writer.Constant(absl::StrCat(name, "_", what), {numbers.begin(), numbers.end()},
+                           {int64_t{numbers.size()}, 1, 1});
   };
   const v1::Standardization& standardization = network.standardization();
-  LayerWriter writer(input, graph);
   writer.Add("Sub", name + "_centred", {constant("mean", standardization.mean())});
   writer.Add("Div", name, {constant("deviation", standardization.deviation())});
   return name;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "models/data/color_jitter.h"
 #include "models/data/image_resampling.h"
@@ -23,8 +25,9 @@ int64_t Offset(int64_t most, RandomStream& random) {
 }
 
 // Uniform in [low, high).
-double Uniform(double low, double high, RandomStream& random) {
-  return low + (high - low) * static_cast<double>(random.NextFloat());
+template <typename T>
+T Uniform(T low, T high, RandomStream& random) {
+  return low + (high - low) * static_cast<T>(random.NextFloat());
 }
 
 // Where of `room` places something is put.
@@ -32,16 +35,28 @@ int64_t Somewhere(int64_t room, RandomStream& random) {
   return static_cast<int64_t>(random.NextBelow(static_cast<uint64_t>(room)));
 }
 
+// The sides of a rectangle that has a random share, from `least` to `most`, of the area, and of
+// which one is up to `widest` times the other. T decides what a seed gives.
+template <typename T>
+std::pair<int64_t, int64_t> RandomSides(T least, T most, T widest, const ImageShape& shape,
+                                        RandomStream& random) {
+  const T area = static_cast<T>(shape.height * shape.width) * Uniform<T>(least, most, random);
+  const T ratio = std::pow(widest, Uniform<T>(-1, 1, random));
+  return {std::lround(std::sqrt(area * ratio)), std::lround(std::sqrt(area / ratio))};
+}
+
+// Puts a rectangle somewhere into the image; nothing if it does not fit in.
+std::optional<ImagePart> PutSomewhere(int64_t height, int64_t width, const ImageShape& shape,
+                                      RandomStream& random) {
+  if (height < 1 || width < 1 || height > shape.height || width > shape.width) return std::nullopt;
+  const int64_t top = Somewhere(shape.height - height + 1, random);
+  return ImagePart{top, Somewhere(shape.width - width + 1, random), height, width};
+}
+
 ImagePart RandomPart(double least_share, const ImageShape& shape, RandomStream& random) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const double area =
-        static_cast<double>(shape.height * shape.width) * Uniform(least_share, 1, random);
-    const double wide = std::pow(kWidest, Uniform(-1, 1, random));
-    const auto width = static_cast<int64_t>(std::lround(std::sqrt(area * wide)));
-    const auto height = static_cast<int64_t>(std::lround(std::sqrt(area / wide)));
-    if (height < 1 || width < 1 || height > shape.height || width > shape.width) continue;
-    const int64_t top = Somewhere(shape.height - height + 1, random);
-    return {top, Somewhere(shape.width - width + 1, random), height, width};
+    const auto [width, height] = RandomSides<double>(least_share, 1, kWidest, shape, random);
+    if (const auto part = PutSomewhere(height, width, shape, random)) return *part;
   }
   return {0, 0, shape.height, shape.width};
 }
@@ -62,18 +77,15 @@ AffineMap RandomMap(const Augmentation& augmentation, const ImageShape& shape,
 
 void Erase(const ImageShape& shape, RandomStream& random, uint8_t* image) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const float area = static_cast<float>(shape.height * shape.width) *
-                       (kLeastErased + (kMostErased - kLeastErased) * random.NextFloat());
-    const float stretch = std::pow(kMostStretched, 2 * random.NextFloat() - 1);
-    const auto height = static_cast<int64_t>(std::lround(std::sqrt(area * stretch)));
-    const auto width = static_cast<int64_t>(std::lround(std::sqrt(area / stretch)));
-    if (height < 1 || width < 1 || height > shape.height || width > shape.width) continue;
-    const int64_t top = Somewhere(shape.height - height + 1, random);
-    const int64_t left = Somewhere(shape.width - width + 1, random);
+    const auto [height, width] =
+        RandomSides<float>(kLeastErased, kMostErased, kMostStretched, shape, random);
+    const auto part = PutSomewhere(height, width, shape, random);
+    if (!part.has_value()) continue;
     for (int64_t c = 0; c < shape.channels; ++c) {
-      for (int64_t y = top; y < top + height; ++y) {
-        uint8_t* row = image + (c * shape.height + y) * shape.width + left;
-        for (int64_t x = 0; x < width; ++x) row[x] = static_cast<uint8_t>(random.Next() >> 56);
+      for (int64_t y = part->top; y < part->top + part->height; ++y) {
+        uint8_t* row = image + (c * shape.height + y) * shape.width + part->left;
+        for (int64_t x = 0; x < part->width; ++x)
+          row[x] = static_cast<uint8_t>(random.Next() >> 56);
       }
     }
     return;

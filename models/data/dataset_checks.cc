@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "models/base/failure.h"
+#include "models/base/check_stop.h"
 
 namespace atelier::models {
 namespace {
@@ -160,11 +160,7 @@ absl::StatusOr<std::vector<std::string>> DatasetChecks::Sentences(
 
 absl::StatusOr<std::vector<std::string>> FindingsOf(const Dataset& dataset,
                                                     const StopSignal* stop) {
-  const auto stopped = [&] {
-    return stop != nullptr && stop->Get() != StopRequest::kNone
-               ? Failure(FailureReason::kCancelled, "asked to stop while checking the data")
-               : absl::OkStatus();
-  };
+  const auto stopped = [stop] { return CheckStop(stop, "checking the data"); };
   const int64_t training = dataset.training().size();
   const DatasetInfo info = {dataset.shape(), dataset.class_names(), training, dataset.test().size(),
                             dataset.validation_images()};

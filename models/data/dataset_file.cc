@@ -14,7 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
-#include "models/base/failure.h"
+#include "models/base/check_stop.h"
 #include "models/data/stored_labels.h"
 #include "models/files/file_io.h"
 #include "models/files/sha256.h"
@@ -159,9 +159,7 @@ absl::Status DatasetFile::Verify(const StopSignal* stop) const {
   DatasetDigest digest(summary_.info);
   std::vector<uint8_t> piece(static_cast<size_t>(kPiece));
   for (int64_t at = 0; at < summary_.info.bytes();) {
-    if (stop != nullptr && stop->Get() != StopRequest::kNone) {
-      return Failure(FailureReason::kCancelled, "asked to stop while reading the data");
-    }
+    if (absl::Status status = CheckStop(stop, "reading the data"); !status.ok()) return status;
     const auto size = static_cast<size_t>(std::min(kPiece, summary_.info.bytes() - at));
     const absl::Status read = file_.ReadExactly(at, piece.data(), size);
     if (!read.ok()) return Damaged(read.message());

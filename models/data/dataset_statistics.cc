@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/base/check_stop.h"
 #include "models/base/class_label.h"
-#include "models/base/failure.h"
 
 namespace atelier::models {
 namespace {
@@ -19,9 +19,7 @@ absl::StatusOr<PixelStatistics> SumPixels(const DatasetFile& file, int64_t image
   PixelStatistics sums(shape);
   const int64_t step = std::max<int64_t>(1, kPieceBytes / shape.size());
   for (int64_t at = 0; at < images; at += step) {
-    if (stop != nullptr && stop->Get() != StopRequest::kNone) {
-      return Failure(FailureReason::kCancelled, "asked to stop while reading the data");
-    }
+    if (absl::Status status = CheckStop(stop, "reading the data"); !status.ok()) return status;
     const auto pixels = file.ReadPixels(SplitName::kTraining, at, std::min(step, images - at));
     if (!pixels.ok()) return pixels.status();
     for (size_t first = 0; first < pixels->size(); first += size) {

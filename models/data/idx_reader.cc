@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "models/base/check_stop.h"
 #include "models/base/failure.h"
 #include "models/files/known_formats.h"
 #include "models/files/regular_file.h"
@@ -136,9 +137,7 @@ absl::Status IdxReader::SizeUp(int64_t on_disk, int64_t max_bytes) {
 
 absl::Status IdxReader::Read(uint8_t* to, int64_t size, const StopSignal* stop) {
   while (size > 0) {
-    if (stop != nullptr && stop->Get() != StopRequest::kNone) {
-      return Failure(FailureReason::kCancelled, "asked to stop while reading the data");
-    }
+    if (absl::Status status = CheckStop(stop, "reading the data"); !status.ok()) return status;
     const absl::StatusOr<int64_t> got = ReadSome(to, std::min(kChunk, size));
     if (!got.ok()) return got.status();
     if (*got == 0) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "models/base/check_stop.h"
 #include "models/base/failure.h"
 #include "models/files/known_formats.h"
 #include "models/pictures/picture_decoders.h"
@@ -74,10 +75,7 @@ Kind KindOf(absl::string_view lower, absl::string_view beginning) {
 
 }  // namespace
 
-absl::Status CheckStop(const StopSignal* stop) {
-  if (stop == nullptr || stop->Get() == StopRequest::kNone) return absl::OkStatus();
-  return Failure(FailureReason::kCancelled, "asked to stop while importing");
-}
+absl::Status CheckStop(const StopSignal* stop) { return models::CheckStop(stop, "importing"); }
 
 absl::StatusOr<Listing> Listing::Read(ArchiveReader* archive, const StopSignal* stop,
                                       UnreadableFiles* unreadable) {

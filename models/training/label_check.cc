@@ -35,7 +35,7 @@ constexpr uint64_t kFoldStream = 1;
 
 // The first preset that takes such images and is not too large.
 absl::StatusOr<Architecture> SmallNetwork(const ImageShape& shape, int64_t classes) {
-  for (const char* preset : {"cnn-1", "cnn-3-pooled", "dense"}) {
+  for (const char* preset : {"cnn-1", "cnn-3-pooled"}) {
     auto architecture = Architecture::FromPreset(preset, shape, classes, kLabelDropout);
     if (architecture.ok() && architecture->ParameterCount() <= kMostNumbers) return architecture;
   }

@@ -112,6 +112,19 @@ inline void ExpectRefused(const std::string& file, const std::string& message,
   EXPECT_THAT(std::string(image.status().message()), testing::HasSubstr(message));
 }
 
+// Decodes the file with each of its bytes changed in turn: what is no error is a whole picture.
+inline void ExpectSurvivesFlippedBytes(std::string file) {
+  for (char& byte : file) {
+    byte ^= 0x55;
+    const auto image = DecodeImage(file);
+    if (image.ok()) {
+      EXPECT_EQ(static_cast<int64_t>(image->pixels.size()),
+                image->height * image->width * image->channels);
+    }
+    byte ^= 0x55;
+  }
+}
+
 }  // namespace atelier::models
 
 #endif  // ATELIER_TESTS_UNIT_MODELS_ENCODED_PICTURES_H_

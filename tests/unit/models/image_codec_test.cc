@@ -66,17 +66,8 @@ TEST(ImageCodecTest, RefusesEveryTruncation) {
 }
 
 TEST(ImageCodecTest, SurvivesEveryFlippedByte) {
-  for (std::string file : {*EncodePng(Gradient(9, 9, 3)), EncodeJpeg(Gradient(9, 9, 3))}) {
-    for (char& byte : file) {
-      byte ^= 0x55;
-      const auto image = DecodeImage(file);
-      if (image.ok()) {
-        EXPECT_EQ(static_cast<int64_t>(image->pixels.size()),
-                  image->height * image->width * image->channels);
-      }
-      byte ^= 0x55;
-    }
-  }
+  ExpectSurvivesFlippedBytes(*EncodePng(Gradient(9, 9, 3)));
+  ExpectSurvivesFlippedBytes(EncodeJpeg(Gradient(9, 9, 3)));
 }
 
 TEST(ImageCodecTest, ChecksSizesBeforeDecoding) {

@@ -144,17 +144,8 @@ TEST(WebpDecoderTest, RefusesRandomBytesBehindItsSignature) {
 }
 
 TEST(WebpDecoderTest, SurvivesEveryFlippedByte) {
-  for (std::string file : {EncodeWebp(Gradient(9, 9, 3)), EncodeLossyWebp(Gradient(9, 9, 3))}) {
-    for (char& byte : file) {
-      byte ^= 0x55;
-      const auto image = DecodeImage(file);
-      if (image.ok()) {
-        EXPECT_EQ(static_cast<int64_t>(image->pixels.size()),
-                  image->height * image->width * image->channels);
-      }
-      byte ^= 0x55;
-    }
-  }
+  ExpectSurvivesFlippedBytes(EncodeWebp(Gradient(9, 9, 3)));
+  ExpectSurvivesFlippedBytes(EncodeLossyWebp(Gradient(9, 9, 3)));
 }
 
 TEST(WebpDecoderTest, ChecksSizesBeforeDecoding) {
