@@ -93,14 +93,10 @@ class Push {
     if (!pushed.ok()) return Interrupted(pushed.status());
     *version = pushed->existing_version;
     if (!version->empty()) return kDone;
-    auto code = FollowJob(session_, pushed->job, options_.follow);
-    if (!code.ok() || *code != kDone) return code;
-    v1::GetJobRequest request;
-    request.set_name(pushed->job.name());
-    const auto job = session_.Call(&TrainingService::GetJob, request, {.repeats = 2});
-    if (!job.ok()) return job.status();
-    *version = job->import_result().dataset_version();
-    return kDone;
+    v1::TrainingJob ended;
+    auto code = FollowJob(session_, pushed->job, options_.follow, &ended);
+    *version = ended.import_result().dataset_version();
+    return code;
   }
 
  private:

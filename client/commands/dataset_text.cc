@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -20,8 +19,6 @@ namespace {
 using Align = Table::Align;
 
 constexpr int kBar = 20;
-// Up to this many classes all are shown, beyond it the smallest this many.
-constexpr int kMaxShownClasses = 30;
 
 std::string Fractions(const google::protobuf::RepeatedField<double>& values) {
   return absl::StrJoin(values, ", ", [](std::string* text, double value) {
@@ -88,19 +85,6 @@ std::int64_t MainCount(const v1::Dataset& dataset, const v1::ClassCounts& counts
   return dataset.training_images() > 0 ? counts.training_images() : counts.test_images();
 }
 
-// The classes to show.
-std::vector<int> ShownClasses(const v1::Dataset& dataset, bool all) {
-  std::vector<int> classes(static_cast<std::size_t>(dataset.class_counts_size()));
-  std::iota(classes.begin(), classes.end(), 0);
-  if (all || classes.size() <= kMaxShownClasses) return classes;
-  std::stable_sort(classes.begin(), classes.end(), [&](int a, int b) {
-    return MainCount(dataset, dataset.class_counts(a)) <
-           MainCount(dataset, dataset.class_counts(b));
-  });
-  classes.resize(kMaxShownClasses);
-  return classes;
-}
-
 Table Classes(const v1::Dataset& dataset, const std::vector<int>& shown) {
   const bool validation = dataset.validation_images() > 0;
   std::vector<Table::Column> columns = {
@@ -135,7 +119,8 @@ std::string ClassesText(const v1::Dataset& dataset, bool all, const Style& style
         "  ", all ? absl::StrJoin(dataset.class_names(), ", ") : NameList(dataset.class_names()),
         "\n");
   }
-  const std::vector<int> shown = ShownClasses(dataset, all);
+  const std::vector<int> shown = ShownClasses(
+      classes, all, [&](int i) { return MainCount(dataset, dataset.class_counts(i)); });
   std::string text = Classes(dataset, shown).Render(style, width);
   if (static_cast<int>(shown.size()) < classes) {
     absl::StrAppend(

@@ -168,7 +168,7 @@ void AddFollowOptions(CLI::App* command, FollowOptions* options) {
 }
 
 absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
-                              const FollowOptions& options) {
+                              const FollowOptions& options, v1::TrainingJob* ended_job) {
   auto connection = session.Connect();
   if (!connection.ok()) return connection.status();
   // Progress within epochs is for live display and for programs.
@@ -193,6 +193,7 @@ absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
   if (!followed.ok()) return followed;
   const auto ended = GetJob(session, job.name(), {.repeats = 3});
   if (!ended.ok()) return ended.status();
+  if (ended_job != nullptr) *ended_job = *ended;
   if (options.quiet) {
     if (ended->state() != v1::JOB_STATE_COMPLETED) {
       session.terminal().err << "atelier: " << id << ": " << Ending(*ended, session.style())

@@ -24,9 +24,10 @@ struct FollowOptions {
 void AddFollowOptions(CLI::App* command, FollowOptions* options);
 
 // Shows the job's events until it has ended, then its result; returns the exit code of the job's
-// state. Ctrl-C detaches: the job continues, and the exit code is that of an interruption.
+// state. Ctrl-C detaches: the job continues, and the exit code is that of an interruption. `ended`,
+// if not null, becomes the job once it has ended.
 absl::StatusOr<int> FollowJob(Session& session, const v1::TrainingJob& job,
-                              const FollowOptions& options);
+                              const FollowOptions& options, v1::TrainingJob* ended = nullptr);
 
 // Says of a job that was started how to follow it; for programs its name or all of it.
 void PrintStarted(Session& session, const v1::TrainingJob& job);

@@ -56,19 +56,16 @@ absl::StatusOr<int> FollowScoring(Session& session, const v1::TrainingJob& job,
   }
   FollowOptions follow = options.follow;
   follow.quiet = session.format() == OutputFormat::kCsv;
-  const auto code = FollowJob(session, job, follow);
+  v1::TrainingJob ended;
+  const auto code = FollowJob(session, job, follow, &ended);
   if (!code.ok() || *code != kDone) return code;
-  v1::GetJobRequest request;
-  request.set_name(job.name());
-  const auto ended = session.Call(&TrainingService::GetJob, request, {.repeats = 2});
-  if (!ended.ok()) return ended.status();
-  const auto found = FetchPredictions(session, *ended, options.limit);
+  const auto found = FetchPredictions(session, ended, options.limit);
   if (!found.ok()) return found.status();
   switch (session.format()) {
     case OutputFormat::kText:
       if (found->predictions().empty()) break;
-      session.Print(absl::StrCat("\n", session.style().Paint(Ink::kBold, TitleOf(*ended)), "\n",
-                                 PredictionsText(session, *ended, *found)));
+      session.Print(absl::StrCat("\n", session.style().Paint(Ink::kBold, TitleOf(ended)), "\n",
+                                 PredictionsText(session, ended, *found)));
       break;
     case OutputFormat::kJson:
       session.PrintJson(*found);
@@ -77,7 +74,7 @@ absl::StatusOr<int> FollowScoring(Session& session, const v1::TrainingJob& job,
       session.Print(PredictionCsv(*found));
       break;
   }
-  if (absl::Status drawn = Draw(session, *ended, *found, options.target); !drawn.ok()) return drawn;
+  if (absl::Status drawn = Draw(session, ended, *found, options.target); !drawn.ok()) return drawn;
   return kDone;
 }
 

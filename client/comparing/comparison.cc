@@ -141,17 +141,23 @@ int Configuration::CountOf(v1::RunState state) const {
       trials.begin(), trials.end(), [state](const Trial& trial) { return trial.state == state; }));
 }
 
-std::vector<const v1::TrainingResult*> Configuration::Results() const {
-  std::vector<const v1::TrainingResult*> results;
+std::vector<const Trial*> Configuration::CountedTrials() const {
+  std::vector<const Trial*> counted;
   for (const v1::RunState state : {v1::RUN_STATE_COMPLETED, v1::RUN_STATE_STOPPED}) {
     // The same seed gives the same weights, so training it again measures nothing new.
     std::set<std::int64_t> seeds;
     for (const Trial& trial : trials) {
       if (trial.state != state || !trial.result.has_value()) continue;
-      if (seeds.insert(trial.spec.seed()).second) results.push_back(&*trial.result);
+      if (seeds.insert(trial.spec.seed()).second) counted.push_back(&trial);
     }
-    if (!results.empty()) break;
+    if (!counted.empty()) break;
   }
+  return counted;
+}
+
+std::vector<const v1::TrainingResult*> Configuration::Results() const {
+  std::vector<const v1::TrainingResult*> results;
+  for (const Trial* trial : CountedTrials()) results.push_back(&*trial->result);
   return results;
 }
 
@@ -254,17 +260,10 @@ Recommendation Recommend(const Comparison& comparison) {
 const Trial* BestTrial(const Comparison& comparison) {
   const Configuration* const configuration = Recommend(comparison).best;
   if (configuration == nullptr) return nullptr;
-  const Trial* best = nullptr;
-  for (const v1::TrainingResult* result : configuration->Results()) {
-    if (best != nullptr && result->validation_accuracy() <= best->result->validation_accuracy()) {
-      continue;
-    }
-    const auto& trials = configuration->trials;
-    best = &*std::find_if(trials.begin(), trials.end(), [result](const Trial& trial) {
-      return trial.result.has_value() && &*trial.result == result;
-    });
-  }
-  return best;
+  const std::vector<const Trial*> trials = configuration->CountedTrials();
+  return *std::max_element(trials.begin(), trials.end(), [](const Trial* a, const Trial* b) {
+    return a->result->validation_accuracy() < b->result->validation_accuracy();
+  });
 }
 
 std::string RecommendationText(const Comparison& comparison) {

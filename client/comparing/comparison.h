@@ -52,6 +52,8 @@ struct Configuration {
   // The results that count, one for each seed: of the completed trials, or where none is, of those
   // stopped early.
   std::vector<const v1::TrainingResult*> Results() const;
+  // Their trials.
+  std::vector<const Trial*> CountedTrials() const;
   Sample Of(double (v1::TrainingResult::*figure)() const) const;
   // Of a figure that earlier versions did not record, where it was: `has` tells.
   Sample Of(double (v1::TrainingResult::*figure)() const,

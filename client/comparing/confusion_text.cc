@@ -69,11 +69,9 @@ Table::Cell MatrixCell(const v1::ConfusionMatrix& matrix, int row, int column) {
 }
 
 // Those that have figures.
-std::vector<int> AllClasses(const v1::ConfusionMatrix& matrix) {
-  std::vector<int> classes(
-      static_cast<std::size_t>(std::min(matrix.class_names_size(), matrix.class_metrics_size())));
-  std::iota(classes.begin(), classes.end(), 0);
-  return classes;
+std::vector<int> ClassesOf(const v1::ConfusionMatrix& matrix, bool all) {
+  return ShownClasses(std::min(matrix.class_names_size(), matrix.class_metrics_size()), all,
+                      [&](int i) { return matrix.class_metrics(i).f1(); });
 }
 
 bool HasMany(const v1::ConfusionMatrix& matrix) {
@@ -217,13 +215,7 @@ std::vector<Confusion> WorstConfusions(const v1::ConfusionMatrix& matrix) {
 }
 
 std::vector<int> ShownClasses(const v1::ConfusionMatrix& matrix) {
-  std::vector<int> classes = AllClasses(matrix);
-  if (classes.size() <= kMaxShownClasses) return classes;
-  std::stable_sort(classes.begin(), classes.end(), [&](int a, int b) {
-    return matrix.class_metrics(a).f1() < matrix.class_metrics(b).f1();
-  });
-  classes.resize(kMaxShownClasses);
-  return classes;
+  return ClassesOf(matrix, /*all=*/false);
 }
 
 std::string ConfusionText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
@@ -248,12 +240,12 @@ std::string ConfusionCsv(const v1::ConfusionMatrix& matrix) {
 }
 
 std::string AllClassesText(const v1::ConfusionMatrix& matrix, const Style& style, int width) {
-  return ClassText(matrix, AllClasses(matrix), style, width);
+  return ClassText(matrix, ClassesOf(matrix, /*all=*/true), style, width);
 }
 
 std::string AllClassesCsv(const v1::ConfusionMatrix& matrix) {
   std::string csv = CsvLine({"class", "precision", "recall", "f1", "support"});
-  for (const int i : AllClasses(matrix)) {
+  for (const int i : ClassesOf(matrix, /*all=*/true)) {
     const v1::ClassMetrics& metrics = matrix.class_metrics(i);
     absl::StrAppend(&csv, CsvLine({matrix.class_names(i), absl::StrCat(metrics.precision()),
                                    absl::StrCat(metrics.recall()), absl::StrCat(metrics.f1()),

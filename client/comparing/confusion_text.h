@@ -12,9 +12,6 @@
 
 namespace atelier::client {
 
-// Up to this many classes everything is shown, beyond it the worst this many.
-inline constexpr int kMaxShownClasses = 30;
-
 // Images of one class that were taken for another.
 struct Confusion {
   int true_class = 0;

@@ -12,6 +12,7 @@
 #include "client/report/confusion_map.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
+#include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
 
 namespace atelier::client::report {

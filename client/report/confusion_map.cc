@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "client/comparing/confusion_text.h"
 #include "client/report/html.h"
+#include "client/terminal/display_text.h"
 #include "client/terminal/figures.h"
 
 namespace atelier::client::report {

@@ -182,8 +182,7 @@ std::string Wrap(absl::string_view text, int width, int indent) {
 }
 
 std::string NameList(const google::protobuf::RepeatedPtrField<std::string>& names) {
-  constexpr int kShown = 30;
-  const int shown = std::min(names.size(), kShown);
+  const int shown = std::min(names.size(), kMaxShownClasses);
   std::string text = absl::StrJoin(names.begin(), names.begin() + shown, ", ");
   if (shown < names.size()) absl::StrAppend(&text, " and ", names.size() - shown, " more");
   return text;

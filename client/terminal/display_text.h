@@ -4,8 +4,11 @@
 #ifndef ATELIER_CLIENT_TERMINAL_DISPLAY_TEXT_H_
 #define ATELIER_CLIENT_TERMINAL_DISPLAY_TEXT_H_
 
+#include <algorithm>
 #include <cstddef>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
@@ -34,7 +37,24 @@ std::size_t WholeCharacters(absl::string_view text);
 // after the first begin with `indent` spaces.
 std::string Wrap(absl::string_view text, int width, int indent);
 
-// The names with commas between them; of more than 30 the first and how many more there are.
+// Up to this many classes all are shown, beyond it so many.
+inline constexpr int kMaxShownClasses = 30;
+
+// The classes to show of so many: all in their order, or where they are too many and not `all` is
+// asked for, those of the least value_of(class), the least first.
+template <typename ValueOf>
+std::vector<int> ShownClasses(int classes, bool all, const ValueOf& value_of) {
+  std::vector<int> shown(static_cast<std::size_t>(classes));
+  std::iota(shown.begin(), shown.end(), 0);
+  if (all || classes <= kMaxShownClasses) return shown;
+  std::stable_sort(shown.begin(), shown.end(),
+                   [&](int a, int b) { return value_of(a) < value_of(b); });
+  shown.resize(kMaxShownClasses);
+  return shown;
+}
+
+// The names with commas between them; of more than kMaxShownClasses the first and how many more
+// there are.
 std::string NameList(const google::protobuf::RepeatedPtrField<std::string>& names);
 
 // The text with everything that a terminal would obey (control characters, escape sequences,
