@@ -270,10 +270,9 @@ void AddClassify(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"classify",
        "Classify image files or test images with a model",
-       "Files are PNG, JPEG or WebP, of any size; folders are searched recursively. A file that "
-       "is\n"
-       "not an image is reported and skipped; the exit code is then 1. With --output=json each\n"
-       "image is a line, in the order of the images.",
+       "Files are PNG, JPEG or WebP, of any size; folders are searched recursively. A file\n"
+       "that is not an image is reported and skipped; the exit code is then 1. With\n"
+       "--output=json each image is a line, in the order of the images.",
        {{"atelier classify cnn-3 shoe.png bag.jpg", ""},
         {"atelier classify cnn-3@production photos/", "one line per image"},
         {"curl -s $URL | atelier classify cnn-3 --stdin", ""},

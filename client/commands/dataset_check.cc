@@ -36,12 +36,10 @@ void AddDatasetCheck(CommandSet* commands, CLI::App* family) {
   CLI::App* const command = commands->Add(
       {"check",
        "Look for duplicates, wrong labels and other faults",
-       "A job looks for what an import warns of, and compares each label with the guess of a "
-       "small\n"
-       "network that was trained on the other images. The most suspicious labels are listed, with\n"
-       "the probability of each; -o writes their images as a PNG file. The job keeps 1,000 of "
-       "them.\n"
-       "Ctrl-C detaches from it. Exit codes as of `atelier train`.",
+       "A job looks for what an import warns of, and compares each label with the guess of a\n"
+       "small network that was trained on the other images. The most suspicious labels are\n"
+       "listed, with the probability of each; -o writes their images as a PNG file. The job\n"
+       "keeps 1,000 of them. Ctrl-C detaches from it. Exit codes as of `atelier train`.",
        {{"atelier datasets check digits", ""},
         {"atelier datasets check digits@2 --limit 100 -o suspicious.png", ""},
         {"atelier --output=csv datasets check digits --limit 1000", "a line for each"}}},

@@ -296,10 +296,9 @@ void AddDatasetPush(CommandSet* commands, CLI::App* family) {
       {"push",
        "Send pictures or arrays and make a data set of them",
        "Takes a folder with a folder of PNG, JPEG or WebP files per class, a .zip or .tar of one,\n"
-       "NumPy arrays (.npz), IDX files, CIFAR's binary files or a CSV file. An interrupted upload "
-       "is\n"
-       "continued by the same command. A job of the server then imports what was sent as a new\n"
-       "version; Ctrl-C detaches from it. Exit codes as of `atelier train`.",
+       "NumPy arrays (.npz), IDX files, CIFAR's binary files or a CSV file. An interrupted\n"
+       "upload is continued by the same command. A job of the server then imports what was sent\n"
+       "as a new version; Ctrl-C detaches from it. Exit codes as of `atelier train`.",
        {{"atelier datasets push pets pictures/", "a folder per class"},
         {"atelier datasets push pets pets.zip --size 64x64 --color rgb", ""},
         {"atelier datasets push blood bloodmnist.npz", "train, validation and test arrays"},

@@ -110,11 +110,11 @@ void AddEvaluate(CommandSet* commands) {
   CLI::App* const command = commands->Add(
       {"evaluate",
        "Score a model on other data",
-       "A job measures accuracy, loss, F1, calibration and the confusion matrix, and lists the "
-       "most\n"
-       "confidently wrong images; the model's own result stays as it is. Classes are matched by\n"
-       "name. A folder with a folder of pictures per class is pushed as a data set first, called\n"
-       "FOLDER-evaluation unless --dataset names it, with images fitted to the model.\n"
+       "A job measures accuracy, loss, F1, calibration and the confusion matrix, and lists the\n"
+       "most confidently wrong images; the model's own result stays as it is. Classes are\n"
+       "matched by name. A folder with a folder of pictures per class is pushed as a data set\n"
+       "first, called FOLDER-evaluation unless --dataset names it, with images fitted to the\n"
+       "model.\n"
        "Exit codes as of `atelier train`.",
        {{"atelier evaluate cnn-3 --dataset digits@2", "the version latest on test images"},
         {"atelier evaluate cnn-3@production --folder photos/ -o wrong.png", ""}}},
