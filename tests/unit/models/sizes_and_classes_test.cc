@@ -35,6 +35,16 @@ LabeledImages SpelledImages(ImageShape shape, int64_t classes) {
   return {std::move(pixels), std::move(labels)};
 }
 
+// How well a network tests that was trained with the options.
+absl::StatusOr<Evaluation> EvaluateTrained(const TrainingOptions& options,
+                                           const std::shared_ptr<const Dataset>& dataset) {
+  const auto trainer = Trainer::Create(options, dataset, {});
+  if (!trainer.ok()) return trainer.status();
+  const auto outcome = (*trainer)->Run(nullptr, nullptr);
+  if (!outcome.ok()) return outcome.status();
+  return Evaluate((*trainer)->CurrentModel(), *dataset, SplitName::kTest);
+}
+
 class PresetSizesTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(PresetSizesTest, TrainsOn64x64Colours) {
@@ -47,11 +57,7 @@ TEST_P(PresetSizesTest, TrainsOn64x64Colours) {
   options.architecture = *Architecture::FromPreset(GetParam(), shape, kClasses, 0.3);
   options.epochs = 1;
   options.batch_size = 8;
-  auto trainer = Trainer::Create(options, *dataset, {});
-  ASSERT_TRUE(trainer.ok()) << trainer.status();
-  const auto outcome = (*trainer)->Run(nullptr, nullptr);
-  ASSERT_TRUE(outcome.ok()) << outcome.status();
-  const auto evaluation = Evaluate((*trainer)->CurrentModel(), **dataset, SplitName::kTest);
+  const auto evaluation = EvaluateTrained(options, *dataset);
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_TRUE(std::isfinite(evaluation->loss));
 }
@@ -86,11 +92,7 @@ TEST(ManyClassesTest, BothPathsLearnAThousandClasses) {
     options.path_choice = path;
     options.epochs = 30;
     options.batch_size = 50;
-    auto trainer = Trainer::Create(options, *dataset, {});
-    ASSERT_TRUE(trainer.ok()) << trainer.status();
-    const auto outcome = (*trainer)->Run(nullptr, nullptr);
-    ASSERT_TRUE(outcome.ok()) << outcome.status();
-    const auto evaluation = Evaluate((*trainer)->CurrentModel(), **dataset, SplitName::kTest);
+    const auto evaluation = EvaluateTrained(options, *dataset);
     ASSERT_TRUE(evaluation.ok()) << evaluation.status();
     ASSERT_EQ(evaluation->confusion.size(), static_cast<size_t>(kManyClasses));
     // A tenth of the images is held back and never learned.
