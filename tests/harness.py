@@ -104,7 +104,7 @@ class Server:
             if self.process and self.process.poll() is None:
                 self.stop()
         finally:
-            self.kill_workers()
+            self._kill(self.worker_pids())
 
     def command(self):
         names = ",".join(f"{name}={folder}" for name, folder in self.datasets.items())
@@ -162,7 +162,14 @@ class Server:
         return pids
 
     def kill_workers(self):
-        for pid in self.worker_pids():
+        """kill -9; fails where there is no worker, since then nothing would be tested."""
+        pids = self.worker_pids()
+        assert pids, "there is no worker to kill"
+        self._kill(pids)
+
+    @staticmethod
+    def _kill(pids):
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

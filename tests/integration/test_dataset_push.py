@@ -227,8 +227,7 @@ def test_an_import_goes_on_in_another_attempt_when_its_worker_is_killed(data_dir
         upload = announce(server, "digits", content)
         send(server, upload, content)
         job = server.dataset_service.ImportDataset(dataset_pb.ImportDatasetRequest(upload=upload.name))
-        wait_for(lambda: server.worker_pids() or server.job(job.name).state
-                 == job_pb.JOB_STATE_COMPLETED, what="the worker")
+        wait_for(server.worker_pids, what="the worker")
         server.kill_workers()
         server.kill()
         server.start()
