@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""Training speed of Atelier over stock PyTorch's, on this machine, side by side.
+"""Training speed of Atelier over what people would use instead, on this machine: the table of
+docs/performance.md.
 
-Runs stock_training.py and train_bench in turn, some rounds for every network, and prints the ratio
-of their images per second: median, smallest and largest over the rounds. A round's two runs follow
-each other, so that what else the machine does hits both alike. On a machine that others use too,
-look at the ratio by processor time, with --threads=1: with more, stock PyTorch's threads spend
-theirs waiting for one another. --networks takes files as `atelier train --network` does, each with the
-shape of random images behind a colon.
+    tests/bench/compare_training.py [--rounds=5] [--networks=cnn-3,resnet:3x32x32] [--by=cpu --threads=1]
+
+Every round runs train_bench and each peer in turn, so that what else the machine does hits all alike: Debian's
+PyTorch in an ordinary loop, current PyTorch as it is and with what makes it fast, Keras on TensorFlow.
+A ratio is Atelier's images a second over those of the round's fastest peer. On a machine that others use
+too, compare by processor time on one thread (--by=cpu --threads=1). Peers of PyPI are installed below
+build/peers, once; one that cannot be had is SKIPPED.
 """
 import argparse
 import json
@@ -15,82 +17,124 @@ import statistics
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PRESETS = ["dense", "cnn-1", "cnn-2", "cnn-3", "cnn-3-pooled"]
-# (stock, ours): long enough to be steady, short enough for many rounds.
-STEPS = {"dense": (300, 3000), "cnn-1": (40, 300)}
+import peers
+
+NETWORKS = ["dense", "cnn-1", "cnn-2", "cnn-3", "cnn-3-pooled", "resnet", "cnn-3-pooled:3x32x32",
+            "cnn-3-pooled:3x64x64", "resnet:3x32x32", "resnet:3x64x64"]
+FAST = "memory,channels-last,fused"
+# Name: (packages of PyPI, None for Debian's python3; program; its options).
+PEERS = {
+    "Debian's PyTorch": (None, "torch_training.py", []),
+    "PyTorch": (["torch", "numpy"], "torch_training.py", []),
+    "PyTorch, fast float32": (["torch", "numpy"], "torch_training.py", [f"--mode={FAST}"]),
+    "PyTorch, fast bfloat16": (["torch", "numpy"], "torch_training.py", [f"--mode={FAST},bfloat16"]),
+    "Keras": (["tensorflow-cpu"], "keras_training.py", []),
+}
+FIGURE = {"wall": "images_per_s", "cpu": "images_per_cpu_s"}
 
 
-def measure(command):
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result = json.loads(output)
-    return result["images_per_s"], result["images_per_cpu_s"]
+def run(command):
+    return json.loads(subprocess.run(list(map(str, command)), check=True, capture_output=True,
+                                     text=True).stdout.splitlines()[-1])
 
 
 def chosen(network):
-    """The options of both programs for a preset or FILE:SHAPE."""
-    if ":" not in network:
-        return ["--preset", network]
-    path, shape = network.rsplit(":", 1)
-    return ["--network", path, "--images", shape]
+    """The options of all programs for NAME or NAME:SHAPE; NAME is a file or one of docs/networks."""
+    name, _, shape = network.partition(":")
+    path = name if os.path.exists(name) else peers.ROOT / "docs" / "networks" / f"{name}.json"
+    if not os.path.exists(path):
+        sys.exit(f"there is no network {name}: name one of docs/networks, or a file")
+    return [f"--network={path}", *([f"--images={shape}"] if shape else [])]
 
 
-def compare(preset, flags):
-    stock_steps, our_steps = STEPS.get(preset, (25, 150))
-    threads = str(flags.threads)
-    stock, ours = [], []
+class Atelier:
+    """Trains about as long as the peers: the first run says how many steps that is."""
+
+    def __init__(self, flags, options):
+        self.command = [flags.train_bench, *options, f"--threads={flags.threads}",
+                        f"--precision={flags.precision}", "--json"]
+        rate = run([*self.command, "--steps=5"])["images_per_s"]
+        self.steps = max(5, round(rate * flags.seconds / 128))
+
+    def run(self):
+        return run([*self.command, f"--steps={self.steps}"])
+
+
+def available(names):
+    """{name: command} of the peers that there are."""
+    commands = {}
+    for name in names:
+        packages, program, options = PEERS[name]
+        python, reason = (peers.python_with(*packages) if packages else ("/usr/bin/python3", None))
+        if reason:
+            print(f"SKIPPED {name}: {reason}", file=sys.stderr)
+            continue
+        commands[name] = [python, peers.HERE / program, *options]
+    return commands
+
+
+def compare(network, commands, flags):
+    options, figure = chosen(network), FIGURE[flags.by]
+    atelier = Atelier(flags, options)
+    ours, theirs, ratios, precision = [], {name: [] for name in commands}, [], ""
     for _ in range(flags.rounds):
-        stock.append(measure([
-            "/usr/bin/python3", os.path.join(HERE, "stock_training.py"), *chosen(preset),
-            "--threads", threads, "--steps", str(stock_steps)]))
-        ours.append(measure([
-            flags.train_bench, *chosen(preset), f"--threads={threads}",
-            f"--precision={flags.precision}", f"--steps={our_steps}", "--json"]))
-    ratios = [mine[0] / theirs[0] for mine, theirs in zip(ours, stock)]
-    cpu_ratios = [mine[1] / theirs[1] for mine, theirs in zip(ours, stock)]
-    return {
-        "preset": preset, "precision": flags.precision, "threads": flags.threads,
-        "rounds": flags.rounds,
-        "stock_images_per_s": statistics.median(speed[0] for speed in stock),
-        "our_images_per_s": statistics.median(speed[0] for speed in ours),
-        "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-        "cpu_ratio": statistics.median(cpu_ratios), "cpu_ratio_min": min(cpu_ratios),
-        "cpu_ratio_max": max(cpu_ratios),
-    }
+        mine = atelier.run()
+        ours.append(mine[figure])
+        precision = mine["precision"]
+        for name, command in commands.items():
+            theirs[name].append(run([*command, *options, f"--threads={flags.threads}",
+                                     f"--seconds={flags.seconds}"])[figure])
+        ratios.append(ours[-1] / max(speeds[-1] for speeds in theirs.values()))
+    medians = {name: statistics.median(speeds) for name, speeds in theirs.items()}
+    return {"network": network, "precision": precision, "threads": flags.threads, "rounds": flags.rounds,
+            "by": flags.by, "atelier": statistics.median(ours), "peers": medians,
+            "best": max(medians, key=medians.get), "ratio": statistics.median(ratios),
+            "ratio_min": min(ratios), "ratio_max": max(ratios)}
+
+
+def print_row(result):
+    cells = [result["network"], f"{result['precision']}", f"{result['atelier']:,.0f}",
+             *(f"{speed:,.0f}" for speed in result["peers"].values()),
+             f"{result['ratio']:.2f}", f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}"]
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train-bench", default="build/release/bin/train_bench")
-    parser.add_argument("--presets", default=",".join(PRESETS))
-    parser.add_argument("--networks", help="in place of --presets, with commas, as FILE:3x32x32")
+    parser.add_argument("--train-bench", default=str(peers.ROOT / "build/release/bin/train_bench"))
+    parser.add_argument("--networks", default=",".join(NETWORKS),
+                        help="of docs/networks, or files, each with :3x32x32 for random images of that shape")
+    parser.add_argument("--peers", default=";".join(PEERS), help="with semicolons: " + "; ".join(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of a run, without its start")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--precision", default="auto", help="of Atelier")
+    parser.add_argument("--by", choices=sorted(FIGURE), default="wall")
     parser.add_argument("--json", action="store_true", help="one JSON object a network")
     flags = parser.parse_args()
+    names = [name.strip() for name in flags.peers.split(";")]
     if flags.rounds < 1:
         parser.error("--rounds must be at least 1")
     if not os.access(flags.train_bench, os.X_OK):
         parser.error(f"there is no program {flags.train_bench}; build train_bench first")
-    for preset in flags.presets.split(","):
-        if preset not in PRESETS:
-            parser.error(f"there is no preset {preset}; presets are {', '.join(PRESETS)}")
+    if not set(names) <= set(PEERS):
+        parser.error(f"--peers {flags.peers}: peers are {'; '.join(PEERS)}")
+    commands = available(names)
+    if not commands:
+        sys.exit("SKIPPED: no peer can be had")
     if not flags.json:
-        print(f"{'network':26}{'stock':>10}{'ours':>10}{'ratio':>8}{'spread':>16}{'by cpu':>8}   images/s")
-    for preset in (flags.networks or flags.presets).split(","):
-        result = compare(preset, flags)
+        heads = ["network", "precision", "Atelier", *commands, "over the fastest", "smallest to largest"]
+        print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    for network in flags.networks.split(","):
+        result = compare(network, commands, flags)
         if flags.json:
             print(json.dumps(result), flush=True)
-            continue
-        spread = f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}"
-        print(f"{os.path.basename(preset):26}{result['stock_images_per_s']:10.0f}{result['our_images_per_s']:10.0f}"
-              f"{result['ratio']:8.2f}{spread:>16}"
-              f"{result['cpu_ratio']:8.2f}", flush=True)
+        else:
+            print_row(result)
 
 
 if __name__ == "__main__":
     try:
         main()
     except subprocess.CalledProcessError as error:
-        sys.exit(f"{' '.join(error.cmd)} failed:\n{error.stderr}")
+        sys.exit(f"{' '.join(map(str, error.cmd))} failed:\n{error.stderr}")

@@ -1,15 +1,16 @@
 #!/usr/bin/python3
-"""What a user would write instead of Atelier: the study's networks in stock PyTorch.
+"""What a user would write instead of Atelier: a network of docs/networks in stock PyTorch.
 
-An ordinary DataLoader loop with the study's recipe (Adam 0.001, batch 128, dropout 0.3), on Debian's
-python3-torch. Trains some steps and prints their images per second as one JSON object; with
---epochs, trains and validates whole epochs with early stopping and prints what came out. --network
-takes a file as `atelier train --network` does, and --images 3x32x32 draws images of that shape.
+The study's recipe (Adam 0.001, batch 128, dropout 0.3). Trains for some seconds and prints images per
+second as one JSON object; with --epochs, trains and validates whole epochs with early stopping and
+prints what came out. --mode has what users do to be faster, with commas: memory (batches are picked from
+a tensor, in place of a DataLoader), channels-last, fused (Adam), bfloat16 (autocast), compile.
 """
 import argparse
 import gzip
 import json
 import os
+import pathlib
 import sys
 import time
 
@@ -18,8 +19,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
 import torch_networks  # noqa: E402
+
+MODES = ["memory", "channels-last", "fused", "bfloat16", "compile"]
 
 
 def read_idx(path, header):
@@ -40,38 +44,50 @@ def draw(shape, count):
             torch.randint(10, (count,), generator=generator))
 
 
-def block(inputs, filters, pool):
-    layers = [nn.Conv2d(inputs, filters, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(filters)]
-    return layers + ([nn.MaxPool2d(pool)] if pool else [])
-
-
-def head(inputs, widths):
-    layers = [nn.Flatten()]
-    for width in widths:
-        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(0.3)]
-        inputs = width
-    return layers + [nn.Linear(inputs, 10)]
-
-
-NETWORKS = {
-    "dense": lambda: head(784, [128, 64]),
-    "cnn-1": lambda: block(1, 32, 4) + head(1568, [128]),
-    "cnn-2": lambda: block(1, 32, 2) + block(32, 64, 2) + head(3136, [128]),
-    "cnn-3": lambda: block(1, 32, 2) + block(32, 64, 2) + block(64, 128, 0) + head(6272, [128]),
-    "cnn-3-pooled": lambda: block(1, 32, 2) + block(32, 64, 2) + block(64, 128, 2)
-    + head(1152, [128, 64]),
-}
-
-
 def read_network(path, shape):
-    """Its batch norms as PyTorch has them by default, like those of NETWORKS."""
+    """Its batch norms are as PyTorch has them by default."""
     with open(path, encoding="utf-8") as file:
         layers = json.load(file)["layers"]
     network = torch_networks.Builder(shape).network(layers, 10)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1
+            module.momentum, module.eps = 0.1, 1e-5
     return network
+
+
+class Training:
+    def __init__(self, network, images, labels, mode):
+        self.mode = mode
+        self.images, self.labels = images, labels
+        self.layout = torch.channels_last if "channels-last" in mode else torch.contiguous_format
+        self.network = network.to(memory_format=self.layout)
+        self.run = torch.compile(self.network) if "compile" in mode else self.network
+        self.optimizer = torch.optim.Adam(self.network.parameters(), 1e-3,
+                                          **({"fused": True} if "fused" in mode else {}))
+
+    def batches(self):
+        """One epoch."""
+        if "memory" not in self.mode:
+            yield from DataLoader(TensorDataset(self.images, self.labels), batch_size=128, shuffle=True)
+            return
+        for picked in torch.randperm(len(self.images)).split(128):
+            yield self.images[picked], self.labels[picked]
+
+    def epoch(self):
+        """Yields the images of each step."""
+        self.network.train()
+        for images, labels in self.batches():
+            self.optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in self.mode):
+                logits = self.run(images.contiguous(memory_format=self.layout))
+                loss = nn.functional.cross_entropy(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            yield len(images)
+
+    def steps(self):
+        while True:
+            yield from self.epoch()
 
 
 def score(network, images, labels):
@@ -86,75 +102,67 @@ def score(network, images, labels):
     return loss / len(images), right / len(images)
 
 
-def train(network, loader, optimizer, steps):
-    """One epoch, or its first `steps` steps; yields the images of each step."""
-    network.train()
-    for number, (images, labels) in enumerate(loader):
-        if number == steps:
-            return
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-        yield len(images)
-
-
-def time_steps(network, loader, optimizer, warmup, steps):
-    images, begin, cpu_begin = 0, 0.0, 0.0
-    for number, count in enumerate(train(network, loader, optimizer, warmup + steps)):
-        images += count if number >= warmup else 0
-        if number == warmup - 1:
-            begin, cpu_begin = time.perf_counter(), time.process_time()
+def time_steps(training, warmup, seconds):
+    steps = training.steps()
+    for _ in range(warmup):
+        next(steps)
+    images, begin, cpu_begin = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - begin < seconds:
+        images += next(steps)
     return {"images_per_s": images / (time.perf_counter() - begin),
             "images_per_cpu_s": images / (time.process_time() - cpu_begin)}
 
 
-def run_study(network, loader, optimizer, epochs, held_back, test):
+def run_study(training, epochs, held_back, test):
     begin = time.perf_counter()
     best, best_epoch, result = float("inf"), 0, (0, 0)
     for epoch in range(1, epochs + 1):
-        for _ in train(network, loader, optimizer, -1):
+        for _ in training.epoch():
             pass
-        loss, _ = score(network, *held_back)
+        loss, _ = score(training.network, *held_back)
         if loss < best:
-            best, best_epoch, result = loss, epoch, score(network, *test)
+            best, best_epoch, result = loss, epoch, score(training.network, *test)
         if epoch - best_epoch >= 5:
             break
     return {"seconds": time.perf_counter() - begin, "epochs": epoch, "best_epoch": best_epoch,
             "test_loss": result[0], "test_accuracy": result[1]}
 
 
+def words(text):
+    chosen = [word for word in text.split(",") if word]
+    if not set(chosen) <= set(MODES):
+        raise argparse.ArgumentTypeError(f"{text}: words are {', '.join(MODES)}")
+    return chosen
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", choices=sorted(NETWORKS), default="cnn-3")
-    parser.add_argument("--network", help="file with a network, in place of --preset")
+    parser.add_argument("--network", required=True, help="file, as `atelier train --network` reads it")
     parser.add_argument("--images", help="as 3x32x32: random images, in place of --dataset")
     parser.add_argument("--dataset", default="/usr/share/datasets/fashion-mnist")
+    parser.add_argument("--mode", type=words, default=[])
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--warmup-steps", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--epochs", type=int, default=0, help="whole training in place of steps")
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--epochs", type=int, default=0, help="whole training in place of seconds")
     parser.add_argument("--seed", type=int, default=1)
     flags = parser.parse_args()
     torch.set_num_threads(flags.threads)
     torch.manual_seed(flags.seed)
 
     if flags.images:
-        images, labels = draw([int(size) for size in flags.images.split("x")], 20_000)
+        images, labels = draw([int(size) for size in flags.images.split("x")], 8192)
     else:
         images, labels = load(flags.dataset, "train")
     order = torch.randperm(len(images))
     held_back, kept = order[:len(order) // 10], order[len(order) // 10:]
-    network = read_network(flags.network, images.shape[1:]) if flags.network else nn.Sequential(
-        *NETWORKS[flags.preset]())
-    loader = DataLoader(TensorDataset(images[kept], labels[kept]), batch_size=128, shuffle=True)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    result = {"preset": flags.preset, "threads": flags.threads, "torch": torch.__version__}
+    training = Training(read_network(flags.network, images.shape[1:]), images[kept], labels[kept], flags.mode)
+    result = {"version": torch.__version__, "threads": flags.threads}
     if flags.epochs > 0:
-        result.update(run_study(network, loader, optimizer, flags.epochs,
-                                (images[held_back], labels[held_back]),
+        result.update(run_study(training, flags.epochs, (images[held_back], labels[held_back]),
                                 load(flags.dataset, "t10k")))
     else:
-        result.update(time_steps(network, loader, optimizer, flags.warmup_steps, flags.steps))
+        result.update(time_steps(training, flags.warmup_steps, flags.seconds))
     print(json.dumps(result))
 
 
