@@ -29,12 +29,10 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options,
   resolver.memory_bytes = MemoryForJobs(UsableMemory());
   resolver.bfloat16 = models::Bfloat16Supported();
   resolver.cuda = models::CudaAvailable();
-  resolver.automatic_precision = models::AutoPrecision() == models::Precision::kBfloat16
-                                     ? v1::PRECISION_BFLOAT16
-                                     : v1::PRECISION_FLOAT32;
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
   resolver.build_network = &wiring::BuildNetwork;
   resolver.network_problem = &wiring::NetworkProblem;
+  resolver.fastest_precision = &wiring::FastestPrecision;
   resolver.models = models;
   resolver.describe_start = &wiring::DescribeStart;
   return resolver;

@@ -12,7 +12,8 @@ namespace {
 class KernelTrainingNetwork : public TrainingNetwork {
  public:
   KernelTrainingNetwork(const TrainingOptions& options, const LabeledImages& images)
-      : KernelTrainingNetwork(options, images, PackedLayout(options.architecture)) {}
+      : KernelTrainingNetwork(options, images,
+                              PackedLayout(options.architecture, options.precision)) {}
 
   ComputePath path() const override { return ComputePath::kKernels; }
   size_t Position(size_t i) const override { return static_cast<size_t>(layout_.positions()[i]); }

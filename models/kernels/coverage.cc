@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/kernels/pair_products.h"
 #include "models/network/layer_plan.h"
 
 namespace atelier::models {
@@ -146,9 +147,9 @@ absl::StatusOr<CoveredNetwork> Cover(const Architecture& architecture) {
 absl::Status KernelsCoverTraining(const Architecture& architecture, Precision precision,
                                   Device device, int64_t freeze) {
   if (freeze > 0) return absl::UnimplementedError("the kernels train all layers and freeze none");
-  if (precision != Precision::kFloat32) {
+  if (precision == Precision::kBfloat16 && FindPairUnit() == PairUnit::kNone) {
     return absl::UnimplementedError(
-        absl::StrCat("the kernels train in float32, not in ", PrecisionName(precision)));
+        "the kernels train in bfloat16 by AMX or AVX-512 BF16, which this processor has not");
   }
   return KernelsCoverInference(architecture, device);
 }

@@ -4,25 +4,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "models/kernels/panel_kernels.h"
-
 namespace atelier::models {
-
-void WriteDenseGradient(const PackedDenseLayer& layer, int64_t rows, const float* input,
-                        const float* gradient, float* gradients) {
-  MultiplyTransposed(rows, layer.inputs, layer.outputs, input, gradient, gradients + layer.weights);
-  float* const bias = gradients + layer.bias;
-  std::fill_n(bias, layer.outputs, 0.0F);
-  AddColumns(rows, layer.outputs, gradient, bias);
-}
 
 PackedHead::PackedHead(const TrainingOptions& options, const PackedLayout& layout,
                        const LabeledImages& images, const float* parameters, const float* derived,
                        int64_t max_images)
     : layout_(layout),
       images_(images),
-      parameters_(parameters),
-      derived_(derived),
       dropout_(static_cast<float>(layout.network().dropout)),
       label_smoothing_(static_cast<float>(options.label_smoothing)),
       classes_(options.architecture.classes),
@@ -31,7 +19,8 @@ PackedHead::PackedHead(const TrainingOptions& options, const PackedLayout& layou
       features_gradient_(max_images * layout.features()) {
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
     dense_.push_back(
-        {FloatBuffer(max_images * layer.outputs), FloatBuffer(max_images * layer.outputs)});
+        {FloatBuffer(max_images * layer.outputs), FloatBuffer(max_images * layer.outputs),
+         ShardDense::Create(layer, layout.precision(), parameters, derived, max_images)});
   }
 }
 
@@ -42,8 +31,8 @@ void PackedHead::Forward(int64_t count, RandomStream& random) {
     const PackedDenseLayer& layer = layout_.dense_layers()[i];
     const bool hidden = i + 1 < dense_.size();
     float* values = dense_[i].values.data();
-    Multiply(count, layer.inputs, layer.outputs, input, parameters_ + layer.weights,
-             parameters_ + layer.bias, hidden ? Activation::kRelu : Activation::kNone, values);
+    dense_[i].product->Forward(count, input, hidden ? Activation::kRelu : Activation::kNone,
+                               values);
     if (hidden && dropout_ > 0) {
       for (int64_t row = 0; row < count; ++row) {
         for (int64_t j = 0; j < layer.units; ++j) {
@@ -99,11 +88,10 @@ void PackedHead::Backward(int64_t count, float* gradients) {
     const PackedDenseLayer& layer = layout_.dense_layers()[i];
     const float* gradient = dense_[i].gradient.data();
     const float* input = i == 0 ? features_.data() : dense_[i - 1].values.data();
-    WriteDenseGradient(layer, count, input, gradient, gradients);
+    dense_[i].product->WriteGradient(count, input, gradient, gradients);
     if (layer.transposed < 0) return;
     float* input_gradient = i == 0 ? features_gradient_.data() : dense_[i - 1].gradient.data();
-    Multiply(count, layer.outputs, layer.inputs, gradient, derived_ + layer.transposed, nullptr,
-             Activation::kNone, input_gradient);
+    dense_[i].product->BackToInput(count, gradient, input_gradient);
     if (i == 0) return;
     // Zero where ReLU or dropout made it so.
     const float* values = dense_[i - 1].values.data();

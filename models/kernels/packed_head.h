@@ -4,20 +4,18 @@
 #define ATELIER_MODELS_KERNELS_PACKED_HEAD_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "models/base/float_buffer.h"
 #include "models/data/dataset.h"
 #include "models/kernels/packed_layout.h"
+#include "models/kernels/shard_dense.h"
 #include "models/network/shard_network.h"
 #include "models/network/training_options.h"
 
 namespace atelier::models {
-
-// The gradients by a dense layer's parameters from the rows it was given and those by its results.
-void WriteDenseGradient(const PackedDenseLayer& layer, int64_t rows, const float* input,
-                        const float* gradient, float* gradients);
 
 class PackedHead {
  public:
@@ -43,6 +41,7 @@ class PackedHead {
   struct DenseState {
     FloatBuffer values;
     FloatBuffer gradient;
+    std::unique_ptr<ShardDense> product;
   };
 
   // From an image's probabilities to the gradient by its logits, times the batch's images, with
@@ -51,8 +50,6 @@ class PackedHead {
 
   const PackedLayout& layout_;
   const LabeledImages& images_;
-  const float* const parameters_;
-  const float* const derived_;
   const float dropout_;
   const float label_smoothing_;
   const int64_t classes_;

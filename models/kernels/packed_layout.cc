@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/kernels/coverage.h"
+#include "models/kernels/pair_layouts.h"
 
 namespace atelier::models {
 namespace {
@@ -14,8 +15,8 @@ int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
 
 }  // namespace
 
-PackedLayout::PackedLayout(const Architecture& architecture)
-    : network_(RequireCovered(architecture)) {
+PackedLayout::PackedLayout(const Architecture& architecture, Precision precision)
+    : network_(RequireCovered(architecture)), precision_(precision) {
   positions_.reserve(static_cast<size_t>(architecture.TrainableParameterCount()));
   AddDenseLayers(AddConvLayers());
 }
@@ -26,33 +27,30 @@ int64_t PackedLayout::Reserve(int64_t size) {
   return offset;
 }
 
-int64_t PackedLayout::ReserveTransposed(int64_t inner, int64_t columns, int64_t weights) {
-  const int64_t offset = derived_;
-  derived_ += inner * columns;
-  for (int64_t panel = 0; panel < inner / kPanel; ++panel) {
-    pieces_.push_back({1, inner, columns, panel, weights, offset, -1});
+int64_t PackedLayout::Derived::size() const {
+  switch (form) {
+    case Form::kTransposed:
+      return taps * inner * columns;
+    case Form::kTransformed:
+    case Form::kTransposedAndTransformed:
+      return kWinogradPlaces * inner * columns;
+    case Form::kPairs:
+    case Form::kTransposedPairs:
+      // Two of bfloat16 take the room of a float.
+      return taps * inner * columns / 2;
   }
-  return offset;
+  return 0;
 }
 
-int64_t PackedLayout::ReserveTransformed(int64_t inner, int64_t columns, int64_t weights) {
-  const int64_t offset = derived_;
-  derived_ += kWinogradPlaces * inner * columns;
-  for (int64_t panel = 0; panel < columns / kPanel; ++panel) {
-    pieces_.push_back({9, inner, columns, panel, weights, -1, offset});
+int64_t PackedLayout::ReserveDerived(Derived what) {
+  what.between = derived_;
+  if (what.form == Form::kTransposedAndTransformed) {
+    derived_ += what.taps * what.inner * what.columns;
   }
-  return offset;
-}
-
-int64_t PackedLayout::ReserveBoth(int64_t inner, int64_t columns, int64_t weights) {
-  const int64_t transposed = derived_;
-  derived_ += 9 * inner * columns;
-  const int64_t transformed = derived_;
-  derived_ += kWinogradPlaces * inner * columns;
-  for (int64_t panel = 0; panel < inner / kPanel; ++panel) {
-    pieces_.push_back({9, inner, columns, panel, weights, transposed, transformed});
-  }
-  return transformed;
+  what.result = derived_;
+  derived_ += what.size();
+  for (int64_t panel = 0; panel < what.panels(); ++panel) pieces_.push_back({what, panel});
+  return what.result;
 }
 
 ImageShape PackedLayout::AddConvLayers() {
@@ -70,11 +68,14 @@ ImageShape PackedLayout::AddConvLayers() {
     layer.shift = Reserve(outputs);
     layer.statistics = statistics_;
     statistics_ += 2 * block.filters;
+    const bool pairs = precision_ == Precision::kBfloat16;
     if (!conv_layers_.empty()) {
-      layer.transposed = ReserveBoth(stored, outputs, layer.weights);
+      const Form form = pairs ? Form::kTransposedPairs : Form::kTransposedAndTransformed;
+      layer.transposed = ReserveDerived({form, 9, stored, outputs, layer.weights});
     }
     if (stored % kPanel == 0) {
-      layer.transformed = ReserveTransformed(stored, outputs, layer.weights);
+      const Form form = pairs ? Form::kPairs : Form::kTransformed;
+      layer.transformed = ReserveDerived({form, 9, stored, outputs, layer.weights});
     }
     for (int64_t j = 0; j < block.filters; ++j) {
       for (int64_t c = 0; c < input.channels; ++c) {
@@ -91,8 +92,12 @@ ImageShape PackedLayout::AddConvLayers() {
     }
     if (block.squeeze > 0) {
       const int64_t units = block.filters / block.squeeze;
-      layer.squeeze = AddDense(1, block.filters, outputs, units, /*transposed=*/true);
-      layer.excite = AddDense(1, units, PadToPanel(units), block.filters, /*transposed=*/true);
+      layer.squeeze = AddDense(1, block.filters, outputs, units);
+      layer.excite = AddDense(1, units, PadToPanel(units), block.filters);
+      for (PackedDenseLayer* dense : {&layer.squeeze, &layer.excite}) {
+        dense->transposed =
+            ReserveDerived({Form::kTransposed, 1, dense->inputs, dense->outputs, dense->weights});
+      }
     }
     layer.skip = static_cast<size_t>(block.skip);
     layer.pool = {input.height, input.width, outputs, std::max<int64_t>(block.pool, 1), 0};
@@ -107,16 +112,13 @@ ImageShape PackedLayout::AddConvLayers() {
 }
 
 PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t stored,
-                                        int64_t units, bool transposed) {
+                                        int64_t units) {
   PackedDenseLayer layer;
   layer.inputs = plane * stored;
   layer.units = units;
   layer.outputs = PadToPanel(units);
   layer.weights = Reserve(layer.inputs * layer.outputs);
   layer.bias = Reserve(layer.outputs);
-  if (transposed) {
-    layer.transposed = ReserveTransposed(layer.inputs, layer.outputs, layer.weights);
-  }
   for (int64_t j = 0; j < units; ++j) {
     for (int64_t i = 0; i < plane * channels; ++i) {
       const int64_t k = i % plane * stored + i / plane;
@@ -129,18 +131,30 @@ PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t
   return layer;
 }
 
+void PackedLayout::DeriveDense(PackedDenseLayer& layer, bool transposed) {
+  const bool pairs = precision_ == Precision::kBfloat16;
+  const auto derive = [&](Form form) {
+    return ReserveDerived({form, 1, layer.inputs, layer.outputs, layer.weights});
+  };
+  if (transposed) layer.transposed = derive(pairs ? Form::kTransposedPairs : Form::kTransposed);
+  if (pairs) layer.paired = derive(Form::kPairs);
+}
+
 void PackedLayout::AddDenseLayers(const ImageShape& features) {
   // Features lie as the images do, channels side by side; pixels of a network without convolutions
   // as the data set has them.
   const bool convolved = !conv_layers_.empty();
   int64_t plane = convolved ? features.height * features.width : 1;
   int64_t channels = convolved ? features.channels : features.size();
-  int64_t stored = convolved ? PadToPanel(channels) : channels;
+  // Pairs are multiplied many at a time.
+  const bool padded = convolved || precision_ == Precision::kBfloat16;
+  int64_t stored = padded ? PadToPanel(channels) : channels;
   std::vector<int64_t> widths = network_.shape.dense_layers;
   widths.push_back(network_.classes);
   for (const int64_t units : widths) {
     const bool transposed = convolved || !dense_layers_.empty();
-    dense_layers_.push_back(AddDense(plane, channels, stored, units, transposed));
+    dense_layers_.push_back(AddDense(plane, channels, stored, units));
+    DeriveDense(dense_layers_.back(), transposed);
     plane = 1;
     channels = units;
     stored = dense_layers_.back().outputs;
@@ -148,16 +162,24 @@ void PackedLayout::AddDenseLayers(const ImageShape& features) {
 }
 
 void PackedLayout::Derive(int64_t piece, const float* parameters, float* derived) const {
-  const DerivePiece& what = pieces_[static_cast<size_t>(piece)];
-  const float* weights = parameters + what.weights;
-  if (what.transposed < 0) {
-    return TransformWeights(what.inner, what.columns, what.panel, weights,
-                            derived + what.transformed);
+  const auto& [what, panel] = pieces_[static_cast<size_t>(piece)];
+  const float* const weights = parameters + what.weights;
+  float* const result = derived + what.result;
+  auto* const pairs = reinterpret_cast<Bfloat16*>(result);
+  const int64_t rows = what.taps * what.inner;
+  switch (what.form) {
+    case Form::kTransposed:
+      return TransposePanels(what.taps, what.inner, what.columns, panel, weights, result);
+    case Form::kTransformed:
+      return TransformWeights(what.inner, what.columns, panel, weights, result);
+    case Form::kTransposedAndTransformed:
+      TransposePanels(what.taps, what.inner, what.columns, panel, weights, derived + what.between);
+      return TransformWeights(what.columns, what.inner, panel, derived + what.between, result);
+    case Form::kPairs:
+      return PairRows(rows, weights + panel * rows * kPanel, kPanel, pairs + panel * rows * kPanel);
+    case Form::kTransposedPairs:
+      return TransposeToPairs(what.taps, what.inner, what.columns, panel, weights, pairs);
   }
-  float* const transposed = derived + what.transposed;
-  TransposePanels(what.taps, what.inner, what.columns, what.panel, weights, transposed);
-  if (what.transformed < 0) return;
-  TransformWeights(what.columns, what.inner, what.panel, transposed, derived + what.transformed);
 }
 
 }  // namespace atelier::models

@@ -1,7 +1,8 @@
 // How the kernels want a network's numbers: weights in panels (panel_kernels.h), channels and units
 // padded to a panel's width, images with their channels side by side. Training keeps weights,
 // gradients and moments this way throughout, as Adam does not mind, and translates only when they
-// go in or out. The padding is zero and stays so: its gradients are zero. Values; thread-safe.
+// go in or out. The padding is zero and stays so: its gradients are zero. What training in bfloat16
+// multiplies is derived from the weights, which are float32. Values; thread-safe.
 #ifndef ATELIER_MODELS_KERNELS_PACKED_LAYOUT_H_
 #define ATELIER_MODELS_KERNELS_PACKED_LAYOUT_H_
 
@@ -13,6 +14,7 @@
 #include "models/kernels/panel_kernels.h"
 #include "models/kernels/winograd.h"
 #include "models/network/architecture.h"
+#include "models/network/precision.h"
 
 namespace atelier::models {
 
@@ -24,8 +26,10 @@ struct PackedDenseLayer {
   int64_t units = 0;
   int64_t weights = 0;
   int64_t bias = 0;
-  // Transposed weights in the derived buffer; -1 for the first layer, which needs none.
+  // Transposed weights in the derived buffer; -1 for the first layer, which needs none. In bfloat16
+  // they are in panels of pairs (pair_products.h), as are the weights at `paired`.
   int64_t transposed = -1;
+  int64_t paired = -1;
 };
 
 struct PackedConvLayer {
@@ -40,9 +44,10 @@ struct PackedConvLayer {
   int64_t shift = 0;
   // Running means, `filters` of them, then as many variances.
   int64_t statistics = 0;
-  // In the derived buffer: transformed weights (winograd.h); -1 for a layer whose inputs are no
-  // multiple of kPanel, which is computed the plain way. And the same of the transposed weights; -1
-  // for the first layer, which needs none.
+  // In the derived buffer: transformed weights (winograd.h), or in bfloat16 weights in panels of
+  // pairs (pair_products.h); -1 for a layer whose inputs are no multiple of kPanel, which is
+  // computed the plain way. And the same of the transposed weights; -1 for the first layer, which
+  // needs none.
   int64_t transformed = -1;
   int64_t transposed = -1;
   // Squeeze and excitation's two; without outputs if there is none.
@@ -67,11 +72,17 @@ struct PackedConvLayer {
   int64_t pixels() const { return shape.height * shape.width; }
 };
 
+// Weights in bfloat16 from an offset of the derived buffer on.
+inline const Bfloat16* PairsIn(const float* derived, int64_t offset) {
+  return reinterpret_cast<const Bfloat16*>(derived + offset);
+}
+
 class PackedLayout {
  public:
   // Requires a valid architecture. Throws std::logic_error unless the kernels cover it
-  // (coverage.h).
-  explicit PackedLayout(const Architecture& architecture);
+  // (coverage.h). Only training computes in bfloat16 this way.
+  explicit PackedLayout(const Architecture& architecture,
+                        Precision precision = Precision::kFloat32);
 
   const std::vector<PackedConvLayer>& conv_layers() const { return conv_layers_; }
   // The output layer is the last.
@@ -85,6 +96,7 @@ class PackedLayout {
   // Whether the first of them gets the means of the last convolution's channels.
   bool averages() const { return network_.shape.average_features; }
   const CoveredNetwork& network() const { return network_; }
+  Precision precision() const { return precision_; }
   // Numbers the dense layers get for an image.
   int64_t features() const { return dense_layers_.front().inputs; }
 
@@ -94,15 +106,36 @@ class PackedLayout {
   void Derive(int64_t piece, const float* parameters, float* derived) const;
 
  private:
-  // A panel of a layer's derived weights; offsets of -1 are of what it has not.
-  struct DerivePiece {
+  // How derived weights lie, those of a convolution with nine taps.
+  enum class Form {
+    kTransposed,
+    // By winograd.h, and the same of the transposed ones.
+    kTransformed,
+    kTransposedAndTransformed,
+    // In bfloat16 (pair_products.h).
+    kPairs,
+    kTransposedPairs,
+  };
+
+  // A layer's weights, inner × columns for each tap, in another form; a piece is a panel of these.
+  struct Derived {
+    Form form;
     int64_t taps;
     int64_t inner;
     int64_t columns;
-    int64_t panel;
     int64_t weights;
-    int64_t transposed;
-    int64_t transformed;
+    // The transposed weights, where they lie between those and what is wanted.
+    int64_t between = 0;
+    int64_t result = 0;
+
+    bool transposed() const { return form != Form::kTransformed && form != Form::kPairs; }
+    int64_t panels() const { return (transposed() ? inner : columns) / kPanel; }
+    // Of the result, in floats.
+    int64_t size() const;
+  };
+  struct DerivePiece {
+    Derived what;
+    int64_t panel;
   };
 
   // The shape of what the dense layers get.
@@ -110,15 +143,15 @@ class PackedLayout {
   void AddDenseLayers(const ImageShape& features);
   // A dense layer of `units`, which gets `plane` pixels of `channels` numbers each, stored as
   // `stored` side by side; in `positions_` channel by channel.
-  PackedDenseLayer AddDense(int64_t plane, int64_t channels, int64_t stored, int64_t units,
-                            bool transposed);
+  PackedDenseLayer AddDense(int64_t plane, int64_t channels, int64_t stored, int64_t units);
+  // Of one of the layers that the loss is made of.
+  void DeriveDense(PackedDenseLayer& layer, bool transposed);
   int64_t Reserve(int64_t size);
-  // Room for a layer's transposed weights, for transformed ones, and for both one after the other.
-  int64_t ReserveTransposed(int64_t inner, int64_t columns, int64_t weights);
-  int64_t ReserveTransformed(int64_t inner, int64_t columns, int64_t weights);
-  int64_t ReserveBoth(int64_t inner, int64_t columns, int64_t weights);
+  // Makes room and pieces; where the result will be.
+  int64_t ReserveDerived(Derived what);
 
   const CoveredNetwork network_;
+  const Precision precision_;
   std::vector<PackedConvLayer> conv_layers_;
   std::vector<PackedDenseLayer> dense_layers_;
   std::vector<DerivePiece> pieces_;

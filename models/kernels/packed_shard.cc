@@ -23,18 +23,6 @@ int64_t RowsAtOnce(const PackedConvLayer& layer) {
   return (3 / layer.pool.pool + 1) * layer.pool.pool;
 }
 
-// The gradient by a convolution's input is a convolution too, with the weights transposed.
-ConvolutionShape Back(const ConvolutionShape& shape) {
-  return {shape.height, shape.width, shape.outputs, shape.inputs};
-}
-
-// Tiles whose products are summed before the sum goes to memory: whole images, enough of them that
-// it goes seldom, few enough that they stay in the cache.
-int64_t TilesAtOnce(const ConvolutionShape& shape) {
-  const int64_t tiles = WinogradTiles(shape);
-  return std::max<int64_t>(1, 100 / tiles) * tiles;
-}
-
 }  // namespace
 
 PackedShard::ConvState::ConvState(const PackedConvLayer& layer, int64_t max_images, bool last)
@@ -43,9 +31,7 @@ PackedShard::ConvState::ConvState(const PackedConvLayer& layer, int64_t max_imag
              layer.shape.outputs),
       winners(layer.pool.pool > 1 ? max_images * layer.pool.pooled_size() : 0),
       gradient(last ? 0 : max_images * layer.pool.pooled_size()),
-      output_gradient(layer.shape.padded_size(layer.shape.outputs)),
-      transformed_gradient(
-          layer.transformed >= 0 ? kWinogradPlaces * layer.shape.inputs * layer.shape.outputs : 0) {
+      output_gradient(layer.shape.padded_size(layer.shape.outputs)) {
   const int64_t outputs = layer.shape.outputs;
   for (std::vector<double>* list : {&sums, &products, &mean, &inverse_deviation}) {
     list->resize(static_cast<size_t>(outputs));
@@ -73,29 +59,15 @@ PackedShard::PackedShard(const TrainingOptions& options, const PackedLayout& lay
                                       options.freeze));
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     conv_.emplace_back(layer, max_images, &layer == &layout.conv_layers().back());
+    if (layer.transformed < 0) continue;
+    conv_.back().convolution =
+        ShardConvolution::Create(layer, layout.precision(), derived, max_images);
   }
   if (layout.averages()) {
     const int64_t size = max_images * layout.conv_layers().back().pool.pooled_size();
     last_output_ = FloatBuffer(size);
     last_gradient_ = FloatBuffer(size);
   }
-  ReserveTiles();
-}
-
-void PackedShard::ReserveTiles() {
-  int64_t scratch = 0;
-  int64_t input_tiles = 0;
-  int64_t gradient_tiles = 0;
-  for (const PackedConvLayer& layer : layout_.conv_layers()) {
-    if (layer.transformed < 0) continue;
-    const int64_t tiles = TilesAtOnce(layer.shape);
-    scratch = std::max({scratch, WinogradScratch(layer.shape), WinogradScratch(Back(layer.shape))});
-    input_tiles = std::max(input_tiles, WinogradMatrix(tiles, layer.shape.inputs));
-    gradient_tiles = std::max(gradient_tiles, WinogradMatrix(tiles, layer.shape.outputs));
-  }
-  scratch_ = FloatBuffer(scratch);
-  transformed_input_ = FloatBuffer(kWinogradPlaces * input_tiles);
-  transformed_output_gradient_ = FloatBuffer(kWinogradPlaces * gradient_tiles);
 }
 
 PassResult PackedShard::Run(absl::Span<const int32_t> indices, int64_t batch,
@@ -165,14 +137,10 @@ void PackedShard::Convolve(size_t i, int64_t image, int64_t first, int64_t rows,
   const float* input = conv_[i].input.data() + image * layer.input_size() +
                        first * layer.shape.padded_row(layer.shape.inputs);
   const float* bias = parameters_ + layer.bias;
+  if (conv_[i].convolution) return conv_[i].convolution->Forward(image, input, bias, values);
   ConvolutionShape shape = layer.shape;
   shape.height = rows;
-  if (layer.transformed >= 0) {
-    WinogradConvolve(shape, input, derived_ + layer.transformed, bias, Activation::kRelu,
-                     scratch_.data(), values);
-  } else {
-    models::Convolve(shape, input, parameters_ + layer.weights, bias, Activation::kRelu, values);
-  }
+  models::Convolve(shape, input, parameters_ + layer.weights, bias, Activation::kRelu, values);
 }
 
 template <typename Use>
@@ -307,29 +275,10 @@ void PackedShard::FinishGradientSums(size_t i) {
   }
 }
 
-void PackedShard::AddToTransformedGradient(size_t i, int64_t image) {
-  const PackedConvLayer& layer = layout_.conv_layers()[i];
-  ConvState& state = conv_[i];
-  const float* input = state.input.data() + image * layer.input_size();
-  const int64_t capacity = TilesAtOnce(layer.shape);
-  const int64_t tiles = WinogradTiles(layer.shape);
-  const int64_t row = image * tiles % capacity;
-  TransformInput(layer.shape, input, capacity, row, transformed_input_.data());
-  TransformGradient(layer.shape, state.output_gradient.data(), capacity, row,
-                    transformed_output_gradient_.data());
-  if (row + tiles < capacity && image + 1 < count_) return;
-  AddTransformedGradient(layer.shape, capacity, row + tiles, transformed_input_.data(),
-                         transformed_output_gradient_.data(), state.transformed_gradient.data());
-}
-
 void PackedShard::BackThroughConvolution(size_t i, int64_t image) {
-  const PackedConvLayer& layer = layout_.conv_layers()[i];
-  const ConvolutionShape back = Back(layer.shape);
-  const float* gradient = conv_[i].output_gradient.data();
   const int64_t size = layout_.conv_layers()[i - 1].pool.pooled_size();
   float* const input_gradient = conv_[i - 1].gradient.data() + image * size;
-  WinogradConvolve(back, gradient, derived_ + layer.transposed, nullptr, Activation::kNone,
-                   scratch_.data(), input_gradient);
+  conv_[i].convolution->BackToInput(conv_[i].output_gradient.data(), input_gradient);
   // And from the blocks that skip to there.
   for (size_t later = i; later < conv_.size(); ++later) {
     if (layout_.conv_layers()[later].skip != later - (i - 1)) continue;
@@ -343,11 +292,7 @@ void PackedShard::ConvBackward(size_t i) {
   FinishGradientSums(i);
   float* const weights = gradients_.data() + layer.weights;
   float* const bias = gradients_.data() + layer.bias;
-  if (layer.transformed >= 0) {
-    std::fill_n(state.transformed_gradient.data(), state.transformed_gradient.size(), 0.0F);
-  } else {
-    std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
-  }
+  if (!state.convolution) std::fill_n(weights, 9 * layer.shape.inputs * layer.shape.outputs, 0.0F);
   std::fill_n(bias, layer.shape.outputs, 0.0F);
   const NormGradient norm = {state.scale.data(), state.shift.data(), state.slope.data(),
                              state.offset.data()};
@@ -358,7 +303,7 @@ void PackedShard::ConvBackward(size_t i) {
       BackThroughPoolNormRelu(rows.shape, norm, rows.values, Map(i, image) + rows.map_offset(),
                               MapGradient(i, image) + rows.pooled_offset(), output_gradient, bias);
       profile_.Lap(StepPart::kNormalizationGradient);
-      if (layer.transformed >= 0) return;
+      if (state.convolution) return;
       ConvolutionShape shape = layer.shape;
       shape.height = rows.shape.height;
       AddWeightGradient(shape,
@@ -367,18 +312,16 @@ void PackedShard::ConvBackward(size_t i) {
                         output_gradient, weights);
       profile_.Lap(StepPart::kConvolutionWeightGradient);
     });
-    if (layer.transformed >= 0) {
-      AddToTransformedGradient(i, image);
+    if (state.convolution) {
+      state.convolution->AddToWeightGradient(image, count_ - 1,
+                                             state.input.data() + image * layer.input_size(),
+                                             state.output_gradient.data(), weights);
       profile_.Lap(StepPart::kConvolutionWeightGradient);
     }
     if (i == 0) continue;
     BackThroughConvolution(i, image);
     profile_.Lap(StepPart::kConvolutionInputGradient);
     AddGradientSums(i - 1, image);
-  }
-  if (layer.transformed >= 0) {
-    GradientOfWeights(layer.shape, state.transformed_gradient.data(), weights);
-    profile_.Lap(StepPart::kConvolutionWeightGradient);
   }
   if (state.squeeze) state.squeeze->WriteGradients(count_, gradients_.data());
 }

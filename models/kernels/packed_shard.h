@@ -1,4 +1,4 @@
-// A shard's pass by our own kernels, in float32: every layer's forward and backward written out, in
+// A shard's pass by our own kernels: every layer's forward and backward written out, in
 // memory that is allocated once. Convolutions are done image by image, and what follows them
 // (statistics, normalisation, pooling, their gradients) while the image is still in the cache. The
 // same network by LibTorch is TorchShard; tests compare the two.
@@ -6,6 +6,7 @@
 #define ATELIER_MODELS_KERNELS_PACKED_SHARD_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "models/data/dataset.h"
 #include "models/kernels/packed_head.h"
 #include "models/kernels/packed_layout.h"
+#include "models/kernels/shard_convolution.h"
 #include "models/kernels/squeeze_excitation.h"
 #include "models/network/shard_network.h"
 #include "models/network/training_options.h"
@@ -48,8 +50,8 @@ class PackedShard : public ShardNetwork {
     FloatBuffer gradient;
     // One image's gradient by the convolution's output, with border.
     FloatBuffer output_gradient;
-    // The gradient by the transformed weights; empty for a layer that has none.
-    FloatBuffer transformed_gradient;
+    // Null for a layer that is computed the plain way.
+    std::unique_ptr<ShardConvolution> convolution;
     // By channel: sums of the pass, forward or backward, and what follows from them.
     std::vector<double> sums;
     std::vector<double> products;
@@ -76,8 +78,6 @@ class PackedShard : public ShardNetwork {
     }
   };
 
-  // Makes room for what winograd.h wants besides.
-  void ReserveTiles();
   void LoadImages(absl::Span<const int32_t> indices, RandomStream& random);
   void ConvForward(size_t i);
   // Computes block i's values from row `first` on.
@@ -103,8 +103,6 @@ class PackedShard : public ShardNetwork {
   void AddGradientSums(size_t i, int64_t image);
   void FinishGradientSums(size_t i);
   void ConvBackward(size_t i);
-  // Adds an image's share to the gradient by block i's transformed weights.
-  void AddToTransformedGradient(size_t i, int64_t image);
   void BackThroughConvolution(size_t i, int64_t image);
 
   const PackedLayout& layout_;
@@ -121,11 +119,6 @@ class PackedShard : public ShardNetwork {
   FloatBuffer gradients_;
   std::vector<float> statistics_;
   std::vector<ConvState> conv_;
-  // Of winograd.h: for one convolution, and for a few images' tiles until their share of the
-  // weights' gradient is added.
-  FloatBuffer scratch_;
-  FloatBuffer transformed_input_;
-  FloatBuffer transformed_output_gradient_;
   // The last block's output where only its means go on, and its gradient.
   FloatBuffer last_output_;
   FloatBuffer last_gradient_;

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "models/kernels/layer_kernels.h"
-#include "models/kernels/packed_head.h"
 #include "models/kernels/panel_kernels.h"
+#include "models/kernels/shard_dense.h"
 
 namespace atelier::models {
 

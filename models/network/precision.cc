@@ -42,6 +42,4 @@ bool Bfloat16Supported() {
 #endif
 }
 
-Precision AutoPrecision() { return Precision::kFloat32; }
-
 }  // namespace atelier::models

@@ -22,8 +22,6 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
 Precision ServingPrecision(double float32_accuracy, std::optional<double> bfloat16_accuracy);
 // True if this machine's processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).
 bool Bfloat16Supported();
-// What `auto` means on this machine.
-Precision AutoPrecision();
 
 }  // namespace atelier::models
 

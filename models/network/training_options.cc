@@ -298,7 +298,9 @@ absl::Status TrainingOptions::Validate(const Dataset& dataset) const {
     problems.Add("device is cuda, but LibTorch has no GPU here; use cpu");
   }
   if (precision == Precision::kBfloat16 && device == Device::kCpu && !Bfloat16Supported()) {
-    problems.Add("precision is bfloat16, which this machine's processor has not; use float32");
+    problems.Add(
+        "precision is bfloat16, for which this machine's processor lacks AVX-512 BF16 or AMX; use "
+        "float32");
   }
   return problems.ToStatus();
 }

@@ -113,6 +113,8 @@ class Resolution {
   void CheckBatchFits(std::int64_t left_to_train);
   void CheckNetworkFits(const DatasetFacts& facts);
   void DescribeStart(const DatasetFacts& facts);
+  // The last to be resolved, as it depends on the network and what is to be done with it.
+  void ChoosePrecision(const DatasetFacts& facts);
 
   const SpecResolver::Options& options_;
   DatasetSource* const datasets_;
@@ -249,15 +251,15 @@ void Resolution::ResolveDevice() {
 
 void Resolution::ResolveArithmetic() {
   switch (spec().precision()) {
-    case v1::PRECISION_AUTO:
-      spec().set_precision(options_.automatic_precision);
-      break;
+    case v1::PRECISION_AUTO:  // See ChoosePrecision.
     case v1::PRECISION_FLOAT32:
       break;
     case v1::PRECISION_BFLOAT16:
       if (!options_.bfloat16 && spec().device() != v1::DEVICE_CUDA) {
-        Wrong("spec.precision",
-              "The server's processor has no bfloat16 arithmetic; choose auto or float32.");
+        Wrong(
+            "spec.precision",
+            "The server's processor has no bfloat16 arithmetic (AVX-512 BF16 or AMX); choose auto "
+            "or float32.");
       }
       break;
     default:
@@ -324,7 +326,15 @@ absl::Status Resolution::ResolveDataset() {
   CheckBatchFits(ResolveValidation(*facts, validation_given_, &spec(), &wrong_));
   CheckNetworkFits(*facts);
   DescribeStart(*facts);
+  ChoosePrecision(*facts);
   return absl::OkStatus();
+}
+
+void Resolution::ChoosePrecision(const DatasetFacts& facts) {
+  if (spec().precision() != v1::PRECISION_AUTO) return;
+  spec().set_precision(v1::PRECISION_FLOAT32);
+  if (!options_.fastest_precision || !wrong_.empty()) return;
+  spec().set_precision(options_.fastest_precision(spec(), facts));
 }
 
 void Resolution::DescribeStart(const DatasetFacts& facts) {

@@ -37,13 +37,16 @@ class SpecResolver {
   struct Options {
     // The networks, in the order in which a message names them. Their depths are 0, 1, 2, …
     std::vector<PresetChoice> presets;
-    int max_cores = 1;              // Cores the server gives to all jobs together.
-    int default_cores = 1;          // Cores of a job that names none.
-    std::int64_t memory_bytes = 0;  // Memory for all jobs together; 0: not known.
-    bool bfloat16 = false;          // The processor has it.
-    bool cuda = false;              // There is a GPU that LibTorch can use.
-    v1::Precision automatic_precision = v1::PRECISION_FLOAT32;  // What AUTO becomes.
-    std::function<std::int64_t()> draw_seed;                    // Seed of a job that names none.
+    int max_cores = 1;                        // Cores the server gives to all jobs together.
+    int default_cores = 1;                    // Cores of a job that names none.
+    std::int64_t memory_bytes = 0;            // Memory for all jobs together; 0: not known.
+    bool bfloat16 = false;                    // The processor has it.
+    bool cuda = false;                        // There is a GPU that LibTorch can use.
+    std::function<std::int64_t()> draw_seed;  // Seed of a job that names none.
+    // What a precision of AUTO becomes for a specification that is in order, on a data set. Empty:
+    // float32.
+    std::function<v1::Precision(const v1::TrainingSpec&, const DatasetFacts&)> fastest_precision =
+        {};
     // Fills in a specification's network from its preset and the fields that shape it, or checks
     // that they agree with it. Gives what is wrong. May be empty itself.
     std::function<std::vector<FieldViolation>(v1::TrainingSpec*)> build_network = {};

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/network/architecture.h"
 #include "models/network/layer_plan.h"
 #include "models/network/presets.h"
@@ -166,6 +167,14 @@ std::int64_t BytesOf(std::int64_t parameters, const v1::TrainingSpec& spec) {
   return parameters * 4 * (2 + spec.shards() + OptimizerNumbers(spec));
 }
 
+models::Architecture ArchitectureOf(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
+  const v1::ImageShape& shape = facts.image_shape;
+  return {spec.network(),
+          {shape.channels(), shape.height(), shape.width()},
+          facts.class_count,
+          spec.dropout()};
+}
+
 }  // namespace
 
 std::vector<jobs::FieldViolation> BuildNetwork(v1::TrainingSpec* spec) {
@@ -190,11 +199,7 @@ std::vector<jobs::FieldViolation> BuildNetwork(v1::TrainingSpec* spec) {
 }
 
 std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
-  const v1::ImageShape& shape = facts.image_shape;
-  const models::Architecture architecture{spec.network(),
-                                          {shape.channels(), shape.height(), shape.width()},
-                                          facts.class_count,
-                                          spec.dropout()};
+  const models::Architecture architecture = ArchitectureOf(spec, facts);
   if (absl::Status status = architecture.Validate(); !status.ok()) {
     return std::string(status.message());
   }
@@ -208,6 +213,14 @@ std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFact
   return absl::StrCat("training its ", parameters, " parameters takes at least ", bytes,
                       " bytes and the job's memory is ", spec.memory_bytes(),
                       "; give it more memory or the network fewer parameters");
+}
+
+v1::Precision FastestPrecision(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {
+  const models::Device device =
+      spec.device() == v1::DEVICE_CUDA ? models::Device::kCuda : models::Device::kCpu;
+  const models::Precision fastest =
+      models::FastestPrecision(ArchitectureOf(spec, facts), device, spec.freeze());
+  return fastest == models::Precision::kBfloat16 ? v1::PRECISION_BFLOAT16 : v1::PRECISION_FLOAT32;
 }
 
 }  // namespace atelier::wiring

@@ -20,6 +20,9 @@ std::vector<jobs::FieldViolation> BuildNetwork(v1::TrainingSpec* spec);
 // are too small or more parameters than its memory holds, without a full stop; empty if it can.
 std::string NetworkProblem(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts);
 
+// In which precision this machine trains that network faster, at the same accuracy.
+v1::Precision FastestPrecision(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts);
+
 }  // namespace atelier::wiring
 
 #endif  // ATELIER_SERVER_WIRING_NETWORK_BUILDER_H_

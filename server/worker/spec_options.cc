@@ -21,7 +21,7 @@ models::Precision PrecisionOf(atelier::v1::Precision precision) {
     case atelier::v1::PRECISION_BFLOAT16:
       return models::Precision::kBfloat16;
     default:
-      return models::AutoPrecision();
+      return models::Precision::kFloat32;
   }
 }
 

@@ -26,6 +26,7 @@
 #include "models/base/step_profile.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/network/standardization.h"
 #include "models/network/training_options.h"
 #include "models/training/trainer.h"
@@ -212,7 +213,7 @@ absl::StatusOr<TrainingOptions> OptionsFromFlags(const Dataset& dataset) {
   if (options.shards == 0) {
     options.shards = AutoShards(*device == Device::kCuda ? 1 : options.threads, options.batch_size);
   }
-  options.precision = AutoPrecision();
+  options.precision = FastestPrecision(options.architecture, options.device);
   if (absl::GetFlag(FLAGS_precision) != "auto") {
     auto precision = ParsePrecision(absl::GetFlag(FLAGS_precision));
     if (!precision.ok()) return precision.status();

@@ -377,9 +377,20 @@ TEST_F(SpecResolverTest, Bfloat16NeedsTheProcessor) {
   EXPECT_EQ(Wrong(), "spec.precision");
   options_.bfloat16 = true;
   EXPECT_TRUE(Resolve().ok());
-  options_.automatic_precision = v1::PRECISION_BFLOAT16;
-  spec().set_precision(v1::PRECISION_AUTO);
+}
+
+TEST_F(SpecResolverTest, AutomaticPrecisionIsTheFastestForWhatIsTrained) {
+  EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_FLOAT32) << "as nobody knows better";
+  options_.fastest_precision = [](const v1::TrainingSpec& spec, const DatasetFacts& facts) {
+    EXPECT_EQ(facts.reference, spec.dataset());
+    return spec.freeze() > 0 ? v1::PRECISION_FLOAT32 : v1::PRECISION_BFLOAT16;
+  };
   EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_BFLOAT16);
+  spec().set_freeze(1);
+  EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_FLOAT32);
+  spec().clear_freeze();
+  spec().set_precision(v1::PRECISION_FLOAT32);
+  EXPECT_EQ(Resolve()->spec.precision(), v1::PRECISION_FLOAT32);
 }
 
 TEST_F(SpecResolverTest, WeightsAreServedInFloat32UnlessAskedFor) {

@@ -8,7 +8,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/compute/compile.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/kernels/inference_program.h"
+#include "models/kernels/pair_products.h"
 #include "models/network/presets.h"
 #include "models/network/trained_model.h"
 #include "tests/unit/models/small_training.h"
@@ -90,13 +92,30 @@ TEST(CoverageTest, DenseLayersWithoutDropoutHaveARateOfZero) {
   EXPECT_EQ(covered->dropout, 0);
 }
 
-TEST(CoverageTest, CoversFloat32OnTheProcessorOnly) {
+TEST(CoverageTest, CoversTheProcessorOnly) {
   const Architecture network = Preset("cnn-1");
-  EXPECT_TRUE(
-      absl::IsUnimplemented(KernelsCoverTraining(network, Precision::kBfloat16, Device::kCpu)));
   EXPECT_TRUE(
       absl::IsUnimplemented(KernelsCoverTraining(network, Precision::kFloat32, Device::kCuda)));
   EXPECT_TRUE(absl::IsUnimplemented(KernelsCoverInference(network, Device::kCuda)));
+}
+
+TEST(CoverageTest, Bfloat16NeedsItsInstructions) {
+  const Architecture network = Preset("cnn-1");
+  const bool there = FindPairUnit() != PairUnit::kNone;
+  EXPECT_EQ(KernelsCoverTraining(network, Precision::kBfloat16, Device::kCpu).ok(), there);
+  LimitPairUnit(PairUnit::kNone);
+  const absl::Status lacking = KernelsCoverTraining(network, Precision::kBfloat16, Device::kCpu);
+  EXPECT_THAT(std::string(lacking.message()), HasSubstr("AVX-512 BF16"));
+  EXPECT_EQ(FastestPrecision(network, Device::kCpu), Precision::kFloat32);
+  LimitPairUnit(PairUnit::kTiles);
+}
+
+TEST(CoverageTest, TheFastestPrecisionIsOfNetworksThatTheKernelsTrain) {
+  const Precision usual = FastestPrecision(Preset("cnn-1"), Device::kCpu);
+  EXPECT_EQ(usual == Precision::kBfloat16, FindPairUnit() != PairUnit::kNone && PairsAreFaster());
+  EXPECT_EQ(FastestPrecision(Preset("cnn-1"), Device::kCpu, 1), Precision::kFloat32);
+  EXPECT_EQ(FastestPrecision(Preset("cnn-1"), Device::kCuda), Precision::kFloat32);
+  EXPECT_EQ(FastestPrecision(GeneralOptions().architecture, Device::kCpu), Precision::kFloat32);
 }
 
 TEST(CoverageTest, AnInvalidNetworkIsNotCovered) {

@@ -13,6 +13,7 @@
 #include "models/base/random.h"
 #include "models/base/thread_team.h"
 #include "models/compute/compile.h"
+#include "models/kernels/pair_products.h"
 #include "models/network/presets.h"
 #include "models/torch/network.h"
 #include "models/training/scoring.h"
@@ -167,6 +168,54 @@ at::Tensor PlainBlocks(const BlockNetwork& network, const std::vector<at::Tensor
   return at::linear(x, t[0], t[1]);
 }
 
+// A loss, and the gradients by the trainable tensors.
+struct Reference {
+  double loss = 0;
+  std::vector<std::string> names;
+  std::vector<at::Tensor> gradients;
+};
+
+// Of a model in double, as a LibTorch user would compute them.
+Reference PlainReference(const TrainingOptions& options, const TrainedModel& model,
+                         const LabeledImages& images, absl::Span<const int32_t> indices,
+                         const Plain& plain) {
+  std::vector<at::Tensor> tensors = TensorsOf(model);
+  const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    tensors[i] = tensors[i].to(at::kDouble).set_requires_grad(specs[i].trainable);
+  }
+  const at::Tensor pixels =
+      GatherImages(PlanOf(options.architecture), images, indices).contiguous().to(at::kDouble);
+  const at::Tensor logits = plain(tensors, pixels);
+  const at::Tensor labels = GatherLabels(images, indices);
+  at::Tensor weights;
+  if (!options.class_weights.empty()) weights = at::tensor(options.class_weights, at::kDouble);
+  at::cross_entropy_loss(logits, labels, weights, at::Reduction::Mean, -100,
+                         options.label_smoothing)
+      .backward();
+  Reference reference;
+  reference.loss = at::cross_entropy_loss(logits, labels).item<double>();
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (!specs[i].trainable) continue;
+    reference.names.push_back(specs[i].name);
+    reference.gradients.push_back(tensors[i].grad().flatten().to(at::kFloat));
+  }
+  return reference;
+}
+
+// Calls each(i, gradient) with an engine's gradients of the first step by tensor.
+void ForEachGradient(const TrainingEngine& engine, const TrainingOptions& options,
+                     const Reference& reference,
+                     const std::function<void(size_t, const at::Tensor&)>& each) {
+  std::vector<float> gradients = GradientsOfFirstStep(engine, options);
+  int64_t offset = 0;
+  for (size_t i = 0; i < reference.gradients.size(); ++i) {
+    const int64_t size = reference.gradients[i].numel();
+    each(i, at::from_blob(gradients.data() + offset, {size}));
+    offset += size;
+  }
+}
+
 // The first step's loss and gradients against LibTorch's in double: in float, rounding decides
 // which of a window's pixels is the largest, and oneDNN's decides otherwise often enough to be
 // seen.
@@ -179,34 +228,14 @@ void ExpectPlainGradients(TrainingOptions options, const LabeledImages& images, 
   const std::vector<int32_t> indices = FirstIndices(count);
   TrainingEngine engine(options, images, model);
   const PassResult result = engine.Step(indices, 0, options.learning_rate);
-  const std::vector<float> gradients = GradientsOfFirstStep(engine, options);
-
-  std::vector<at::Tensor> tensors = TensorsOf(model);
-  const std::vector<TensorSpec> specs = TensorSpecsOf(options.architecture);
-  for (size_t i = 0; i < specs.size(); ++i) {
-    tensors[i] = tensors[i].to(at::kDouble).set_requires_grad(specs[i].trainable);
-  }
-  const at::Tensor pixels =
-      GatherImages(PlanOf(options.architecture), images, indices).contiguous().to(at::kDouble);
-  const at::Tensor logits = plain(tensors, pixels);
-  const at::Tensor labels = GatherLabels(images, indices);
-  const at::Tensor loss = at::cross_entropy_loss(logits, labels);
-  at::Tensor weights;
-  if (!options.class_weights.empty()) weights = at::tensor(options.class_weights, at::kDouble);
-  at::cross_entropy_loss(logits, labels, weights, at::Reduction::Mean, -100,
-                         options.label_smoothing)
-      .backward();
-  EXPECT_NEAR(result.loss_sum / count, loss.item<double>(), 1e-5);
-  int64_t offset = 0;
-  for (size_t i = 0; i < specs.size(); ++i) {
-    if (!specs[i].trainable) continue;
-    const at::Tensor expected = tensors[i].grad().flatten().to(at::kFloat);
-    const at::Tensor actual =
-        at::from_blob(const_cast<float*>(gradients.data()) + offset, {specs[i].size()});
+  const Reference reference = PlainReference(options, model, images, indices, plain);
+  EXPECT_NEAR(result.loss_sum / count, reference.loss, 1e-5);
+  ForEachGradient(engine, options, reference, [&](size_t i, const at::Tensor& actual) {
+    const at::Tensor& expected = reference.gradients[i];
     const double scale = expected.abs().max().item<float>();
-    EXPECT_LE((expected - actual).abs().max().item<float>(), 2e-4 * scale + 1e-6) << specs[i].name;
-    offset += specs[i].size();
-  }
+    EXPECT_LE((expected - actual).abs().max().item<float>(), 2e-4 * scale + 1e-6)
+        << reference.names[i];
+  });
 }
 
 // The same of a network of blocks, which takes the place of the options'.
@@ -320,6 +349,67 @@ TEST(TrainingEngineTest, HasTheGradientsOfWeightedLosses) {
       ExpectBlockGradients(options, blocks, NoisyImages({1, 28, 28}, 10, 32), 32);
     }
   }
+}
+
+// Distances from the gradients in double, by tensor, as parts of their lengths.
+std::vector<double> GradientErrors(const TrainingOptions& options, const TrainedModel& model,
+                                   const LabeledImages& images, const Reference& reference,
+                                   ComputePath path) {
+  const auto count = static_cast<int32_t>(images.labels.size());
+  TrainingEngine engine(options, images, model);
+  EXPECT_EQ(engine.path(), path);
+  const PassResult result = engine.Step(FirstIndices(count), 0, options.learning_rate);
+  EXPECT_NEAR(result.loss_sum / count, reference.loss, 0.02);
+  std::vector<double> errors;
+  ForEachGradient(engine, options, reference, [&](size_t i, const at::Tensor& actual) {
+    const at::Tensor& expected = reference.gradients[i];
+    errors.push_back((expected - actual).norm().item<double>() / expected.norm().item<double>());
+  });
+  return errors;
+}
+
+// Where bfloat16 rounds, how much it costs depends on the network. LibTorch rounds more,
+// activations as well: the kernels, by each kind of instructions, are to be no further from double.
+void ExpectErrorsOfBfloat16(const BlockNetwork& blocks) {
+  TrainingOptions options = UnusualOptions();
+  options.precision = Precision::kBfloat16;
+  options.architecture.network = blocks.ToNetwork("");
+  options.architecture.dropout = 0;
+  options.shards = 1;
+  const LabeledImages images = NoisyImages(options.architecture.input, 33, 41);
+  const TrainedModel model = TrainedModel::Initial(options.architecture, 5);
+  const Reference reference =
+      PlainReference(options, model, images, FirstIndices(41),
+                     [&blocks](const std::vector<at::Tensor>& tensors, const at::Tensor& x) {
+                       return PlainBlocks(blocks, tensors, x);
+                     });
+  options.path_choice = PathChoice::kLibTorch;
+  const auto theirs = GradientErrors(options, model, images, reference, ComputePath::kLibTorch);
+  options.path_choice = PathChoice::kAutomatic;
+  for (const PairUnit unit : {PairUnit::kAvx512, PairUnit::kTiles}) {
+    SCOPED_TRACE(PairUnitName(unit));
+    LimitPairUnit(unit);
+    if (FindPairUnit() != unit) continue;
+    const auto ours = GradientErrors(options, model, images, reference, ComputePath::kKernels);
+    for (size_t i = 0; i < ours.size(); ++i) {
+      EXPECT_LE(ours[i], 1.1 * theirs[i] + 0.01) << reference.names[i];
+    }
+  }
+  LimitPairUnit(PairUnit::kTiles);
+}
+
+// Without pooling: see ExpectPlainGradients.
+TEST(TrainingEngineTest, HasTheGradientsInBfloat16) {
+  if (FindPairUnit() == PairUnit::kNone) GTEST_SKIP() << "no bfloat16 here";
+  BlockNetwork network;
+  network.blocks = {{33, 0}, {20, 1, 5}, {33, 0}, {33, 0, 0, 1}};
+  network.dense_layers = {65, 7};
+  ExpectErrorsOfBfloat16(network);
+  network.average_features = true;
+  ExpectErrorsOfBfloat16(network);
+  network = {};
+  network.dense_layers = {65};
+  ExpectErrorsOfBfloat16(network);
 }
 
 // As it would be on lesser processors than this: our kernels take their widest instructions at run
