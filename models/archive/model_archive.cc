@@ -151,8 +151,9 @@ std::string MetadataJson(const ArchiveContents& contents) {
     metadata["validation_loss"] = best.validation_loss;
     metadata["validation_accuracy"] = best.validation_accuracy;
     metadata["validation_macro_f1"] = best.validation_macro_f1;
-    if (outcome.bfloat16_validation_accuracy.has_value()) {
-      metadata["bfloat16_validation_accuracy"] = *outcome.bfloat16_validation_accuracy;
+    if (outcome.bfloat16_validation.has_value()) {
+      metadata["bfloat16_validation_accuracy"] = outcome.bfloat16_validation->accuracy;
+      metadata["bfloat16_products"] = outcome.bfloat16_validation->rounds_products;
     }
   }
   AddOptionalMetrics(contents, &metadata);
@@ -230,6 +231,8 @@ absl::StatusOr<ModelArchive> Interpret(std::map<std::string, std::string> entrie
     archive.serving_precision =
         ServingPrecision(metadata.at("validation_accuracy").get<double>(),
                          metadata.at("bfloat16_validation_accuracy").get<double>());
+    // Archives before 0.2 know of weights alone.
+    archive.round_products = metadata.value("bfloat16_products", false);
   }
   if (metadata.contains("temperature")) {
     archive.temperature = metadata.at("temperature").get<double>();

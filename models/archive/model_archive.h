@@ -6,6 +6,7 @@
 //   class_names.json       ["T-shirt/top", …]
 //   metadata.json          hyperparameters, metrics, counts, checksum, version; with
 //                          bfloat16_validation_accuracy it may be served so (ServingPrecision),
+//                          where bfloat16_products is true with products rounded, too;
 //                          with temperature it may be asked for calibrated probabilities; with
 //                          start it did not begin with new random weights (TrainingStart)
 //   metrics.jsonl          one object an epoch, the words of EpochMetrics
@@ -66,6 +67,8 @@ struct ModelArchive {
   std::vector<std::string> class_names;
   // How it is to be served, by the accuracies in the metadata.
   Precision serving_precision = Precision::kFloat32;
+  // Whether that was measured with products rounded, too (CompileOptions::round_products).
+  bool round_products = false;
   // That calibrates its probabilities; archives before 0.2 have none.
   std::optional<double> temperature;
   // The TorchScript file.

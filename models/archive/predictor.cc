@@ -105,8 +105,8 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
     module.eval();
     absl::StatusOr<TrainedModel> model = TensorsIn(module, archive->architecture);
     if (!model.ok()) return model.status();
-    auto network =
-        CompileChecked(*model, module, {archive->serving_precision, device, path_choice});
+    auto network = CompileChecked(
+        *model, module, {archive->serving_precision, device, path_choice, archive->round_products});
     if (!network.ok()) return network.status();
     auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(network));
     return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));

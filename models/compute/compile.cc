@@ -10,7 +10,8 @@ std::unique_ptr<const InferenceNetwork> Compile(const TrainedModel& model,
                                                 const CompileOptions& options) {
   if (options.path_choice == PathChoice::kAutomatic &&
       KernelsCoverInference(model.architecture, options.device).ok()) {
-    return std::make_unique<const InferenceProgram>(model, options.precision);
+    return std::make_unique<const InferenceProgram>(model, options.precision,
+                                                    options.round_products);
   }
   return std::make_unique<const TorchProgram>(model, options.device);
 }

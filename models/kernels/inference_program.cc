@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/kernels/layer_kernels.h"
 #include "models/kernels/packed_image.h"
+#include "models/kernels/pair_convolution.h"
 #include "models/kernels/panel_kernels.h"
 
 namespace atelier::models {
@@ -30,6 +32,15 @@ FloatBuffer CopyOf(const float* values, int64_t count) {
   FloatBuffer copy(count);
   std::copy_n(values, count, copy.data());
   return copy;
+}
+
+// A matrix in panels, in panels of pairs.
+NumberBuffer<Bfloat16> PairsOf(int64_t rows, int64_t columns, const float* panels) {
+  NumberBuffer<Bfloat16> pairs(rows * columns);
+  for (int64_t at = 0; at < rows * columns; at += rows * kPanel) {
+    PairRows(rows, panels + at, kPanel, pairs.data() + at);
+  }
+  return pairs;
 }
 
 // Puts the trainable tensors where the layout wants them, and in place of each batch norm's weight
@@ -68,6 +79,7 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
       features(kDenseBatch * layout.features()) {
   int64_t largest = 0;
   int64_t needed = 0;
+  int64_t most = 0;
   for (const PackedConvLayer& layer : layout.conv_layers()) {
     inputs.emplace_back(layer.input_size());
     outputs.emplace_back(layer.output_size());
@@ -76,41 +88,60 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
       squeezes.back().emplace(layer, 1, SqueezeExcitation::Use::kInference);
     }
     largest = std::max(largest, layer.pool.pooled_size());
-    if (layer.transformed >= 0) needed = std::max(needed, WinogradScratch(layer.shape));
+    if (layer.transformed < 0) continue;
+    needed = std::max(needed, WinogradScratch(layer.shape));
+    most = std::max(most, layer.input_size());
   }
-  scratch = FloatBuffer(needed);
+  const bool pairs = layout.precision() == Precision::kBfloat16;
+  scratch = FloatBuffer(pairs ? 0 : needed);
   winners = FloatBuffer(largest);
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
     dense.emplace_back(kDenseBatch * layer.outputs);
+    most = std::max(most, kDenseBatch * layer.inputs);
   }
+  rounded = NumberBuffer<Bfloat16>(pairs ? most : 0);
 }
 
-InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precision)
-    : InferenceNetwork(model.architecture), precision_(precision), layout_(model.architecture) {
-  const auto kept = [precision](FloatBuffer weights) -> PackedWeights {
-    if (precision == Precision::kFloat32) return weights;
-    NumberBuffer<Bfloat16> rounded(weights.size());
-    std::transform(weights.data(), weights.data() + weights.size(), rounded.data(),
-                   RoundToBfloat16);
-    return rounded;
-  };
+InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precision,
+                                   bool round_products)
+    : InferenceNetwork(model.architecture),
+      precision_(precision),
+      rounds_products_(precision == Precision::kBfloat16 && round_products && PairsAreFaster()),
+      layout_(model.architecture, rounds_products_ ? Precision::kBfloat16 : Precision::kFloat32) {
   const FloatBuffer packed(layout_.parameters());
   Pack(model, layout_, packed.data());
   parameters_ = CopyOf(packed.data(), layout_.dense_layers().front().weights);
   for (const PackedConvLayer& layer : layout_.conv_layers()) {
-    const ConvolutionShape& shape = layer.shape;
-    const bool plain = layer.transformed < 0;
-    FloatBuffer transformed(plain ? 0 : kWinogradPlaces * shape.inputs * shape.outputs);
-    for (int64_t panel = 0; !plain && panel < shape.outputs / kPanel; ++panel) {
-      TransformWeights(shape.inputs, shape.outputs, panel, packed.data() + layer.weights,
-                       transformed.data());
-    }
-    transformed_.push_back(std::move(transformed));
+    convolutions_.push_back(PackConvolution(layer, packed.data()));
   }
   for (const PackedDenseLayer& layer : layout_.dense_layers()) {
-    dense_.push_back({kept(CopyOf(packed.data() + layer.weights, layer.inputs * layer.outputs)),
-                      CopyOf(packed.data() + layer.bias, layer.outputs)});
+    dense_.push_back(
+        {PackDense(layer, packed.data()), CopyOf(packed.data() + layer.bias, layer.outputs)});
   }
+}
+
+InferenceProgram::PackedWeights InferenceProgram::PackConvolution(const PackedConvLayer& layer,
+                                                                  const float* packed) const {
+  if (layer.transformed < 0) return FloatBuffer();
+  const ConvolutionShape& shape = layer.shape;
+  const float* const weights = packed + layer.weights;
+  if (rounds_products_) return PairsOf(9 * shape.inputs, shape.outputs, weights);
+  FloatBuffer transformed(kWinogradPlaces * shape.inputs * shape.outputs);
+  for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
+    TransformWeights(shape.inputs, shape.outputs, panel, weights, transformed.data());
+  }
+  return transformed;
+}
+
+InferenceProgram::PackedWeights InferenceProgram::PackDense(const PackedDenseLayer& layer,
+                                                            const float* packed) const {
+  const float* const weights = packed + layer.weights;
+  if (rounds_products_) return PairsOf(layer.inputs, layer.outputs, weights);
+  const int64_t size = layer.inputs * layer.outputs;
+  if (precision_ == Precision::kFloat32) return CopyOf(weights, size);
+  NumberBuffer<Bfloat16> rounded(size);
+  std::transform(weights, weights + size, rounded.data(), RoundToBfloat16);
+  return rounded;
 }
 
 int64_t InferenceProgram::memory_bytes() const {
@@ -118,7 +149,7 @@ int64_t InferenceProgram::memory_bytes() const {
     return static_cast<int64_t>(numbers.size() * sizeof(*numbers.data()));
   };
   int64_t sum = bytes(parameters_);
-  for (const FloatBuffer& weights : transformed_) sum += bytes(weights);
+  for (const PackedWeights& weights : convolutions_) sum += std::visit(bytes, weights);
   for (const DenseLayer& layer : dense_) {
     sum += std::visit(bytes, layer.weights) + bytes(layer.bias);
   }
@@ -167,39 +198,60 @@ void InferenceProgram::Finish(Workspace& workspace, size_t i, int64_t image) con
   FinishOutput(layout_, i, parameters_.data(), 0, squeeze, skipped, output);
 }
 
+void InferenceProgram::Convolve(Workspace& workspace, size_t i) const {
+  const PackedConvLayer& layer = layout_.conv_layers()[i];
+  const float* const input = workspace.inputs[i].data();
+  const float* const bias = parameters_.data() + layer.bias;
+  float* const output = workspace.outputs[i].data();
+  if (layer.transformed < 0) {
+    models::Convolve(layer.shape, input, parameters_.data() + layer.weights, bias,
+                     Activation::kRelu, output);
+  } else if (rounds_products_) {
+    RoundNumbers(layer.input_size(), input, workspace.rounded.data());
+    PairConvolve(layer.shape, workspace.rounded.data(),
+                 std::get<NumberBuffer<Bfloat16>>(convolutions_[i]).data(), bias, Activation::kRelu,
+                 output);
+  } else {
+    WinogradConvolve(layer.shape, input, std::get<FloatBuffer>(convolutions_[i]).data(), bias,
+                     Activation::kRelu, workspace.scratch.data(), output);
+  }
+}
+
 void InferenceProgram::Convolutions(Workspace& workspace, int64_t image) const {
-  const std::vector<PackedConvLayer>& layers = layout_.conv_layers();
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const PackedConvLayer& layer = layers[i];
-    float* const output = workspace.outputs[i].data();
-    const float* const input = workspace.inputs[i].data();
-    const float* const bias = parameters_.data() + layer.bias;
-    if (layer.transformed >= 0) {
-      WinogradConvolve(layer.shape, input, transformed_[i].data(), bias, Activation::kRelu,
-                       workspace.scratch.data(), output);
-    } else {
-      Convolve(layer.shape, input, parameters_.data() + layer.weights, bias, Activation::kRelu,
-               output);
-    }
+  for (size_t i = 0; i < layout_.conv_layers().size(); ++i) {
+    Convolve(workspace, i);
     Finish(workspace, i, image);
   }
   if (!layout_.averages()) return;
-  workspace.average.Compute(layers.back().pool.pooled_pixels(), workspace.last_output.data(),
+  workspace.average.Compute(layout_.conv_layers().back().pool.pooled_pixels(),
+                            workspace.last_output.data(),
                             workspace.features.data() + image * layout_.features());
+}
+
+void InferenceProgram::Multiply(Workspace& workspace, size_t i, int64_t rows,
+                                const float* from) const {
+  const PackedDenseLayer& layer = layout_.dense_layers()[i];
+  const float* const bias = dense_[i].bias.data();
+  float* const to = workspace.dense[i].data();
+  const bool last = i + 1 == layout_.dense_layers().size();
+  const Activation activation = last ? Activation::kNone : Activation::kRelu;
+  if (rounds_products_) {
+    RoundNumbers(rows * layer.inputs, from, workspace.rounded.data());
+    return MultiplyByPairs(rows, layer.inputs, layer.outputs, workspace.rounded.data(),
+                           std::get<NumberBuffer<Bfloat16>>(dense_[i].weights).data(), bias,
+                           activation, to);
+  }
+  const auto multiply = [&](const auto& weights) {
+    models::Multiply(rows, layer.inputs, layer.outputs, from, weights.data(), bias, activation, to);
+  };
+  std::visit(multiply, dense_[i].weights);
 }
 
 void InferenceProgram::Dense(Workspace& workspace, int64_t count, float* probabilities) const {
   const std::vector<PackedDenseLayer>& layers = layout_.dense_layers();
   const float* from = workspace.features.data();
   for (size_t i = 0; i < layers.size(); ++i) {
-    const PackedDenseLayer& layer = layers[i];
-    const bool last = i + 1 == layers.size();
-    std::visit(
-        [&](const auto& weights) {
-          Multiply(count, layer.inputs, layer.outputs, from, weights.data(), dense_[i].bias.data(),
-                   last ? Activation::kNone : Activation::kRelu, workspace.dense[i].data());
-        },
-        dense_[i].weights);
+    Multiply(workspace, i, count, from);
     from = workspace.dense[i].data();
   }
   for (int64_t image = 0; image < count; ++image) {

@@ -28,15 +28,19 @@ class InferenceProgram : public InferenceNetwork {
  public:
   // In bfloat16 the dense layers' weights are kept so, which are most of them where the last
   // feature map is large: half as much has to be read for a request of one image. Convolutions'
-  // weights, read for every image, and all sums are float32 either way, so every processor can.
-  // Requires a valid model. Throws std::bad_alloc, and std::logic_error if the kernels do not cover
-  // its architecture (KernelsCoverInference).
-  explicit InferenceProgram(const TrainedModel& model, Precision precision = Precision::kFloat32);
+  // weights, read for every image, and all sums are float32, so every processor can. With
+  // `round_products`, where the machine multiplies bfloat16 faster (PairsAreFaster), all weights
+  // but those of a plain first convolution are bfloat16, and so is what they are multiplied with;
+  // sums are float32. Requires a valid model. Throws std::bad_alloc, and std::logic_error if the
+  // kernels do not cover its architecture (KernelsCoverInference).
+  explicit InferenceProgram(const TrainedModel& model, Precision precision = Precision::kFloat32,
+                            bool round_products = false);
 
   // Throws std::bad_alloc.
   void Run(absl::Span<const PixelSpan> parts, float* probabilities) const override;
   int64_t memory_bytes() const override;
   Precision precision() const override { return precision_; }
+  bool rounds_products() const override { return rounds_products_; }
   ComputePath path() const override { return ComputePath::kKernels; }
 
  private:
@@ -54,6 +58,8 @@ class InferenceProgram : public InferenceNetwork {
     std::vector<FloatBuffer> outputs;
     // Of winograd.h.
     FloatBuffer scratch;
+    // What is multiplied next, where it is rounded: an image's input or the rows of a dense layer.
+    NumberBuffer<Bfloat16> rounded;
     // By convolution, where the network has it.
     std::vector<std::optional<SqueezeExcitation>> squeezes;
     // The last convolution's output where only its channels' means go on.
@@ -66,14 +72,21 @@ class InferenceProgram : public InferenceNetwork {
     std::vector<FloatBuffer> dense;
   };
 
+  // From the weights as the layout has them.
+  PackedWeights PackConvolution(const PackedConvLayer& layer, const float* packed) const;
+  PackedWeights PackDense(const PackedDenseLayer& layer, const float* packed) const;
   std::unique_ptr<Workspace> TakeWorkspace() const;
   void ReturnWorkspace(std::unique_ptr<Workspace> workspace) const;
   // Where convolution i's output belongs: the next one's input, or what the features are made of.
   float* Output(Workspace& workspace, size_t i, int64_t image) const;
   // From what convolution i gave to that.
   void Finish(Workspace& workspace, size_t i, int64_t image) const;
+  // Convolution i of the workspace's image, with bias and ReLU.
+  void Convolve(Workspace& workspace, size_t i) const;
   // One image's features, from its pixels.
   void Convolutions(Workspace& workspace, int64_t image) const;
+  // Dense layer i of so many rows.
+  void Multiply(Workspace& workspace, size_t i, int64_t rows, const float* from) const;
   // Probabilities of the first `count` images of the workspace.
   void Dense(Workspace& workspace, int64_t count, float* probabilities) const;
   // Where an image's pixels have to be before Convolutions, or Dense if there are none.
@@ -81,12 +94,14 @@ class InferenceProgram : public InferenceNetwork {
 
   // Constant after construction.
   const Precision precision_;
+  const bool rounds_products_;
   const PackedLayout layout_;
   // As the layout has them up to the dense layers; scale and shift are those of the folded batch
   // norms.
   FloatBuffer parameters_;
-  // By convolution, as winograd.h wants them; empty where it is computed the plain way.
-  std::vector<FloatBuffer> transformed_;
+  // By convolution, as winograd.h or, in bfloat16, pair_products.h wants them; empty where it is
+  // computed the plain way.
+  std::vector<PackedWeights> convolutions_;
   std::vector<DenseLayer> dense_;
 
   // As many as calls were running at once so far.

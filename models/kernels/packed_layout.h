@@ -80,7 +80,7 @@ inline const Bfloat16* PairsIn(const float* derived, int64_t offset) {
 class PackedLayout {
  public:
   // Requires a valid architecture. Throws std::logic_error unless the kernels cover it
-  // (coverage.h). Only training computes in bfloat16 this way.
+  // (coverage.h). In bfloat16 for what multiplies it.
   explicit PackedLayout(const Architecture& architecture,
                         Precision precision = Precision::kFloat32);
 

@@ -1,6 +1,7 @@
 #include "models/kernels/pair_products.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -237,6 +238,31 @@ void MultiplyPairs(absl::Span<const PairTask> tasks, int64_t rows) {
     case PairUnit::kNone:
       throw std::logic_error("this processor does not multiply bfloat16");
   }
+}
+
+void MultiplyByPairs(int64_t rows, int64_t inner, int64_t columns, const Bfloat16* a,
+                     const Bfloat16* pairs, const float* bias, Activation activation, float* c) {
+  // Enough that a call's beginning does not count.
+  constexpr int64_t kPanels = 16;
+  std::array<PairTask, kPanels> tasks;
+  for (int64_t first = 0; first < columns; first += kPanels * kPanel) {
+    const int64_t count = std::min(kPanels, (columns - first) / kPanel);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t column = first + i * kPanel;
+      PairTask& task = tasks[static_cast<size_t>(i)];
+      task.a = a;
+      task.a_stride = inner;
+      task.segment_size = inner;
+      task.b = pairs + column * inner;
+      task.start = bias != nullptr ? bias + column : nullptr;
+      task.c = c + column;
+      task.c_stride = columns;
+    }
+    MultiplyPairs({tasks.data(), static_cast<size_t>(count)}, rows);
+  }
+  if (activation == Activation::kNone) return;
+  // A value that is not a number stays so.
+  for (int64_t i = 0; i < rows * columns; ++i) c[i] = c[i] < 0 ? 0 : c[i];
 }
 
 }  // namespace atelier::models

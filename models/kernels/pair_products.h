@@ -58,6 +58,11 @@ struct PairTask {
 // Does `rows` rows of every task. The machine must have a PairUnit.
 void MultiplyPairs(absl::Span<const PairTask> tasks, int64_t rows);
 
+// c (rows × columns) = activation(a · pairs + bias), a being rows × inner (a multiple of kPairStep)
+// and pairs in panels of pairs; no bias if it is null.
+void MultiplyByPairs(int64_t rows, int64_t inner, int64_t columns, const Bfloat16* a,
+                     const Bfloat16* pairs, const float* bias, Activation activation, float* c);
+
 }  // namespace atelier::models
 
 #endif  // ATELIER_MODELS_KERNELS_PAIR_PRODUCTS_H_

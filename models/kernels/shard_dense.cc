@@ -54,14 +54,12 @@ class PairShardDense : public ShardDense {
         transposed_input_(PadToPairStep(max_rows) * layer.inputs),
         gradient_(max_rows * layer.outputs),
         paired_gradient_(PadToPairStep(max_rows) * layer.outputs),
-        tasks_(static_cast<size_t>(std::max(layer.inputs, layer.outputs) / kPanel)) {}
+        tasks_(static_cast<size_t>(layer.outputs / kPanel)) {}
 
   void Forward(int64_t rows, const float* input, Activation activation, float* values) override {
     RoundNumbers(rows * layer_.inputs, input, input_.data());
-    Product(rows, layer_.inputs, layer_.outputs, input_.data(), weights_, bias_, values);
-    if (activation == Activation::kNone) return;
-    // A value that is not a number stays so.
-    for (int64_t i = 0; i < rows * layer_.outputs; ++i) values[i] = values[i] < 0 ? 0 : values[i];
+    MultiplyByPairs(rows, layer_.inputs, layer_.outputs, input_.data(), weights_, bias_, activation,
+                    values);
   }
 
   void WriteGradient(int64_t rows, const float* /*input*/, const float* gradient,
@@ -82,33 +80,16 @@ class PairShardDense : public ShardDense {
       task.c = gradients + layer_.weights + panel * kPanel * layer_.inputs;
       task.c_stride = kPanel;
     }
-    MultiplyPairs({tasks_.data(), static_cast<size_t>(panels)}, layer_.inputs);
+    MultiplyPairs(tasks_, layer_.inputs);
   }
 
   void BackToInput(int64_t rows, const float* gradient, float* input_gradient) override {
     RoundNumbers(rows * layer_.outputs, gradient, gradient_.data());
-    Product(rows, layer_.outputs, layer_.inputs, gradient_.data(), transposed_, nullptr,
-            input_gradient);
+    MultiplyByPairs(rows, layer_.outputs, layer_.inputs, gradient_.data(), transposed_, nullptr,
+                    Activation::kNone, input_gradient);
   }
 
  private:
-  // c (rows × columns) = a (rows × inner) · panels of pairs + bias.
-  void Product(int64_t rows, int64_t inner, int64_t columns, const Bfloat16* a,
-               const Bfloat16* pairs, const float* bias, float* c) {
-    for (int64_t panel = 0; panel < columns; panel += kPanel) {
-      PairTask& task = tasks_[static_cast<size_t>(panel / kPanel)];
-      task = {};
-      task.a = a;
-      task.a_stride = inner;
-      task.segment_size = inner;
-      task.b = pairs + panel * inner;
-      task.start = bias != nullptr ? bias + panel : nullptr;
-      task.c = c + panel;
-      task.c_stride = columns;
-    }
-    MultiplyPairs({tasks_.data(), static_cast<size_t>(columns / kPanel)}, rows);
-  }
-
   const PackedDenseLayer& layer_;
   const float* const bias_;
   const Bfloat16* const weights_;
@@ -118,7 +99,7 @@ class PairShardDense : public ShardDense {
   const NumberBuffer<Bfloat16> transposed_input_;
   const NumberBuffer<Bfloat16> gradient_;
   const NumberBuffer<Bfloat16> paired_gradient_;
-  // One a panel.
+  // Of the gradient by the weights, one a panel.
   std::vector<PairTask> tasks_;
 };
 

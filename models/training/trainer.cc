@@ -63,7 +63,8 @@ class Trainer::Impl {
   absl::Status Prepare(const TrainedModel* start);
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
   absl::StatusOr<TrainedModel> BestModel() const;
-  absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(const StopSignal* stop) const;
+  absl::StatusOr<std::optional<Bfloat16Validation>> ValidateInBfloat16(
+      const StopSignal* stop) const;
   absl::StatusOr<Calibration> CalibrateBestModel(const StopSignal* stop) const;
   std::vector<uint8_t> ValidationImages(int64_t most) const;
   TrainedModel CurrentModel() const { return {options_.architecture, engine_->AveragedWeights()}; }
@@ -307,15 +308,16 @@ absl::StatusOr<TrainedModel> Trainer::Impl::BestModel() const {
   return TrainedModel{options_.architecture, state_.best_weights};
 }
 
-absl::StatusOr<std::optional<double>> Trainer::Impl::Bfloat16ValidationAccuracy(
+absl::StatusOr<std::optional<Bfloat16Validation>> Trainer::Impl::ValidateInBfloat16(
     const StopSignal* stop) const {
   const absl::StatusOr<TrainedModel> model = BestModel();
   if (!model.ok()) return model.status();
-  const auto network = Compile(*model, {Precision::kBfloat16, Device::kCpu, options_.path_choice});
+  const auto network = Compile(*model, {Precision::kBfloat16, Device::kCpu, options_.path_choice,
+                                        /*round_products=*/true});
   if (network->precision() != Precision::kBfloat16) return std::nullopt;
   const absl::StatusOr<ValidationMetrics> validated = Validate(*network, stop);
   if (!validated.ok()) return validated.status();
-  return validated->accuracy;
+  return Bfloat16Validation{validated->accuracy, network->rounds_products()};
 }
 
 absl::StatusOr<Calibration> Trainer::Impl::CalibrateBestModel(const StopSignal* stop) const {
@@ -366,10 +368,9 @@ absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const S
 
 absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }
 
-absl::StatusOr<std::optional<double>> Trainer::Bfloat16ValidationAccuracy(
+absl::StatusOr<std::optional<Bfloat16Validation>> Trainer::ValidateInBfloat16(
     const StopSignal* stop) const {
-  return GuardExceptions("validating in bfloat16",
-                         [&] { return impl_->Bfloat16ValidationAccuracy(stop); });
+  return GuardExceptions("validating in bfloat16", [&] { return impl_->ValidateInBfloat16(stop); });
 }
 
 absl::StatusOr<Calibration> Trainer::CalibrateBestModel(const StopSignal* stop) const {

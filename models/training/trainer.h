@@ -87,6 +87,15 @@ struct ResumePoint {
   std::vector<EpochMetrics> history;
 };
 
+// A trained model as it would be served in bfloat16.
+struct Bfloat16Validation {
+  // Fraction of the validation images that it classifies correctly.
+  double accuracy = 0;
+  // Whether what is multiplied was rounded, too (InferenceNetwork::rounds_products); else only the
+  // dense layers' weights.
+  bool rounds_products = false;
+};
+
 struct TrainingOutcome {
   enum class End {
     kFinished,   // All epochs trained.
@@ -106,8 +115,8 @@ struct TrainingOutcome {
   double images_per_second = 0;
   // What computed it.
   ComputePath path = ComputePath::kKernels;
-  // As Trainer::Bfloat16ValidationAccuracy; empty if nobody asked for it.
-  std::optional<double> bfloat16_validation_accuracy;
+  // As Trainer::ValidateInBfloat16; empty if nobody asked for it.
+  std::optional<Bfloat16Validation> bfloat16_validation;
   // As Trainer::CalibrateBestModel; empty if nobody asked for it.
   std::optional<Calibration> calibration;
   // Of kDiverged: which loss became what, where.
@@ -141,10 +150,10 @@ class Trainer {
 
   // The network with the best epoch's weights. kFailedPrecondition if no epoch is finished.
   absl::StatusOr<TrainedModel> BestModel() const;
-  // Fraction of the validation images that BestModel classifies correctly if it is served with its
-  // weights in bfloat16; empty if it is served in float32 whatever is asked for, as LibTorch
-  // serves. Errors as BestModel; kCancelled if `stop` (may be null) asks to end.
-  absl::StatusOr<std::optional<double>> Bfloat16ValidationAccuracy(
+  // BestModel on the validation images as this machine serves it in bfloat16; empty if it is served
+  // in float32 whatever is asked for, as LibTorch serves. Errors as BestModel; kCancelled if `stop`
+  // (may be null) asks to end.
+  absl::StatusOr<std::optional<Bfloat16Validation>> ValidateInBfloat16(
       const StopSignal* stop = nullptr) const;
   // The temperature that calibrates BestModel's probabilities, fitted on the validation images
   // alone. Errors as above.

@@ -336,11 +336,12 @@ absl::Status JobRun::MeasureBestModel(const atelier::v1::TrainingSpec& spec,
     outcome->warnings.push_back(std::move(warning));
   }
   if (spec.serving_precision() != atelier::v1::PRECISION_BFLOAT16) return absl::OkStatus();
-  const auto accuracy = trainer.Bfloat16ValidationAccuracy(&suspend_);
-  if (!accuracy.ok()) return accuracy.status();
-  outcome->bfloat16_validation_accuracy = *accuracy;
-  if (accuracy->has_value()) {
-    spdlog::info("validation accuracy with weights in bfloat16 {:.4f}", **accuracy);
+  const auto validation = trainer.ValidateInBfloat16(&suspend_);
+  if (!validation.ok()) return validation.status();
+  outcome->bfloat16_validation = *validation;
+  if (validation->has_value()) {
+    spdlog::info("validation accuracy with {} in bfloat16 {:.4f}",
+                 (*validation)->rounds_products ? "products" : "weights", (*validation)->accuracy);
   } else {
     spdlog::info(
         "served in float32: LibTorch, which computes this network, keeps no weights in bfloat16");

@@ -51,11 +51,13 @@ void FillResult(const models::TrainingOutcome& outcome, const models::Evaluation
   result->set_diverged(outcome.end == models::TrainingOutcome::End::kDiverged);
   result->set_validation_loss(best.validation_loss);
   result->set_validation_accuracy(best.validation_accuracy);
-  if (outcome.bfloat16_validation_accuracy.has_value()) {
-    result->set_bfloat16_validation_accuracy(*outcome.bfloat16_validation_accuracy);
+  std::optional<double> bfloat16_accuracy;
+  if (outcome.bfloat16_validation.has_value()) {
+    bfloat16_accuracy = outcome.bfloat16_validation->accuracy;
+    result->set_bfloat16_validation_accuracy(*bfloat16_accuracy);
   }
   const models::Precision serving =
-      models::ServingPrecision(best.validation_accuracy, outcome.bfloat16_validation_accuracy);
+      models::ServingPrecision(best.validation_accuracy, bfloat16_accuracy);
   result->set_serving_precision(serving == models::Precision::kBfloat16
                                     ? atelier::v1::PRECISION_BFLOAT16
                                     : atelier::v1::PRECISION_FLOAT32);

@@ -283,6 +283,12 @@ TEST(CompileTest, TellsThePrecisionThatItKeeps) {
   const TrainedModel model = TrainedModel::Initial(Preset("cnn-1"), 1);
   EXPECT_EQ(Compile(model, {Precision::kBfloat16})->precision(), Precision::kBfloat16);
   EXPECT_EQ(Compile(model, {Precision::kFloat32})->precision(), Precision::kFloat32);
+  EXPECT_FALSE(Compile(model, {Precision::kBfloat16})->rounds_products());
+  CompileOptions options = {Precision::kBfloat16};
+  options.round_products = true;
+  EXPECT_EQ(Compile(model, options)->rounds_products(), PairsAreFaster());
+  options.precision = Precision::kFloat32;
+  EXPECT_FALSE(Compile(model, options)->rounds_products());
   const auto forced = Compile(model, {Precision::kBfloat16, Device::kCpu, PathChoice::kLibTorch});
   EXPECT_EQ(forced->precision(), Precision::kFloat32);
   EXPECT_EQ(forced->memory_bytes(), 4 * model.architecture.ParameterCount());

@@ -32,7 +32,7 @@ struct General {
   TemporaryFolder folder;
   std::string path = folder.File("model.tar.gz");
   TrainingOutcome outcome;
-  std::optional<double> bfloat16_accuracy;
+  std::optional<Bfloat16Validation> in_bfloat16;
   TrainedModel model;
   Evaluation evaluation;
 
@@ -40,7 +40,7 @@ struct General {
     options.epochs = 6;
     const auto trainer = Trainer::Create(options, SmallDataset()).value();
     outcome = trainer->Run().value();
-    bfloat16_accuracy = trainer->Bfloat16ValidationAccuracy().value();
+    in_bfloat16 = trainer->ValidateInBfloat16().value();
     model = trainer->BestModel().value();
     evaluation = Evaluate(model, *SmallDataset(), SplitName::kTest).value();
     Store(outcome);
@@ -133,9 +133,9 @@ TEST(GeneralPathTest, AnswersAsItsOnnxFileDoes) {
 
 TEST(GeneralPathTest, IsServedInFloat32WhateverIsAskedFor) {
   const General& general = General::Get();
-  EXPECT_FALSE(general.bfloat16_accuracy.has_value());
+  EXPECT_FALSE(general.in_bfloat16.has_value());
   TrainingOutcome claimed = general.outcome;
-  claimed.bfloat16_validation_accuracy = 1;
+  claimed.bfloat16_validation = {1, true};
   general.Store(claimed);
   const auto predictor = Predictor::Load(general.path);
   general.Store(general.outcome);

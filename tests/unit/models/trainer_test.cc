@@ -362,7 +362,7 @@ TEST(TrainerTest, HasNoBestModelBeforeTheFirstEpoch) {
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->best_epoch, 0);
   EXPECT_TRUE(absl::IsFailedPrecondition((*trainer)->BestModel().status()));
-  EXPECT_TRUE(absl::IsFailedPrecondition((*trainer)->Bfloat16ValidationAccuracy().status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition((*trainer)->ValidateInBfloat16().status()));
 }
 
 // A learning rate this large makes the validation loss jump about, so patience runs out.
@@ -396,9 +396,9 @@ TEST(TrainerTest, StopsEarlyAndGivesTheBestEpochsWeights) {
   short_options.epochs = outcome->best_epoch;
   EXPECT_EQ(*(*trainer)->BestModel(), Train(short_options).model);
   const EpochMetrics& best = outcome->history[static_cast<size_t>(outcome->best_epoch - 1)];
-  const auto bfloat16 = (*trainer)->Bfloat16ValidationAccuracy();
+  const auto bfloat16 = (*trainer)->ValidateInBfloat16();
   ASSERT_TRUE(bfloat16.ok()) << bfloat16.status();
-  EXPECT_NEAR(bfloat16->value(), best.validation_accuracy, 0.02);
+  EXPECT_NEAR(bfloat16->value().accuracy, best.validation_accuracy, 0.02);
 }
 
 // The small network without its convolutions.
