@@ -10,6 +10,9 @@ namespace {
 constexpr int64_t kPositions = 128;
 // The last ones take up to this many more along, rather than start anew.
 constexpr int64_t kMorePositions = 32;
+// Positions that the gradient by the weights adds up for all taps before it goes on, so that they
+// stay in the nearest cache.
+constexpr int64_t kGradientSteps = 256;
 
 }  // namespace
 
@@ -58,24 +61,27 @@ void AddPairWeightGradient(const ConvolutionShape& shape, int64_t images,
                            const Bfloat16* transposed_inputs, const Bfloat16* paired_gradients,
                            float* weight_gradient) {
   const int64_t row = TransposedInputRow(shape);
+  const int64_t steps = PairGradientSteps(shape);
   for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
     for (int64_t channel = 0; channel < shape.inputs; channel += kPanel) {
-      std::array<PairTask, 9> tasks;
-      for (int64_t tap = 0; tap < 9; ++tap) {
-        PairTask& task = tasks[static_cast<size_t>(tap)];
-        task.a = transposed_inputs + channel * row + tap / 3 * (shape.width + 2) + tap % 3;
-        task.a_stride = row;
-        task.segments = images;
-        task.a_segment_stride = TransposedInputSize(shape);
-        task.segment_size = PairGradientSteps(shape);
-        task.b = paired_gradients + panel * PairGradientSteps(shape);
-        task.b_segment_stride = PairedGradientSize(shape);
-        task.c = weight_gradient + (panel * 9 + tap * kPanel) * shape.inputs + channel * kPanel;
-        task.c_stride = kPanel;
-        task.start = task.c;
-        task.start_stride = kPanel;
+      for (int64_t step = 0; step < steps; step += kGradientSteps) {
+        std::array<PairTask, 9> tasks;
+        for (int64_t tap = 0; tap < 9; ++tap) {
+          PairTask& task = tasks[static_cast<size_t>(tap)];
+          task.a = transposed_inputs + channel * row + tap / 3 * (shape.width + 2) + tap % 3 + step;
+          task.a_stride = row;
+          task.segments = images;
+          task.a_segment_stride = TransposedInputSize(shape);
+          task.segment_size = std::min(kGradientSteps, steps - step);
+          task.b = paired_gradients + panel * steps + step * kPanel;
+          task.b_segment_stride = PairedGradientSize(shape);
+          task.c = weight_gradient + (panel * 9 + tap * kPanel) * shape.inputs + channel * kPanel;
+          task.c_stride = kPanel;
+          task.start = task.c;
+          task.start_stride = kPanel;
+        }
+        MultiplyPairs(tasks, kPanel);
       }
-      MultiplyPairs(tasks, kPanel);
     }
   }
 }

@@ -76,7 +76,7 @@ class PairShardConvolution : public ShardConvolution {
       : shape_(layer.shape),
         weights_(PairsIn(derived, layer.transformed)),
         transposed_(PairsIn(derived, layer.transposed)),
-        images_at_once_(std::max<int64_t>(1, 256 / PairGradientSteps(shape_))),
+        images_at_once_(std::max<int64_t>(1, 192 / PairGradientSteps(shape_))),
         inputs_(max_images * shape_.padded_size(shape_.inputs)),
         output_gradient_(shape_.padded_size(shape_.outputs)),
         transposed_inputs_(images_at_once_ * TransposedInputSize(shape_)),
