@@ -155,7 +155,8 @@ inline TrainingOptions EverythingOptions() {
 }
 
 // A training that the kernels compute, the same by LibTorch, and two that only LibTorch computes:
-// tests of what holds on both paths run with each.
+// tests of what holds on both paths run with each. The kernels once more in bfloat16 where the
+// processor has it.
 struct PathCase {
   const char* name;
   TrainingOptions options;
@@ -164,10 +165,15 @@ struct PathCase {
 inline std::vector<PathCase> AllPaths() {
   TrainingOptions forced = SmallOptions();
   forced.path_choice = PathChoice::kLibTorch;
-  return {{"Kernels", SmallOptions()},
-          {"LibTorch", forced},
-          {"General", GeneralOptions()},
-          {"Everything", EverythingOptions()}};
+  std::vector<PathCase> cases = {{"Kernels", SmallOptions()},
+                                 {"LibTorch", forced},
+                                 {"General", GeneralOptions()},
+                                 {"Everything", EverythingOptions()}};
+  if (Bfloat16Supported()) {
+    cases.push_back({"KernelsInBfloat16", SmallOptions()});
+    cases.back().options.precision = Precision::kBfloat16;
+  }
+  return cases;
 }
 
 }  // namespace atelier::models
