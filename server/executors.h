@@ -2,16 +2,21 @@
 #ifndef ATELIER_SERVER_EXECUTORS_H_
 #define ATELIER_SERVER_EXECUTORS_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
+#include "server/base/clock.h"
 #include "server/jobs/executor.h"
 #include "server/server_options.h"
 
 namespace atelier::server {
 
-// Errors are one sentence for the operator.
-absl::StatusOr<std::unique_ptr<jobs::Executor>> MakeExecutor(const ServerOptions& options);
+// `clock` must live as long. `log` is told what nobody else is there to hear of. Errors are one
+// sentence for the operator.
+absl::StatusOr<std::unique_ptr<jobs::Executor>> MakeExecutor(
+    const ServerOptions& options, const Clock* clock, std::function<void(const std::string&)> log);
 
 }  // namespace atelier::server
 

@@ -89,7 +89,7 @@ void ServerParts::StartEventFiles() {
 }
 
 absl::Status ServerParts::StartJobs() {
-  auto executors = MakeExecutor(options);
+  auto executors = MakeExecutor(options, &clock, &Warn);
   if (!executors.ok()) return executors.status();
   executor = *std::move(executors);
   resolver = std::make_unique<jobs::SpecResolver>(

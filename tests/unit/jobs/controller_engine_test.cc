@@ -149,6 +149,16 @@ TEST_F(ControllerEngineTest, LaunchThatIsRefusedFailsTheJobAtOnce) {
   EXPECT_EQ(controller_->Load().running, 0u);
 }
 
+TEST_F(ControllerEngineTest, ArgumentsAndGpuReachTheExecutor) {
+  auto request = Request();
+  request.mutable_spec()->set_slurm_args("--time=5 --qos=high");
+  Start(request);
+  controller_->Tick();
+  const LaunchRequest launch = executor_.launches().at(0);
+  EXPECT_EQ(launch.arguments, (std::vector<std::string>{"--time=5", "--qos=high"}));
+  EXPECT_EQ(launch.resources.gpus, 0);
+}
+
 TEST_F(ControllerEngineTest, StoppingAPendingJobEndsItAtOnce) {
   const std::string id = Submit();
   ASSERT_TRUE(controller_->Stop(id).ok());
