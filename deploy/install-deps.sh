@@ -18,13 +18,14 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  chromium-headless-shell clang clang-format clang-tidy fonts-dejavu-core libclang-rt-dev prometheus
+  chromium-headless-shell clang clang-format clang-tidy fonts-dejavu-core libclang-rt-dev munge prometheus
   prometheus-node-exporter python3-grpcio python3-numpy python3-onnx python3-pil python3-protobuf
   python3-pytest python3-setuptools python3-torch python3-venv python3-wheel python3-yaml
+  slurm-client slurmctld slurmd
 )
 deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)
 # What Debian starts as soon as it is installed, and at every boot; the tests start their own.
-daemons=(prometheus prometheus-node-exporter)
+daemons=(munge prometheus prometheus-node-exporter slurmctld slurmd)
 
 packages=("${build[@]}")
 list_only=false

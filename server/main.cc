@@ -43,7 +43,8 @@ ABSL_FLAG(Size, dataset_space, Size{std::int64_t{20} << 30},
           "Bytes for data sets that clients push: all versions and uploads together, from 1MiB.");
 ABSL_FLAG(int, workers, 1, "Number of default-size jobs that train at the same time, 1 to 1024.");
 ABSL_FLAG(int, threads_per_worker, 0,
-          "Default number of cores of a job, up to 1024; 0 = usable cores divided by --workers.");
+          "Default number of cores of a job, up to 1024; 0 = usable cores divided by --workers, or "
+          "4 where a cluster runs workers.");
 ABSL_FLAG(int, serving_threads, 0,
           "Number of threads for inference, up to 1024; 0 = usable cores.");
 ABSL_FLAG(std::string, serving_device, "cpu",
@@ -65,6 +66,21 @@ ABSL_FLAG(Duration, lease, Duration{absl::Seconds(30)},
           "Time without contact, 1s to 24h, after which a worker counts as lost and ends itself.");
 ABSL_FLAG(Duration, shutdown_grace, Duration{absl::Seconds(30)},
           "Time that workers have to write checkpoints when the server stops, 0 to 1h.");
+ABSL_FLAG(std::string, executor, "process",
+          "What runs workers: process (on this machine) or slurm (a Slurm cluster).");
+ABSL_FLAG(int, max_jobs, 0,
+          "Maximum number of jobs that the cluster has at once, waiting or running, 1 to 10000; "
+          "0 = 64. Not with --executor=process.");
+ABSL_FLAG(std::string, slurm_partition, "", "Slurm partition of the jobs. Default: Slurm's.");
+ABSL_FLAG(std::string, slurm_account, "", "Slurm account of the jobs. Default: the user's.");
+ABSL_FLAG(std::string, slurm_qos, "", "Slurm quality of service of the jobs. Default: Slurm's.");
+ABSL_FLAG(std::string, slurm_gres, "",
+          "Generic resources of a job with device cuda, such as gpu:1. Empty: no such jobs.");
+ABSL_FLAG(std::string, slurm_args, "",
+          "Further arguments for sbatch, separated by spaces, each --NAME or --NAME=VALUE.");
+ABSL_FLAG(std::string, slurm_allow, "",
+          "Names of sbatch's arguments that jobs may give (train --slurm-args): time,qos,…");
+ABSL_FLAG(std::string, slurm_bin, "", "Folder of Slurm's commands. Default: those in PATH.");
 ABSL_FLAG(std::string, worker_binary, "",
           "Path of the worker program. Default: atelier-worker in the folder of atelierd.");
 ABSL_FLAG(
@@ -159,6 +175,15 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.kept_checkpoints = absl::GetFlag(FLAGS_kept_checkpoints);
   flags.lease = absl::GetFlag(FLAGS_lease).value;
   flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace).value;
+  flags.executor = absl::GetFlag(FLAGS_executor);
+  flags.max_jobs = absl::GetFlag(FLAGS_max_jobs);
+  flags.executor_settings = {{"slurm_partition", absl::GetFlag(FLAGS_slurm_partition)},
+                             {"slurm_account", absl::GetFlag(FLAGS_slurm_account)},
+                             {"slurm_qos", absl::GetFlag(FLAGS_slurm_qos)},
+                             {"slurm_gres", absl::GetFlag(FLAGS_slurm_gres)},
+                             {"slurm_args", absl::GetFlag(FLAGS_slurm_args)},
+                             {"slurm_allow", absl::GetFlag(FLAGS_slurm_allow)},
+                             {"slurm_bin", absl::GetFlag(FLAGS_slurm_bin)}};
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   flags.tls_key = absl::GetFlag(FLAGS_tls_key);

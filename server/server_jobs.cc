@@ -1,13 +1,16 @@
 // ServerParts: jobs, experiments and workers.
 #include <sys/stat.h>
 
+#include <climits>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "models/network/training_options.h"
-#include "server/base/cgroup.h"
 #include "server/base/machine.h"
 #include "server/credentials.h"
+#include "server/executors.h"
 #include "server/jobs/resource_names.h"
 #include "server/server_parts.h"
 #include "server/wiring/network_builder.h"
@@ -20,22 +23,42 @@ namespace {
 // Between two looks at what experiments have come to, however much happens.
 constexpr absl::Duration kExperimentPause = absl::Milliseconds(100);
 
-jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options,
-                                            jobs::ModelStore* models) {
+jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options, jobs::ModelStore* models,
+                                            const jobs::Executor* executor) {
   jobs::SpecResolver::Options resolver;
   resolver.presets = wiring::PresetChoices();
-  resolver.max_cores = options.workers * options.threads_per_worker;
+  // An engine's nodes have what they have.
+  const bool here = !executor->max_launches().has_value();
+  resolver.max_cores = here ? options.workers * options.threads_per_worker : INT_MAX;
   resolver.default_cores = options.threads_per_worker;
-  resolver.memory_bytes = MemoryForJobs(UsableMemory());
+  resolver.memory_bytes = here ? MemoryForJobs(UsableMemory()) : 0;
   resolver.bfloat16 = models::Bfloat16Supported();
-  resolver.cuda = models::CudaAvailable();
+  resolver.cuda = models::CudaAvailable() || executor->has_gpus();
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
   resolver.build_network = &wiring::BuildNetwork;
   resolver.network_problem = &wiring::NetworkProblem;
-  resolver.fastest_precision = &wiring::FastestPrecision;
+  // Nobody measured the nodes of an engine.
+  if (here) resolver.fastest_precision = &wiring::FastestPrecision;
   resolver.models = models;
   resolver.describe_start = &wiring::DescribeStart;
+  resolver.check_arguments = [executor](const std::vector<std::string>& arguments) {
+    return executor->CheckArguments(arguments);
+  };
   return resolver;
+}
+
+jobs::JobController::Options ControllerOptions(const ServerOptions& options,
+                                               const jobs::Executor& executor) {
+  jobs::JobController::Options controlling;
+  controlling.max_attempts = executor.max_launches().value_or(0);
+  const bool here = controlling.max_attempts == 0;
+  controlling.total_cores = here ? options.workers * options.threads_per_worker : 0;
+  controlling.total_memory_bytes = here ? MemoryForJobs(UsableMemory()) : 0;
+  controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
+  controlling.lease = options.lease;
+  controlling.dataset_space = options.dataset_space;
+  controlling.log = &Warn;
+  return controlling;
 }
 
 // The filters of the first layer. FAILED_PRECONDITION for a model without convolutions.
@@ -64,43 +87,27 @@ void ServerParts::StartEventFiles() {
                    .store = store.get(), .events = events.get(), .artifacts = artifacts.get()});
 }
 
-absl::Status ServerParts::StartExecutor() {
-  launch::ProcessExecutor::Options launching;
-  launching.worker_binary = options.worker_binary;
-  launching.oom_kills = [] { return ControlGroup::OfThisProcess().oom_kills(); };
-  if (options.WorkersUseTls()) launching.server_certificate = options.tls->certificate;
-  auto processes = launch::ProcessExecutor::Create(launching);
-  if (!processes.ok()) return processes.status();
-  executor = *std::move(processes);
-  executor->SetServerAddress(options.worker_listen.ToString());
-  return absl::OkStatus();
-}
-
 absl::Status ServerParts::StartJobs() {
-  resolver = std::make_unique<jobs::SpecResolver>(ResolverOptions(options, store.get()),
-                                                  catalog_facts.get());
+  auto executors = MakeExecutor(options, &clock, &Warn);
+  if (!executors.ok()) return executors.status();
+  executor = *std::move(executors);
+  resolver = std::make_unique<jobs::SpecResolver>(
+      ResolverOptions(options, store.get(), executor.get()), catalog_facts.get());
   events = std::make_unique<jobs::EventLog>(jobs::EventLog::Options(), store.get());
   StartEventFiles();
-  if (absl::Status status = StartExecutor(); !status.ok()) return status;
-  jobs::JobController::Options controlling;
-  controlling.total_cores = options.workers * options.threads_per_worker;
-  controlling.total_memory_bytes = MemoryForJobs(UsableMemory());
-  controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
-  controlling.lease = options.lease;
-  controlling.dataset_space = options.dataset_space;
-  controlling.log = &Warn;
   auto created = jobs::JobController::Create(
-      controlling, {.clock = &clock,
-                    .jobs = store.get(),
-                    .models = store.get(),
-                    .artifacts = artifacts.get(),
-                    .datasets = catalog_facts.get(),
-                    .pushed_datasets = store.get(),
-                    .executor = executor.get(),
-                    .resolver = resolver.get(),
-                    .events = events.get(),
-                    .observers = {metrics->jobs(), job_log.get(), model_signal.get(),
-                                  experiment_signal.get(), event_files.get(), uploads.get()}});
+      ControllerOptions(options, *executor),
+      {.clock = &clock,
+       .jobs = store.get(),
+       .models = store.get(),
+       .artifacts = artifacts.get(),
+       .datasets = catalog_facts.get(),
+       .pushed_datasets = store.get(),
+       .executor = executor.get(),
+       .resolver = resolver.get(),
+       .events = events.get(),
+       .observers = {metrics->jobs(), job_log.get(), model_signal.get(), experiment_signal.get(),
+                     event_files.get(), uploads.get()}});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "models/network/training_options.h"
 #include "proto/tls/pem_files.h"
@@ -17,6 +18,7 @@ namespace atelier::server {
 namespace {
 
 constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
+constexpr int kRemoteCores = 4;
 constexpr std::int64_t kMinDatasetSpace = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxDatasetSpace = std::int64_t{1} << 50;
 
@@ -58,6 +60,46 @@ absl::StatusOr<ListenAddress> ParseFlag(absl::string_view flag, const std::strin
   auto address = ListenAddress::Parse(text);
   if (!address.ok()) return Wrong(flag, address.status().message());
   return address;
+}
+
+// Of an address that workers on other machines dial.
+absl::Status CheckReachable(const ListenAddress& address) {
+  if (!address.socket.empty()) {
+    return Wrong("worker_listen",
+                 absl::StrCat(address.ToString(),
+                              " is a socket of this machine, but workers dial "
+                              "from others; give HOST:PORT, by which they reach this machine"));
+  }
+  if (address.host == "0.0.0.0" || address.host == "[::]") {
+    return Wrong("worker_listen",
+                 absl::StrCat(address.ToString(),
+                              " names no machine, and workers are given this "
+                              "address to dial; give the one by which they reach this machine"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
+  options->executor = flags.executor;
+  options->max_jobs = flags.max_jobs;
+  for (const auto& [name, value] : flags.executor_settings) {
+    if (value.empty()) continue;
+    if (!absl::StartsWith(name, absl::StrCat(flags.executor, "_"))) {
+      return Wrong(name, absl::StrCat("it has no effect with --executor=", flags.executor));
+    }
+    options->executor_settings.emplace(name, value);
+  }
+  if (options->WorkersAreRemote()) {
+    if (flags.max_jobs == 0) return CheckReachable(options->worker_listen);
+    const absl::Status range = CheckRange("max_jobs", flags.max_jobs, 1, 10'000);
+    return range.ok() ? CheckReachable(options->worker_listen) : range;
+  }
+  if (flags.max_jobs != 0) {
+    return Wrong(
+        "max_jobs",
+        "on this machine --workers and --threads_per_worker say how many jobs run at once");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckExposure(absl::string_view flag, const ListenAddress& address,
@@ -195,8 +237,12 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   if (!status.ok()) return status;
   options->dataset_space = flags.dataset_space;
   options->workers = flags.workers;
-  options->threads_per_worker =
-      flags.threads_per_worker > 0 ? flags.threads_per_worker : std::max(1, cores / flags.workers);
+  options->threads_per_worker = flags.threads_per_worker;
+  if (flags.threads_per_worker == 0) {
+    // This machine's cores say nothing of a cluster's nodes.
+    options->threads_per_worker =
+        options->WorkersAreRemote() ? kRemoteCores : std::max(1, cores / flags.workers);
+  }
   options->serving_threads = flags.serving_threads > 0 ? flags.serving_threads : cores;
   options->serving_versions = flags.serving_versions;
   options->serving_idle = flags.serving_idle;
@@ -224,6 +270,7 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   options.data_dir = *std::move(data_dir);
   options.worker_binary = flags.worker_binary;
   absl::Status status = ReadAddresses(flags, &options);
+  if (status.ok()) status = ReadExecutor(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);
   if (status.ok()) status = ReadDatasets(flags, &options);
   if (status.ok()) status = ReadServingDevice(flags, &options);

@@ -36,6 +36,10 @@ struct ServerFlags {
   absl::Duration lease = absl::Seconds(30);
   absl::Duration shutdown_grace = absl::Seconds(30);
   std::string worker_binary;  // Default: atelier-worker in the folder of atelierd.
+  std::string executor = "process";
+  int max_jobs = 0;
+  // Flags that only one executor reads, by name; their names begin with its own.
+  std::map<std::string, std::string> executor_settings = {};
   std::string tls_cert;
   std::string tls_key;
   std::string tls_client_ca;
@@ -69,6 +73,12 @@ struct ServerOptions {
   absl::Duration lease;
   absl::Duration shutdown_grace;
   std::string worker_binary;  // Empty: the one in the folder of atelierd.
+  std::string executor;       // Its name; executors.h knows which there are.
+  int max_jobs = 0;           // 0: the executor's default, or no limit of its own.
+  std::map<std::string, std::string> executor_settings;  // Those that were given, unchecked.
+
+  // Whether workers run on other machines.
+  bool WorkersAreRemote() const { return executor != "process"; }
 
   // Whether workers connect by TLS: over TCP, if there are certificates.
   bool WorkersUseTls() const { return tls.has_value() && worker_listen.socket.empty(); }

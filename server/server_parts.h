@@ -12,12 +12,12 @@
 #include "server/base/tick_thread.h"
 #include "server/job_log.h"
 #include "server/jobs/event_log.h"
+#include "server/jobs/executor.h"
 #include "server/jobs/experiment_controller.h"
 #include "server/jobs/experiment_signal.h"
 #include "server/jobs/job_controller.h"
 #include "server/jobs/job_driver.h"
 #include "server/jobs/spec_resolver.h"
-#include "server/launch/process_executor.h"
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
 #include "server/metrics/server_metrics.h"
@@ -69,10 +69,10 @@ struct ServerParts {
   std::unique_ptr<views::ModelViewer> viewer;
 
   // Jobs and their workers.
+  std::unique_ptr<jobs::Executor> executor;
   std::unique_ptr<jobs::SpecResolver> resolver;
   std::unique_ptr<jobs::EventLog> events;
   std::unique_ptr<tensorboard::EventFiles> event_files;
-  std::unique_ptr<launch::ProcessExecutor> executor;
   std::unique_ptr<jobs::JobController> controller;
   std::unique_ptr<jobs::ExperimentController> experiments;
   std::unique_ptr<launch::ControllerSessionHost> session_host;
@@ -112,7 +112,6 @@ struct ServerParts {
 
   // server_jobs.cc: jobs, experiments and workers.
   void StartEventFiles();
-  absl::Status StartExecutor();
   absl::Status StartJobs();
   absl::Status StartExperiments();
   // Lets jobs and experiments go on by themselves.

@@ -39,7 +39,7 @@ BUILD = """
   { tail -n 60 build/release.log; exit 1; }
 """
 UNIT_TESTS = 'ctest --test-dir build/release --output-on-failure -j "$(nproc)" --timeout 300'
-REAL_PROGRAMS = "/usr/bin/python3 -m pytest -q -rs tests/integration tests/faults"
+REAL_PROGRAMS = "/usr/bin/python3 -m pytest -q -rs tests/integration tests/faults tests/beyond"
 
 
 def say(text):

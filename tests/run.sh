@@ -42,6 +42,9 @@ step "Integration and fault tests: the real programs"
 # Debian's own interpreter, whatever stands first in PATH: it has the packages.
 /usr/bin/python3 -m pytest -q -rs tests/integration tests/faults
 
+step "Engines: trainings on a Slurm cluster that is started here"
+/usr/bin/python3 -m pytest -q -rs tests/beyond
+
 step "Deployment: packages, container, manifests, rules, dashboards, man pages"
 /usr/bin/python3 -m pytest -q tests/deploy
 
@@ -75,6 +78,8 @@ if $all; then
   ATELIER_SLOW_TESTS=1 /usr/bin/python3 -m pytest -q tests/deploy
   step "Faults, many times over"
   ATELIER_FAULT_ROUNDS=20 /usr/bin/python3 -m pytest -q tests/faults
+  step "Engines, many faults"
+  ATELIER_BEYOND_ROUNDS=30 /usr/bin/python3 -m pytest -q -rs tests/beyond -k random_faults
   step "The other Debian release"
   /usr/bin/python3 tests/other_release.py --all
 fi

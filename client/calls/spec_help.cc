@@ -77,6 +77,7 @@ constexpr std::array kRows = {
     Row{"continues", "JOB", "The job that is continued; set by the server", ""},
     Row{"schedule_start_epoch", "N", "Epochs before the schedule; set by the server", ""},
     Row{"priority", "N", "-100 to 100; higher starts first", "0"},
+    Row{"slurm_args", "ARGS", "Further arguments for sbatch, as the server allows", ""},
 };
 
 // The place of the field's row; the number of rows if it has none.

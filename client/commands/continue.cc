@@ -45,7 +45,7 @@ bool CanChange(SpecField field) {
   const auto& name = field->name();
   return IsOfSchedule(field) || name == "patience" || name == "freeze" || name == "cores" ||
          name == "memory_bytes" || name == "priority" || name == "model_name" ||
-         name == "serving_precision";
+         name == "serving_precision" || name == "slurm_args";
 }
 
 absl::StatusOr<int> Continue(Session& session, const ContinueOptions& options) {

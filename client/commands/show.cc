@@ -1,4 +1,5 @@
 // `atelier show`: prints all details of a job.
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -55,15 +56,23 @@ Table Timeline(const v1::TrainingJob& job) {
 }
 
 Table Attempts(const v1::TrainingJob& job) {
-  Table table({{"  attempt"}, {"cores"}, {"started from"}, {"duration"}, {"end"}});
+  const bool placed = std::any_of(job.attempts().begin(), job.attempts().end(),
+                                  [](const v1::Attempt& one) { return !one.place().empty(); });
+  std::vector<Table::Column> columns = {
+      {"  attempt"}, {"cores"}, {"started from"}, {"duration"}, {"end"}};
+  if (placed) columns.push_back({"place"});
+  Table table(std::move(columns));
   for (const v1::Attempt& attempt : job.attempts()) {
     const absl::Time end = attempt.has_end_time() ? ToTime(attempt.end_time()) : absl::Now();
-    table.AddRow({absl::StrCat("  ", attempt.number()), absl::StrCat(attempt.cores()),
-                  attempt.resumed_epoch() > 0
-                      ? absl::StrCat("the checkpoint of epoch ", attempt.resumed_epoch())
-                      : "scratch",
-                  Duration(end - ToTime(attempt.start_time())),
-                  attempt.has_end_time() ? attempt.end_reason() : "still running"});
+    std::vector<Table::Cell> row = {
+        absl::StrCat("  ", attempt.number()), absl::StrCat(attempt.cores()),
+        attempt.resumed_epoch() > 0
+            ? absl::StrCat("the checkpoint of epoch ", attempt.resumed_epoch())
+            : "scratch",
+        Duration(end - ToTime(attempt.start_time())),
+        attempt.has_end_time() ? attempt.end_reason() : "still running"};
+    if (placed) row.push_back(attempt.place());
+    table.AddRow(std::move(row));
   }
   return table;
 }
@@ -170,7 +179,9 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   }
   section("Specification", Specification(job).Render(style, width));
   section("History", Timeline(job).Render(style, width));
-  if (job.attempts_size() > 1) section("Attempts", Attempts(job).Render(style, width));
+  if (job.attempts_size() > 1 || (job.attempts_size() == 1 && !job.attempts(0).place().empty())) {
+    section("Attempts", Attempts(job).Render(style, width));
+  }
   if (job.has_progress() && !HasEnded(job.state())) {
     section("Progress", KindOf(job) == JobKind::kTraining ? TrainingProgressText(job.progress())
                                                           : ImageProgressText(job.progress()));

@@ -25,7 +25,7 @@ v1::TrainingSpec WithoutSeed(v1::TrainingSpec spec) {
 
 bool IsCompared(SpecField field) {
   return field->name() != "conv_depth" && field->name() != "model_name" &&
-         field->name() != "priority";
+         field->name() != "priority" && field->name() != "slurm_args";
 }
 
 double ValidationAccuracy(const Configuration& configuration) {

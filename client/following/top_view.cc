@@ -126,6 +126,7 @@ Table JobRows(const ServerLoad& load, std::size_t limit) {
     const auto figure = [&](const char* name) { return load.now.Sum(name, {{"job", id}}); };
     std::string state = StateText(job.state());
     if (job.has_queue_position()) absl::StrAppend(&state, " #", job.queue_position() + 1);
+    if (!job.waiting_reason().empty()) state += " !";
     const auto accuracy = figure("atelier_job_validation_accuracy_ratio");
     const v1::Progress& progress = job.progress();
     table.AddRow(
@@ -140,6 +141,18 @@ Table JobRows(const ServerLoad& load, std::size_t limit) {
          progress.has_time_left() ? Duration(ToDuration(progress.time_left())) : kUnknown});
   }
   return table;
+}
+
+// What jobs wait for, the first few.
+std::vector<std::string> Reasons(const ServerLoad& load, const Style& style, int width) {
+  constexpr std::size_t kMostReasons = 3;
+  std::vector<std::string> lines;
+  for (const v1::TrainingJob& job : load.jobs) {
+    if (job.waiting_reason().empty() || lines.size() == kMostReasons) continue;
+    const std::string line = absl::StrCat("! ", Leaf(job.name()), ": ", job.waiting_reason());
+    lines.push_back(style.Paint(Ink::kYellow, Clip(EscapeControls(line), width)));
+  }
+  return lines;
 }
 
 using Versions = std::vector<std::vector<std::string>>;
@@ -227,7 +240,8 @@ std::vector<std::string> RenderTop(const ServerLoad& load, const Style& style, i
   const int models = static_cast<int>(versions.size());
   const int jobs = static_cast<int>(load.jobs.size());
   // Both tables have an empty line, a title and perhaps a line for what was left out.
-  const int room = std::max(2, height - static_cast<int>(lines.size()) - 6);
+  const std::vector<std::string> reasons = Reasons(load, style, width);
+  const int room = std::max(2, height - static_cast<int>(lines.size() + reasons.size()) - 6);
   const int model_rows = std::min(models, std::max(kModelLines, room - jobs));
   const int job_rows = std::max(1, std::min(jobs, room - model_rows));
   if (jobs == 0) {
@@ -235,6 +249,7 @@ std::vector<std::string> RenderTop(const ServerLoad& load, const Style& style, i
   } else {
     AddTable(JobRows(load, static_cast<std::size_t>(job_rows)), style, width,
              static_cast<std::size_t>(std::max(0, jobs - job_rows)), &lines);
+    lines.insert(lines.end(), reasons.begin(), reasons.end());
   }
   if (models == 0) {
     lines.insert(lines.end(), {"", style.Paint(Ink::kDim, "No models are loaded.")});

@@ -56,7 +56,7 @@ _atelier_values() {
     -o | --network | --folder | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
-      --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | \
+      --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | --slurm-args | \
       --conv | --kernel | --pool | --dense | --input | --classes | --size | --columns | --rows | --test-fraction | --limit | --after | --folds | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --class | --window | --stride | --zoom | --wait-for-server | --interval | --concurrency | \
       --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;

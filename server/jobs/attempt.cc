@@ -86,19 +86,28 @@ absl::Status RequestStop(JobChange* change) {
                        TraitsOf(change->record().job).stopping);
 }
 
-absl::Status BeginAttempt(std::string handle, int cores, JobChange* change) {
+absl::Status BeginAttempt(const Launched& launched, int cores, JobChange* change) {
   JobRecord& record = change->record();
   v1::Attempt* attempt = record.job.add_attempts();
   attempt->set_number(record.attempt());
   *attempt->mutable_start_time() = ToTimestamp(change->now());
   attempt->set_cores(cores);
-  record.handle = std::move(handle);
+  record.handle = launched.handle;
   record.acknowledged = 0;
   record.positioned = false;
   if (change->state() == v1::JOB_STATE_STOPPING) return absl::OkStatus();
+  const std::string on = absl::StrCat(cores, cores == 1 ? " core" : " cores");
+  const auto* pending = std::get_if<LaunchPending>(&launched.status);
   return change->Enter(v1::JOB_STATE_STARTING, "SCHEDULED",
-                       absl::StrCat("Attempt ", record.attempt(), " is started on ", cores,
-                                    cores == 1 ? " core." : " cores."));
+                       pending == nullptr
+                           ? absl::StrCat("Attempt ", record.attempt(), " is started on ", on, ".")
+                           : absl::StrCat("Attempt ", record.attempt(), " waits for ", on, ": ",
+                                          ClipText(pending->why, kMaxMessage), "."));
+}
+
+void PlaceAttempt(const std::string& place, JobChange* change) {
+  v1::TrainingJob& job = change->record().job;
+  job.mutable_attempts(job.attempts_size() - 1)->set_place(ClipText(place, kMaxMessage));
 }
 
 absl::Status Advance(v1::JobState state, JobChange* change) {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "atelier/worker/v1/worker_service.pb.h"
+#include "server/jobs/executor.h"
 #include "server/jobs/job_change.h"
 #include "server/jobs/model_store.h"
 
@@ -20,9 +21,12 @@ namespace atelier::jobs {
 // A client asks the job to stop. Ends it at once if nothing runs and no epoch was finished.
 absl::Status RequestStop(JobChange* change);
 
-// A new attempt's process, `handle`, has been started with the record's token. A job that is
-// stopping stays so: the attempt has only to evaluate and store what there is.
-absl::Status BeginAttempt(std::string handle, int cores, JobChange* change);
+// A new attempt's process has been started with the record's token, or an engine has taken it. A
+// job that is stopping stays so: the attempt has only to evaluate and store what there is.
+absl::Status BeginAttempt(const Launched& launched, int cores, JobChange* change);
+
+// Where the attempt's process runs, as its executor says.
+void PlaceAttempt(const std::string& place, JobChange* change);
 
 // Moves on to `state`, through the states between, in the order of the job's life; does nothing if
 // the job is there, further or stopping. INVALID_ARGUMENT for a state that is not in it.

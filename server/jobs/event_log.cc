@@ -34,6 +34,8 @@ absl::StatusOr<EventPage> EventLog::Read(absl::string_view job, std::int64_t aft
 EventPage EventLog::ReadTail(const Tail& tail, std::int64_t after, int limit,
                              bool epochs_only) const {
   EventPage page;
+  page.note = tail.note;
+  page.note_number = tail.note_number;
   auto event = std::upper_bound(
       tail.events.begin(), tail.events.end(), after,
       [](std::int64_t number, const auto& entry) { return number < entry->number(); });
@@ -73,10 +75,12 @@ absl::StatusOr<EventPage> EventLog::ReadStore(absl::string_view job, std::int64_
 }
 
 std::optional<std::uint64_t> EventLog::Subscribe(absl::string_view job, std::int64_t after,
-                                                 WakeFunction wake) {
+                                                 WakeFunction wake, std::int64_t note) {
   MutexLock lock(&mutex_);
   const auto tail = tails_.find(job);
-  if (tail == tails_.end() || tail->second.last > after) return std::nullopt;
+  if (tail == tails_.end() || tail->second.last > after || tail->second.note_number > note) {
+    return std::nullopt;
+  }
   const std::uint64_t id = next_subscriber_++;
   tail->second.subscribers[id] = std::move(wake);
   return id;
@@ -115,6 +119,15 @@ WakeList EventLog::Append(absl::string_view job, std::optional<std::int64_t> wit
     tail.events.pop_front();
   }
   return events.empty() ? WakeList() : TakeSubscribers(&tail);
+}
+
+WakeList EventLog::SetNote(absl::string_view job, const std::string& note) {
+  MutexLock lock(&mutex_);
+  const auto found = tails_.find(job);
+  if (found == tails_.end() || found->second.note == note) return {};
+  found->second.note = note;
+  ++found->second.note_number;
+  return TakeSubscribers(&found->second);
 }
 
 WakeList EventLog::Close(absl::string_view job) {

@@ -40,6 +40,10 @@ struct EventPage {
   // Where to read on: the last event looked at, which may be one that was left out.
   std::int64_t position = 0;
   bool ended = false;  // The job has ended and nothing comes after `position`.
+  // What the job waits for now, a sentence, which is not stored; and how often that has changed, 0
+  // for never. Empty if it waits for nothing.
+  std::string note = {};
+  std::int64_t note_number = 0;
 };
 
 // Called without any lock held, by whichever thread stored the event; must not wait (post the work
@@ -65,11 +69,11 @@ class EventLog {
   absl::StatusOr<EventPage> Read(absl::string_view job, std::int64_t after, int limit,
                                  bool epochs_only);
 
-  // Calls `wake` exactly once, as soon as the job has an event with a number above `after` or has
-  // ended; answers with an id for Unsubscribe. Nothing if that is so already: `wake` is then never
-  // called and the reader reads again.
+  // Calls `wake` exactly once, as soon as the job has an event with a number above `after`, a note
+  // with one above `note`, or has ended; answers with an id for Unsubscribe. Nothing if that is so
+  // already: `wake` is then never called and the reader reads again.
   std::optional<std::uint64_t> Subscribe(absl::string_view job, std::int64_t after,
-                                         WakeFunction wake);
+                                         WakeFunction wake, std::int64_t note = INT64_MAX);
 
   // True: the wake-up was taken back and is never called. False: it was called, or is about to be.
   bool Unsubscribe(absl::string_view job, std::uint64_t id);
@@ -82,12 +86,16 @@ class EventLog {
   // Adds stored, numbered events, after withdrawing from `withdraw_from` on.
   [[nodiscard]] WakeList Append(absl::string_view job, std::optional<std::int64_t> withdraw_from,
                                 const std::vector<v1::JobEvent>& events);
+  // What the job waits for has changed.
+  [[nodiscard]] WakeList SetNote(absl::string_view job, const std::string& note);
   // The job has ended (its last event is appended), or was never stored.
   [[nodiscard]] WakeList Close(absl::string_view job);
 
  private:
   struct Tail {
-    std::int64_t last = 0;   // Number of the newest event.
+    std::int64_t last = 0;  // Number of the newest event.
+    std::string note;
+    std::int64_t note_number = 0;
     std::int64_t floor = 0;  // Every event above this number that is not withdrawn is in `events`.
     std::deque<std::shared_ptr<const v1::JobEvent>> events;
     absl::flat_hash_map<std::uint64_t, WakeFunction> subscribers;

@@ -149,7 +149,12 @@ absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std
 }
 
 v1::TrainingJob JobController::Shown(JobRecord record) const {
-  if (record.job.state() != v1::JOB_STATE_QUEUED) return std::move(record.job);
+  if (record.job.state() != v1::JOB_STATE_QUEUED) {
+    if (record.attempt_active()) {
+      record.job.set_waiting_reason(queue_view_.FindPending(record));
+    }
+    return std::move(record.job);
+  }
   if (const auto place = queue_view_.Find(record); place.has_value()) {
     record.job.set_queue_position(place->number);
     record.job.set_waiting_reason(place->waiting_reason);
@@ -200,6 +205,9 @@ absl::StatusOr<v1::TrainingJob> JobController::Stop(absl::string_view id) {
   JobChange change = Change(*live);
   if (auto status = RequestStop(&change); !status.ok()) return status;
   if (auto status = Apply(std::move(change), live, &effects); !status.ok()) return status;
+  if (watch_.pending(id) && live->record.recorded_epoch == 0) {
+    return StopPending(live, &effects);
+  }
   if (live->record.attempt_active()) {
     // What a training measures and stores at its end, it finishes.
     const bool finishing =
@@ -211,6 +219,15 @@ absl::StatusOr<v1::TrainingJob> JobController::Stop(absl::string_view id) {
     if (live->link != nullptr) effects.Add([link = live->link] { link->Stop(); });
     if (kick_) effects.Add(kick_);
   }
+  return live->record.job;
+}
+
+absl::StatusOr<v1::TrainingJob> JobController::StopPending(LiveJob* live, Effects* effects) {
+  JobChange change = Change(*live);
+  if (auto status = StopEmptyAttempt(&change); !status.ok()) return status;
+  WakeList dismissal = Dismissal(*live);
+  if (auto status = Apply(std::move(change), live, effects); !status.ok()) return status;
+  effects->Add(std::move(dismissal));
   return live->record.job;
 }
 

@@ -43,14 +43,6 @@
 
 namespace atelier::jobs {
 
-// What a worker is told when it attaches.
-struct Attachment {
-  worker::v1::Assignment assignment;
-  // Commands that are due; the session sends them right after the assignment.
-  bool stop = false;
-  bool suspend = false;
-};
-
 // How busy the server is.
 struct JobLoad {
   std::size_t queued = 0;
@@ -69,8 +61,9 @@ struct JobLoad {
 class JobController {
  public:
   struct Options : WorkerWatch::Options {
-    int total_cores = 1;                  // workers × threads_per_worker.
-    std::int64_t total_memory_bytes = 0;  // For all workers together; 0: not counted.
+    int total_cores = 1;                  // For all workers together; 0: not counted.
+    std::int64_t total_memory_bytes = 0;  // The same.
+    int max_attempts = 0;                 // At once; 0: as many as there are cores for.
     std::size_t queue_capacity = 1000;    // New jobs beyond it are refused.
     int max_lost_attempts = 3;            // A job is tried again after this many; the next ends it.
     // Bytes that all versions of pushed data sets may have together.
@@ -95,7 +88,7 @@ class JobController {
 
   // Takes over what an earlier server left: queued jobs are queued again; running ones keep their
   // worker, which has a fresh lease to attach again; those whose process is gone are lost attempts.
-  // Sets the executor's exit callback.
+  // Sets the executor's status callback.
   static absl::StatusOr<std::unique_ptr<JobController>> Create(Options options,
                                                                Dependencies dependencies);
   ~JobController();
@@ -213,7 +206,7 @@ class JobController {
   };
 
   // In the executor's callback, which may outlive the controller.
-  struct ExitRelay {
+  struct StatusRelay {
     Mutex mutex;
     JobController* controller ABSL_GUARDED_BY(mutex);
   };
@@ -263,6 +256,9 @@ class JobController {
   // Stores a job under a new id and queues it.
   absl::StatusOr<v1::TrainingJob> Admit(JobRecord record, const std::string& base_name,
                                         Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Stops a job that has nothing to keep and whose worker does not run yet.
+  absl::StatusOr<v1::TrainingJob> StopPending(LiveJob* live, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job as clients see it, with its place in the queue.
   v1::TrainingJob Shown(JobRecord record) const;
 
@@ -359,22 +355,25 @@ class JobController {
   // Puts a job back that could not be started, and pauses.
   void Postpone(LiveJob* live, const absl::Status& why, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::string> Launch(const LaunchRequest& request);
-  void FinishLaunch(const LaunchRequest& request, const absl::StatusOr<std::string>& handle);
+  absl::StatusOr<Launched> Launch(const LaunchRequest& request);
+  void FinishLaunch(const LaunchRequest& request, absl::StatusOr<Launched> launched);
   // Stores the attempt whose process has been started.
-  absl::Status Begin(LiveJob* live, const std::string& handle, int cores, Effects* effects)
+  absl::Status Begin(LiveJob* live, const Launched& launched, int cores, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes over how an attempt's launch stands that has not ended.
+  void Follow(LiveJob* live, const LaunchStatus& status, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CleanUp();
   absl::Status RemoveUnregistered(const JobRecord& record);
   absl::Duration NextDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OnProcessExit(const std::string& handle, const ProcessEnd& end);
+  void OnLaunchStatus(const std::string& handle, const LaunchStatus& status);
   // Why the queue's head waits for memory.
   std::string MemoryReason() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const Dependencies with_;
   JobObservers observers_;
-  std::shared_ptr<ExitRelay> relay_;
+  std::shared_ptr<StatusRelay> relay_;
   QueueView queue_view_;
 
   Mutex mutex_;

@@ -15,10 +15,9 @@ JobController::JobController(Options options, Dependencies dependencies)
     : options_(std::move(options)),
       with_(std::move(dependencies)),
       observers_(with_.observers),
-      relay_(std::make_shared<ExitRelay>()),
-      scheduler_(
-          {.cores = std::max(1, options_.total_cores), .memory_bytes = options_.total_memory_bytes},
-          options_.queue_capacity),
+      relay_(std::make_shared<StatusRelay>()),
+      scheduler_({.cores = options_.total_cores, .memory_bytes = options_.total_memory_bytes},
+                 options_.queue_capacity, static_cast<std::size_t>(options_.max_attempts)),
       watch_(options_) {}
 
 absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options options,
@@ -29,12 +28,13 @@ absl::StatusOr<std::unique_ptr<JobController>> JobController::Create(Options opt
     MutexLock lock(&controller->relay_->mutex);
     controller->relay_->controller = controller.get();
   }
-  controller->with_.executor->SetExitCallback(
-      [relay = controller->relay_](const std::string& handle, const ProcessEnd& end) {
+  controller->with_.executor->SetStatusCallback(
+      [relay = controller->relay_](const std::string& handle, const LaunchStatus& status) {
         MutexLock lock(&relay->mutex);
-        if (relay->controller != nullptr) relay->controller->OnProcessExit(handle, end);
+        if (relay->controller != nullptr) relay->controller->OnLaunchStatus(handle, status);
       });
   if (auto status = controller->Recover(); !status.ok()) return status;
+  controller->with_.executor->Recovered();
   return controller;
 }
 
@@ -84,7 +84,9 @@ void JobController::EndStrayWorkers(const JobRecord& record) {
   // That of an attempt which has ended, and that of one which was never stored.
   const auto unstored = with_.executor->Find(record.id, record.attempt() + 1, record.token);
   for (const std::string& handle : {record.handle, unstored.value_or("")}) {
-    if (handle.empty() || !with_.executor->Adopt(handle).ok()) continue;
+    if (handle.empty()) continue;
+    const auto adopted = with_.executor->Adopt(handle);
+    if (!adopted.ok() || std::holds_alternative<ProcessEnd>(*adopted)) continue;
     with_.executor->Kill(handle);
     Log(absl::StrCat("A worker of job ", record.id, " that the last server left is ended."));
     MutexLock lock(&mutex_);
@@ -99,11 +101,11 @@ void JobController::RecoverAttempt(const std::string& id) {
     record = Find(id)->record;
     watch_.Adopt(id, record.handle, record.stop_requested, with_.clock->Elapsed());
   }
-  absl::Status adopted;
+  absl::StatusOr<LaunchStatus> adopted = LaunchRunning();
   if (record.handle.empty()) {
     // A server of 0.1 ended between launching the process and storing its handle.
     auto handle = with_.executor->Find(id, record.attempt(), record.token);
-    adopted = handle.status();
+    if (!handle.ok()) adopted = handle.status();
     if (handle.ok()) {
       record.handle = *handle;
       MutexLock lock(&mutex_);
@@ -112,16 +114,19 @@ void JobController::RecoverAttempt(const std::string& id) {
     }
   }
   if (adopted.ok()) adopted = with_.executor->Adopt(record.handle);
-  if (adopted.ok()) return;
-  if (!absl::IsNotFound(adopted)) {
-    Log(absl::StrCat("The worker of job ", id, " cannot be watched: ", adopted.message()));
+  if (!adopted.ok() && !absl::IsNotFound(adopted.status())) {
+    Log(absl::StrCat("The worker of job ", id, " cannot be watched: ", adopted.status().message()));
     return;
   }
   Effects effects;
   MutexLock lock(&mutex_);
   LiveJob* live = Find(id);
   if (live == nullptr || !live->record.attempt_active()) return;
-  const ProcessEnd end{.how = "it ended while the server was down"};
+  if (adopted.ok() && !std::holds_alternative<ProcessEnd>(*adopted)) {
+    return Follow(live, *adopted, &effects);
+  }
+  const ProcessEnd end = adopted.ok() ? std::get<ProcessEnd>(*adopted)
+                                      : ProcessEnd{.how = "it ended while the server was down"};
   watch_.SetExited(id, end);
   Lose(live, end, &effects);
 }
@@ -140,7 +145,10 @@ bool JobController::AllSuspended() {
   return NoneActive();
 }
 
-bool JobController::NoneActive() const { return !watch_.launching() && watch_.attempts() == 0; }
+// What an engine has not run yet keeps its place there for the next server.
+bool JobController::NoneActive() const {
+  return !watch_.launching() && watch_.attempts() == watch_.pending();
+}
 
 bool JobController::AwaitSuspended(absl::Duration timeout) {
   const SystemClock clock;  // Waiting takes real time, whatever clock the jobs go by.
@@ -171,7 +179,9 @@ void JobController::KillRemaining() {
   MutexLock lock(&mutex_);
   std::vector<LiveJob*> remaining;
   for (const auto& [id, live] : live_) {
-    if (live->record.attempt_active() && !watch_.storing(id)) remaining.push_back(live.get());
+    if (live->record.attempt_active() && !watch_.storing(id) && !watch_.pending(id)) {
+      remaining.push_back(live.get());
+    }
   }
   for (LiveJob* live : remaining) Lose(live, {.how = "the server stopped"}, &effects);
 }

@@ -52,6 +52,8 @@ void JobController::AfterAttempt(LiveJob* live, Effects* effects) {
   const std::string& id = live->record.id;
   const bool gone = watch_.exited(id).has_value();
   watch_.End(id);
+  queue_view_.SetPending(live->record, "");
+  effects->Add(with_.events->SetNote(id, ""));
   scheduler_.Release(id);
   if (!live->record.handle.empty() && !gone) AwaitExit(live->record.handle, HeldBy(live->record));
   if (WaitsForCores(live->record)) Enqueue(live->record);
@@ -149,6 +151,13 @@ absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
   if (end.cause == ProcessEnd::Cause::kServerUnreachable && record.acknowledged > 0) {
     return SuspendAttempt("SERVER_UNREACHABLE",
                           "The worker had no word from the server for its lease and ended", change);
+  }
+  if (end.cause == ProcessEnd::Cause::kPreempted) {
+    return SuspendAttempt("PREEMPTED", absl::StrCat("The worker was preempted (", end.how, ")"),
+                          change);
+  }
+  if (end.cause == ProcessEnd::Cause::kRefused) {
+    return FailAttempt("REFUSED", absl::StrCat("The worker cannot be run: ", end.how, "."), change);
   }
   if (end.cause == ProcessEnd::Cause::kOutOfMemory) {
     return FailAttempt("OUT_OF_MEMORY",

@@ -75,7 +75,7 @@ bool JobController::StartNext() {
   return true;
 }
 
-absl::StatusOr<std::string> JobController::Launch(const LaunchRequest& request) {
+absl::StatusOr<Launched> JobController::Launch(const LaunchRequest& request) {
   auto made = with_.artifacts->MakeAttemptDir(request.job_id, request.attempt);
   if (!made.ok()) return made;
   return with_.executor->Launch(request);
@@ -115,7 +115,8 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
                          .attempt_dir = with_.artifacts->AttemptDir(record.id, attempt),
                          .resources = {.cores = grant->resources.cores,
                                        .memory_bytes = NeedsOf(record.job).memory_bytes,
-                                       .gpus = 0}};
+                                       .gpus = record.job.spec().device() == v1::DEVICE_CUDA},
+                         .arguments = EngineArguments(record.job.spec())};
   }
   return std::nullopt;
 }
@@ -134,56 +135,91 @@ void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* ef
   });
 }
 
-void JobController::FinishLaunch(const LaunchRequest& request,
-                                 const absl::StatusOr<std::string>& handle) {
+void JobController::FinishLaunch(const LaunchRequest& request, absl::StatusOr<Launched> launched) {
   Effects effects;
   MutexLock lock(&mutex_);
-  const std::optional<ProcessEnd> ended = watch_.EndLaunch(handle.value_or(""));
+  const std::optional<LaunchStatus> told = watch_.EndLaunch(launched.ok() ? launched->handle : "");
+  if (told.has_value()) launched->status = *told;
+  const ProcessEnd* ended = launched.ok() ? std::get_if<ProcessEnd>(&launched->status) : nullptr;
   attempts_changed_.NotifyAll();
   // Stopped meanwhile, it may be gone.
   LiveJob* live = Find(request.job_id);
-  absl::Status status = handle.status();
-  if (handle.ok() && live != nullptr && !shutting_down_) {
-    status = Begin(live, *handle, request.resources.cores, &effects);
-    if (status.ok() && ended.has_value()) {
+  absl::Status status = launched.status();
+  if (launched.ok() && live != nullptr && !shutting_down_) {
+    status = Begin(live, *launched, request.resources.cores, &effects);
+    if (status.ok() && ended != nullptr) {
       watch_.SetExited(request.job_id, *ended);
       Lose(live, *ended, &effects);
     }
     if (status.ok()) return;
   }
   scheduler_.Release(request.job_id);
-  if (handle.ok() && !ended.has_value()) {
+  if (launched.ok() && ended == nullptr) {
     // Nobody wants it, or nobody would know it.
-    effects.Add([executor = with_.executor, handle = *handle] { executor->Kill(handle); });
-    AwaitExit(*handle,
+    effects.Add([executor = with_.executor, handle = launched->handle] { executor->Kill(handle); });
+    AwaitExit(launched->handle,
               {.cores = request.resources.cores, .memory_bytes = request.resources.memory_bytes});
   }
   if (live == nullptr) return;
   if (status.ok()) return Enqueue(live->record);  // The server stops.
+  if (absl::IsInvalidArgument(status)) {
+    status = Fail(live, "REFUSED", status.message(), &effects);
+    if (status.ok()) return;
+  }
   Postpone(live, status, &effects);
 }
 
-absl::Status JobController::Begin(LiveJob* live, const std::string& handle, int cores,
+absl::Status JobController::Begin(LiveJob* live, const Launched& launched, int cores,
                                   Effects* effects) {
   JobChange change = Change(*live);
-  if (auto status = BeginAttempt(handle, cores, &change); !status.ok()) return status;
+  if (auto status = BeginAttempt(launched, cores, &change); !status.ok()) return status;
   if (auto status = Apply(std::move(change), live, effects); !status.ok()) return status;
   live->waiting_reason.clear();
   live->trimmed = live->record.attempt() == 1 && live->record.job.spec().continues().empty();
-  watch_.Begin(live->record.id, handle, with_.clock->Elapsed());
+  watch_.Begin(live->record.id, launched.handle, with_.clock->Elapsed());
+  Follow(live, launched.status, effects);
   return absl::OkStatus();
 }
 
-void JobController::OnProcessExit(const std::string& handle, const ProcessEnd& end) {
+void JobController::Follow(LiveJob* live, const LaunchStatus& status, Effects* effects) {
+  const std::string& id = live->record.id;
+  std::string why;
+  if (const auto* pending = std::get_if<LaunchPending>(&status)) {
+    watch_.Pend(id);
+    why = absl::StrCat("It waits: ", pending->why, ".");
+  } else if (const auto* running = std::get_if<LaunchRunning>(&status)) {
+    if (kick_ && watch_.pending(id)) effects->Add(kick_);
+    watch_.Run(id, with_.clock->Elapsed());
+    const v1::Attempt& attempt = live->record.job.attempts(live->record.attempt() - 1);
+    if (!running->where.empty() && attempt.place() != running->where) {
+      JobChange change = Change(*live);
+      PlaceAttempt(running->where, &change);
+      // Only for people: without it the attempt goes on as well.
+      if (auto stored = Apply(std::move(change), live, effects); !stored.ok()) {
+        Log(absl::StrCat("Where job ", id, " runs cannot be stored: ", stored.message()));
+      }
+    }
+  }
+  queue_view_.SetPending(live->record, why);
+  effects->Add(with_.events->SetNote(id, why));
+}
+
+void JobController::OnLaunchStatus(const std::string& handle, const LaunchStatus& status) {
   Effects effects;
   MutexLock lock(&mutex_);
-  const WorkerWatch::Exit exit = watch_.TakeExit(handle, end);
+  const ProcessEnd* end = std::get_if<ProcessEnd>(&status);
+  if (end == nullptr) {
+    LiveJob* live = Find(watch_.JobOf(handle, status));
+    if (live != nullptr) Follow(live, status, &effects);
+    return;
+  }
+  const WorkerWatch::Exit exit = watch_.TakeExit(handle, *end);
   if (exit.was_leaving) {
     scheduler_.Release(handle);
     attempts_changed_.NotifyAll();
     if (kick_) effects.Add(kick_);
   } else if (LiveJob* live = Find(exit.job); live != nullptr && !watch_.storing(exit.job)) {
-    Lose(live, end, &effects);
+    Lose(live, *end, &effects);
   }
 }
 

@@ -74,6 +74,8 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   }
   const absl::Duration now = with_.clock->Elapsed();
   (*live)->link = std::move(link);
+  // Its engine may be slower to say so.
+  if (watch_.pending(hello.job())) Follow(*live, LaunchRunning(), &effects);
   watch_.Hear(hello.job(), now);
   if (attachment.stop) watch_.TellToStop(hello.job(), now);
   if (kick_) effects.Add(kick_);
@@ -222,7 +224,11 @@ absl::Status JobController::ApplyEvent(const WorkerEvent& event,
       return FailAttempt(event.failure().reason().empty() ? "INTERNAL" : event.failure().reason(),
                          event.failure().message(), change);
     case WorkerEvent::kSuspended:
-      return SuspendAttempt("SERVER_SHUTDOWN", "The worker ended because the server stops", change);
+      if (shutting_down_) {
+        return SuspendAttempt("SERVER_SHUTDOWN", "The worker ended because the server stops",
+                              change);
+      }
+      return SuspendAttempt("SUSPENDED", "The worker was asked to end (SIGTERM)", change);
     case WorkerEvent::kStoppedEmpty:
       return StopEmptyAttempt(change);
     case WorkerEvent::kScoringOutcome: {

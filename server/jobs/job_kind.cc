@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
@@ -86,6 +87,10 @@ Scheduler::Resources NeedsOf(const v1::TrainingJob& job) {
       break;
   }
   return ResourcesOf(job.spec());
+}
+
+std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec) {
+  return absl::StrSplit(spec.slurm_args(), absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
 }
 
 std::string BaseNameOf(const v1::TrainingJob& job) {

@@ -4,6 +4,7 @@
 #define ATELIER_SERVER_JOBS_JOB_KIND_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -30,6 +31,9 @@ absl::string_view StateSentence(const v1::TrainingJob& job, v1::JobState state);
 
 // What a job asks of the machine.
 Scheduler::Resources NeedsOf(const v1::TrainingJob& job);
+
+// What a specification gives the engine that runs its worker.
+std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec);
 
 // The prefix of the id of a job that is no training: `import-digits`, `evaluate-cnn-3`. Long names
 // are cut off.

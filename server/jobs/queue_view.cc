@@ -41,4 +41,19 @@ std::optional<QueueView::Place> QueueView::Find(const JobRecord& record) const {
   return found;
 }
 
+void QueueView::SetPending(const JobRecord& record, const std::string& why) {
+  MutexLock lock(&mutex_);
+  if (why.empty()) {
+    pending_.erase(record.sequence);
+  } else {
+    pending_[record.sequence] = why;
+  }
+}
+
+std::string QueueView::FindPending(const JobRecord& record) const {
+  MutexLock lock(&mutex_);
+  const auto why = pending_.find(record.sequence);
+  return why == pending_.end() ? "" : why->second;
+}
+
 }  // namespace atelier::jobs

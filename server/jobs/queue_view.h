@@ -1,4 +1,5 @@
-// Where queued jobs stand, for readers who must not wait for the controller's lock, which is held
+// Where queued jobs stand, and what jobs wait for that an engine has in a queue of its own, for
+// readers who must not wait for the controller's lock, which is held
 // while changes are stored.
 //
 // Places are not kept but counted when they are asked for, by binary search among the keys of the
@@ -37,6 +38,10 @@ class QueueView {
   // Nothing if the job does not wait.
   std::optional<Place> Find(const JobRecord& record) const;
 
+  // What a job that has left the queue waits for; empty for nothing.
+  void SetPending(const JobRecord& record, const std::string& why);
+  std::string FindPending(const JobRecord& record) const;
+
  private:
   // The negated priority, then the sequence: less is in front, as in JobQueue.
   using Key = std::pair<int, std::int64_t>;
@@ -48,6 +53,8 @@ class QueueView {
   std::deque<Key> waiting_ ABSL_GUARDED_BY(mutex_);  // Sorted: first to leave first.
   // By sequence; only of the jobs that have one.
   absl::flat_hash_map<std::int64_t, std::string> reasons_ ABSL_GUARDED_BY(mutex_);
+  // By sequence; only of the jobs that wait so.
+  absl::flat_hash_map<std::int64_t, std::string> pending_ ABSL_GUARDED_BY(mutex_);
   std::string head_reason_ ABSL_GUARDED_BY(mutex_);
 };
 

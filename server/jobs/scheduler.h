@@ -27,8 +27,8 @@ class Scheduler {
     std::int64_t memory_bytes = 0;
   };
 
-  // `total.cores` is at least 1; memory of 0 is not counted.
-  Scheduler(Resources total, std::size_t queue_capacity);
+  // Cores or memory of 0 are not counted. `max_holders` may hold something at once; 0: any number.
+  Scheduler(Resources total, std::size_t queue_capacity, std::size_t max_holders = 0);
 
   // A job to start and what it was given.
   struct Grant {
@@ -40,7 +40,8 @@ class Scheduler {
   const JobQueue& queue() const { return queue_; }
 
   // The next job to start, if it fits: it leaves the queue and holds what it needs until Release. A
-  // job that asks for more than there is at all is given all of it.
+  // job that asks for more than there is at all is given all of it; where cores are not counted it
+  // is given those that it asks for.
   std::optional<Grant> Next();
 
   // True if memory is all that the job at the queue's head waits for.
@@ -61,8 +62,12 @@ class Scheduler {
  private:
   // What the queue's head is given when its turn comes; the queue must not be empty.
   Resources HeadNeeds() const;
+  bool CoresFree(const Resources& needs) const {
+    return total_.cores == 0 || needs.cores <= free_.cores;
+  }
 
   const Resources total_;
+  const std::size_t max_holders_;
   Resources free_;
   JobQueue queue_;
   absl::flat_hash_map<std::string, Resources> held_;  // By holder.

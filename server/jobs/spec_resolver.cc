@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/jobs/class_weights.h"
+#include "server/jobs/job_kind.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
 #include "server/jobs/start_choices.h"
@@ -109,6 +110,7 @@ class Resolution {
   void ResolveDevice();
   void ResolveArithmetic();
   void ResolveResources();
+  void CheckArguments();
   absl::Status ResolveDataset();
   void CheckBatchFits(std::int64_t left_to_train);
   void CheckNetworkFits(const DatasetFacts& facts);
@@ -295,6 +297,7 @@ void Resolution::ResolveResources() {
                        options_.memory_bytes > 0 ? ", what the server has for jobs." : "."));
   }
   CheckRange("spec.priority", "The priority", spec().priority(), -100, 100);
+  CheckArguments();
 
   const bool batch_wrong = IsWrong("spec.batch_size");
   if (!spec().has_shards()) {
@@ -310,6 +313,16 @@ void Resolution::ResolveResources() {
           absl::StrCat("The number of shards is ", spec().shards(),
                        "; it must divide the batch size, which is ", spec().batch_size(), "."));
   }
+}
+
+void Resolution::CheckArguments() {
+  const std::vector<std::string> arguments = EngineArguments(spec());
+  if (arguments.empty()) return;
+  const absl::Status checked =
+      options_.check_arguments
+          ? options_.check_arguments(arguments)
+          : absl::InvalidArgumentError("The server has no engine that takes arguments");
+  if (!checked.ok()) Wrong("spec.slurm_args", absl::StrCat(checked.message(), "."));
 }
 
 absl::Status Resolution::ResolveDataset() {

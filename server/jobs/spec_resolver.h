@@ -60,6 +60,9 @@ class SpecResolver {
     std::function<std::vector<FieldViolation>(const v1::TrainingSpec&, const DatasetFacts&,
                                               const v1::ModelVersion*, v1::TrainingStart*)>
         describe_start = {};
+    // What is wrong with the arguments that a user gives the engine which runs workers, as
+    // Executor::CheckArguments. Empty: no engine takes any.
+    std::function<absl::Status(const std::vector<std::string>&)> check_arguments = {};
   };
 
   // A draw_seed for servers: uniform over 0 to 2^31-1.

@@ -3,8 +3,17 @@
 #define ATELIER_SERVER_JOBS_WORKER_LINK_H_
 
 #include "absl/status/status.h"
+#include "atelier/worker/v1/worker_service.pb.h"
 
 namespace atelier::jobs {
+
+// What a worker is told when it attaches.
+struct Attachment {
+  worker::v1::Assignment assignment;
+  // Commands that are due; the session sends them right after the assignment.
+  bool stop = false;
+  bool suspend = false;
+};
 
 // Implemented by a worker's session, which hands itself to JobController::Attach. Called from any
 // thread, never under a lock of the controller, and possibly before Attach has returned: the

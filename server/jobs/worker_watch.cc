@@ -16,12 +16,12 @@ const WorkerWatch::Attempt* WorkerWatch::Find(absl::string_view job) const {
   return attempt == attempts_.end() ? nullptr : &attempt->second;
 }
 
-std::optional<ProcessEnd> WorkerWatch::EndLaunch(const std::string& handle) {
+std::optional<LaunchStatus> WorkerWatch::EndLaunch(const std::string& handle) {
   launching_.clear();
-  const auto exits = std::exchange(early_exits_, {});
-  const auto exit = exits.find(handle);
-  if (exit == exits.end()) return std::nullopt;
-  return exit->second;
+  const auto told = std::exchange(early_, {});
+  const auto status = told.find(handle);
+  if (status == told.end()) return std::nullopt;
+  return status->second;
 }
 
 void WorkerWatch::StartFailed(absl::Duration now) {
@@ -39,8 +39,32 @@ void WorkerWatch::Adopt(const std::string& job, const std::string& handle, bool 
   if (stopping) TellToStop(job, now);
 }
 
+void WorkerWatch::Pend(absl::string_view job) {
+  if (Attempt* attempt = Find(job)) attempt->pending = true;
+}
+
+bool WorkerWatch::pending(absl::string_view job) const {
+  const Attempt* attempt = Find(job);
+  return attempt != nullptr && attempt->pending;
+}
+
+std::size_t WorkerWatch::pending() const {
+  return static_cast<std::size_t>(std::count_if(
+      attempts_.begin(), attempts_.end(), [](const auto& entry) { return entry.second.pending; }));
+}
+
+void WorkerWatch::Run(absl::string_view job, absl::Duration now) {
+  Attempt* attempt = Find(job);
+  if (attempt == nullptr || !std::exchange(attempt->pending, false)) return;
+  attempt->lease_end = now + options_.attach_timeout;
+  if (attempt->stop_deadline < absl::InfiniteDuration()) TellToStop(job, now);
+}
+
 void WorkerWatch::Hear(absl::string_view job, absl::Duration now) {
-  if (Attempt* attempt = Find(job)) attempt->lease_end = now + options_.lease;
+  if (Attempt* attempt = Find(job)) {
+    attempt->pending = false;
+    attempt->lease_end = now + options_.lease;
+  }
 }
 
 void WorkerWatch::TellToStop(absl::string_view job, absl::Duration now) {
@@ -52,7 +76,10 @@ void WorkerWatch::Obey(absl::string_view job) {
 }
 
 void WorkerWatch::LookAgain(absl::string_view job, absl::Duration now) {
-  if (Attempt* attempt = Find(job)) attempt->lease_end = now + options_.retry_delay;
+  if (Attempt* attempt = Find(job)) {
+    attempt->pending = false;
+    attempt->lease_end = now + options_.retry_delay;
+  }
 }
 
 void WorkerWatch::BeginStoring(absl::string_view job) {
@@ -86,20 +113,24 @@ void WorkerWatch::Leave(const std::string& handle, absl::Duration now) {
 
 WorkerWatch::Exit WorkerWatch::TakeExit(const std::string& handle, const ProcessEnd& end) {
   if (leaving_.erase(handle) > 0) return {.was_leaving = true, .job = {}};
-  for (auto& [job, attempt] : attempts_) {
-    if (attempt.handle != handle) continue;
-    attempt.exited = end;
-    return {.was_leaving = false, .job = job};
+  const std::string job = JobOf(handle, end);
+  SetExited(job, end);
+  return {.was_leaving = false, .job = job};
+}
+
+std::string WorkerWatch::JobOf(const std::string& handle, const LaunchStatus& told) {
+  for (const auto& [job, attempt] : attempts_) {
+    if (attempt.handle == handle) return job;
   }
-  if (launching()) early_exits_[handle] = end;
-  return {};
+  if (launching()) early_[handle] = told;
+  return "";
 }
 
 WorkerWatch::Overdue WorkerWatch::TakeOverdue(absl::Duration now) {
   Forgive(now - expected_call_);
   Overdue overdue;
   for (const auto& [job, attempt] : attempts_) {
-    if (attempt.storing) continue;
+    if (attempt.storing || attempt.pending) continue;
     if (attempt.lease_end <= now) {
       overdue.silent.push_back(job);
     } else if (attempt.stop_deadline <= now) {
@@ -125,7 +156,7 @@ void WorkerWatch::Forgive(absl::Duration gap) {
 absl::Duration WorkerWatch::NextDue(absl::Duration now) const {
   absl::Duration due = absl::InfiniteDuration();
   for (const auto& [job, attempt] : attempts_) {
-    if (attempt.storing) continue;
+    if (attempt.storing || attempt.pending) continue;
     due = std::min({due, attempt.lease_end, attempt.stop_deadline, now + options_.watch_interval});
   }
   for (const auto& [handle, deadline] : leaving_) {

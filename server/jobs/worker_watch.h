@@ -1,6 +1,7 @@
-// The life of worker processes, as far as it is a matter of time: one is launched, must attach,
-// gives signs of life, obeys or not, ends its attempt, and must then be gone. Says what is overdue
-// and when to look again; the controller acts on it. Between launches that fail it wants pauses.
+// The life of worker processes, as far as it is a matter of time: one is launched, may have to wait
+// until an engine runs it, must then attach, gives signs of life, obeys or not, ends its attempt,
+// and must then be gone. Says what is overdue and when to look again; the controller acts on it.
+// Between launches that fail it wants pauses.
 //
 // Knows no clock, process or store: every call is told the time.
 #ifndef ATELIER_SERVER_JOBS_WORKER_WATCH_H_
@@ -25,7 +26,7 @@ class WorkerWatch {
   struct Options {
     // Without a word for this long, a worker is lost.
     absl::Duration lease = absl::Seconds(30);
-    // A new process must attach within this time.
+    // A new process must attach within this time once it runs.
     absl::Duration attach_timeout = absl::Seconds(60);
     // A worker told to stop must begin to evaluate or end within this time, or it is killed.
     absl::Duration stop_timeout = absl::Seconds(60);
@@ -59,9 +60,9 @@ class WorkerWatch {
   // --- Launching: one process at a time. ---
 
   void BeginLaunch(const std::string& job) { launching_ = job; }
-  // How the process that was launched has ended already; nothing if it runs. `handle` is empty if
-  // none was.
-  std::optional<ProcessEnd> EndLaunch(const std::string& handle);
+  // How the process that was launched stands by what was told meanwhile; nothing if nothing was.
+  // `handle` is empty if none was launched.
+  std::optional<LaunchStatus> EndLaunch(const std::string& handle);
   bool launching() const { return !launching_.empty(); }
   bool launching(absl::string_view job) const { return launching_ == job; }
 
@@ -79,6 +80,12 @@ class WorkerWatch {
   void Begin(const std::string& job, const std::string& handle, absl::Duration now);
   // An earlier server began the attempt; `stopping` if its worker was told to stop.
   void Adopt(const std::string& job, const std::string& handle, bool stopping, absl::Duration now);
+  // The engine does not run the process, not yet or not now: its worker is not expected.
+  void Pend(absl::string_view job);
+  bool pending(absl::string_view job) const;
+  std::size_t pending() const;  // Attempts whose process is not run.
+  // The process runs. If it was pending its worker must attach from now on.
+  void Run(absl::string_view job, absl::Duration now);
   // A sign of life.
   void Hear(absl::string_view job, absl::Duration now);
   // The worker is told to stop.
@@ -104,6 +111,9 @@ class WorkerWatch {
   void Leave(const std::string& handle, absl::Duration now);
   std::size_t leaving() const { return leaving_.size(); }
   Exit TakeExit(const std::string& handle, const ProcessEnd& end);
+  // The job whose attempt the process runs; empty if none. What is told of a process whose launch
+  // has not returned yet, EndLaunch answers with.
+  std::string JobOf(const std::string& handle, const LaunchStatus& told);
 
   // --- Time. ---
 
@@ -121,6 +131,7 @@ class WorkerWatch {
     std::string handle;
     absl::Duration lease_end = absl::InfiniteDuration();
     absl::Duration stop_deadline = absl::InfiniteDuration();
+    bool pending = false;
     bool storing = false;
     std::optional<ProcessEnd> exited = std::nullopt;
   };
@@ -133,8 +144,8 @@ class WorkerWatch {
   // Processes whose attempt has ended, and when they are overdue.
   absl::flat_hash_map<std::string, absl::Duration> leaving_;
   std::string launching_;
-  // Exits of processes whose launch has not returned yet.
-  absl::flat_hash_map<std::string, ProcessEnd> early_exits_;
+  // What was told last of processes whose launch has not returned yet.
+  absl::flat_hash_map<std::string, LaunchStatus> early_;
   absl::Duration next_start_ = -absl::InfiniteDuration();
   int failed_starts_ = 0;
   absl::Duration expected_call_ = absl::InfiniteDuration();

@@ -29,8 +29,7 @@ struct ChildPlan {
   cpu_set_t cpus;
   bool pinned = false;
   int nice = 0;
-  int null_fd = -1;
-  int output_fd = -1;
+  std::array<int, 3> streams = {-1, -1, -1};  // Standard input, output and error.
   int error_fd = -1;  // Takes the errno of a failed exec; closes itself in one that succeeds.
   int highest_fd = 0;
 };
@@ -64,9 +63,9 @@ void WriteFile(const char* path, const std::string& text) {
   // Where the kernel groups processes by session, it is the group's niceness that counts.
   WriteFile("/proc/self/autogroup", plan.nice_text);
   WriteFile("/proc/self/oom_score_adj", plan.oom_score_adj);
-  dup2(plan.null_fd, STDIN_FILENO);
-  dup2(plan.output_fd, STDOUT_FILENO);
-  dup2(plan.output_fd, STDERR_FILENO);
+  for (int stream = 0; stream < 3; ++stream) {
+    dup2(plan.streams[static_cast<std::size_t>(stream)], stream);
+  }
   CloseAllOnExec(plan.highest_fd);
 
   struct sigaction default_action;
@@ -95,6 +94,22 @@ absl::StatusOr<int> Open(const std::string& path, int flags) {
     return absl::UnavailableError(absl::StrCat("cannot open ", path, ": ", strerror(errno)));
   }
   return moved;
+}
+
+// `opened` takes the descriptors that are to be closed once the child has its own.
+absl::Status OpenStreams(const SpawnRequest& request, std::vector<int>* opened, ChildPlan* plan) {
+  if (request.streams.has_value()) {
+    plan->streams = *request.streams;
+    return absl::OkStatus();
+  }
+  for (const bool input : {true, false}) {
+    const absl::StatusOr<int> fd = input ? Open("/dev/null", O_RDONLY)
+                                         : Open(request.output_path, O_WRONLY | O_APPEND | O_CREAT);
+    if (!fd.ok()) return fd.status();
+    opened->push_back(*fd);
+  }
+  plan->streams = {(*opened)[0], (*opened)[1], (*opened)[1]};
+  return absl::OkStatus();
 }
 
 // Forks with all signals blocked, so that no handler of the server runs in the child. _Fork leaves
@@ -126,14 +141,11 @@ absl::StatusOr<pid_t> Spawn(const SpawnRequest& request) {
   for (int cpu : request.cpus) CPU_SET(cpu, &plan.cpus);
   plan.highest_fd = static_cast<int>(sysconf(_SC_OPEN_MAX));
 
-  absl::StatusOr<int> null_fd = Open("/dev/null", O_RDONLY);
-  if (!null_fd.ok()) return null_fd.status();
-  absl::Cleanup close_null = [fd = *null_fd] { close(fd); };
-  plan.null_fd = *null_fd;
-  absl::StatusOr<int> output_fd = Open(request.output_path, O_WRONLY | O_APPEND | O_CREAT);
-  if (!output_fd.ok()) return output_fd.status();
-  absl::Cleanup close_output = [fd = *output_fd] { close(fd); };
-  plan.output_fd = *output_fd;
+  std::vector<int> opened;
+  const absl::Cleanup close_opened = [&opened] {
+    for (const int fd : opened) close(fd);
+  };
+  if (auto status = OpenStreams(request, &opened, &plan); !status.ok()) return status;
   int result[2];
   if (pipe2(result, O_CLOEXEC) != 0) {
     return absl::UnavailableError(absl::StrCat("cannot make a pipe: ", strerror(errno)));

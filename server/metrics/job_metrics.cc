@@ -22,7 +22,9 @@ struct StateReasons {
 
 const std::vector<StateReasons>& KnownTransitions() {
   static const auto* const known = new std::vector<StateReasons>{
-      {v1::JOB_STATE_QUEUED, {"ACCEPTED", "WORKER_LOST", "SERVER_SHUTDOWN", "SERVER_UNREACHABLE"}},
+      {v1::JOB_STATE_QUEUED,
+       {"ACCEPTED", "WORKER_LOST", "SERVER_SHUTDOWN", "SERVER_UNREACHABLE", "PREEMPTED",
+        "SUSPENDED"}},
       {v1::JOB_STATE_STARTING, {"SCHEDULED"}},
       {v1::JOB_STATE_PREPARING, {"PREPARING"}},
       {v1::JOB_STATE_TRAINING, {"TRAINING"}},
@@ -34,7 +36,7 @@ const std::vector<StateReasons>& KnownTransitions() {
       {v1::JOB_STATE_COMPLETED, {"COMPLETED"}},
       {v1::JOB_STATE_FAILED,
        {"BAD_DATA", "DIVERGED", "OUT_OF_MEMORY", "INVALID_SPEC", "INTERNAL", "WORKER_LOST",
-        "DATASET_SPACE", kOtherReason}},
+        "REFUSED", "DATASET_SPACE", kOtherReason}},
       {v1::JOB_STATE_STOPPED, {"STOP_REQUESTED"}},
   };
   return *known;

@@ -12,11 +12,16 @@ absl::StatusOr<Batch<v1::JobEvent>> EventSource::Produce() {
   if (!page.ok()) return page.status();
   position_ = page->position;
   if (!page->events.empty()) sent_ = page->events.back()->number();
+  if (page->note_number > note_) {
+    // Nobody has to be told that nothing is waited for who was not told otherwise.
+    if (note_ > 0 || !page->note.empty()) page->events.push_back(Waits(page->note));
+    note_ = page->note_number;
+  }
   return Batch<v1::JobEvent>{std::move(page->events), page->ended};
 }
 
 bool EventSource::Await(std::function<void()> wake) {
-  subscription_ = log_->Subscribe(job_, position_, std::move(wake));
+  subscription_ = log_->Subscribe(job_, position_, std::move(wake), note_);
   return subscription_.has_value();
 }
 
@@ -27,12 +32,18 @@ bool EventSource::TakeBack() {
 std::shared_ptr<const v1::JobEvent> EventSource::StillThere() {
   const auto job = get_job_(job_);
   if (!job.ok()) return nullptr;
+  auto event = Waits(job->waiting_reason());
+  if (job->has_queue_position()) {
+    event->mutable_waiting()->set_queue_position(job->queue_position());
+  }
+  return event;
+}
+
+std::shared_ptr<v1::JobEvent> EventSource::Waits(const std::string& reason) const {
   auto event = std::make_shared<v1::JobEvent>();
   event->set_number(sent_);
   *event->mutable_time() = jobs::ToTimestamp(absl::Now());
-  v1::Waiting* const waiting = event->mutable_waiting();
-  if (job->has_queue_position()) waiting->set_queue_position(job->queue_position());
-  waiting->set_reason(job->waiting_reason());
+  event->mutable_waiting()->set_reason(reason);
   return event;
 }
 

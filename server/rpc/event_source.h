@@ -36,6 +36,9 @@ class EventSource final : public StreamSource<v1::JobEvent> {
   std::shared_ptr<const v1::JobEvent> StillThere() override;
 
  private:
+  // What the job waits for, under the number of the last event that was sent.
+  std::shared_ptr<v1::JobEvent> Waits(const std::string& reason) const;
+
   // Events of a page: what a reader that does not read keeps in memory.
   static constexpr int kPage = 32;
 
@@ -44,7 +47,8 @@ class EventSource final : public StreamSource<v1::JobEvent> {
   const std::string job_;
   const bool epochs_only_;
   std::int64_t position_;
-  std::int64_t sent_;  // The last event's number that was sent.
+  std::int64_t sent_;      // The last event's number that was sent.
+  std::int64_t note_ = 0;  // Number of the last note that was sent or was there before.
   std::optional<std::uint64_t> subscription_;
 };
 

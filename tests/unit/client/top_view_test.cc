@@ -68,6 +68,16 @@ std::string Text(const ServerLoad& load, int width = 100, int height = 40) {
   return absl::StrJoin(RenderTop(load, Style(false), width, height), "\n");
 }
 
+TEST(TopViewTest, SaysWhatJobsWaitFor) {
+  ServerLoad load = BusyServer();
+  load.jobs[0].set_state(v1::JOB_STATE_STARTING);
+  load.jobs[0].set_waiting_reason("It waits: Slurm job 12 waits: Priority.");
+  const std::string text = absl::StrJoin(RenderTop(load, Style(false), 100, 40), "\n");
+  EXPECT_TRUE(absl::StrContains(text, "starting !")) << text;
+  EXPECT_TRUE(absl::StrContains(text, "! night-1: It waits: Slurm job 12 waits: Priority."))
+      << text;
+}
+
 TEST(TopViewTest, ShowsRatesBetweenTheTwoMoments) {
   const std::string text = Text(BusyServer());
   for (const char* words :

@@ -62,7 +62,8 @@ class ControllerTest : public testing::Test {
                v1::TrainingStart* start) {
               if (version != nullptr) start->set_model_version(version->name());
               return std::vector<FieldViolation>();
-            }};
+            },
+        .check_arguments = [](const std::vector<std::string>&) { return absl::OkStatus(); }};
     resolver_ = std::make_unique<SpecResolver>(resolver, &datasets_);
     auto controller = JobController::Create(options_, {.clock = &clock_,
                                                        .jobs = disk_.get(),

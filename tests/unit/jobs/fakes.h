@@ -55,14 +55,15 @@ class FakeClock final : public Clock {
 // Processes are handles "process-N"; they end when the test says so. Thread-safe.
 class FakeExecutor final : public Executor {
  public:
-  void SetExitCallback(ExitCallback callback) override {
+  void SetStatusCallback(StatusCallback callback) override {
     MutexLock lock(&mutex_);
     callback_ = std::move(callback);
   }
 
-  absl::StatusOr<std::string> Launch(const LaunchRequest& request) override {
+  absl::StatusOr<Launched> Launch(const LaunchRequest& request) override {
     std::function<void()> during;
     std::string handle;
+    LaunchStatus status;
     {
       MutexLock lock(&mutex_);
       if (!launch_error_.ok()) return std::exchange(launch_error_, absl::OkStatus());
@@ -71,9 +72,10 @@ class FakeExecutor final : public Executor {
       launches_.push_back(request);
       launched_changed_.NotifyAll();
       during = std::exchange(during_launch_, nullptr);
+      status = launched_as_;
     }
     if (during) during();
-    return handle;
+    return Launched{.handle = handle, .status = status};
   }
 
   absl::StatusOr<std::string> Find(const std::string& job_id, int attempt,
@@ -90,10 +92,16 @@ class FakeExecutor final : public Executor {
     return absl::NotFoundError("no such process");
   }
 
-  absl::Status Adopt(const std::string& handle) override {
+  absl::StatusOr<LaunchStatus> Adopt(const std::string& handle) override {
     MutexLock lock(&mutex_);
-    if (alive_.contains(handle)) return absl::OkStatus();
+    if (const auto end = known_ends_.find(handle); end != known_ends_.end()) return end->second;
+    if (alive_.contains(handle)) return launched_as_;
     return absl::NotFoundError("no such process");
+  }
+
+  void Recovered() override {
+    MutexLock lock(&mutex_);
+    ++recoveries_;
   }
 
   void Kill(const std::string& handle) override {
@@ -104,19 +112,43 @@ class FakeExecutor final : public Executor {
   // The process ends by itself, or because it was killed.
   void Exit(const std::string& handle, const std::string& how,
             ProcessEnd::Cause cause = ProcessEnd::Cause::kUnknown) {
-    ExitCallback callback;
     {
       MutexLock lock(&mutex_);
       alive_.erase(handle);
+    }
+    Tell(handle, ProcessEnd{.how = how, .cause = cause});
+  }
+
+  // The engine tells how a launch stands.
+  void Tell(const std::string& handle, const LaunchStatus& status) {
+    StatusCallback callback;
+    {
+      MutexLock lock(&mutex_);
       callback = callback_;
     }
-    callback(handle, {.how = how, .cause = cause});
+    callback(handle, status);
+  }
+
+  // How launches and adopted processes stand from now on.
+  void LaunchAs(const LaunchStatus& status) {
+    MutexLock lock(&mutex_);
+    launched_as_ = status;
   }
 
   // The process ends while nobody watches: the server is down.
   void ExitUnseen(const std::string& handle) {
     MutexLock lock(&mutex_);
     alive_.erase(handle);
+  }
+  // The same, but the engine knows how.
+  void EndUnseen(const std::string& handle, const ProcessEnd& end) {
+    MutexLock lock(&mutex_);
+    alive_.erase(handle);
+    known_ends_[handle] = end;
+  }
+  int recoveries() const {
+    MutexLock lock(&mutex_);
+    return recoveries_;
   }
 
   // As if Kill had never been called for it.
@@ -157,7 +189,10 @@ class FakeExecutor final : public Executor {
 
  private:
   mutable Mutex mutex_;
-  ExitCallback callback_ ABSL_GUARDED_BY(mutex_);
+  StatusCallback callback_ ABSL_GUARDED_BY(mutex_);
+  LaunchStatus launched_as_ ABSL_GUARDED_BY(mutex_) = LaunchRunning();
+  std::map<std::string, ProcessEnd> known_ends_ ABSL_GUARDED_BY(mutex_);
+  int recoveries_ ABSL_GUARDED_BY(mutex_) = 0;
   CondVar launched_changed_;
   std::set<std::string> alive_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> killed_ ABSL_GUARDED_BY(mutex_);

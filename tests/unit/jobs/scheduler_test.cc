@@ -24,6 +24,18 @@ TEST(JobQueueTest, OrdersByPriorityThenByAcceptance) {
   EXPECT_EQ(Order(queue), (std::vector<std::string>{"urgent", "a", "b", "later"}));
 }
 
+TEST(SchedulerTest, HoldersAreLimitedWhereCoresAreNotCounted) {
+  Scheduler scheduler({.cores = 0, .memory_bytes = 0}, 10, 2);
+  scheduler.queue().Push(Job("a", 1, 64));
+  scheduler.queue().Push(Job("b", 2, 128));
+  scheduler.queue().Push(Job("c", 3));
+  EXPECT_EQ(scheduler.Next()->resources.cores, 64);
+  EXPECT_EQ(scheduler.Next()->resources.cores, 128);
+  EXPECT_FALSE(scheduler.Next().has_value());
+  scheduler.Release("a");
+  EXPECT_EQ(scheduler.Next()->id, "c");
+}
+
 TEST(JobQueueTest, RequeuedJobKeepsItsPlace) {
   JobQueue queue(10);
   queue.Push(Job("second", 2));

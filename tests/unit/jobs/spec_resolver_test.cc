@@ -47,6 +47,24 @@ TEST_F(SpecResolverTest, AJobGetsNoMoreCoresThanATrainingCanUse) {
   EXPECT_EQ(Wrong(), "spec.cores");
 }
 
+TEST_F(SpecResolverTest, ArgumentsForTheEngineAreCheckedByIt) {
+  spec().set_slurm_args(" --time=5\t--qos=high ");
+  EXPECT_EQ(Wrong(), "spec.slurm_args") << "no engine takes any";
+  std::vector<std::string> seen;
+  options_.check_arguments = [&](const std::vector<std::string>& arguments) {
+    seen = arguments;
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(Wrong(), "");
+  EXPECT_EQ(seen, (std::vector<std::string>{"--time=5", "--qos=high"}));
+  options_.check_arguments = [](const std::vector<std::string>&) {
+    return absl::InvalidArgumentError("--qos is not allowed");
+  };
+  EXPECT_EQ(Wrong(), "spec.slurm_args");
+  spec().set_slurm_args("  ");
+  EXPECT_EQ(Wrong(), "") << "nothing is asked of it";
+}
+
 TEST_F(SpecResolverTest, FillsEveryDefault) {
   const auto resolved = Resolve();
   ASSERT_TRUE(resolved.ok()) << resolved.status();

@@ -144,7 +144,7 @@ TEST_F(WorkerWatchTest, AProcessMayEndBeforeItsLaunchReturns) {
   EXPECT_TRUE(watch_.launching("a"));
   EXPECT_FALSE(watch_.launching("b"));
   watch_.TakeExit("process", {.how = "killed"});
-  EXPECT_EQ(watch_.EndLaunch("process")->how, "killed");
+  EXPECT_EQ(std::get<ProcessEnd>(*watch_.EndLaunch("process")).how, "killed");
   EXPECT_FALSE(watch_.launching());
   watch_.BeginLaunch("b");
   EXPECT_FALSE(watch_.EndLaunch("process").has_value()) << "that was the launch before";

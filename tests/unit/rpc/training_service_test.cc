@@ -339,6 +339,27 @@ TEST_F(TrainingServiceTest, AStreamWithoutNewsTellsWhatTheJobWaitsFor) {
   EXPECT_TRUE(event->has_time());
 }
 
+TEST_F(TrainingServiceTest, AStreamTellsWhatTheJobWaitsForWhenThatChanges) {
+  const std::string id = *jobs::ParseJobName(StartJob().name());
+  EventSource source(
+      events_.get(), [&](const std::string& job) { return controller_->Get(job); }, id, 0, false);
+  const auto first = source.Produce();
+  ASSERT_TRUE(first.ok() && !first->messages.empty());
+  int woken = 0;
+  ASSERT_TRUE(source.Await([&] { ++woken; }));
+  for (const auto& wake : events_->SetNote(id, "It waits: Priority.")) wake();
+  EXPECT_EQ(woken, 1);
+  const auto second = source.Produce();
+  ASSERT_TRUE(second.ok());
+  ASSERT_EQ(second->messages.size(), 1u);
+  EXPECT_EQ(second->messages[0]->waiting().reason(), "It waits: Priority.");
+  EXPECT_EQ(second->messages[0]->number(), first->messages.back()->number());
+  EXPECT_TRUE(source.Produce()->messages.empty());
+  ASSERT_TRUE(source.Await([&] { ++woken; }));
+  for (const auto& wake : events_->SetNote(id, "")) wake();
+  EXPECT_EQ(source.Produce()->messages.at(0)->waiting().reason(), "");
+}
+
 TEST_F(TrainingServiceTest, ManyFollowersSeeTheSame) {
   const std::string id = Train();
   v1::StreamMetricsRequest request;

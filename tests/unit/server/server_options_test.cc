@@ -170,5 +170,46 @@ TEST(ServerOptionsTest, WarnsOfAMetricsPageThatOtherMachinesCanRead) {
   }
 }
 
+TEST(ServerOptionsTest, WorkersOnOtherMachinesNeedAnAddressThatTheyReach) {
+  const auto slurm = [](const std::string& address) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.executor = "slurm";
+      flags.worker_listen = address;
+      flags.allow_insecure = true;
+    });
+  };
+  EXPECT_THAT(slurm(""), HasSubstr("--worker_listen: unix:/srv/atelier/worker.sock is a socket"));
+  EXPECT_THAT(slurm("0.0.0.0:5000"), HasSubstr("0.0.0.0:5000 names no machine"));
+  EXPECT_THAT(slurm("[::]:5000"), HasSubstr("names no machine"));
+  EXPECT_EQ(slurm("10.0.0.1:5000"), "");
+}
+
+TEST(ServerOptionsTest, FlagsOfOneExecutorAreNotTakenByAnother) {
+  const auto given = [](const std::string& executor, const std::string& value, int max_jobs) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.executor = executor;
+      flags.max_jobs = max_jobs;
+      flags.worker_listen = "127.0.0.1:5000";
+      flags.executor_settings = {{"slurm_qos", value}, {"slurm_args", ""}};
+    });
+  };
+  EXPECT_EQ(given("process", "", 0), "");
+  EXPECT_THAT(given("process", "high", 0),
+              HasSubstr("--slurm_qos: it has no effect with --executor=process"));
+  EXPECT_THAT(given("process", "", 5), HasSubstr("--max_jobs: "));
+  EXPECT_EQ(given("slurm", "high", 5), "");
+  EXPECT_THAT(given("slurm", "high", -1), HasSubstr("--max_jobs: -1 is out of range"));
+  EXPECT_THAT(given("slurm", "high", 20'000), HasSubstr("--max_jobs: 20000 is out of range"));
+}
+
+TEST(ServerOptionsTest, AClustersNodesDoNotHaveThisMachinesCores) {
+  ServerFlags flags = Flags();
+  flags.executor = "slurm";
+  flags.worker_listen = "127.0.0.1:5000";
+  EXPECT_EQ(ServerOptions::Create(flags)->threads_per_worker, 4);
+  flags.threads_per_worker = 7;
+  EXPECT_EQ(ServerOptions::Create(flags)->threads_per_worker, 7);
+}
+
 }  // namespace
 }  // namespace atelier::server

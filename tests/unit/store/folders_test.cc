@@ -4,10 +4,12 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <fstream>
 
 #include "models/files/sha256.h"
 #include "server/store/data_directory.h"
 #include "server/store/folder_artifact_store.h"
+#include "server/store/server_id.h"
 #include "tests/unit/store/temporary_folder.h"
 
 namespace atelier::store {
@@ -22,6 +24,31 @@ TEST(DataDirectoryTest, IsMadeForItsOwnerAlone) {
   EXPECT_EQ((*data)->path(), folder / "new/data");
   EXPECT_EQ((*data)->database_path(), folder / "new/data/atelier.db");
   EXPECT_EQ(fs::status((*data)->path()).permissions(), fs::perms::owner_all);
+}
+
+TEST(ServerIdTest, IsDrawnOnceForADirectory) {
+  TemporaryFolder folder;
+  const auto first = ServerId(folder / "");
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->size(), 16u);
+  EXPECT_EQ(*ServerId(folder / ""), *first);
+  TemporaryFolder other;
+  EXPECT_NE(*ServerId(other / ""), *first);
+  std::ofstream(folder / "server-id") << "not one";
+  EXPECT_NE(ServerId(folder / "").status().message().find("16 hexadecimal digits"),
+            std::string::npos);
+}
+
+TEST(ServerIdTest, AFileIsSharedUnderAName) {
+  TemporaryFolder folder;
+  std::ofstream(folder / "certificate") << "PEM";
+  const auto copy = ShareFile(folder / "certificate", folder / "", "worker-server.pem");
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  std::string content;
+  std::ifstream(*copy) >> content;
+  EXPECT_EQ(content, "PEM");
+  EXPECT_NE(ShareFile(folder / "none", folder / "", "x").status().message().find("none"),
+            std::string::npos);
 }
 
 TEST(DataDirectoryTest, SecondServerIsToldWhoseItIs) {

@@ -27,6 +27,7 @@ const std::set<std::string>& FieldsWithoutEffect() {
       "model_name",         // A name.
       "priority",           // The place in the queue.
       "recipe",             // Its values are in the other fields.
+      "slurm_args",         // Where it runs.
       "serving_precision",  // Rounds the weights that are served, after training.
   };
   return *fields;

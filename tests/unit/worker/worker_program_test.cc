@@ -10,7 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/launch/process_executor.h"
+#include "server/processes/process_executor.h"
 #include "tests/unit/worker/fake_worker_server.h"
 #include "tests/unit/worker/small_job.h"
 
@@ -24,13 +24,15 @@ class WorkerProgramTest : public ::testing::Test {
   WorkerProgramTest() {
     server_.Set([&](auto* behaviour) { behaviour->assignment = job_.Assignment(); });
     auto executor =
-        launch::ProcessExecutor::Create({.worker_binary = ATELIER_WORKER_BINARY, .nice = 0});
+        processes::ProcessExecutor::Create({.worker = {.program = ATELIER_WORKER_BINARY,
+                                                       .server_address = server_.address(),
+                                                       .server_certificate = {}},
+                                            .nice = 0});
     EXPECT_TRUE(executor.ok()) << executor.status();
     executor_ = *std::move(executor);
-    executor_->SetServerAddress(server_.address());
-    executor_->SetExitCallback([this](const std::string&, const jobs::ProcessEnd& end) {
+    executor_->SetStatusCallback([this](const std::string&, const jobs::LaunchStatus& status) {
       absl::MutexLock lock(&mutex_);
-      end_ = end.how;
+      end_ = std::get<jobs::ProcessEnd>(status).how;
     });
   }
   ~WorkerProgramTest() override { executor_->Kill(handle_); }
@@ -45,11 +47,11 @@ class WorkerProgramTest : public ::testing::Test {
     request.token = "the token";
     request.attempt_dir = job_.attempt_dir(1);
     request.resources.cores = 1;
-    auto handle = executor_->Launch(request);
-    ASSERT_TRUE(handle.ok()) << handle.status();
-    handle_ = *handle;
+    auto launched = executor_->Launch(request);
+    ASSERT_TRUE(launched.ok()) << launched.status();
+    handle_ = launched->handle;
   }
-  pid_t pid() const { return launch::ProcessHandle::Parse(handle_)->pid; }
+  pid_t pid() const { return processes::ProcessHandle::Parse(handle_)->pid; }
 
   std::string AwaitEnd() {
     absl::MutexLock lock(&mutex_);
@@ -67,7 +69,7 @@ class WorkerProgramTest : public ::testing::Test {
 
   SmallJob job_;
   FakeWorkerServer server_;
-  std::unique_ptr<launch::ProcessExecutor> executor_;
+  std::unique_ptr<processes::ProcessExecutor> executor_;
   std::string handle_;
   absl::Mutex mutex_;
   std::string end_ ABSL_GUARDED_BY(mutex_);

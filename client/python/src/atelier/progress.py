@@ -133,8 +133,10 @@ class JobProgress:
             self._epochs = [row for row in self._epochs if row[0] < event.rewound.first_withdrawn]
             self._screen.line(f"  continues after epoch {event.rewound.epoch}")
         elif kind == "waiting":
-            self._status = event.waiting.reason or \
-                f"queued, {event.waiting.queue_position} jobs ahead of it"
+            if event.waiting.reason:
+                self._status = event.waiting.reason
+            elif event.waiting.HasField("queue_position"):
+                self._status = f"queued, {event.waiting.queue_position} jobs ahead of it"
         self._show()
 
     def notice(self, lost: bool) -> None:

@@ -1,11 +1,11 @@
-#include "server/launch/process_handle.h"
+#include "server/processes/process_handle.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "gtest/gtest.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 namespace {
 
 TEST(ProcessHandleTest, NamesThisProcess) {
@@ -58,4 +58,4 @@ TEST(ProcessHandleTest, DoesNotRunOnceItHasEnded) {
 }
 
 }  // namespace
-}  // namespace atelier::launch
+}  // namespace atelier::processes

@@ -1,8 +1,8 @@
 // Starts worker processes on this machine. A worker is a session and process group of its own,
 // runs at lower priority than the server, pinned to as many processors as it has cores, is the
 // kernel's first choice when memory runs out, and stays alive when the server dies.
-#ifndef ATELIER_SERVER_LAUNCH_PROCESS_EXECUTOR_H_
-#define ATELIER_SERVER_LAUNCH_PROCESS_EXECUTOR_H_
+#ifndef ATELIER_SERVER_PROCESSES_PROCESS_EXECUTOR_H_
+#define ATELIER_SERVER_PROCESSES_PROCESS_EXECUTOR_H_
 
 #include <cstdint>
 #include <functional>
@@ -17,27 +17,22 @@
 #include "absl/status/statusor.h"
 #include "server/base/mutex.h"
 #include "server/jobs/executor.h"
-#include "server/launch/cpu_pool.h"
-#include "server/launch/process_handle.h"
-#include "server/launch/spare_descriptors.h"
+#include "server/launch/worker_command.h"
+#include "server/processes/cpu_pool.h"
+#include "server/processes/process_handle.h"
+#include "server/processes/spare_descriptors.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 
-// Thread-safe. The process is started as
-//   <worker_binary> --server=<address> [--server_certificate=<file>] --job=<job> --attempt=<n>
-// with its token in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, the
-// arithmetic libraries' own threads turned off, and of the server's own environment only what
-// LibTorch, gRPC and the loader read (see environment.h). What it prints is appended to
-// <attempt_dir>/worker.log; the worker itself bounds the size of that file.
+// Thread-safe. The process is started as server/launch/worker_command.h says. What it prints is
+// appended to <attempt_dir>/worker.log; the worker itself bounds the size of that file.
 //
 // Processes are watched by pidfd in one thread. The memory limit is the worker's to keep: it learns
 // it from its assignment.
 class ProcessExecutor final : public jobs::Executor {
  public:
   struct Options {
-    std::string worker_binary;  // Empty: `atelier-worker` beside the running program.
-    // The server's certificate, where workers report by TLS: they believe no other. A file.
-    std::string server_certificate = {};
+    launch::WorkerCommand::Options worker;
     // How many processes the kernel has ended for want of memory so far, as far as that can be
     // told; may be empty.
     std::function<std::optional<std::int64_t>()> oom_kills = {};
@@ -52,17 +47,14 @@ class ProcessExecutor final : public jobs::Executor {
   ProcessExecutor(const ProcessExecutor&) = delete;
   ProcessExecutor& operator=(const ProcessExecutor&) = delete;
 
-  // Where workers dial: `unix:/absolute/path` or `host:port`. Before the first Launch.
-  void SetServerAddress(std::string address);
-
-  void SetExitCallback(ExitCallback callback) override;
-  absl::StatusOr<std::string> Launch(const jobs::LaunchRequest& request) override;
+  void SetStatusCallback(StatusCallback callback) override;
+  absl::StatusOr<jobs::Launched> Launch(const jobs::LaunchRequest& request) override;
   // Looks through the processes of this machine for one with the command line that Launch gives and
   // with the token.
   absl::StatusOr<std::string> Find(const std::string& job_id, int attempt,
                                    const std::string& token) override;
   // A handle must not be adopted while it is watched.
-  absl::Status Adopt(const std::string& handle) override;
+  absl::StatusOr<jobs::LaunchStatus> Adopt(const std::string& handle) override;
   void Kill(const std::string& handle) override;
 
  private:
@@ -72,9 +64,9 @@ class ProcessExecutor final : public jobs::Executor {
     std::vector<int> cpus;  // Of the pool.
   };
 
-  ProcessExecutor(Options options, int wake_fd);
+  ProcessExecutor(Options options, launch::WorkerCommand worker, int wake_fd);
 
-  absl::StatusOr<std::string> Start(const jobs::LaunchRequest& request);
+  absl::StatusOr<jobs::Launched> Start(const jobs::LaunchRequest& request);
   void StartWatching(Process process);
   // What a process's end means.
   jobs::ProcessEnd Judge(std::string how, int code, bool may_be_memory) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -85,11 +77,11 @@ class ProcessExecutor final : public jobs::Executor {
 
   // Constant after construction.
   const Options options_;
+  const launch::WorkerCommand worker_;
   const int wake_fd_;  // An eventfd that interrupts the watch.
 
   Mutex mutex_;
-  std::string server_address_ ABSL_GUARDED_BY(mutex_);
-  ExitCallback exit_callback_ ABSL_GUARDED_BY(mutex_);
+  StatusCallback status_callback_ ABSL_GUARDED_BY(mutex_);
   CpuPool cpus_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Process> processes_ ABSL_GUARDED_BY(mutex_);  // By handle.
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
@@ -100,6 +92,6 @@ class ProcessExecutor final : public jobs::Executor {
   std::thread watcher_;
 };
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes
 
-#endif  // ATELIER_SERVER_LAUNCH_PROCESS_EXECUTOR_H_
+#endif  // ATELIER_SERVER_PROCESSES_PROCESS_EXECUTOR_H_

@@ -1,4 +1,4 @@
-#include "server/launch/process_executor.h"
+#include "server/processes/process_executor.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -20,28 +20,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/launch/environment.h"
 #include "server/launch/spawn.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 namespace {
 
-// Exit codes of the worker program that say why it ended (see server/worker/main.cc).
-constexpr int kServerLostCode = 4;
-constexpr int kOutOfMemoryCode = 5;
-
-std::string JobArgument(const std::string& job) { return absl::StrCat("--job=", job); }
-std::string AttemptArgument(int attempt) { return absl::StrCat("--attempt=", attempt); }
-std::string TokenVariable(const std::string& token) {
-  return absl::StrCat("ATELIER_WORKER_TOKEN=", token);
-}
+using launch::WorkerCommand;
 
 int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
-
-std::string BesideThisProgram(const std::string& name) {
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name;
-}
 
 std::string Sentence(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED) return absl::StrCat("exited with code ", info.si_status);
@@ -86,21 +72,17 @@ bool Lists(const std::string& list, const std::string& entry) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ProcessExecutor>> ProcessExecutor::Create(Options options) {
-  if (options.worker_binary.empty()) options.worker_binary = BesideThisProgram("atelier-worker");
-  std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(options.worker_binary, ignored);
-  if (is_folder || access(options.worker_binary.c_str(), X_OK) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot run the worker program ", options.worker_binary, ": ",
-                     strerror(is_folder ? EISDIR : errno), "; it belongs beside the server's"));
-  }
+  auto worker = launch::WorkerCommand::Create(options.worker);
+  if (!worker.ok()) return worker.status();
   const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0) return absl::UnavailableError(absl::StrCat("eventfd: ", strerror(errno)));
-  return std::unique_ptr<ProcessExecutor>(new ProcessExecutor(std::move(options), wake_fd));
+  return std::unique_ptr<ProcessExecutor>(
+      new ProcessExecutor(std::move(options), *std::move(worker), wake_fd));
 }
 
-ProcessExecutor::ProcessExecutor(Options options, int wake_fd)
+ProcessExecutor::ProcessExecutor(Options options, launch::WorkerCommand worker, int wake_fd)
     : options_(std::move(options)),
+      worker_(std::move(worker)),
       wake_fd_(wake_fd),
       cpus_(AllowedCpus(0)),
       oom_kills_seen_(options_.oom_kills ? options_.oom_kills().value_or(0) : 0) {
@@ -120,17 +102,12 @@ ProcessExecutor::~ProcessExecutor() {
   close(wake_fd_);
 }
 
-void ProcessExecutor::SetServerAddress(std::string address) {
+void ProcessExecutor::SetStatusCallback(StatusCallback callback) {
   MutexLock lock(&mutex_);
-  server_address_ = std::move(address);
+  status_callback_ = std::move(callback);
 }
 
-void ProcessExecutor::SetExitCallback(ExitCallback callback) {
-  MutexLock lock(&mutex_);
-  exit_callback_ = std::move(callback);
-}
-
-absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& request) {
+absl::StatusOr<jobs::Launched> ProcessExecutor::Launch(const jobs::LaunchRequest& request) {
   {
     MutexLock lock(&mutex_);
     // What the kernel ended while no worker was there was none.
@@ -139,36 +116,30 @@ absl::StatusOr<std::string> ProcessExecutor::Launch(const jobs::LaunchRequest& r
     }
   }
   spare_.Free();
-  absl::StatusOr<std::string> handle = Start(request);
+  absl::StatusOr<jobs::Launched> launched = Start(request);
   spare_.Fill();
-  return handle;
+  return launched;
 }
 
-absl::StatusOr<std::string> ProcessExecutor::Start(const jobs::LaunchRequest& request) {
+absl::StatusOr<jobs::Launched> ProcessExecutor::Start(const jobs::LaunchRequest& request) {
   std::error_code error;
   std::filesystem::create_directories(request.attempt_dir, error);
   if (error) {
     return absl::UnavailableError(
         absl::StrCat("cannot make the folder ", request.attempt_dir, ": ", error.message()));
   }
-  SpawnRequest spawn;
+  launch::SpawnRequest spawn;
+  spawn.arguments = worker_.Arguments(request);
+  spawn.environment = launch::WorkerCommand::Environment(request.token);
   {
     MutexLock lock(&mutex_);
-    spawn.arguments = {options_.worker_binary, absl::StrCat("--server=", server_address_),
-                       JobArgument(request.job_id), AttemptArgument(request.attempt)};
-    if (!options_.server_certificate.empty()) {
-      spawn.arguments.push_back(absl::StrCat("--server_certificate=", options_.server_certificate));
-    }
     spawn.cpus = cpus_.Take(request.resources.cores);
   }
-  spawn.environment =
-      WorkerEnvironment({TokenVariable(request.token), "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
-                         "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"});
   spawn.output_path = absl::StrCat(request.attempt_dir, "/worker.log");
   spawn.nice = options_.nice;
   spawn.oom_score_adj = options_.oom_score_adj;
 
-  const absl::StatusOr<pid_t> pid = Spawn(spawn);
+  const absl::StatusOr<pid_t> pid = launch::Spawn(spawn);
   absl::Status problem = pid.status();
   if (pid.ok()) {
     // The process is not collected yet, so even one that has ended still has its id.
@@ -178,7 +149,7 @@ absl::StatusOr<std::string> ProcessExecutor::Start(const jobs::LaunchRequest& re
     problem.Update(handle.status());
     if (problem.ok()) {
       StartWatching({*handle, pidfd, std::move(spawn.cpus)});
-      return handle->ToString();
+      return jobs::Launched{.handle = handle->ToString()};
     }
     if (pidfd >= 0) close(pidfd);
     kill(-*pid, SIGKILL);
@@ -201,9 +172,9 @@ absl::StatusOr<std::string> ProcessExecutor::Find(const std::string& job_id, int
     // Its handle first: should the id pass to another process meanwhile, the handle is no one's.
     const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Of(pid);
     const std::string arguments = ReadList(pid, "cmdline");
-    if (handle.ok() && handle->Runs() && Lists(arguments, JobArgument(job_id)) &&
-        Lists(arguments, AttemptArgument(attempt)) &&
-        Lists(ReadList(pid, "environ"), TokenVariable(token))) {
+    if (handle.ok() && handle->Runs() && Lists(arguments, WorkerCommand::JobArgument(job_id)) &&
+        Lists(arguments, WorkerCommand::AttemptArgument(attempt)) &&
+        Lists(ReadList(pid, "environ"), WorkerCommand::TokenVariable(token))) {
       return handle->ToString();
     }
   }
@@ -211,7 +182,7 @@ absl::StatusOr<std::string> ProcessExecutor::Find(const std::string& job_id, int
       absl::StrCat("there is no process of attempt ", attempt, " at job ", job_id));
 }
 
-absl::Status ProcessExecutor::Adopt(const std::string& name) {
+absl::StatusOr<jobs::LaunchStatus> ProcessExecutor::Adopt(const std::string& name) {
   const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Parse(name);
   if (!handle.ok()) return handle.status();
   const int pidfd = PidfdOpen(handle->pid);
@@ -226,7 +197,7 @@ absl::Status ProcessExecutor::Adopt(const std::string& name) {
     cpus_.Hold(cpus);
   }
   StartWatching({*handle, pidfd, std::move(cpus)});
-  return absl::OkStatus();
+  return jobs::LaunchRunning();
 }
 
 void ProcessExecutor::StartWatching(Process process) {
@@ -251,30 +222,27 @@ void ProcessExecutor::Kill(const std::string& name) {
 }
 
 jobs::ProcessEnd ProcessExecutor::Judge(std::string how, int code, bool may_be_memory) {
-  using Cause = jobs::ProcessEnd::Cause;
-  if (code == kServerLostCode) return {std::move(how), Cause::kServerUnreachable};
-  if (code == kOutOfMemoryCode) {
-    return {absl::StrCat("over its memory limit (", how, ")"), Cause::kOutOfMemory};
-  }
+  jobs::ProcessEnd end = WorkerCommand::EndOf(std::move(how), code);
+  if (end.cause != jobs::ProcessEnd::Cause::kUnknown) return end;
   MutexLock lock(&mutex_);
   if (!may_be_memory || !options_.oom_kills ||
       options_.oom_kills().value_or(0) <= oom_kills_seen_) {
-    return {std::move(how), Cause::kUnknown};
+    return end;
   }
   ++oom_kills_seen_;
   return {"ended by the kernel, since the memory of the machine or its container ran out",
-          Cause::kOutOfMemory};
+          jobs::ProcessEnd::Cause::kOutOfMemory};
 }
 
 void ProcessExecutor::Watch() {
   bool ending = false;
   while (!ending) {
     const std::vector<Process> ended = AwaitEnded();
-    ExitCallback callback;
+    StatusCallback callback;
     {
       MutexLock lock(&mutex_);
       ending = ending_;
-      callback = exit_callback_;
+      callback = status_callback_;
     }
     for (const Process& process : ended) {
       const siginfo_t info = Collect(process.pidfd, process.handle.pid);
@@ -319,4 +287,4 @@ void ProcessExecutor::Wake() {
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
 }
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes

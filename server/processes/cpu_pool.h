@@ -1,15 +1,15 @@
 // Which processors the worker processes are pinned to: each gets as many as it has cores, the least
 // used ones first, so that jobs side by side do not share a processor while another idles. Not
 // thread-safe; the executor's lock guards it.
-#ifndef ATELIER_SERVER_LAUNCH_CPU_POOL_H_
-#define ATELIER_SERVER_LAUNCH_CPU_POOL_H_
+#ifndef ATELIER_SERVER_PROCESSES_CPU_POOL_H_
+#define ATELIER_SERVER_PROCESSES_CPU_POOL_H_
 
 #include <sys/types.h>
 
 #include <map>
 #include <vector>
 
-namespace atelier::launch {
+namespace atelier::processes {
 
 // Processors that a process (0: this one) may run on, ascending; empty if that cannot be told.
 std::vector<int> AllowedCpus(pid_t pid);
@@ -33,6 +33,6 @@ class CpuPool {
   std::map<int, int> users_;  // By processor.
 };
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes
 
-#endif  // ATELIER_SERVER_LAUNCH_CPU_POOL_H_
+#endif  // ATELIER_SERVER_PROCESSES_CPU_POOL_H_

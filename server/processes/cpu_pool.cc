@@ -1,11 +1,11 @@
-#include "server/launch/cpu_pool.h"
+#include "server/processes/cpu_pool.h"
 
 #include <sched.h>
 
 #include <algorithm>
 #include <cstddef>
 
-namespace atelier::launch {
+namespace atelier::processes {
 
 std::vector<int> AllowedCpus(pid_t pid) {
   cpu_set_t set;
@@ -45,4 +45,4 @@ void CpuPool::Release(const std::vector<int>& cpus) {
   }
 }
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes

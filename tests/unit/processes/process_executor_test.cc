@@ -1,5 +1,5 @@
 // Real processes: shell scripts in the place of the worker program.
-#include "server/launch/process_executor.h"
+#include "server/processes/process_executor.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -30,7 +30,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 namespace {
 
 using ::testing::HasSubstr;
@@ -42,8 +42,9 @@ using Cause = jobs::ProcessEnd::Cause;
 // Collects what an executor tells of ended processes.
 class Exits {
  public:
-  jobs::Executor::ExitCallback callback() {
-    return [this](const std::string& handle, const jobs::ProcessEnd& end) {
+  jobs::Executor::StatusCallback callback() {
+    return [this](const std::string& handle, const jobs::LaunchStatus& status) {
+      const auto& end = std::get<jobs::ProcessEnd>(status);
       MutexLock lock(&mutex_);
       cause_[handle] = end.cause;
       EXPECT_TRUE(how_.emplace(handle, end.how).second) << "told twice of " << handle;
@@ -90,6 +91,12 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+ProcessExecutor::Options WithProgram(const std::string& path) {
+  ProcessExecutor::Options options;
+  options.worker.program = path;
+  return options;
+}
+
 class ProcessExecutorTest : public ::testing::Test {
  protected:
   ProcessExecutorTest() {
@@ -116,11 +123,12 @@ class ProcessExecutorTest : public ::testing::Test {
 
   std::unique_ptr<ProcessExecutor> MakeExecutor(const std::string& script) {
     SetWorker(script);
-    auto executor = ProcessExecutor::Create(
-        {.worker_binary = dir_ + "/worker", .oom_kills = [this] { return oom_kills_.load(); }});
+    auto executor = ProcessExecutor::Create({.worker = {.program = dir_ + "/worker",
+                                                        .server_address = "unix:/tmp/server.sock",
+                                                        .server_certificate = {}},
+                                             .oom_kills = [this] { return oom_kills_.load(); }});
     EXPECT_TRUE(executor.ok()) << executor.status();
-    (*executor)->SetServerAddress("unix:/tmp/server.sock");
-    (*executor)->SetExitCallback(exits_.callback());
+    (*executor)->SetStatusCallback(exits_.callback());
     return *std::move(executor);
   }
 
@@ -153,7 +161,10 @@ class ProcessExecutorTest : public ::testing::Test {
     request.token = kToken;
     request.attempt_dir = AttemptDir(attempt);
     request.resources.cores = cores;
-    return executor_->Launch(request);
+    auto launched = executor_->Launch(request);
+    if (!launched.ok()) return launched.status();
+    EXPECT_TRUE(std::holds_alternative<jobs::LaunchRunning>(launched->status));
+    return launched->handle;
   }
 
   std::string Launch(int attempt = 1, int cores = 1) {
@@ -249,7 +260,7 @@ TEST_F(ProcessExecutorTest, DoesNotKillAnotherProcessOfTheSameId) {
   ProcessHandle earlier = *ProcessHandle::Parse(handle);
   --earlier.start_ticks;
   executor_->Kill(earlier.ToString());
-  EXPECT_EQ(executor_->Adopt(earlier.ToString()).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(executor_->Adopt(earlier.ToString()).status().code(), absl::StatusCode::kNotFound);
   ASSERT_EQ(kill(PidOf(handle), SIGTERM), 0);
   EXPECT_EQ(exits_.Await(handle), "killed by signal 15 (SIGTERM)");
 }
@@ -280,8 +291,8 @@ TEST_F(ProcessExecutorTest, DoesNotAdoptWhatHasEnded) {
   SetWorker("exit 0");
   const std::string handle = Launch();
   exits_.Await(handle);
-  EXPECT_EQ(executor_->Adopt(handle).code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(executor_->Adopt("nonsense").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(executor_->Adopt(handle).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(executor_->Adopt("nonsense").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ProcessExecutorTest, RunsBelowTheServerAndDiesBeforeIt) {
@@ -454,16 +465,16 @@ TEST_F(ProcessExecutorTest, StartsAndEndsProcessesWhenThereAreNoDescriptorsLeft)
 }
 
 TEST(ProcessExecutorCreateTest, RefusesAMissingProgram) {
-  const auto executor = ProcessExecutor::Create({.worker_binary = "/no/such/worker"});
+  const auto executor = ProcessExecutor::Create(WithProgram("/no/such/worker"));
   EXPECT_EQ(executor.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(executor.status().message()), HasSubstr("/no/such/worker"));
 }
 
 TEST(ProcessExecutorCreateTest, RefusesAFolder) {
-  const auto executor = ProcessExecutor::Create({.worker_binary = "/tmp"});
+  const auto executor = ProcessExecutor::Create(WithProgram("/tmp"));
   EXPECT_EQ(executor.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(executor.status().message()), HasSubstr("/tmp: Is a directory"));
 }
 
 }  // namespace
-}  // namespace atelier::launch
+}  // namespace atelier::processes

@@ -1,9 +1,9 @@
-#include "server/launch/spare_descriptors.h"
+#include "server/processes/spare_descriptors.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace atelier::launch {
+namespace atelier::processes {
 
 void SpareDescriptors::Free() {
   MutexLock lock(&mutex_);
@@ -20,4 +20,4 @@ void SpareDescriptors::Fill() {
   }
 }
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes

@@ -1,4 +1,4 @@
-#include "server/launch/process_handle.h"
+#include "server/processes/process_handle.h"
 
 #include <vector>
 
@@ -9,7 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "server/base/proc_file.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 namespace {
 
 // What /proc/<pid>/stat says: the state's letter and the start time.
@@ -66,4 +66,4 @@ bool ProcessHandle::Runs() const {
   return stat.ok() && stat->state != 'Z' && stat->state != 'X';
 }
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes

@@ -1,11 +1,11 @@
-#include "server/launch/cpu_pool.h"
+#include "server/processes/cpu_pool.h"
 
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 namespace {
 
 using ::testing::ElementsAre;
@@ -41,4 +41,4 @@ TEST(CpuPoolTest, CountsAdoptedUsersOfItsOwnProcessorsAlone) {
 TEST(CpuPoolTest, GivesNoneWhenItHasNone) { EXPECT_THAT(CpuPool({}).Take(2), IsEmpty()); }
 
 }  // namespace
-}  // namespace atelier::launch
+}  // namespace atelier::processes

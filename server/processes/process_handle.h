@@ -1,7 +1,7 @@
 // Names one process of this machine for good: its id, the moment it was started, and the boot of
 // the machine. A process id alone is given to somebody else after a while. Values; thread-safe.
-#ifndef ATELIER_SERVER_LAUNCH_PROCESS_HANDLE_H_
-#define ATELIER_SERVER_LAUNCH_PROCESS_HANDLE_H_
+#ifndef ATELIER_SERVER_PROCESSES_PROCESS_HANDLE_H_
+#define ATELIER_SERVER_PROCESSES_PROCESS_HANDLE_H_
 
 #include <sys/types.h>
 
@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 
 struct ProcessHandle {
   pid_t pid = 0;
@@ -32,6 +32,6 @@ struct ProcessHandle {
   friend bool operator==(const ProcessHandle&, const ProcessHandle&) = default;
 };
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes
 
-#endif  // ATELIER_SERVER_LAUNCH_PROCESS_HANDLE_H_
+#endif  // ATELIER_SERVER_PROCESSES_PROCESS_HANDLE_H_

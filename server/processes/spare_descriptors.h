@@ -1,13 +1,13 @@
 // A few file descriptors kept back, so that a worker can still be started when connections have
 // taken all the others. Thread-safe.
-#ifndef ATELIER_SERVER_LAUNCH_SPARE_DESCRIPTORS_H_
-#define ATELIER_SERVER_LAUNCH_SPARE_DESCRIPTORS_H_
+#ifndef ATELIER_SERVER_PROCESSES_SPARE_DESCRIPTORS_H_
+#define ATELIER_SERVER_PROCESSES_SPARE_DESCRIPTORS_H_
 
 #include <vector>
 
 #include "server/base/mutex.h"
 
-namespace atelier::launch {
+namespace atelier::processes {
 
 class SpareDescriptors {
  public:
@@ -30,6 +30,6 @@ class SpareDescriptors {
   std::vector<int> held_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace atelier::launch
+}  // namespace atelier::processes
 
-#endif  // ATELIER_SERVER_LAUNCH_SPARE_DESCRIPTORS_H_
+#endif  // ATELIER_SERVER_PROCESSES_SPARE_DESCRIPTORS_H_

@@ -1,0 +1,76 @@
+#include "server/launch/worker_command.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/launch/environment.h"
+
+namespace atelier::launch {
+namespace {
+
+// Exit codes of the worker program that say why it ended (see server/worker/main.cc).
+constexpr int kServerLostCode = 4;
+constexpr int kOutOfMemoryCode = 5;
+
+std::string BesideThisProgram(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name;
+}
+
+}  // namespace
+
+absl::StatusOr<WorkerCommand> WorkerCommand::Create(Options options) {
+  if (options.program.empty()) options.program = BesideThisProgram("atelier-worker");
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(options.program, ignored);
+  if (is_folder || access(options.program.c_str(), X_OK) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot run the worker program ", options.program, ": ",
+                     strerror(is_folder ? EISDIR : errno), "; it belongs beside the server's"));
+  }
+  return WorkerCommand(std::move(options));
+}
+
+std::vector<std::string> WorkerCommand::Arguments(const jobs::LaunchRequest& request) const {
+  std::vector<std::string> arguments = {
+      options_.program, absl::StrCat("--server=", options_.server_address),
+      JobArgument(request.job_id), AttemptArgument(request.attempt)};
+  if (!options_.server_certificate.empty()) {
+    arguments.push_back(absl::StrCat("--server_certificate=", options_.server_certificate));
+  }
+  return arguments;
+}
+
+std::vector<std::string> WorkerCommand::Environment(const std::string& token) {
+  return WorkerEnvironment({TokenVariable(token), "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
+                            "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"});
+}
+
+std::string WorkerCommand::JobArgument(const std::string& job) {
+  return absl::StrCat("--job=", job);
+}
+
+std::string WorkerCommand::AttemptArgument(int attempt) {
+  return absl::StrCat("--attempt=", attempt);
+}
+
+std::string WorkerCommand::TokenVariable(const std::string& token) {
+  return absl::StrCat("ATELIER_WORKER_TOKEN=", token);
+}
+
+jobs::ProcessEnd WorkerCommand::EndOf(std::string how, int exit_code) {
+  using Cause = jobs::ProcessEnd::Cause;
+  if (exit_code == kServerLostCode) return {std::move(how), Cause::kServerUnreachable};
+  if (exit_code == kOutOfMemoryCode) {
+    return {absl::StrCat("over its memory limit (", how, ")"), Cause::kOutOfMemory};
+  }
+  return {std::move(how), Cause::kUnknown};
+}
+
+}  // namespace atelier::launch

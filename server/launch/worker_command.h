@@ -1,0 +1,54 @@
+// How a worker is started, whichever executor does it: its command line, its environment, and what
+// its exit codes say.
+#ifndef ATELIER_SERVER_LAUNCH_WORKER_COMMAND_H_
+#define ATELIER_SERVER_LAUNCH_WORKER_COMMAND_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/executor.h"
+
+namespace atelier::launch {
+
+// Immutable, hence thread-safe. The command line is
+//   <program> --server=<address> [--server_certificate=<file>] --job=<job> --attempt=<n>
+// The token is in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, the
+// arithmetic libraries' own threads are turned off, and of the server's own environment there is
+// only what LibTorch, gRPC and the loader read (see environment.h).
+class WorkerCommand {
+ public:
+  struct Options {
+    std::string program;  // Empty: `atelier-worker` beside the running program.
+    // Where workers dial: `unix:/absolute/path` or `host:port`.
+    std::string server_address;
+    // The server's certificate, where workers report by TLS: they believe no other. A file.
+    std::string server_certificate;
+  };
+
+  // FAILED_PRECONDITION if the worker's program is not there.
+  static absl::StatusOr<WorkerCommand> Create(Options options);
+
+  // The first is the program's path.
+  std::vector<std::string> Arguments(const jobs::LaunchRequest& request) const;
+  // NAME=value, all there is.
+  static std::vector<std::string> Environment(const std::string& token);
+
+  // Those of them that name an attempt, as they stand in a list of arguments or of variables.
+  static std::string JobArgument(const std::string& job);
+  static std::string AttemptArgument(int attempt);
+  static std::string TokenVariable(const std::string& token);
+
+  // What the end of a worker means that exited with a code of its own; `how` is a sentence's end.
+  static jobs::ProcessEnd EndOf(std::string how, int exit_code);
+
+ private:
+  explicit WorkerCommand(Options options) : options_(std::move(options)) {}
+
+  Options options_;
+};
+
+}  // namespace atelier::launch
+
+#endif  // ATELIER_SERVER_LAUNCH_WORKER_COMMAND_H_

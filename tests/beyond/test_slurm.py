@@ -1,0 +1,269 @@
+"""Trainings on a Slurm cluster: whatever is done to it they end as if nothing had been done."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import grpc
+import pytest
+
+import harness
+import recovery
+import slurm_cluster
+from harness import BIN, JOB_FAILED, Server, Watcher, error_details, wait_for
+
+# Ten seconds and more, so that there is time for every fault.
+SPEC = dict(recovery.LONG_SPEC, epochs=120, patience=120)
+ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, small_dataset):
+    return recovery.calm_run(tmp_path_factory.mktemp("calm"), small_dataset, SPEC)
+
+
+def flags(port, *further):
+    return ["--executor=slurm", f"--worker_listen=127.0.0.1:{port}", "--slurm_partition=train",
+            "--slurm_allow=nodelist,time", "--threads_per_worker=1", "--lease=5s", *further]
+
+
+@pytest.fixture
+def server(slurm, data_dir, small_dataset, monkeypatch):
+    """A server that has the cluster run its workers, and leaves nothing there."""
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    [port] = slurm_cluster.free_ports(1)
+    with Server(data_dir, {"small": small_dataset}, flags(port)) as running:
+        yield running
+        wait_for(lambda: not [row for row in slurm.listed() if row[4].startswith("atelier-")], 60,
+                 "the end of all of the server's Slurm jobs")
+
+
+def wait_running(slurm, name, timeout=60):
+    """The node on which a job's worker runs, and its Slurm job."""
+    def found():
+        for number, state, _, node, title in slurm.listed():
+            if state == "RUNNING" and title.startswith(f"atelier-{name.removeprefix('jobs/')}-"):
+                return node, number
+        return None
+    return wait_for(found, timeout, f"{name} to run on a node")
+
+
+def other(node):
+    return {"n1": "n2", "n2": "n1"}[node]
+
+
+def test_a_job_is_preempted_loses_its_node_its_controller_and_its_server(server, slurm, undisturbed):
+    name = server.start_job("hard", model_name="hard", **SPEC)
+    seen = Watcher(server, name)
+    recovery.wait_epoch(server, name, 3)
+    node, _ = wait_running(slurm, name)
+    urgent = slurm.submit("--partition=urgent", f"--nodelist={node}", "--exclusive")
+    wait_for(lambda: len(server.job(name).attempts) == 2, what="a second attempt")
+    slurm.cancel(urgent)
+
+    recovery.wait_epoch(server, name, server.job(name).progress.epoch + 3)
+    node, _ = wait_running(slurm, name)
+    slurm.kill_node(node)
+    wait_for(lambda: len(server.job(name).attempts) == 3, 120, "a third attempt")
+    slurm.start_node(node)
+
+    slurm.kill_controller()
+    recovery.wait_epoch(server, name, server.job(name).progress.epoch + 3)
+    slurm.start_controller()
+    server.kill()
+    server.start()
+    job = recovery.check_same(server, name, seen.finish(), undisturbed)
+    assert {attempt.place.split(",")[0] for attempt in job.attempts} <= {"node n1", "node n2"}
+    assert recovery.end_reasons(job)[0] in ("SUSPENDED", "PREEMPTED")
+    assert recovery.end_reasons(job)[1] == "WORKER_LOST"
+    assert recovery.end_reasons(job)[-1] == "COMPLETED"
+
+
+def test_two_jobs_train_on_two_nodes_at_once(server, slurm):
+    first = server.start_job("first", slurm_args="--nodelist=n1", **SPEC)
+    second = server.start_job("second", slurm_args="--nodelist=n2", **SPEC)
+    assert wait_running(slurm, first)[0] == "n1"
+    assert wait_running(slurm, second)[0] == "n2"
+    for name in (first, second):
+        server.wait_job(name, "TRAINING")
+        server.run("stop", name.removeprefix("jobs/"))
+        server.wait_job(name)
+
+
+def test_a_job_that_waits_says_for_what_and_is_stopped(server, slurm):
+    blockers = [slurm.submit("--partition=urgent", f"--nodelist={node}", "--exclusive")
+                for node in ("n1", "n2")]
+    wait_for(lambda: len(slurm.listed(("RUNNING",))) == 2, what="a full cluster")
+    name = server.start_job("waits")
+    identifier = name.removeprefix("jobs/")
+    event = server.events(name, until=lambda e: "waits: " in e.waiting.reason)[-1]
+    found = re.fullmatch(r"It waits: Slurm job (\d+) waits: (Resources|Priority|ReqNodeNotAvail.*)\.",
+                         event.waiting.reason)
+    assert found, event
+    assert event.number == server.events(name, until=lambda e: e.HasField("waiting"))[-2].number
+    for command in (("show", identifier), ("jobs",), ("top",)):
+        assert f"Slurm job {found.group(1)}" in server.run(*command).stdout, command
+    # The place in Slurm's queue is kept over a restart of the server.
+    assert server.stop() == 0
+    server.start()
+    wait_for(lambda: f"Slurm job {found.group(1)}" in server.job(name).waiting_reason,
+             what="the reason after a restart")
+    server.run("stop", identifier)
+    assert server.wait_job(name).state == harness.job_pb.JOB_STATE_STOPPED
+    for blocker in blockers:
+        slurm.cancel(blocker)
+
+
+def test_what_slurm_will_not_run_fails_with_its_reason(server):
+    name = server.start_job("huge", cores=64, shards=2)
+    job = server.wait_job(name, "FAILED")
+    assert job.transitions[-1].reason == "REFUSED"
+    assert re.search("PartitionConfig|not available", job.transitions[-1].message), job.transitions
+    shown = server.run("show", name.removeprefix("jobs/"), check=JOB_FAILED)
+    assert "REFUSED" in shown.stdout or "Slurm" in shown.stdout
+
+
+def test_arguments_are_those_that_the_operator_allows(server, slurm):
+    with pytest.raises(grpc.RpcError) as refused:
+        server.start_job("no", slurm_args="--nodelist=n1 --partition=urgent")
+    assert "--partition is not an argument" in error_details(refused.value)[0]["spec.slurm_args"]
+    with pytest.raises(grpc.RpcError) as reserved:
+        server.start_job("no", slurm_args="--wrap=id")
+    assert "given by the server" in error_details(reserved.value)[0]["spec.slurm_args"]
+    done = server.run("train", "--preset", "dense", "--dataset", "small", "--epochs", 1, "--cores", 1,
+                      "--slurm-args", "--nodelist=n2 --time=10", check=harness.DONE)
+    assert "completed" in done.stdout
+    [attempt] = server.job("jobs/" + server.json("jobs")[0]["name"].removeprefix("jobs/")).attempts
+    assert attempt.place.startswith("node n2, Slurm job ")
+
+
+def test_the_token_is_on_no_command_line(server, slurm):
+    name = server.start_job("secret", **SPEC)
+    wait_running(slurm, name)
+    server.wait_job(name, "TRAINING")
+    [pid] = server.worker_pids()
+    environment = open(f"/proc/{pid}/environ", "rb").read().split(b"\0")
+    [token] = [e.split(b"=")[1] for e in environment if e.startswith(b"ATELIER_WORKER_TOKEN=")]
+    assert all(token not in b" ".join(command) for _, command, _ in slurm_cluster.processes())
+    assert token.decode() not in slurm.command("scontrol", "show", "job").stdout
+    server.run("stop", name.removeprefix("jobs/"))
+    server.wait_job(name)
+
+
+def test_a_server_killed_as_slurm_takes_a_job_neither_loses_nor_doubles_it(
+        slurm, data_dir, small_dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    for program in ("sbatch", "squeue", "scontrol", "scancel"):
+        real = slurm.command("sh", "-c", f"command -v {program}").stdout.strip()
+        script = f'#!/bin/sh\nexec {real} "$@"\n'
+        if program == "sbatch":
+            script = (f'#!/bin/sh\nanswer=$({real} "$@")\ncode=$?\n'
+                      f'if rm {tmp_path}/armed 2>/dev/null; then kill -9 $PPID; sleep 1; fi\n'
+                      'echo "$answer"\nexit $code\n')
+        path = tmp_path / "bin" / program
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(script)
+        path.chmod(0o755)
+    (tmp_path / "armed").touch()
+    [port] = slurm_cluster.free_ports(1)
+    with Server(data_dir, {"small": small_dataset},
+                flags(port, f"--slurm_bin={tmp_path / 'bin'}")) as server:
+        name = server.start_job("cut")
+        server.process.wait(60)
+        assert server.process.returncode == -signal.SIGKILL
+        server._ended(10)
+        server.start()
+        job = server.wait_job(name)
+        assert job.state == harness.job_pb.JOB_STATE_COMPLETED, job.transitions
+        assert len(job.attempts) == 1
+        wait_for(lambda: not slurm.jobs(), what="an empty cluster")
+
+
+def test_commands_that_hang_end_nothing(slurm, data_dir, small_dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    real = slurm.command("sh", "-c", "command -v sbatch").stdout.strip()
+    scripts = {"sbatch": f'exec {real} "$@"', "squeue": "echo nonsense; exec sleep 1000",
+               "scontrol": "exec sleep 1000", "scancel": "exec sleep 1000"}
+    for program, script in scripts.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / program).chmod(0o755)
+    [port] = slurm_cluster.free_ports(1)
+    with Server(data_dir, {"small": small_dataset}, flags(port, f"--slurm_bin={tmp_path}")) as server:
+        name = server.start_job("deaf")
+        assert server.wait_job(name).state == harness.job_pb.JOB_STATE_COMPLETED
+        assert len(server.job(name).attempts) == 1
+    wait_for(lambda: not slurm.jobs(), what="an empty cluster")
+
+
+@pytest.mark.parametrize("given, complaint", [
+    (["--executor=nomad"], "'nomad' is not process or slurm"),
+    (["--executor=slurm"], "--worker_listen: .* is a socket of this machine"),
+    (["--executor=slurm", "--worker_listen=0.0.0.0:5000", "--allow_insecure"],
+     "--worker_listen: 0.0.0.0:5000 names no machine"),
+    (["--executor=slurm", "--worker_listen=10.9.8.7:5000"], "give --tls_cert and --tls_key"),
+    (["--executor=slurm", "--worker_listen=127.0.0.1:5000", "--slurm_bin=/nowhere"],
+     "cannot run /nowhere/sbatch"),
+    (["--executor=slurm", "--worker_listen=127.0.0.1:5000", "--slurm_args=-p gpu"],
+     "--slurm_args: '-p' is not --NAME"),
+    (["--executor=slurm", "--worker_listen=127.0.0.1:5000", "--max_jobs=0x7"], "max_jobs"),
+    (["--executor=slurm", "--worker_listen=127.0.0.1:5000", "--max_jobs=20000"],
+     "--max_jobs: 20000 is out of range"),
+    (["--slurm_partition=gpu"], "--slurm_partition: it has no effect with --executor=process"),
+    (["--max_jobs=3"], "--max_jobs: on this machine"),
+])
+def test_wrong_flags_are_refused_by_name(data_dir, given, complaint):
+    done = subprocess.run([BIN / "atelierd", f"--data_dir={data_dir}", "--listen=127.0.0.1:0",
+                           "--metrics_listen=127.0.0.1:0", *given],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert re.search(complaint, done.stderr), done.stderr
+
+
+def preempt(server, slurm, name):
+    node, _ = wait_running(slurm, name)
+    attempts = len(server.job(name).attempts)
+    urgent = slurm.submit("--partition=urgent", f"--nodelist={node}", "--exclusive")
+    wait_for(lambda: len(server.job(name).attempts) > attempts or ended(server, name), 120,
+             "another attempt")
+    slurm.cancel(urgent)
+
+
+def lose_node(server, slurm, name):
+    node, _ = wait_running(slurm, name)
+    slurm.kill_node(node)
+    slurm.start_node(node)
+
+
+def lose_controller(_server, slurm, _name):
+    slurm.kill_controller()
+    time.sleep(random.random() * 3)  # How long it is away, the fault itself.
+    slurm.start_controller()
+
+
+def lose_server(server, _slurm, _name):
+    server.kill()
+    server.start()
+
+
+def ended(server, name):
+    return harness.job_pb.JobState.Name(server.job(name).state).removeprefix("JOB_STATE_") in (
+        "COMPLETED", "FAILED", "STOPPED")
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_random_faults(server, slurm, undisturbed, round_):
+    """Two faults a job at random moments. ATELIER_BEYOND_ROUNDS=30 is the campaign."""
+    chance = random.Random(time.time_ns() if ROUNDS > 1 else 7)
+    name = server.start_job("round", model_name="round", **SPEC)
+    seen = Watcher(server, name)
+    for fault in chance.choices([preempt, lose_node, lose_controller, lose_server], k=2):
+        epoch = server.job(name).progress.epoch + chance.randint(2, 15)
+        print(f"round {round_}: {fault.__name__} at epoch {epoch}")
+        recovery.wait_epoch(server, name, min(epoch, SPEC["epochs"] - 10))
+        if ended(server, name):
+            break
+        fault(server, slurm, name)
+    recovery.check_same(server, name, seen.finish(300), undisturbed)

@@ -1,0 +1,338 @@
+#include "server/slurm/slurm_executor.h"
+
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/slurm/fake_slurm.h"
+
+namespace atelier::slurm {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using Cause = jobs::ProcessEnd::Cause;
+
+class SetClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::FromUnixSeconds(1'700'000'000) + elapsed; }
+  absl::Duration Elapsed() const override { return elapsed; }
+
+  absl::Duration elapsed = absl::Seconds(100);
+};
+
+class SlurmExecutorTest : public testing::Test {
+ protected:
+  SlurmExecutorTest() {
+    std::string pattern = testing::TempDir() + "/slurm-XXXXXX";
+    dir_ = mkdtemp(pattern.data());
+    for (const char* name : {"atelier-worker", "sbatch", "squeue", "scontrol", "scancel"}) {
+      const std::string path = absl::StrCat(dir_, "/", name);
+      std::ofstream(path) << "#!/bin/false\n";
+      chmod(path.c_str(), 0755);
+    }
+    Boot();
+    executor_->Recovered();
+  }
+  ~SlurmExecutorTest() override { std::filesystem::remove_all(dir_); }
+
+  // A server begins, after the end of the one before.
+  void Boot() {
+    executor_.reset();
+    SlurmExecutor::Options options;
+    options.slurm.bin_dir = dir_;
+    options.slurm.arguments = {"--partition=train"};
+    options.slurm.gres = "gpu:1";
+    options.worker.program = dir_ + "/atelier-worker";
+    options.worker.server_address = "10.0.0.1:50052";
+    options.server_id = "here";
+    options.log = [this](const std::string& sentence) { logged_.push_back(sentence); };
+    options.own_thread = false;
+    auto executor = SlurmExecutor::Create(options, &clock_, slurm_.runner());
+    ASSERT_TRUE(executor.ok()) << executor.status();
+    executor_ = *std::move(executor);
+    executor_->SetStatusCallback(
+        [this](const std::string& handle, const jobs::LaunchStatus& status) {
+          if (const auto* pending = std::get_if<jobs::LaunchPending>(&status)) {
+            told_[handle].push_back("pending " + pending->why);
+          } else if (const auto* running = std::get_if<jobs::LaunchRunning>(&status)) {
+            told_[handle].push_back("running " + running->where);
+          } else {
+            const auto& end = std::get<jobs::ProcessEnd>(status);
+            told_[handle].push_back("ended " + end.how);
+            cause_[handle] = end.cause;
+          }
+        });
+  }
+
+  jobs::LaunchRequest Request(int attempt = 1) const {
+    jobs::LaunchRequest request;
+    request.job_id = "a-job";
+    request.attempt = attempt;
+    request.token = "s3cret";
+    request.attempt_dir = absl::StrCat(dir_, "/attempts/", attempt);
+    request.resources = {.cores = 3, .memory_bytes = std::int64_t{2} << 30, .gpus = 0};
+    return request;
+  }
+  std::string Launch(int attempt = 1) {
+    const auto launched = executor_->Launch(Request(attempt));
+    EXPECT_TRUE(launched.ok()) << launched.status();
+    if (!launched.ok()) return "";
+    EXPECT_TRUE(std::holds_alternative<jobs::LaunchPending>(launched->status));
+    return launched->handle;
+  }
+  // Time goes by, with Tick called whenever it is due.
+  void Pass(absl::Duration duration) {
+    while (duration > absl::ZeroDuration()) {
+      const absl::Duration due = std::max(executor_->Tick(), absl::Milliseconds(10));
+      const absl::Duration step = std::min(duration, due);
+      clock_.elapsed += step;
+      duration -= step;
+    }
+    executor_->Tick();
+  }
+  std::string Last(const std::string& handle) {
+    return told_[handle].empty() ? "" : told_[handle].back();
+  }
+  int Ends(const std::string& handle) {
+    int ends = 0;
+    for (const std::string& told : told_[handle]) ends += absl::StartsWith(told, "ended") ? 1 : 0;
+    return ends;
+  }
+
+  std::string dir_;
+  SetClock clock_;
+  FakeSlurm slurm_;
+  std::vector<std::string> logged_;
+  std::map<std::string, std::vector<std::string>> told_;
+  std::map<std::string, Cause> cause_;
+  std::unique_ptr<SlurmExecutor> executor_;
+};
+
+TEST_F(SlurmExecutorTest, SubmitsABatchJobForAnAttempt) {
+  auto request = Request(2);
+  request.arguments = {"--time=5"};
+  ASSERT_TRUE(executor_->Launch(request).ok());
+  const launch::Command command = slurm_.calls("sbatch").at(0);
+  EXPECT_EQ(command.arguments[0], dir_ + "/sbatch");
+  for (const char* argument : {"--parsable", "--no-requeue", "--job-name=atelier-a-job-2",
+                               "--comment=atelier:here/a-job/2", "--cpus-per-task=3", "--mem=2176M",
+                               "--open-mode=append", "--partition=train"}) {
+    EXPECT_THAT(command.arguments, Contains(argument));
+  }
+  EXPECT_EQ(command.arguments.back(), "--time=5") << "what a job gives counts";
+  EXPECT_THAT(command.arguments,
+              Contains(absl::StrCat("--output=", dir_, "/attempts/2/worker.log")));
+  EXPECT_THAT(command.arguments, Not(Contains("--gres=gpu:1")));
+  EXPECT_EQ(command.input, absl::StrCat("#!/bin/sh\nexec '", dir_,
+                                        "/atelier-worker' '--server=10.0.0.1:50052' '--job=a-job' "
+                                        "'--attempt=2'\n"));
+  EXPECT_TRUE(std::filesystem::is_directory(dir_ + "/attempts/2"));
+}
+
+TEST_F(SlurmExecutorTest, TokenIsInTheEnvironmentAndNowhereElse) {
+  Launch();
+  const launch::Command command = slurm_.calls("sbatch").at(0);
+  EXPECT_THAT(command.environment, Contains("ATELIER_WORKER_TOKEN=s3cret"));
+  EXPECT_THAT(absl::StrJoin(command.arguments, " "), Not(HasSubstr("s3cret")));
+  EXPECT_THAT(command.input, Not(HasSubstr("s3cret")));
+  Pass(absl::Seconds(2));
+  EXPECT_THAT(slurm_.calls("squeue").at(0).environment,
+              Not(Contains("ATELIER_WORKER_TOKEN=s3cret")));
+}
+
+TEST_F(SlurmExecutorTest, JobOnAGpuAsksForIt) {
+  auto request = Request();
+  request.resources.gpus = 1;
+  ASSERT_TRUE(executor_->Launch(request).ok());
+  EXPECT_THAT(slurm_.calls("sbatch").at(0).arguments, Contains("--gres=gpu:1"));
+  EXPECT_TRUE(executor_->has_gpus());
+}
+
+TEST_F(SlurmExecutorTest, TellsHowAJobStands) {
+  const std::string handle = Launch();
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "pending Slurm job 12 waits: Priority");
+  slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n2"});
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "running node n2, Slurm job 12");
+  slurm_.Set("12", {.state = "FAILED", .node = "n2", .exit_code = "7:0"});
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "ended exited with code 7, Slurm job 12 on node n2");
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(Ends(handle), 1);
+}
+
+TEST_F(SlurmExecutorTest, AsksOnceASecondForAllJobsAndNotAtAllWithoutAny) {
+  Pass(absl::Seconds(1));
+  const std::size_t before = slurm_.calls("squeue").size();
+  Pass(absl::Hours(1));
+  EXPECT_EQ(slurm_.calls("squeue").size(), before);
+  EXPECT_EQ(executor_->Tick(), absl::InfiniteDuration());
+  Launch(1);
+  Launch(2);
+  Launch(3);
+  Pass(absl::Seconds(10));
+  EXPECT_LE(slurm_.calls("squeue").size(), before + 12);
+  EXPECT_GE(slurm_.calls("squeue").size(), before + 9);
+}
+
+TEST_F(SlurmExecutorTest, ControllerThatIsDownEndsNothing) {
+  const std::string handle = Launch();
+  slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
+  Pass(absl::Seconds(1));
+  slurm_.SetDown(true);
+  const std::size_t before = slurm_.calls("squeue").size();
+  Pass(absl::Minutes(10));
+  EXPECT_EQ(Last(handle), "running node n1, Slurm job 12");
+  EXPECT_LE(slurm_.calls("squeue").size(), before + 30) << "it is asked less often";
+  EXPECT_THAT(logged_, Contains(HasSubstr("Unable to contact slurm controller")));
+  slurm_.SetDown(false);
+  slurm_.Set("12", {.state = "COMPLETED", .node = "n1"});
+  Pass(absl::Seconds(31));
+  EXPECT_EQ(Last(handle), "ended exited with code 0, Slurm job 12 on node n1");
+}
+
+TEST_F(SlurmExecutorTest, NonsenseAndTimeoutsAreNoAnswers) {
+  const std::string handle = Launch();
+  slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
+  Pass(absl::Seconds(1));
+  const std::vector<absl::StatusOr<launch::CommandResult>> answers = {
+      launch::CommandResult{.exit_code = 0, .output = "Welcome!\n", .errors = {}},
+      launch::CommandResult{.exit_code = 0, .output = "12|RUN", .errors = {}},
+      absl::DeadlineExceededError("squeue took longer than 10s"),
+      absl::ResourceExhaustedError("squeue printed more than 16777216 bytes"),
+      absl::UnavailableError("cannot run squeue: No such file or directory")};
+  for (const auto& answer : answers) {
+    slurm_.Answer("squeue", answer);
+    Pass(absl::Minutes(2));
+    EXPECT_EQ(Last(handle), "running node n1, Slurm job 12");
+    slurm_.AnswerAgain("squeue");
+    Pass(absl::Minutes(1));
+    EXPECT_EQ(Ends(handle), 0);
+  }
+}
+
+TEST_F(SlurmExecutorTest, HowItEndedIsAskedUntilThatIsAnswered) {
+  const std::string handle = Launch();
+  slurm_.Set("12", {.state = "FAILED", .node = "n1", .exit_code = "0:9"});
+  slurm_.Answer("scontrol", launch::CommandResult{.exit_code = 1, .output = {}, .errors = "busy"});
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(Ends(handle), 0);
+  slurm_.AnswerAgain("scontrol");
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "ended killed by signal 9, Slurm job 12 on node n1");
+}
+
+TEST_F(SlurmExecutorTest, KillingIsRepeatedUntilItIsTrue) {
+  const std::string handle = Launch();
+  slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
+  Pass(absl::Seconds(1));
+  slurm_.Answer("scancel", launch::CommandResult{.exit_code = 1, .output = {}, .errors = "no"});
+  executor_->Kill(handle);
+  EXPECT_THAT(slurm_.calls("scancel"), IsEmpty()) << "Kill itself runs nothing";
+  Pass(absl::Seconds(20));
+  EXPECT_GE(slurm_.calls("scancel").size(), 3u);
+  EXPECT_THAT(slurm_.calls("scancel").at(0).arguments, Contains("--signal=KILL"));
+  slurm_.AnswerAgain("scancel");
+  Pass(absl::Seconds(7));
+  EXPECT_EQ(Last(handle), "ended CANCELLED, Slurm job 12 on node n1");
+  const std::size_t calls = slurm_.calls("scancel").size();
+  Pass(absl::Minutes(1));
+  EXPECT_EQ(slurm_.calls("scancel").size(), calls);
+}
+
+TEST_F(SlurmExecutorTest, RefusalsAreForGoodAndTroublePasses) {
+  const auto refuse = [&](const std::string& errors) {
+    slurm_.Answer("sbatch", launch::CommandResult{.exit_code = 1, .output = {}, .errors = errors});
+    return executor_->Launch(Request()).status();
+  };
+  const absl::Status refused = refuse("sbatch: error: invalid partition specified: nowhere\n");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("invalid partition specified: nowhere"));
+  const absl::Status later = refuse("sbatch: error: Unable to contact slurm controller\n");
+  EXPECT_EQ(later.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(refuse("").code(), absl::StatusCode::kUnavailable);
+  slurm_.Answer("sbatch",
+                launch::CommandResult{.exit_code = 0, .output = "thanks!\n", .errors = {}});
+  EXPECT_EQ(executor_->Launch(Request()).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SlurmExecutorTest, JobWhoseAnswerWasLostIsCancelledAndNotDoubled) {
+  Pass(absl::Seconds(2));
+  slurm_.LoseNextAnswer();
+  EXPECT_FALSE(executor_->Launch(Request()).ok());
+  ASSERT_EQ(slurm_.job("12").state, "PENDING");
+  const std::string handle = Launch();
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(slurm_.job("12").state, "CANCELLED");
+  EXPECT_EQ(slurm_.job("13").state, "PENDING");
+  EXPECT_EQ(Last(handle), "pending Slurm job 13 waits: Priority");
+  EXPECT_THAT(logged_, Contains(HasSubstr("belongs to no attempt")));
+}
+
+TEST_F(SlurmExecutorTest, NextServerFindsWhatIsThere) {
+  const std::string pending = Launch(1);
+  const std::string ended = Launch(2);
+  const std::string gone = Launch(3);
+  const std::string stray = Launch(4);
+  slurm_.Set("13", {.state = "PREEMPTED", .node = "n1"});
+  slurm_.Set("14", {.listed = false});
+  Boot();
+  EXPECT_EQ(*executor_->Find("a-job", 4, "s3cret"), stray);
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 5, "s3cret").status()));
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 2, "s3cret").status())) << "it has ended";
+  const auto adopted = executor_->Adopt(pending);
+  ASSERT_TRUE(adopted.ok());
+  EXPECT_EQ(std::get<jobs::LaunchPending>(*adopted).why, "Slurm job 12 waits: Priority");
+  const auto known = executor_->Adopt(ended);
+  ASSERT_TRUE(known.ok());
+  EXPECT_EQ(std::get<jobs::ProcessEnd>(*known).cause, Cause::kPreempted);
+  EXPECT_TRUE(absl::IsNotFound(executor_->Adopt(gone).status()));
+  EXPECT_EQ(executor_->Adopt("4711:77:boot").status().code(), absl::StatusCode::kInvalidArgument);
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(slurm_.job("15").state, "PENDING") << "as long as it may still be wanted";
+  executor_->Recovered();
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(slurm_.job("15").state, "CANCELLED");
+  EXPECT_EQ(slurm_.job("12").state, "PENDING");
+}
+
+TEST_F(SlurmExecutorTest, JobsAreAdoptedWhileSlurmIsDown) {
+  const std::string handle = Launch();
+  slurm_.SetDown(true);
+  Boot();
+  const auto adopted = executor_->Adopt(handle);
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  EXPECT_THAT(std::get<jobs::LaunchPending>(*adopted).why, HasSubstr("Unable to contact"));
+  executor_->Recovered();
+  Pass(absl::Minutes(5));
+  EXPECT_EQ(Ends(handle), 0);
+  slurm_.SetDown(false);
+  slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
+  Pass(absl::Seconds(31));
+  EXPECT_EQ(Last(handle), "running node n1, Slurm job 12");
+}
+
+TEST_F(SlurmExecutorTest, ProgramsThatAreNotThereAreNamed) {
+  std::filesystem::remove(dir_ + "/squeue");
+  SlurmExecutor::Options options;
+  options.slurm.bin_dir = dir_;
+  options.worker.program = dir_ + "/atelier-worker";
+  const auto missing = SlurmExecutor::Create(options, &clock_, slurm_.runner());
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr(dir_ + "/squeue"));
+  options.worker.program = dir_ + "/no-worker";
+  const auto no_worker = SlurmExecutor::Create(options, &clock_, slurm_.runner());
+  EXPECT_THAT(std::string(no_worker.status().message()), HasSubstr("no-worker"));
+}
+
+}  // namespace
+}  // namespace atelier::slurm
