@@ -18,6 +18,8 @@ namespace {
 
 constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
 constexpr std::int64_t kMinDatasetSpace = std::int64_t{1} << 20;
+constexpr std::int64_t kMinAuditSpace = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxAuditSpace = std::int64_t{1} << 40;
 constexpr std::int64_t kMaxDatasetSpace = std::int64_t{1} << 50;
 
 absl::Status Wrong(absl::string_view flag, absl::string_view what) {
@@ -138,6 +140,36 @@ absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadAccess(const ServerFlags& flags, ServerOptions* options) {
+  if (flags.access_file.empty()) return absl::OkStatus();
+  if (!options->listen.IsLocal() && !options->tls.has_value()) {
+    return Wrong("access_file",
+                 absl::StrCat("tokens would travel to ", options->listen.ToString(),
+                              " from other machines in plain text; give --tls_cert and --tls_key"));
+  }
+  auto absolute = AbsolutePath("access_file", flags.access_file);
+  if (!absolute.ok()) return absolute.status();
+  options->access_file = *std::move(absolute);
+  return absl::OkStatus();
+}
+
+absl::Status ReadMetricsAccess(const ServerFlags& flags, ServerOptions* options) {
+  if (flags.metrics_tls && !options->tls.has_value()) {
+    return Wrong("metrics_tls", "it needs --tls_cert and --tls_key, which the page uses as well");
+  }
+  if (flags.metrics_token && options->access_file.empty()) {
+    return Wrong("metrics_token", "it needs --access_file, whose tokens the page accepts");
+  }
+  if (flags.metrics_token && !flags.metrics_tls && !options->metrics_listen.IsLocal()) {
+    return Wrong("metrics_token",
+                 absl::StrCat("tokens would travel to ", options->metrics_listen.ToString(),
+                              " from other machines in plain text; give --metrics_tls"));
+  }
+  options->metrics_tls = flags.metrics_tls;
+  options->metrics_token = flags.metrics_token;
+  return absl::OkStatus();
+}
+
 absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
   for (const std::string& entry : flags.datasets) {
     const std::size_t equals = entry.find('=');
@@ -180,6 +212,9 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   absl::Status status = CheckRange("workers", flags.workers, 1, 1024);
   status.Update(
       CheckRange("dataset_space", flags.dataset_space, kMinDatasetSpace, kMaxDatasetSpace));
+  if (flags.audit_space != 0) {
+    status.Update(CheckRange("audit_space", flags.audit_space, kMinAuditSpace, kMaxAuditSpace));
+  }
   status.Update(CheckRange("threads_per_worker", flags.threads_per_worker, 0, 1024));
   status.Update(CheckRange("serving_threads", flags.serving_threads, 0, 1024));
   status.Update(CheckRange("serving_versions", flags.serving_versions, 1, 10'000));
@@ -194,6 +229,7 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
       CheckRange("shutdown_grace", flags.shutdown_grace, absl::ZeroDuration(), absl::Hours(1)));
   if (!status.ok()) return status;
   options->dataset_space = flags.dataset_space;
+  options->audit_space = flags.audit_space;
   options->workers = flags.workers;
   options->threads_per_worker =
       flags.threads_per_worker > 0 ? flags.threads_per_worker : std::max(1, cores / flags.workers);
@@ -211,10 +247,19 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
 }  // namespace
 
 std::string ServerOptions::MetricsWarning() const {
-  if (metrics_listen.IsLocal()) return "";
+  if (metrics_listen.IsLocal() || metrics_token) return "";
   return absl::StrCat("--metrics_listen: ", metrics_listen.ToString(),
-                      " can be read from other machines, without TLS or authentication; "
-                      "the page names jobs, models and data sets.");
+                      " can be read from other machines, without ", metrics_tls ? "" : "TLS or ",
+                      "authentication (--metrics_tls, --metrics_token); the page names jobs, "
+                      "models and data sets.");
+}
+
+std::string ServerOptions::AccessWarning() const {
+  const bool certificates = tls.has_value() && !tls->client_authorities.empty();
+  if (listen.IsLocal() || certificates || !access_file.empty()) return "";
+  return absl::StrCat("--listen: everybody who can reach ", listen.ToString(),
+                      " may do everything; give --access_file or --tls_client_ca to ask callers "
+                      "who they are.");
 }
 
 absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
@@ -225,6 +270,8 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   options.worker_binary = flags.worker_binary;
   absl::Status status = ReadAddresses(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);
+  if (status.ok()) status = ReadAccess(flags, &options);
+  if (status.ok()) status = ReadMetricsAccess(flags, &options);
   if (status.ok()) status = ReadDatasets(flags, &options);
   if (status.ok()) status = ReadServingDevice(flags, &options);
   if (status.ok()) status = ReadNumbers(flags, &options);
