@@ -80,8 +80,6 @@ ABSL_FLAG(
     "see man atelierd. It is read again when it changes.");
 ABSL_FLAG(Size, audit_space, Size{std::int64_t{64} << 20},
           "Bytes for the audit log, who changed what, from 1MiB; the oldest goes. 0 keeps none.");
-ABSL_FLAG(bool, metrics_tls, false,
-          "Serve the metrics page by TLS, with the certificate of --tls_cert; needs libssl-dev.");
 ABSL_FLAG(bool, metrics_token, false,
           "Ask readers of the metrics page for a token of --access_file, with any name, by basic "
           "authentication.");
@@ -176,7 +174,6 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
   flags.access_file = absl::GetFlag(FLAGS_access_file);
   flags.audit_space = absl::GetFlag(FLAGS_audit_space).bytes;
-  flags.metrics_tls = absl::GetFlag(FLAGS_metrics_tls);
   flags.metrics_token = absl::GetFlag(FLAGS_metrics_token);
   flags.allow_insecure = absl::GetFlag(FLAGS_allow_insecure);
   return ServerOptions::Create(flags);

@@ -154,18 +154,16 @@ absl::Status ReadAccess(const ServerFlags& flags, ServerOptions* options) {
 }
 
 absl::Status ReadMetricsAccess(const ServerFlags& flags, ServerOptions* options) {
-  if (flags.metrics_tls && !options->tls.has_value()) {
-    return Wrong("metrics_tls", "it needs --tls_cert and --tls_key, which the page uses as well");
-  }
   if (flags.metrics_token && options->access_file.empty()) {
     return Wrong("metrics_token", "it needs --access_file, whose tokens the page accepts");
   }
-  if (flags.metrics_token && !flags.metrics_tls && !options->metrics_listen.IsLocal()) {
-    return Wrong("metrics_token",
-                 absl::StrCat("tokens would travel to ", options->metrics_listen.ToString(),
-                              " from other machines in plain text; give --metrics_tls"));
+  if (flags.metrics_token && !options->metrics_listen.IsLocal()) {
+    return Wrong(
+        "metrics_token",
+        absl::StrCat(
+            "tokens would travel to ", options->metrics_listen.ToString(),
+            " from other machines in plain text; keep it on loopback, behind a proxy with TLS"));
   }
-  options->metrics_tls = flags.metrics_tls;
   options->metrics_token = flags.metrics_token;
   return absl::OkStatus();
 }
@@ -247,11 +245,10 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
 }  // namespace
 
 std::string ServerOptions::MetricsWarning() const {
-  if (metrics_listen.IsLocal() || metrics_token) return "";
+  if (metrics_listen.IsLocal()) return "";
   return absl::StrCat("--metrics_listen: ", metrics_listen.ToString(),
-                      " can be read from other machines, without ", metrics_tls ? "" : "TLS or ",
-                      "authentication (--metrics_tls, --metrics_token); the page names jobs, "
-                      "models and data sets.");
+                      " can be read from other machines, without TLS or authentication; "
+                      "the page names jobs, models and data sets.");
 }
 
 std::string ServerOptions::AccessWarning() const {

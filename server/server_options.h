@@ -41,7 +41,6 @@ struct ServerFlags {
   std::string tls_client_ca;
   std::string access_file;
   std::int64_t audit_space = std::int64_t{64} << 20;
-  bool metrics_tls = false;
   bool metrics_token = false;
   bool allow_insecure = false;
 };
@@ -60,7 +59,6 @@ struct ServerOptions {
   std::optional<TlsFiles> tls;                  // nullopt: no TLS.
   std::int64_t audit_space = 0;                 // Bytes for the audit log; 0: there is none.
   std::string access_file;                      // Absolute; empty: nobody is asked who they are.
-  bool metrics_tls = false;                     // The metrics page uses `tls`.
   bool metrics_token = false;                   // It asks for a token of the access file.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
@@ -81,7 +79,8 @@ struct ServerOptions {
   // Whether workers connect by TLS: over TCP, if there are certificates.
   bool WorkersUseTls() const { return tls.has_value() && worker_listen.socket.empty(); }
 
-  // A sentence if other machines can read the metrics page without a token; otherwise empty.
+  // A sentence if other machines can read the metrics page, which has neither TLS nor, for them,
+  // access control; otherwise empty.
   std::string MetricsWarning() const;
 
   // A sentence if other machines can use the server without showing who they are; otherwise empty.

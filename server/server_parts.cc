@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/torch/libtorch_version.h"
-#include "proto/tls/pem_files.h"
 #include "server/logging.h"
 #include "spdlog/spdlog.h"
 
@@ -48,12 +47,6 @@ absl::Status ServerParts::StartMetrics() {
   counting.page.host = options.metrics_listen.host;
   counting.page.port = options.metrics_listen.port;
   counting.page.version = ATELIER_VERSION;
-  if (options.metrics_tls) {
-    const auto identity = tls::ReadIdentity({"--tls_cert", options.tls->certificate},
-                                            {"--tls_key", options.tls->key});
-    if (!identity.ok()) return identity.status();
-    counting.page.certificate_and_key = absl::StrCat(identity->key, identity->certificates);
-  }
   if (options.metrics_token) {
     counting.page.admit = [this](const std::string& token) { return gatekeeper->MayRead(token); };
   }

@@ -1,7 +1,6 @@
 #include "server/metrics/metrics_page.h"
 
 #include <netdb.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,56 +34,17 @@ void Knock(const std::string& host, int port) {
   freeaddrinfo(address);
 }
 
-absl::Status CannotListen(const std::string& address, bool tls) {
-  return absl::UnavailableError(absl::StrCat(
-      "cannot listen on ", address,
-      " for the metrics page: the port is taken or the address is not this machine's",
-      tls ? ", or its HTTP server finds no libssl.so for --metrics_tls (Debian's libssl-dev)"
-          : ""));
-}
-
 }  // namespace
-
-// A file in memory alone, for what the HTTP server reads by path only.
-class MetricsPage::SecretFile {
- public:
-  explicit SecretFile(const std::string& content)
-      : descriptor_(memfd_create("metrics-tls", MFD_CLOEXEC)) {
-    valid_ = descriptor_ >= 0 && write(descriptor_, content.data(), content.size()) ==
-                                     static_cast<ssize_t>(content.size());
-  }
-  ~SecretFile() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  SecretFile(const SecretFile&) = delete;
-  SecretFile& operator=(const SecretFile&) = delete;
-
-  bool valid() const { return valid_; }
-  std::string path() const { return absl::StrCat("/proc/self/fd/", descriptor_); }
-
- private:
-  const int descriptor_;
-  bool valid_ = false;
-};
 
 absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& options) {
   const std::string address = absl::StrCat(options.host, ":", options.port);
-  const bool tls = !options.certificate_and_key.empty();
-  std::vector<std::string> words = {
-      "listening_ports",    absl::StrCat(address, tls ? "s" : ""),  //
-      "num_threads",        absl::StrCat(kThreads),                 //
-      "connection_queue",   absl::StrCat(kWaitingConnections),      //
-      "request_timeout_ms", absl::StrCat(absl::ToInt64Milliseconds(options.patience))};
-  std::unique_ptr<SecretFile> secrets;
-  if (tls) {
-    secrets = std::make_unique<SecretFile>(options.certificate_and_key);
-    if (!secrets->valid()) return CannotListen(address, tls);
-    // 4: TLS 1.2 and newer.
-    words.insert(words.end(), {"ssl_certificate", secrets->path(), "ssl_protocol_version", "4"});
-  }
   std::unique_ptr<MetricsPage> page;
   try {
-    auto exposer = std::make_unique<prometheus::Exposer>(words);
+    auto exposer = std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+        "listening_ports", address,                             //
+        "num_threads", absl::StrCat(kThreads),                  //
+        "connection_queue", absl::StrCat(kWaitingConnections),  //
+        "request_timeout_ms", absl::StrCat(absl::ToInt64Milliseconds(options.patience))});
     const std::vector<int> ports = exposer->GetListeningPorts();
     if (ports.empty()) return absl::InternalError("The metrics page listens on no port.");
     if (options.admit) {
@@ -96,9 +56,10 @@ absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& o
     }
     page.reset(new MetricsPage(std::move(exposer), options.host, ports.front()));
   } catch (const std::exception&) {
-    return CannotListen(address, tls);
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", address,
+                                               " for the metrics page: the port is taken or the "
+                                               "address is not this machine's"));
   }
-  page->secrets_ = std::move(secrets);
   prometheus::BuildGauge()
       .Name("atelier_build_info")
       .Help("Always 1; the labels say what runs.")

@@ -36,7 +36,7 @@ class MetricsPage {
     std::function<bool(const std::string& token)> admit;
   };
 
-  // UNAVAILABLE, naming the address, if it cannot listen there, or not by TLS.
+  // UNAVAILABLE, naming the address, if it cannot listen there.
   static absl::StatusOr<std::unique_ptr<MetricsPage>> Start(const Options& options);
   ~MetricsPage();
   MetricsPage(const MetricsPage&) = delete;
@@ -53,10 +53,7 @@ class MetricsPage {
  private:
   MetricsPage(std::unique_ptr<prometheus::Exposer> exposer, std::string host, int port);
 
-  class SecretFile;
-
   const std::shared_ptr<prometheus::Registry> registry_;
-  std::unique_ptr<SecretFile> secrets_;  // Null without TLS.
   std::unique_ptr<prometheus::Exposer> exposer_;
   const std::string host_;
   const int port_;

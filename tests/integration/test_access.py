@@ -162,7 +162,7 @@ def test_the_client_says_what_is_missing(guarded):
 def test_whoami(guarded):
     assert guarded.by("alice", "admin", "whoami", check=harness.DONE).stdout == "alice, operator, by token\n"
     shown = json.loads(guarded.by("app", "--output=json", "admin", "whoami").stdout)
-    assert shown == {"name": "app", "role": "CALLER_ROLE_CLASSIFY", "credential": "token"}
+    assert (shown["name"], shown["role"], shown["credential"]) == ("app", "CALLER_ROLE_CLASSIFY", "token")
 
 
 def test_a_server_that_asks_nobody_says_so(shared_server):
@@ -287,7 +287,8 @@ def test_a_file_that_becomes_wrong_is_reported_and_changes_nothing(guarded):
     unusable = "atelier_access_file_unusable 1"
     harness.wait_for(lambda: unusable in metrics_page(guarded), what="the metric")
     guarded.call("reader", guarded.training.ListJobs, harness.training_pb.ListJobsRequest())
-    assert "the line needs a name and a role. What it said before goes on." in guarded.log.read_text()
+    complaint_words = "the line needs a name and a role. What it said before goes on."
+    harness.wait_for(lambda: complaint_words in guarded.log.read_text(), what="the log")
     guarded.file.write_text(before)
     harness.wait_for(lambda: unusable not in metrics_page(guarded), what="the metric")
 
@@ -423,7 +424,7 @@ def test_tokens_added_at_once_are_all_kept(tmp_path):
 
 
 @pytest.mark.parametrize("content, words", [
-    (None, ["--token-file: ", "No such file"]),
+    (None, ["--token-file: ", "does not exist"]),
     ("", ["holds no token, which begins with atelier_"]),
     ("atelier_12345678_00", ["holds no token"]),
 ])
@@ -487,13 +488,12 @@ def test_a_configuration_file_that_is_wrong_is_refused(tmp_path, text, words):
 
 # The metrics page.
 
-def read_page(address, password=None, authority=None):
+def read_page(address, password=None):
     """The status and text of the page."""
     words = ["curl", "--silent", "--show-error", "--max-time", "30", "-w", "\n%{http_code}"]
     words += ["--user", f"prometheus:{password}"] if password else []
-    words += ["--cacert", str(authority)] if authority else []
-    ended = subprocess.run([*words, f"{'https' if authority else 'http'}://{address}/metrics"],
-                           capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([*words, f"http://{address}/metrics"], capture_output=True, text=True,
+                           timeout=60)
     text, _, status = ended.stdout.rpartition("\n")
     return int(status), text
 
@@ -508,21 +508,10 @@ def test_the_metrics_page_asks_for_a_token(tmp_path, small_dataset):
         assert status == 200 and "atelier_build_info" in text
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-@pytest.mark.skipif(not list(pathlib.Path("/usr/lib").glob("*/libssl.so")), reason="libssl-dev is missing")
-def test_the_metrics_page_by_tls(certificates, tmp_path):
-    flags = [*server_flags(certificates), "--metrics_tls"]
-    with harness.Server(tmp_path / "data", flags=flags) as server:
-        status, text = read_page(server.metrics_address, authority=certificates / "ca.crt")
-        assert status == 200 and "atelier_build_info" in text
-        assert read_page(server.metrics_address)[0] != 200, "in plain text"
-
-
 @pytest.mark.parametrize("flags, words", [
-    (["--metrics_tls"], ["--metrics_tls", "needs --tls_cert and --tls_key"]),
     (["--metrics_token"], ["--metrics_token", "needs --access_file"]),
     (["--metrics_token", "--access_file={0}/access", "--metrics_listen=0.0.0.0:0"],
-     ["--metrics_token", "plain text", "--metrics_tls"]),
+     ["--metrics_token", "plain text", "loopback"]),
 ])
 def test_flags_of_the_metrics_page_that_do_not_fit(tmp_path, flags, words):
     (tmp_path / "access").write_text("")
