@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <utility>
 
@@ -14,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "client/calls/session.h"
 #include "client/commands/commands.h"
+#include "client/connection_options.h"
 #include "client/parser_input.h"
 #include "client/terminal/ascii_stream.h"
 #include "client/terminal/exit_codes.h"
@@ -24,36 +24,10 @@ namespace {
 
 constexpr int kHelpColumn = 27;
 
-// An option for connecting to the server; the environment variable is its default.
-void AddConnectionOption(CLI::App* app, const std::string& name, const char* variable,
-                         const char* type, const char* meaning, std::string* value) {
-  const char* const environment = std::getenv(variable);
-  if (environment != nullptr && *environment != '\0') *value = environment;
-  app->add_option(name, *value, meaning)->type_name(type);
-}
-
-// The connection options that were given, repeated in suggested commands.
-std::string ConnectionWords(const CLI::App& app) {
-  std::string words;
-  for (const char* name : {"--server", "--tls-ca", "--tls-cert", "--tls-key"}) {
-    const CLI::Option* const option = app.get_option(name);
-    if (option->count() > 0) absl::StrAppend(&words, " ", name, "=", option->results().back());
-  }
-  return words;
-}
-
 void AddGlobalOptions(CLI::App* app, Session::Options* options) {
   static const std::map<std::string, OutputFormat> kFormats = {
       {"text", OutputFormat::kText}, {"json", OutputFormat::kJson}, {"csv", OutputFormat::kCsv}};
-  AddConnectionOption(app, "--server", "ATELIER_SERVER", "HOST:PORT",
-                      "or unix:PATH [$ATELIER_SERVER or 127.0.0.1:50051]", &options->server);
-  AddConnectionOption(app, "--tls-ca", "ATELIER_TLS_CA", "FILE",
-                      "Use TLS; trust these CAs [$ATELIER_TLS_CA]", &options->tls.authorities);
-  AddConnectionOption(app, "--tls-cert", "ATELIER_TLS_CERT", "FILE",
-                      "Client certificate for mutual TLS [$ATELIER_TLS_CERT]",
-                      &options->tls.certificate);
-  AddConnectionOption(app, "--tls-key", "ATELIER_TLS_KEY", "FILE",
-                      "Its private key [$ATELIER_TLS_KEY]", &options->tls.key);
+  AddConnectionOptions(app, options);
   const auto set_format = [options](const std::string& word) {
     const auto format = kFormats.find(word);
     if (format == kFormats.end()) {
@@ -166,7 +140,10 @@ int Run(const std::vector<std::string>& typed, const Terminal& text, const Termi
   } catch (const CLI::ParseError& error) {
     return ReportUsage(app, arguments, error, text);
   }
-  options.connection_words = ConnectionWords(app);
+  if (const auto status = ResolveConnectionOptions(app, &options); !status.ok()) {
+    PrintError(text, status.message());
+    return kError;
+  }
   const Terminal& terminal = options.format == OutputFormat::kText ? text : data;
   Session session(terminal, std::move(options));
   const absl::StatusOr<int> code = commands.Selected()(session);

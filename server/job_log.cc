@@ -27,6 +27,7 @@ void LogTransition(const jobs::JobRecord& record, const v1::StateTransition& tra
                       {"reason", transition.reason()}};
   if (transition.attempt() > 0) fields.emplace_back("attempt", absl::StrCat(transition.attempt()));
   if (!record.request_id.empty()) fields.emplace_back("request", record.request_id);
+  if (!record.job.creator().empty()) fields.emplace_back("creator", record.job.creator());
   const std::string& version = record.job.result().model_version();
   if (!version.empty()) fields.emplace_back("model", version);
   LogEvent(LevelOf(transition), transition.message(), fields);
@@ -45,7 +46,9 @@ void JobLog::NotStarted(const jobs::JobRecord& record, const std::string& why) {
 }
 
 void JobLog::Deleted(const jobs::JobRecord& record) {
-  LogEvent(spdlog::level::info, "Deleted on a client's request.", {{"job", record.id}});
+  LogFields fields = {{"job", record.id}};
+  if (!record.job.creator().empty()) fields.emplace_back("creator", record.job.creator());
+  LogEvent(spdlog::level::info, "Deleted on a client's request.", fields);
 }
 
 }  // namespace atelier::server

@@ -90,6 +90,15 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, tls_key, "", "The certificate's private key, a PEM file.");
 ABSL_FLAG(std::string, tls_client_ca, "",
           "Require client certificates issued by these CAs, a PEM file (mutual TLS).");
+ABSL_FLAG(
+    std::string, access_file, "",
+    "Ask callers who they are: file of tokens' hashes, names of client certificates and roles, "
+    "see man atelierd. It is read again when it changes.");
+ABSL_FLAG(Size, audit_space, Size{std::int64_t{64} << 20},
+          "Bytes for the audit log, who changed what, from 1MiB; the oldest goes. 0 keeps none.");
+ABSL_FLAG(bool, metrics_token, false,
+          "Ask readers of the metrics page for a token of --access_file, with any name, by basic "
+          "authentication.");
 ABSL_FLAG(bool, allow_insecure, false,
           "Allow connections from other machines without TLS: anyone who can reach the address can "
           "use the server.");
@@ -188,6 +197,9 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   flags.tls_key = absl::GetFlag(FLAGS_tls_key);
   flags.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
+  flags.access_file = absl::GetFlag(FLAGS_access_file);
+  flags.audit_space = absl::GetFlag(FLAGS_audit_space).bytes;
+  flags.metrics_token = absl::GetFlag(FLAGS_metrics_token);
   flags.allow_insecure = absl::GetFlag(FLAGS_allow_insecure);
   return ServerOptions::Create(flags);
 }
@@ -213,8 +225,8 @@ int Main(int argc, char** argv) {
   if (!options.ok()) return Fail(options.status());
   atelier::models::KeepFreedMemory(64 << 20);
   RaiseFileLimit();
-  if (const std::string warning = options->MetricsWarning(); !warning.empty()) {
-    spdlog::warn("{}", warning);
+  for (const std::string& warning : {options->AccessWarning(), options->MetricsWarning()}) {
+    if (!warning.empty()) spdlog::warn("{}", warning);
   }
 
   auto server = Server::Start(*options);

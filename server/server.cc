@@ -22,8 +22,10 @@ constexpr absl::Duration kExitPatience = absl::Seconds(5);
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   auto parts = std::make_unique<ServerParts>();
   parts->options = options;
-  absl::Status status = parts->OpenData();
+  absl::Status status = parts->OpenAccess();
+  if (status.ok()) status = parts->OpenData();
   if (status.ok()) status = parts->StartMetrics();
+  if (status.ok()) status = parts->OpenAudit();
   if (status.ok()) status = parts->OpenCatalogs();
   if (status.ok()) status = parts->StartJobs();
   if (status.ok()) status = parts->StartExperiments();

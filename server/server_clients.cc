@@ -89,6 +89,8 @@ void ServerParts::MakeJobServices() {
   monitoring_service = std::make_unique<rpc::MonitoringService>(
       [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
       tasks.get());
+  admin_service = std::make_unique<rpc::AdminService>(
+      rpc::AdminService::Dependencies{.tasks = tasks.get(), .audit = audit.get()});
 }
 
 void ServerParts::MakeModelServices() {
@@ -124,13 +126,16 @@ absl::Status ServerParts::ServeClients() {
        .credentials = ClientCredentials(options),
        .public_services = true,
        .calls = metrics->calls(),
-       .memory = call_memory.get()},
+       .memory = call_memory.get(),
+       .gatekeeper = gatekeeper.get(),
+       .audit = audit.get()},
       {{v1::TrainingService::service_full_name(), training_service.get()},
        {v1::ExperimentService::service_full_name(), experiment_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},
        {v1::ModelService::service_full_name(), model_service.get()},
        {v1::InferenceService::service_full_name(), inference_service.get()},
        {v1::MonitoringService::service_full_name(), monitoring_service.get()},
+       {v1::AdminService::service_full_name(), admin_service.get()},
        {inference::GRPCInferenceService::service_full_name(), open_inference_service.get()}});
   if (!server.ok()) return server.status();
   public_server = *std::move(server);

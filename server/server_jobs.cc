@@ -132,6 +132,8 @@ void ServerParts::Drive() {
       [this] { return experiments->Tick(); });
   upload_driver = std::make_unique<TickThread>(TickThread::Options{.name = "uploads"},
                                                [this] { return uploads->Tick(); });
+  access_driver = std::make_unique<TickThread>(TickThread::Options{.name = "access"},
+                                               [this] { return gatekeeper->Tick(); });
   uploads->SetKick(upload_driver->kick());
   experiments->SetKick(experiment_driver->kick());
   experiment_signal->SetKick(experiment_driver->kick());

@@ -20,6 +20,8 @@ namespace {
 constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
 constexpr int kRemoteCores = 4;
 constexpr std::int64_t kMinDatasetSpace = std::int64_t{1} << 20;
+constexpr std::int64_t kMinAuditSpace = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxAuditSpace = std::int64_t{1} << 40;
 constexpr std::int64_t kMaxDatasetSpace = std::int64_t{1} << 50;
 
 absl::Status Wrong(absl::string_view flag, absl::string_view what) {
@@ -180,6 +182,34 @@ absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadAccess(const ServerFlags& flags, ServerOptions* options) {
+  if (flags.access_file.empty()) return absl::OkStatus();
+  if (!options->listen.IsLocal() && !options->tls.has_value()) {
+    return Wrong("access_file",
+                 absl::StrCat("tokens would travel to ", options->listen.ToString(),
+                              " from other machines in plain text; give --tls_cert and --tls_key"));
+  }
+  auto absolute = AbsolutePath("access_file", flags.access_file);
+  if (!absolute.ok()) return absolute.status();
+  options->access_file = *std::move(absolute);
+  return absl::OkStatus();
+}
+
+absl::Status ReadMetricsAccess(const ServerFlags& flags, ServerOptions* options) {
+  if (flags.metrics_token && options->access_file.empty()) {
+    return Wrong("metrics_token", "it needs --access_file, whose tokens the page accepts");
+  }
+  if (flags.metrics_token && !options->metrics_listen.IsLocal()) {
+    return Wrong(
+        "metrics_token",
+        absl::StrCat(
+            "tokens would travel to ", options->metrics_listen.ToString(),
+            " from other machines in plain text; keep it on loopback, behind a proxy with TLS"));
+  }
+  options->metrics_token = flags.metrics_token;
+  return absl::OkStatus();
+}
+
 absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
   for (const std::string& entry : flags.datasets) {
     const std::size_t equals = entry.find('=');
@@ -222,6 +252,9 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
   absl::Status status = CheckRange("workers", flags.workers, 1, 1024);
   status.Update(
       CheckRange("dataset_space", flags.dataset_space, kMinDatasetSpace, kMaxDatasetSpace));
+  if (flags.audit_space != 0) {
+    status.Update(CheckRange("audit_space", flags.audit_space, kMinAuditSpace, kMaxAuditSpace));
+  }
   status.Update(CheckRange("threads_per_worker", flags.threads_per_worker, 0, 1024));
   status.Update(CheckRange("serving_threads", flags.serving_threads, 0, 1024));
   status.Update(CheckRange("serving_versions", flags.serving_versions, 1, 10'000));
@@ -236,6 +269,7 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
       CheckRange("shutdown_grace", flags.shutdown_grace, absl::ZeroDuration(), absl::Hours(1)));
   if (!status.ok()) return status;
   options->dataset_space = flags.dataset_space;
+  options->audit_space = flags.audit_space;
   options->workers = flags.workers;
   options->threads_per_worker = flags.threads_per_worker;
   if (flags.threads_per_worker == 0) {
@@ -263,6 +297,14 @@ std::string ServerOptions::MetricsWarning() const {
                       "the page names jobs, models and data sets.");
 }
 
+std::string ServerOptions::AccessWarning() const {
+  const bool certificates = tls.has_value() && !tls->client_authorities.empty();
+  if (listen.IsLocal() || certificates || !access_file.empty()) return "";
+  return absl::StrCat("--listen: everybody who can reach ", listen.ToString(),
+                      " may do everything; give --access_file or --tls_client_ca to ask callers "
+                      "who they are.");
+}
+
 absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   ServerOptions options;
   auto data_dir = DataDirectoryOf(flags);
@@ -272,6 +314,8 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   absl::Status status = ReadAddresses(flags, &options);
   if (status.ok()) status = ReadExecutor(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);
+  if (status.ok()) status = ReadAccess(flags, &options);
+  if (status.ok()) status = ReadMetricsAccess(flags, &options);
   if (status.ok()) status = ReadDatasets(flags, &options);
   if (status.ok()) status = ReadServingDevice(flags, &options);
   if (status.ok()) status = ReadNumbers(flags, &options);

@@ -43,6 +43,9 @@ struct ServerFlags {
   std::string tls_cert;
   std::string tls_key;
   std::string tls_client_ca;
+  std::string access_file;
+  std::int64_t audit_space = std::int64_t{64} << 20;
+  bool metrics_token = false;
   bool allow_insecure = false;
 };
 
@@ -58,6 +61,9 @@ struct ServerOptions {
   ListenAddress metrics_listen;
   ListenAddress worker_listen;                  // Workers connect to it, also after a restart.
   std::optional<TlsFiles> tls;                  // nullopt: no TLS.
+  std::int64_t audit_space = 0;                 // Bytes for the audit log; 0: there is none.
+  std::string access_file;                      // Absolute; empty: nobody is asked who they are.
+  bool metrics_token = false;                   // It asks for a token of the access file.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
   std::int64_t dataset_space = 0;               // Bytes for pushed data sets.
@@ -83,9 +89,12 @@ struct ServerOptions {
   // Whether workers connect by TLS: over TCP, if there are certificates.
   bool WorkersUseTls() const { return tls.has_value() && worker_listen.socket.empty(); }
 
-  // A sentence if other machines can read the metrics page, which has neither TLS nor access
-  // control; otherwise empty.
+  // A sentence if other machines can read the metrics page, which has neither TLS nor, for them,
+  // access control; otherwise empty.
   std::string MetricsWarning() const;
+
+  // A sentence if other machines can use the server without showing who they are; otherwise empty.
+  std::string AccessWarning() const;
 
   // Validates the flags and fills in defaults. INVALID_ARGUMENT with a sentence that names the
   // first wrong flag. Debian's Fashion-MNIST is added if it is installed.

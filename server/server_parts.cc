@@ -1,10 +1,11 @@
-// ServerParts: data, metrics and catalogs.
+// ServerParts: access, data, metrics and catalogs.
 #include "server/server_parts.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "models/torch/libtorch_version.h"
 #include "server/logging.h"
 #include "spdlog/spdlog.h"
@@ -16,6 +17,17 @@ void Warn(const std::string& sentence) { spdlog::warn("{}", sentence); }
 // Jobs may end while the classifier goes.
 ServerParts::~ServerParts() {
   if (model_signal != nullptr) model_signal->SetFollow({});
+}
+
+absl::Status ServerParts::OpenAccess() {
+  access::Gatekeeper::Options asking;
+  asking.file = options.access_file;
+  asking.certificates = options.tls.has_value() && !options.tls->client_authorities.empty();
+  asking.log = &Warn;
+  auto opened = access::Gatekeeper::Open(std::move(asking), &clock);
+  if (!opened.ok()) return opened.status();
+  gatekeeper = *std::move(opened);
+  return absl::OkStatus();
 }
 
 absl::Status ServerParts::OpenData() {
@@ -35,6 +47,9 @@ absl::Status ServerParts::StartMetrics() {
   counting.page.host = options.metrics_listen.host;
   counting.page.port = options.metrics_listen.port;
   counting.page.version = ATELIER_VERSION;
+  if (options.metrics_token) {
+    counting.page.admit = [this](const std::string& token) { return gatekeeper->MayRead(token); };
+  }
   counting.page.libtorch_version = models::LibTorchVersion();
   counting.jobs.worker_cores = options.workers * options.threads_per_worker;
   counting.jobs.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
@@ -45,9 +60,24 @@ absl::Status ServerParts::StartMetrics() {
   auto started = metrics::ServerMetrics::Start(counting, &clock);
   if (!started.ok()) return started.status();
   metrics = *std::move(started);
+  gatekeeper->SetObserver(metrics->access());
   job_log = std::make_unique<JobLog>();
   model_signal = std::make_unique<wiring::ModelSignal>();
   experiment_signal = std::make_unique<jobs::ExperimentSignal>();
+  return absl::OkStatus();
+}
+
+absl::Status ServerParts::OpenAudit() {
+  if (options.audit_space == 0) return absl::OkStatus();
+  access::AuditLog::Options auditing;
+  auditing.files.folder = absl::StrCat(data_directory->path(), "/audit");
+  auditing.files.file_bytes = std::min(auditing.files.file_bytes, options.audit_space / 2);
+  auditing.files.files = static_cast<int>(options.audit_space / auditing.files.file_bytes);
+  auditing.observer = metrics->access();
+  auditing.log = &Warn;
+  auto opened = access::AuditLog::Open(std::move(auditing));
+  if (!opened.ok()) return opened.status();
+  audit = *std::move(opened);
   return absl::OkStatus();
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "server/access/audit_log.h"
+#include "server/access/gatekeeper.h"
 #include "server/base/short_address.h"
 #include "server/base/system_clock.h"
 #include "server/base/task_queue.h"
@@ -21,6 +23,7 @@
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
 #include "server/metrics/server_metrics.h"
+#include "server/rpc/admin_service.h"
 #include "server/rpc/call_memory.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/experiment_service.h"
@@ -51,12 +54,14 @@ namespace atelier::server {
 struct ServerParts {
   rpc::GrpcThreads grpc_threads;
   ServerOptions options;
+  SystemClock clock;
+  std::unique_ptr<access::Gatekeeper> gatekeeper;
 
   std::unique_ptr<store::DataDirectory> data_directory;
   std::unique_ptr<store::SqliteStore> store;
   std::unique_ptr<store::FolderArtifactStore> artifacts;
-  SystemClock clock;
   std::unique_ptr<metrics::ServerMetrics> metrics;
+  std::unique_ptr<access::AuditLog> audit;  // Null if there is none.
   std::unique_ptr<JobLog> job_log;
   std::unique_ptr<wiring::ModelSignal> model_signal;
   std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
@@ -97,17 +102,21 @@ struct ServerParts {
   std::unique_ptr<rpc::InferenceService> inference_service;
   std::unique_ptr<rpc::OpenInferenceService> open_inference_service;
   std::unique_ptr<rpc::MonitoringService> monitoring_service;
+  std::unique_ptr<rpc::AdminService> admin_service;
   std::unique_ptr<rpc::GrpcServer> public_server;
 
   std::unique_ptr<jobs::JobDriver> driver;
   std::unique_ptr<TickThread> experiment_driver;
   std::unique_ptr<TickThread> upload_driver;
+  std::unique_ptr<TickThread> access_driver;
 
   ~ServerParts();
 
-  // server_parts.cc: data, metrics and catalogs.
+  // server_parts.cc: access, data, metrics and catalogs.
+  absl::Status OpenAccess();
   absl::Status OpenData();
   absl::Status StartMetrics();
+  absl::Status OpenAudit();
   absl::Status OpenCatalogs();
 
   // server_jobs.cc: jobs, experiments and workers.

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "client/calls/connection_error.h"
 #include "client/calls/probe.h"
+#include "client/calls/token_interceptor.h"
 #include "client/terminal/display_text.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -75,11 +76,21 @@ grpc::ChannelArguments Arguments() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(absl::string_view address,
-                                                               const TlsOptions& tls) {
+                                                               const TlsOptions& tls,
+                                                               const std::string& token_file) {
   if (const absl::Status status = CheckAddress(address); !status.ok()) return status;
   auto credentials = Credentials(tls);
   if (!credentials.ok()) return credentials.status();
-  auto channel = grpc::CreateCustomChannel(std::string(address), *credentials, Arguments());
+  std::string token;
+  if (!token_file.empty()) {
+    auto read = ReadToken(token_file);
+    if (!read.ok()) return read.status();
+    token = *std::move(read);
+    const absl::Status safe = CheckTokenIsSafe(address, !tls.authorities.empty());
+    if (!safe.ok()) return safe;
+  }
+  auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
+      std::string(address), *credentials, Arguments(), ShowToken(token));
   return std::unique_ptr<Connection>(new Connection(std::string(address), tls, std::move(channel)));
 }
 
@@ -93,6 +104,7 @@ Connection::Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc
       inference_(v1::InferenceService::NewStub(channel_)),
       monitoring_(v1::MonitoringService::NewStub(channel_)),
       experiments_(v1::ExperimentService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)),
       health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 absl::Status Connection::WaitUntilReady(absl::Duration timeout) {

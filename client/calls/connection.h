@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "atelier/v1/admin_service.grpc.pb.h"
 #include "atelier/v1/dataset_service.grpc.pb.h"
 #include "atelier/v1/experiment_service.grpc.pb.h"
 #include "atelier/v1/inference_service.grpc.pb.h"
@@ -30,6 +31,7 @@ using DatasetService = v1::DatasetService::StubInterface;
 using InferenceService = v1::InferenceService::StubInterface;
 using MonitoringService = v1::MonitoringService::StubInterface;
 using ExperimentService = v1::ExperimentService::StubInterface;
+using AdminService = v1::AdminService::StubInterface;
 using HealthService = grpc::health::v1::Health::StubInterface;
 
 struct CallOptions {
@@ -50,10 +52,12 @@ struct TlsOptions {
 
 class Connection {
  public:
-  // `address` is HOST:PORT or unix:PATH. INVALID_ARGUMENT for any other address and for unusable
-  // files. Does not connect.
+  // `address` is HOST:PORT or unix:PATH; `token_file` holds the caller's token, empty for none.
+  // INVALID_ARGUMENT for any other address, for unusable files, and for a token that would travel
+  // in plain text. Does not connect.
   static absl::StatusOr<std::unique_ptr<Connection>> Create(absl::string_view address,
-                                                            const TlsOptions& tls = {});
+                                                            const TlsOptions& tls = {},
+                                                            const std::string& token_file = "");
 
   // Connects. UNAVAILABLE with the reason if that fails, at the latest after `timeout`.
   absl::Status WaitUntilReady(absl::Duration timeout);
@@ -83,6 +87,7 @@ class Connection {
     if constexpr (std::is_same_v<Service, InferenceService>) return *inference_;
     if constexpr (std::is_same_v<Service, MonitoringService>) return *monitoring_;
     if constexpr (std::is_same_v<Service, ExperimentService>) return *experiments_;
+    if constexpr (std::is_same_v<Service, AdminService>) return *admin_;
     if constexpr (std::is_same_v<Service, HealthService>) return *health_;
   }
 
@@ -112,6 +117,7 @@ class Connection {
   const std::unique_ptr<InferenceService> inference_;
   const std::unique_ptr<MonitoringService> monitoring_;
   const std::unique_ptr<ExperimentService> experiments_;
+  const std::unique_ptr<AdminService> admin_;
   const std::unique_ptr<HealthService> health_;
 };
 

@@ -19,7 +19,7 @@ absl::StatusOr<Connection*> Session::Connect() {
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Session::Reconnect() const {
-  auto connection = Connection::Create(options_.server, options_.tls);
+  auto connection = Connection::Create(options_.server, options_.tls, options_.token_file);
   if (!connection.ok()) return connection.status();
   const absl::Status ready = (*connection)->WaitUntilReady(kConnectTimeout);
   if (!ready.ok()) return ready;

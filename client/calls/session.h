@@ -22,6 +22,8 @@ class Session {
   struct Options {
     std::string server = "127.0.0.1:50051";
     TlsOptions tls;
+    std::string token_file = {};  // Of the caller's token; empty for none.
+    std::string context = {};     // That was asked for by name.
     // The connection options that were given, such as ` --server=x`, for suggested commands.
     std::string connection_words;
     OutputFormat format = OutputFormat::kText;

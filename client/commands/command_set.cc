@@ -21,11 +21,13 @@ CLI::App* CommandSet::Add(const Description& description, Action action, CLI::Ap
   return command;
 }
 
-CLI::App* CommandSet::AddFamily(const std::string& name, const std::string& summary) {
-  CLI::App* const family = app_->add_subcommand(name, summary);
-  family->group(group_);
+CLI::App* CommandSet::AddFamily(const std::string& name, const std::string& summary,
+                                CLI::App* parent) {
+  CLI::App* const family = (parent == nullptr ? app_ : parent)->add_subcommand(name, summary);
+  family->group(parent == nullptr ? group_ : "Commands");
   family->require_subcommand(1);
-  family->footer(absl::StrCat("`atelier help ", name, " COMMAND` describes a command."));
+  const std::string words = parent == nullptr ? name : absl::StrCat(parent->get_name(), " ", name);
+  family->footer(absl::StrCat("`atelier help ", words, " COMMAND` describes a command."));
   return family;
 }
 

@@ -40,8 +40,10 @@ class CommandSet {
   // after the family's name.
   CLI::App* Add(const Description& description, Action action, CLI::App* family = nullptr);
 
-  // A word before the commands of a family, such as `bench` in `bench classify`.
-  CLI::App* AddFamily(const std::string& name, const std::string& summary);
+  // A word before the commands of a family, such as `bench` in `bench classify`; itself in another
+  // family if one is given.
+  CLI::App* AddFamily(const std::string& name, const std::string& summary,
+                      CLI::App* parent = nullptr);
 
   // The action of the command that was parsed.
   const Action& Selected() const;

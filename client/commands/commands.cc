@@ -35,6 +35,7 @@ void AddAllCommands(CommandSet* commands) {
   AddTop(commands);
   AddHealth(commands);
   AddBench(commands);
+  AddAdmin(commands);
   commands->BeginGroup("Help");
   AddHelp(commands);
 }

@@ -36,6 +36,7 @@ void AddDatasets(CommandSet* commands);
 void AddTop(CommandSet* commands);
 void AddHealth(CommandSet* commands);
 void AddBench(CommandSet* commands);
+void AddAdmin(CommandSet* commands);
 void AddHelp(CommandSet* commands);
 
 }  // namespace atelier::client

@@ -74,7 +74,8 @@ Table Facts(const v1::Dataset& dataset) {
   if (dataset.unreadable_count() > 0) {
     add("left out", absl::StrCat(Count(dataset.unreadable_count(), "unreadable file")));
   }
-  add("made", absl::StrCat(DateTime(ToTime(dataset.create_time())), " by ", Leaf(dataset.job())));
+  add("made", absl::StrCat(DateTime(ToTime(dataset.create_time())), " by ", Leaf(dataset.job()),
+                           dataset.creator().empty() ? "" : " for ", dataset.creator()));
   if (dataset.versions_size() > 1) add("versions", absl::StrJoin(dataset.versions(), ", "));
   return table;
 }

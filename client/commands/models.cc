@@ -148,6 +148,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
       absl::StrCat(shape.height(), "×", shape.width(), ", ", Count(shape.channels(), "channel")));
   add("classes", NameList(version.class_names()));
   add("made by", absl::StrCat(Leaf(version.job()), EndMark(version.result())));
+  if (!version.creator().empty()) add("for", version.creator());
   add("stored", DateTime(ToTime(version.create_time())));
   add("archive", absl::StrCat(Bytes(version.size_bytes()), ", SHA-256 ", version.sha256()));
   session.Print(session.style().Paint(Ink::kBold, ShortModel(version.name())) + "\n" +

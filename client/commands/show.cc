@@ -174,6 +174,7 @@ void PrintText(Session& session, const v1::TrainingJob& job) {
   if (!job.waiting_reason().empty()) {
     session.Print(absl::StrCat("  ", style.Paint(Ink::kYellow, job.waiting_reason()), "\n"));
   }
+  if (!job.creator().empty()) session.Print(absl::StrCat("  started by ", job.creator(), "\n"));
   if (job.has_start()) {
     session.Print(absl::StrCat("  ", style.Paint(Ink::kCyan, StartText(job.start())), "\n"));
   }

@@ -14,6 +14,12 @@ _atelier_names() {
     2>/dev/null </dev/null | sed -n "s|^{\"name\":\"$kind/\([^\"/]*\)[\"/].*|\1|p"
 }
 
+# Names of the servers in the configuration file.
+_atelier_contexts() {
+  sed -n 's/^[[:space:]]*\[[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*\].*/\1/p' \
+    "${ATELIER_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/atelier/config}" 2>/dev/null
+}
+
 _atelier_options() {
   # shellcheck disable=SC2086  # `bench classify` is two words
   "$_atelier_program" $1 --help 2>/dev/null | sed -n 's/^  \(-[^ ]*\).*/\1/p' | tr ',' '\n'
@@ -41,6 +47,8 @@ _atelier_values() {
     --precision | --serving-precision) echo auto float32 bfloat16 ;;
     --device) echo auto cpu cuda ;;
     --output) echo text json csv ;;
+    --role) echo classify viewer operator admin ;;
+    --context) _atelier_contexts ;;
     --format) echo archive torchscript onnx ;;
     --invert) echo auto yes no ;;
     --color) echo auto grey rgb ;;
@@ -53,7 +61,7 @@ _atelier_values() {
     --model | --model-name | --from) _atelier_names models ;;
     --like) _atelier_names jobs ;;
     --dataset) _atelier_names datasets ;;
-    -o | --network | --folder | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key) compgen -f -- "$2" ;;
+    -o | --network | --folder | --output-file | --output-folder | --tls-ca | --tls-cert | --tls-key | --token-file | --file) compgen -f -- "$2" ;;
     --server | --name | --request-id | --epochs | --batch-size | --learning-rate | --dropout | \
       --step-factor | --step-epochs | --momentum | --beta1 | --beta2 | --epsilon | \
       --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | --slurm-args | \
@@ -90,7 +98,7 @@ _atelier() {
         fi
         ((i++))
         ;;
-      --tls-ca | --tls-cert | --tls-key)
+      --tls-ca | --tls-cert | --tls-key | --token-file | --context)
         [ "${COMP_WORDS[i + 1]}" = = ] && ((i++))
         _atelier_tls+=("$word=${COMP_WORDS[i + 1]/#\~/$HOME}")
         ((i++))
@@ -99,7 +107,7 @@ _atelier() {
       *)
         if [ -z "$command" ]; then
           command=$word
-        elif [ "$command" = bench ] || [ "$command" = datasets ]; then
+        elif [[ "$command" =~ ^(bench|datasets|admin|admin\ token)$ ]]; then
           command="$command $word"
         fi
         ;;
@@ -114,10 +122,10 @@ _atelier() {
   fi
   if [[ $current == -* ]]; then
     choices=$(_atelier_options ${command:+"$command"})
-    [ -z "$command" ] || choices+=" --server --output --tls-ca --tls-cert --tls-key"
+    [ -z "$command" ] || choices+=" --server --output --tls-ca --tls-cert --tls-key --token-file --context"
   else
     case $command in
-      '' | bench | datasets) choices=$(_atelier_commands "$command") ;;
+      '' | bench | datasets | admin | 'admin token') choices=$(_atelier_commands "$command") ;;
       help) choices=$(_atelier_commands '') ;;
       continue | show | logs | confusion) choices=$(_atelier_names jobs) ;;
       watch | stop | report | compare)

@@ -67,6 +67,7 @@ v1::ModelVersion MakeVersion(const worker::v1::Outcome& outcome, const JobChange
   }
   version.set_size_bytes(outcome.size_bytes());
   version.set_sha256(outcome.sha256());
+  version.set_creator(record.job.creator());
   return version;
 }
 
@@ -185,6 +186,7 @@ absl::Status FinishImport(const worker::v1::ImportOutcome& outcome, JobChange* c
   version.set_version(record.reserved_version);
   *version.mutable_create_time() = ToTimestamp(change->now());
   version.set_job(record.job.name());
+  version.set_creator(record.job.creator());
   version.set_unreadable_count(result->unreadable_count());
   v1::DatasetSource* source = version.mutable_source();
   source->set_name(spec.source_name());

@@ -68,7 +68,7 @@ absl::StatusOr<std::unique_ptr<ExperimentController>> ExperimentController::Crea
 }
 
 absl::StatusOr<v1::Experiment> ExperimentController::Start(
-    const v1::StartExperimentRequest& request) {
+    const v1::StartExperimentRequest& request, const std::string& creator) {
   ExperimentRecord record;
   record.request_id = request.request_id();
   record.request = Canonical(request);
@@ -81,6 +81,7 @@ absl::StatusOr<v1::Experiment> ExperimentController::Start(
   if (auto status = CheckStartArchives(*resolved); !status.ok()) return status;
   v1::Experiment* const experiment = &record.experiment;
   experiment->set_state(v1::EXPERIMENT_STATE_RUNNING);
+  experiment->set_creator(creator);
   experiment->mutable_seeds()->Assign(resolved->seeds.begin(), resolved->seeds.end());
   for (const v1::TrainingSpec& spec : resolved->configurations) {
     *experiment->add_configurations() = spec;

@@ -72,7 +72,9 @@ class ExperimentController {
 
   // --- For ExperimentService. Ids are bare (see ParseExperimentName). ---
 
-  absl::StatusOr<v1::Experiment> Start(const v1::StartExperimentRequest& request);
+  // `creator` is who asks for it, and for its jobs.
+  absl::StatusOr<v1::Experiment> Start(const v1::StartExperimentRequest& request,
+                                       const std::string& creator = "");
   absl::StatusOr<v1::Experiment> Get(absl::string_view id);
   absl::StatusOr<v1::ListExperimentsResponse> List(const v1::ListExperimentsRequest& request);
   absl::StatusOr<v1::Experiment> Stop(absl::string_view id);

@@ -100,7 +100,7 @@ absl::Status ExperimentController::FeedOne(const ExperimentRecord& record, RunRe
   request.mutable_spec()->set_seed(run->run.seed());
   request.set_base_name(JobBaseName(record, request.spec()));
   request.set_request_id(run->request_id);
-  auto job = with_.jobs->Start(request);
+  auto job = with_.jobs->Start(request, record.experiment.creator());
   if (job.ok()) {
     run->run.set_job(job->name());
     run->run.set_state(RunStateOf(job->state()));

@@ -20,7 +20,8 @@ constexpr int kJobIdTries = 1000;  // Suffixes tried for a job's id.
 
 }  // namespace
 
-absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequest& request) {
+absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequest& request,
+                                                     const std::string& creator) {
   // Before anything is looked at that may have changed since: a data set may be gone.
   auto repeat = FindRepeat(request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
@@ -29,13 +30,15 @@ absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequ
   if (!resolved.ok()) return resolved.status();
   Effects effects;
   MutexLock lock(&mutex_);
-  auto job = Accept(request, *std::move(resolved), &effects);
+  auto job = Accept(request, *std::move(resolved), creator, &effects);
   if (job.ok() && kick_) effects.Add(kick_);
   return job;
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingRequest& request,
-                                                      ResolvedRequest resolved, Effects* effects) {
+                                                      ResolvedRequest resolved,
+                                                      const std::string& creator,
+                                                      Effects* effects) {
   // Again, now that no other call can come between.
   auto repeat = FindRepeat(request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
@@ -54,6 +57,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
   record.request_id = resolved.request_id;
   record.request = Canonical(request);
   *record.job.mutable_spec() = std::move(resolved.spec);
+  record.job.set_creator(creator);
   record.checkpointed = !record.job.spec().continues().empty();
   if (resolved.start.ByteSizeLong() > 0) *record.job.mutable_start() = std::move(resolved.start);
   return Admit(std::move(record), resolved.base_name, effects);

@@ -99,8 +99,9 @@ class JobController {
 
   // Checks the request and stores a job in QUEUED. A request id seen before answers with the job it
   // made, whatever has become of it and of what the request names; ALREADY_EXISTS (JOB_DELETED) if
-  // that job was deleted within the last day.
-  absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request);
+  // that job was deleted within the last day. `creator` is who asks for it, here and below.
+  absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request,
+                                        const std::string& creator = "");
   // DATA_LOSS (ARCHIVE_DAMAGED) if a version's archive, all of which is read, is not what was
   // stored. OK for no name.
   absl::Status CheckArchive(const std::string& version_name);
@@ -122,10 +123,13 @@ class JobController {
   // Stores a job in QUEUED that imports a complete upload. Answers with the job that has not ended
   // and imports the same upload with the same options, if there is one; a request id as in Start.
   absl::StatusOr<v1::TrainingJob> StartImport(const v1::ImportDatasetRequest& request,
-                                              const v1::Upload& upload);
+                                              const v1::Upload& upload,
+                                              const std::string& creator = "");
   // Stores a job in QUEUED that checks a data set, or evaluates a model. Errors as Start.
-  absl::StatusOr<v1::TrainingJob> StartCheck(const v1::CheckDatasetRequest& request);
-  absl::StatusOr<v1::TrainingJob> StartEvaluation(const v1::EvaluateModelRequest& request);
+  absl::StatusOr<v1::TrainingJob> StartCheck(const v1::CheckDatasetRequest& request,
+                                             const std::string& creator = "");
+  absl::StatusOr<v1::TrainingJob> StartEvaluation(const v1::EvaluateModelRequest& request,
+                                                  const std::string& creator = "");
   // Deletes a version of a pushed data set, or all of them, with its files. Errors of
   // DatasetStore::DeleteDataset.
   absl::Status DeleteDataset(const DatasetReference& reference, bool force);
@@ -242,8 +246,8 @@ class JobController {
 
   // job_controller.cc: requests.
   absl::StatusOr<v1::TrainingJob> Accept(const v1::StartTrainingRequest& request,
-                                         ResolvedRequest resolved, Effects* effects)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                                         ResolvedRequest resolved, const std::string& creator,
+                                         Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes a job in that is no training, unless its request did so before or another imports the
   // same.
   absl::StatusOr<v1::TrainingJob> AcceptOther(v1::TrainingJob job, const std::string& request_id,

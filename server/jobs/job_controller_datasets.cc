@@ -19,11 +19,13 @@ absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindImport(
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::StartImport(const v1::ImportDatasetRequest& request,
-                                                           const v1::Upload& upload) {
+                                                           const v1::Upload& upload,
+                                                           const std::string& creator) {
   auto spec = ResolveImport(request, upload, with_.resolver->options());
   if (!spec.ok()) return spec.status();
   v1::TrainingJob job;
   *job.mutable_import() = *std::move(spec);
+  job.set_creator(creator);
   return AcceptOther(std::move(job), request.request_id(), Canonical(request));
 }
 

@@ -10,7 +10,7 @@
 namespace atelier::jobs {
 
 absl::StatusOr<v1::TrainingJob> JobController::StartEvaluation(
-    const v1::EvaluateModelRequest& request) {
+    const v1::EvaluateModelRequest& request, const std::string& creator) {
   const std::string canonical = Canonical(request);
   // Before anything is looked at that may have changed since.
   auto repeat = FindRepeat(request.request_id(), canonical);
@@ -21,10 +21,12 @@ absl::StatusOr<v1::TrainingJob> JobController::StartEvaluation(
   if (auto status = CheckArchive(spec->model_version()); !status.ok()) return status;
   v1::TrainingJob job;
   *job.mutable_evaluation() = *std::move(spec);
+  job.set_creator(creator);
   return AcceptOther(std::move(job), request.request_id(), canonical);
 }
 
-absl::StatusOr<v1::TrainingJob> JobController::StartCheck(const v1::CheckDatasetRequest& request) {
+absl::StatusOr<v1::TrainingJob> JobController::StartCheck(const v1::CheckDatasetRequest& request,
+                                                          const std::string& creator) {
   const std::string canonical = Canonical(request);
   auto repeat = FindRepeat(request.request_id(), canonical);
   if (!repeat.ok()) return repeat.status();
@@ -33,6 +35,7 @@ absl::StatusOr<v1::TrainingJob> JobController::StartCheck(const v1::CheckDataset
   if (!spec.ok()) return spec.status();
   v1::TrainingJob job;
   *job.mutable_check() = *std::move(spec);
+  job.set_creator(creator);
   return AcceptOther(std::move(job), request.request_id(), canonical);
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "atelier/v1/model_service.pb.h"
 
 namespace atelier::jobs {
@@ -20,6 +21,12 @@ struct LatestVerdict {
   std::int64_t latest = 0;  // Where it stays, or moves from; 0 if there is none.
   // True if it has other classes or another image shape than the version that is the latest.
   bool other_kind = false;
+};
+
+// Who sets an alias, and when.
+struct AliasSetting {
+  std::string creator;  // Empty where the server asked nobody who they are.
+  absl::Time time = absl::UnixEpoch();
 };
 
 // Thread-safe; calls wait for the disk, so none belongs on a gRPC thread. Store errors as in
@@ -55,7 +62,8 @@ class ModelStore {
   // not have that name, FAILED_PRECONDITION (OTHER_CLASSES) unless `force` if the version has other
   // classes or another image shape than the one that the alias stands for.
   virtual absl::StatusOr<v1::Model> SetAlias(absl::string_view model, absl::string_view alias,
-                                             std::int64_t version, bool force) = 0;
+                                             std::int64_t version, bool force,
+                                             const AliasSetting& setting) = 0;
 
   // Deletes one version; the caller removes its files afterwards. A model whose last version goes
   // is gone. NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND), FAILED_PRECONDITION (VERSION_IN_USE)

@@ -47,6 +47,13 @@ absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(const Options& o
         "request_timeout_ms", absl::StrCat(absl::ToInt64Milliseconds(options.patience))});
     const std::vector<int> ports = exposer->GetListeningPorts();
     if (ports.empty()) return absl::InternalError("The metrics page listens on no port.");
+    if (options.admit) {
+      exposer->RegisterAuth(
+          [admit = options.admit](const std::string&, const std::string& password) {
+            return admit(password);
+          },
+          "Atelier: any name, a token as the password");
+    }
     page.reset(new MetricsPage(std::move(exposer), options.host, ports.front()));
   } catch (const std::exception&) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", address,

@@ -23,7 +23,8 @@ ServerMetrics::ServerMetrics(const Options& options, const Clock* clock,
           std::make_shared<MachineMetrics>(MachineMetrics::Options{.data_dir = options.data_dir})),
       jobs_(std::make_shared<JobMetrics>(options.jobs, clock, &page_->registry())),
       serving_(options.serving, clock, &page_->registry()),
-      calls_(&page_->registry()) {
+      calls_(&page_->registry()),
+      access_(&page_->registry()) {
   page_->Add(process_);
   page_->Add(machine_);
   page_->Add(jobs_);

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "atelier/v1/monitoring_service.pb.h"
 #include "server/base/clock.h"
+#include "server/metrics/access_metrics.h"
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/job_metrics.h"
 #include "server/metrics/machine_metrics.h"
@@ -37,6 +38,7 @@ class ServerMetrics {
   jobs::JobObserver* jobs() { return jobs_.get(); }
   serving::ServingObserver* serving() { return &serving_; }
   rpc::CallObserver* calls() { return &calls_; }
+  access::AccessObserver* access() { return &access_; }
   // What the page would show now.
   v1::GetMetricsResponse Snapshot(const v1::GetMetricsRequest& request) const;
   int port() const { return page_->port(); }
@@ -51,6 +53,7 @@ class ServerMetrics {
   const std::shared_ptr<JobMetrics> jobs_;
   ServingMetrics serving_;
   CallMetrics calls_;
+  AccessMetrics access_;
 };
 
 }  // namespace atelier::metrics

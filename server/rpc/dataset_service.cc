@@ -13,6 +13,7 @@
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/dataset_images.h"
+#include "server/rpc/ownership.h"
 #include "server/rpc/unary.h"
 #include "server/rpc/upload_announcement.h"
 #include "server/rpc/upload_reactor.h"
@@ -114,6 +115,7 @@ absl::StatusOr<v1::Dataset> Get(const DatasetService::Dependencies& with, const 
 }
 
 absl::StatusOr<google::protobuf::Empty> Delete(const DatasetService::Dependencies& with,
+                                               const access::Caller& caller,
                                                const v1::DeleteDatasetRequest& request) {
   const auto reference = jobs::ParseDatasetName(request.name());
   if (!reference.ok()) return reference.status();
@@ -122,20 +124,25 @@ absl::StatusOr<google::protobuf::Empty> Delete(const DatasetService::Dependencie
     status = CheckNotFolder(with, absl::StatusCode::kFailedPrecondition, reference->dataset);
   }
   if (status.ok()) status = FindPushed(with, *reference).status();
+  if (status.ok()) status = CheckOwnDataset(with.pushed, caller, *reference);
   if (status.ok()) status = with.controller->DeleteDataset(*reference, request.force());
   if (!status.ok()) return status;
   return google::protobuf::Empty();
 }
 
 absl::StatusOr<google::protobuf::Empty> Delete(const DatasetService::Dependencies& with,
+                                               const access::Caller& caller,
                                                const v1::DeleteUploadRequest& request) {
   const auto id = jobs::ParseUploadName(request.name());
   if (!id.ok()) return id.status();
-  if (absl::Status status = with.uploads->Remove(*id); !status.ok()) return status;
+  absl::Status status = CheckOwnUpload(with.uploads, caller, *id);
+  if (status.ok()) status = with.uploads->Remove(*id);
+  if (!status.ok()) return status;
   return google::protobuf::Empty();
 }
 
 absl::StatusOr<v1::TrainingJob> Import(const DatasetService::Dependencies& with,
+                                       const access::Caller& caller,
                                        const v1::ImportDatasetRequest& request) {
   const auto id = jobs::ParseUploadName(request.upload(), "upload");
   if (!id.ok()) return id.status();
@@ -143,9 +150,10 @@ absl::StatusOr<v1::TrainingJob> Import(const DatasetService::Dependencies& with,
   auto repeat = with.controller->FindImport(request);
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
+  if (auto status = CheckOwnUpload(with.uploads, caller, *id); !status.ok()) return status;
   const auto upload = with.uploads->Complete(*id);
   if (!upload.ok()) return upload.status();
-  return with.controller->StartImport(request, *upload);
+  return with.controller->StartImport(request, *upload, caller.name);
 }
 
 }  // namespace
@@ -182,15 +190,18 @@ grpc::ServerUnaryReactor* DatasetService::GetImageSheet(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
                                                         const v1::DeleteDatasetRequest* request,
                                                         google::protobuf::Empty* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request] { return Delete(with_, *request); });
+  return RunUnary(context, with_.tasks, response, [this, request, caller = CallerOf(*context)] {
+    return Delete(with_, *caller, *request);
+  });
 }
 
 grpc::ServerUnaryReactor* DatasetService::CreateUpload(grpc::CallbackServerContext* context,
                                                        const v1::CreateUploadRequest* request,
                                                        v1::Upload* response) {
   return RunUnary(context, with_.upload_tasks, response,
-                  [this, request] { return AnnounceUpload(with_, *request); });
+                  [this, request, caller = CallerOf(*context)] {
+                    return AnnounceUpload(with_, *request, caller->name);
+                  });
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext* context,
@@ -214,22 +225,25 @@ grpc::ServerReadReactor<v1::WriteUploadRequest>* DatasetService::WriteUpload(
 grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerContext* context,
                                                        const v1::DeleteUploadRequest* request,
                                                        google::protobuf::Empty* response) {
-  return RunUnary(context, with_.upload_tasks, response,
-                  [this, request] { return Delete(with_, *request); });
+  return RunUnary(
+      context, with_.upload_tasks, response,
+      [this, request, caller = CallerOf(*context)] { return Delete(with_, *caller, *request); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::CheckDataset(grpc::CallbackServerContext* context,
                                                        const v1::CheckDatasetRequest* request,
                                                        v1::TrainingJob* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request] { return with_.controller->StartCheck(*request); });
+  return RunUnary(context, with_.tasks, response, [this, request, caller = CallerOf(*context)] {
+    return with_.controller->StartCheck(*request, caller->name);
+  });
 }
 
 grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
                                                         const v1::ImportDatasetRequest* request,
                                                         v1::TrainingJob* response) {
-  return RunUnary(context, with_.upload_tasks, response,
-                  [this, request] { return Import(with_, *request); });
+  return RunUnary(
+      context, with_.upload_tasks, response,
+      [this, request, caller = CallerOf(*context)] { return Import(with_, *caller, *request); });
 }
 
 }  // namespace atelier::rpc

@@ -5,6 +5,7 @@
 
 #include "server/jobs/resource_names.h"
 #include "server/rpc/experiment_source.h"
+#include "server/rpc/ownership.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/rpc/unary.h"
 
@@ -23,8 +24,9 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::ExperimentUpdate>>> MakeSource(
 grpc::ServerUnaryReactor* ExperimentService::StartExperiment(
     grpc::CallbackServerContext* context, const v1::StartExperimentRequest* request,
     v1::Experiment* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request] { return with_.controller->Start(*request); });
+  return RunUnary(context, with_.tasks, response, [this, request, caller = CallerOf(*context)] {
+    return with_.controller->Start(*request, caller->name);
+  });
 }
 
 grpc::ServerUnaryReactor* ExperimentService::GetExperiment(grpc::CallbackServerContext* context,
@@ -49,9 +51,11 @@ grpc::ServerUnaryReactor* ExperimentService::StopExperiment(
     grpc::CallbackServerContext* context, const v1::StopExperimentRequest* request,
     v1::Experiment* response) {
   return RunUnary(context, with_.tasks, response,
-                  [this, request]() -> absl::StatusOr<v1::Experiment> {
+                  [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<v1::Experiment> {
                     const auto id = jobs::ParseExperimentName(request->name());
                     if (!id.ok()) return id.status();
+                    const absl::Status own = CheckOwnExperiment(with_.controller, *caller, *id);
+                    if (!own.ok()) return own;
                     return with_.controller->Stop(*id);
                   });
 }
@@ -59,14 +63,16 @@ grpc::ServerUnaryReactor* ExperimentService::StopExperiment(
 grpc::ServerUnaryReactor* ExperimentService::DeleteExperiment(
     grpc::CallbackServerContext* context, const v1::DeleteExperimentRequest* request,
     google::protobuf::Empty* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request]() -> absl::StatusOr<google::protobuf::Empty> {
-                    const auto id = jobs::ParseExperimentName(request->name());
-                    if (!id.ok()) return id.status();
-                    const absl::Status status = with_.controller->Delete(*id);
-                    if (!status.ok()) return status;
-                    return google::protobuf::Empty();
-                  });
+  return RunUnary(
+      context, with_.tasks, response,
+      [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<google::protobuf::Empty> {
+        const auto id = jobs::ParseExperimentName(request->name());
+        if (!id.ok()) return id.status();
+        absl::Status status = CheckOwnExperiment(with_.controller, *caller, *id);
+        if (status.ok()) status = with_.controller->Delete(*id);
+        if (!status.ok()) return status;
+        return google::protobuf::Empty();
+      });
 }
 
 grpc::ServerWriteReactor<v1::ExperimentUpdate>* ExperimentService::StreamExperiment(

@@ -16,6 +16,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server_builder.h"
+#include "server/rpc/access_interceptor.h"
 #include "server/rpc/call_interceptor.h"
 #include "server/rpc/memory_interceptor.h"
 
@@ -70,19 +71,31 @@ void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder)
   }
 }
 
-void AddInterceptors(const GrpcServer::Options& options, const std::vector<NamedService>& services,
-                     grpc::ServerBuilder* builder) {
-  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+// Those that clients can call.
+std::vector<std::string> NamesOf(const GrpcServer::Options& options,
+                                 const std::vector<NamedService>& services) {
   std::vector<std::string> names;
   for (const NamedService& named : services) names.push_back(named.name);
-  if (options.memory != nullptr) interceptors.push_back(LimitMemory(options.memory, names));
   if (options.public_services) {
     names.push_back(
         grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name());
     names.push_back("grpc.reflection.v1alpha.ServerReflection");
   }
-  // Answers pass them in this order: what the first one makes of them is counted.
-  if (options.calls != nullptr) interceptors.push_back(InterceptCalls(options.calls, names));
+  return names;
+}
+
+void AddInterceptors(const GrpcServer::Options& options, const std::vector<NamedService>& services,
+                     grpc::ServerBuilder* builder) {
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  std::vector<std::string> ours;
+  for (const NamedService& named : services) ours.push_back(named.name);
+  if (options.memory != nullptr) interceptors.push_back(LimitMemory(options.memory, ours));
+  if (options.gatekeeper != nullptr)
+    interceptors.push_back(AskCallers(options.gatekeeper, options.audit));
+  // Answers pass them in this order: what the first ones make of them is counted.
+  if (options.calls != nullptr) {
+    interceptors.push_back(InterceptCalls(options.calls, NamesOf(options, services)));
+  }
   builder->experimental().SetInterceptorCreators(std::move(interceptors));
 }
 
@@ -105,6 +118,9 @@ GrpcThreads::~GrpcThreads() { grpc_shutdown(); }
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const Options& options, const std::vector<NamedService>& services) {
+  if (options.gatekeeper != nullptr) {
+    if (auto status = CheckRules(NamesOf(options, services)); !status.ok()) return status;
+  }
   auto listener = ConnectionListener::Listen(
       {.address = options.address,
        .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX});

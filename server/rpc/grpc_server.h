@@ -11,6 +11,8 @@
 #include "absl/time/time.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
+#include "server/access/audit_log.h"
+#include "server/access/gatekeeper.h"
 #include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
 #include "server/rpc/connection_listener.h"
@@ -50,6 +52,11 @@ class GrpcServer {
     // What the calls of `services` may hold; null for as much as they like. Must outlive the
     // server.
     CallMemory* memory = nullptr;
+    // Asks who makes each call; null admits all. Must outlive the server.
+    access::Gatekeeper* gatekeeper = nullptr;
+    // Where calls go that change something, if there is a gatekeeper; null for nowhere. Must
+    // outlive the server.
+    access::AuditLog* audit = nullptr;
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the

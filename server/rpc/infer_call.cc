@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/rpc/access_interceptor.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/infer_messages.h"
 #include "server/rpc/inference_service.h"
@@ -207,6 +208,14 @@ class InferStream final
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// A stream that ends as soon as it begins.
+class RefusedStream final
+    : public grpc::ServerBidiReactor<ModelInferRequest, ModelStreamInferResponse> {
+ public:
+  explicit RefusedStream(const absl::Status& why) { Finish(ToGrpcStatus(why)); }
+  void OnDone() override { delete this; }
+};
+
 }  // namespace
 
 void Infer(serving::Classifier* classifier, const grpc::CallbackServerContext& context,
@@ -242,6 +251,9 @@ void Infer(serving::Classifier* classifier, const grpc::CallbackServerContext& c
 
 grpc::ServerBidiReactor<ModelInferRequest, ModelStreamInferResponse>* StartInferStream(
     serving::Classifier* classifier, CallMemory* memory, grpc::CallbackServerContext* context) {
+  if (const absl::Status admitted = CheckAdmitted(*context); !admitted.ok()) {
+    return new RefusedStream(admitted);
+  }
   return new InferStream(classifier, memory, context);
 }
 

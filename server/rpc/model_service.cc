@@ -6,11 +6,13 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/jobs/error.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/download_source.h"
+#include "server/rpc/ownership.h"
 #include "server/rpc/picture_messages.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/rpc/unary.h"
@@ -100,41 +102,46 @@ grpc::ServerUnaryReactor* ModelService::SetAlias(grpc::CallbackServerContext* co
                                                  const v1::SetAliasRequest* request,
                                                  v1::Model* response) {
   return RunUnary(context, with_.loading_tasks, response,
-                  [this, request]() -> absl::StatusOr<v1::Model> {
+                  [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<v1::Model> {
                     const auto model = ParseModelAlone(request->name());
                     if (!model.ok()) return model.status();
                     const absl::Status status = CheckAlias(*request);
                     if (!status.ok()) return status;
-                    return ChangeAlias(*model, *request);
+                    return ChangeAlias(*model, *request, caller->name);
                   });
 }
 
 grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
                                                     const v1::DeleteModelRequest* request,
                                                     google::protobuf::Empty* response) {
-  return RunUnary(context, with_.loading_tasks, response,
-                  [this, request]() -> absl::StatusOr<google::protobuf::Empty> {
-                    const absl::Status status = Delete(*request);
-                    if (!status.ok()) return status;
-                    return google::protobuf::Empty();
-                  });
+  return RunUnary(
+      context, with_.loading_tasks, response,
+      [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<google::protobuf::Empty> {
+        const absl::Status status = Delete(*caller, *request);
+        if (!status.ok()) return status;
+        return google::protobuf::Empty();
+      });
 }
 
 absl::StatusOr<v1::Model> ModelService::ChangeAlias(const std::string& model,
-                                                    const v1::SetAliasRequest& request) {
+                                                    const v1::SetAliasRequest& request,
+                                                    const std::string& caller) {
   if (request.version() > 0 && with_.prepare) {
     // That there is no such version is for the registry to say.
     const absl::Status prepared = with_.prepare(model, request.version());
     if (!prepared.ok() && !absl::IsNotFound(prepared)) return WithDetail(prepared);
   }
-  auto changed = with_.models->SetAlias(model, request.alias(), request.version(), request.force());
+  auto changed = with_.models->SetAlias(model, request.alias(), request.version(), request.force(),
+                                        {.creator = caller, .time = absl::Now()});
   if (changed.ok() && with_.on_changed) with_.on_changed(model);
   return changed;
 }
 
-absl::Status ModelService::Delete(const v1::DeleteModelRequest& request) {
+absl::Status ModelService::Delete(const access::Caller& caller,
+                                  const v1::DeleteModelRequest& request) {
   const auto reference = jobs::ParseModelName(request.name());
   if (!reference.ok()) return reference.status();
+  if (auto status = CheckOwnModel(with_.models, caller, *reference); !status.ok()) return status;
   std::vector<std::int64_t> versions;
   if (reference->version.empty()) {
     auto deleted = with_.models->DeleteModel(reference->model, request.force());
@@ -212,8 +219,9 @@ grpc::ServerUnaryReactor* ModelService::Explain(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* ModelService::EvaluateModel(grpc::CallbackServerContext* context,
                                                       const v1::EvaluateModelRequest* request,
                                                       v1::TrainingJob* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request] { return with_.controller->StartEvaluation(*request); });
+  return RunUnary(context, with_.tasks, response, [this, request, caller = CallerOf(*context)] {
+    return with_.controller->StartEvaluation(*request, caller->name);
+  });
 }
 
 }  // namespace atelier::rpc

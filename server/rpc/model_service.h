@@ -7,6 +7,7 @@
 #include <string>
 
 #include "atelier/v1/model_service.grpc.pb.h"
+#include "server/access/caller.h"
 #include "server/base/task_queue.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/job_controller.h"
@@ -73,8 +74,9 @@ class ModelService final : public v1::ModelService::CallbackService {
 
  private:
   absl::StatusOr<v1::Model> ChangeAlias(const std::string& model,
-                                        const v1::SetAliasRequest& request);
-  absl::Status Delete(const v1::DeleteModelRequest& request);
+                                        const v1::SetAliasRequest& request,
+                                        const std::string& caller);
+  absl::Status Delete(const access::Caller& caller, const v1::DeleteModelRequest& request);
 
   const Dependencies with_;
   ArchiveEntries entries_;  // Of downloads that go on.

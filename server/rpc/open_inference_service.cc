@@ -56,15 +56,15 @@ grpc::ServerUnaryReactor* OpenInferenceService::ServerReady(
 grpc::ServerUnaryReactor* OpenInferenceService::ServerMetadata(
     grpc::CallbackServerContext* context, const inference::ServerMetadataRequest* /*request*/,
     inference::ServerMetadataResponse* response) {
-  response->set_name("atelier");
-  response->set_version(software_version_);
-  for (const char* extension :
-       {"classification", "model_configuration", "model_repository", "statistics"}) {
-    response->add_extensions(extension);
-  }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+  return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
+    response->set_name("atelier");
+    response->set_version(software_version_);
+    for (const char* extension :
+         {"classification", "model_configuration", "model_repository", "statistics"}) {
+      response->add_extensions(extension);
+    }
+    reactor->Finish(grpc::Status::OK);
+  });
 }
 
 absl::StatusOr<inference::ModelReadyResponse> OpenInferenceService::Ready(

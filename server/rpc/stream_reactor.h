@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/rpc/access_interceptor.h"
 #include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
 #include "server/rpc/stream_set.h"
@@ -69,7 +70,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
                                                   absl::StatusOr<std::unique_ptr<Source>> source) {
     std::shared_ptr<StreamReactor> reactor(new StreamReactor(streams, context));
     reactor->self_ = reactor;
-    absl::Status status = CheckTaken(*context);
+    absl::Status status = CheckAdmitted(*context);
+    if (status.ok()) status = CheckTaken(*context);
     if (status.ok()) status = source.status();
     if (status.ok()) {
       reactor->source_ = *std::move(source);

@@ -10,6 +10,7 @@
 #include "server/jobs/resource_names.h"
 #include "server/rpc/event_source.h"
 #include "server/rpc/log_source.h"
+#include "server/rpc/ownership.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/rpc/unary.h"
 
@@ -62,8 +63,9 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::DownloadChunk>>> MakeTensorboard
 grpc::ServerUnaryReactor* TrainingService::StartTraining(grpc::CallbackServerContext* context,
                                                          const v1::StartTrainingRequest* request,
                                                          v1::TrainingJob* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request] { return with_.controller->Start(*request); });
+  return RunUnary(context, with_.tasks, response, [this, request, caller = CallerOf(*context)] {
+    return with_.controller->Start(*request, caller->name);
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingService::GetJob(grpc::CallbackServerContext* context,
@@ -87,25 +89,30 @@ grpc::ServerUnaryReactor* TrainingService::ListJobs(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* TrainingService::StopJob(grpc::CallbackServerContext* context,
                                                    const v1::StopJobRequest* request,
                                                    v1::TrainingJob* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request]() -> absl::StatusOr<v1::TrainingJob> {
-                    const auto job = jobs::ParseJobName(request->name());
-                    if (!job.ok()) return job.status();
-                    return with_.controller->Stop(*job);
-                  });
+  return RunUnary(
+      context, with_.tasks, response,
+      [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<v1::TrainingJob> {
+        const auto job = jobs::ParseJobName(request->name());
+        if (!job.ok()) return job.status();
+        const absl::Status own = CheckOwnJob(with_.controller, *caller, *job);
+        if (!own.ok()) return own;
+        return with_.controller->Stop(*job);
+      });
 }
 
 grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext* context,
                                                      const v1::DeleteJobRequest* request,
                                                      google::protobuf::Empty* response) {
-  return RunUnary(context, with_.tasks, response,
-                  [this, request]() -> absl::StatusOr<google::protobuf::Empty> {
-                    const auto job = jobs::ParseJobName(request->name());
-                    if (!job.ok()) return job.status();
-                    const absl::Status status = with_.controller->Delete(*job);
-                    if (!status.ok()) return status;
-                    return google::protobuf::Empty();
-                  });
+  return RunUnary(
+      context, with_.tasks, response,
+      [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<google::protobuf::Empty> {
+        const auto job = jobs::ParseJobName(request->name());
+        if (!job.ok()) return job.status();
+        absl::Status status = CheckOwnJob(with_.controller, *caller, *job);
+        if (status.ok()) status = with_.controller->Delete(*job);
+        if (!status.ok()) return status;
+        return google::protobuf::Empty();
+      });
 }
 
 grpc::ServerUnaryReactor* TrainingService::GetConfusionMatrix(

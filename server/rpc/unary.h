@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/base/task_queue.h"
+#include "server/rpc/access_interceptor.h"
 #include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
 
@@ -30,12 +31,15 @@ void FinishOn(TaskQueue* tasks, grpc::CallbackServerContext* context,
 }
 
 // Every unary call begins so: hands `begin` the reactor, on which it finishes the call now or
-// later, unless the call is refused for want of memory (CheckTaken).
+// later, unless the call is refused: for who makes it (CheckAdmitted) or for want of memory
+// (CheckTaken).
 template <typename Begin>
 grpc::ServerUnaryReactor* BeginUnary(grpc::CallbackServerContext* context, const Begin& begin) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (const absl::Status taken = CheckTaken(*context); !taken.ok()) {
-    reactor->Finish(ToGrpcStatus(taken));
+  absl::Status status = CheckAdmitted(*context);
+  if (status.ok()) status = CheckTaken(*context);
+  if (!status.ok()) {
+    reactor->Finish(ToGrpcStatus(status));
   } else {
     begin(reactor);
   }

@@ -75,7 +75,8 @@ absl::Status CheckNotFolder(const DatasetService::Dependencies& with, absl::Stat
 }
 
 absl::StatusOr<v1::Upload> AnnounceUpload(const DatasetService::Dependencies& with,
-                                          const v1::CreateUploadRequest& request) {
+                                          const v1::CreateUploadRequest& request,
+                                          const std::string& creator) {
   if (absl::Status status = CheckFields(request); !status.ok()) return status;
   const std::string dataset = jobs::ParseDatasetName(request.dataset())->dataset;
   const absl::Status taken_by_flag =
@@ -86,6 +87,7 @@ absl::StatusOr<v1::Upload> AnnounceUpload(const DatasetService::Dependencies& wi
 
   v1::Upload upload;
   upload.set_dataset(request.dataset());
+  upload.set_creator(creator);
   upload.set_size_bytes(request.size_bytes());
   upload.set_sha256(absl::AsciiStrToLower(request.sha256()));
   upload.set_source_name(request.source_name().empty() ? kSourceName : request.source_name());

@@ -9,10 +9,11 @@
 
 namespace atelier::rpc {
 
-// INVALID_ARGUMENT naming every wrong field; ALREADY_EXISTS (DATASET_OF_FLAG); errors of
-// uploads::UploadFolder::Create. May wait for the disk.
+// `creator` is who announces it. INVALID_ARGUMENT naming every wrong field; ALREADY_EXISTS
+// (DATASET_OF_FLAG); errors of uploads::UploadFolder::Create. May wait for the disk.
 absl::StatusOr<v1::Upload> AnnounceUpload(const DatasetService::Dependencies& with,
-                                          const v1::CreateUploadRequest& request);
+                                          const v1::CreateUploadRequest& request,
+                                          const std::string& creator);
 
 // An error of this code (DATASET_OF_FLAG) if the server has the data set by its flag.
 absl::Status CheckNotFolder(const DatasetService::Dependencies& with, absl::StatusCode code,

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "server/jobs/resource_names.h"
+#include "server/rpc/access_interceptor.h"
+#include "server/rpc/ownership.h"
 #include "server/rpc/status.h"
 
 namespace atelier::rpc {
@@ -16,13 +18,17 @@ constexpr std::int64_t kHeld = 2 * static_cast<std::int64_t>(uploads::UploadWrit
 
 UploadReactor::UploadReactor(const Dependencies& with, const grpc::ServerContextBase* context,
                              v1::Upload* response)
-    : with_(with), response_(response), share_(with.streams->memory(), context) {}
+    : with_(with),
+      response_(response),
+      caller_(CallerOf(*context)),
+      share_(with.streams->memory(), context) {}
 
 grpc::ServerReadReactor<v1::WriteUploadRequest>* UploadReactor::Start(
     const Dependencies& with, const grpc::ServerContextBase* context, v1::Upload* response) {
   const std::shared_ptr<UploadReactor> reactor(new UploadReactor(with, context, response));
   reactor->self_ = reactor;
-  absl::Status status = with.streams->Add(reactor);
+  absl::Status status = CheckAdmitted(*context);
+  if (status.ok()) status = with.streams->Add(reactor);
   if (status.ok()) status = reactor->share_.Hold(kHeld);
   if (status.ok()) {
     reactor->StartRead(&reactor->request_);
@@ -46,6 +52,7 @@ absl::Status UploadReactor::Write() {
   if (writer_ == nullptr) {
     const auto id = jobs::ParseUploadName(request_.name());
     if (!id.ok()) return id.status();
+    if (auto status = CheckOwnUpload(with_.uploads, *caller_, *id); !status.ok()) return status;
     auto writer = with_.uploads->OpenWriter(*id, request_.offset());
     if (!writer.ok()) return writer.status();
     writer_ = *std::move(writer);

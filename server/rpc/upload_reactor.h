@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "atelier/v1/dataset_service.pb.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/access/caller.h"
 #include "server/base/task_queue.h"
 #include "server/rpc/call_memory.h"
 #include "server/rpc/stream_set.h"
@@ -53,6 +54,7 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::WriteUploadReques
   // Constant after construction.
   const Dependencies with_;
   v1::Upload* const response_;
+  const std::shared_ptr<const access::Caller> caller_;
   std::shared_ptr<UploadReactor> self_;  // Until gRPC is done with the call.
 
   // Used by one callback or task at a time.

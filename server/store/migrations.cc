@@ -143,7 +143,14 @@ CREATE TABLE dataset_versions (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests, kMovedLatest, kDatasets};
+// Who set an alias, and when in microseconds since 1970; 0 where nobody kept it.
+constexpr const char kAliasSettings[] = R"sql(
+ALTER TABLE aliases ADD COLUMN creator TEXT NOT NULL DEFAULT '';
+ALTER TABLE aliases ADD COLUMN set_time INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs,        kModels,   kExperiments,  kRequests,
+                                  kMovedLatest, kDatasets, kAliasSettings};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

@@ -15,6 +15,7 @@
 #include "server/jobs/error.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
+#include "server/jobs/timestamps.h"
 #include "server/store/connections.h"
 #include "server/store/latest_version.h"
 #include "server/store/model_rows.h"
@@ -64,12 +65,16 @@ std::optional<std::int64_t> FindAlias(Database& database, absl::string_view mode
 }
 
 void ReadAliases(Database& database, absl::string_view model, v1::Model* message) {
-  Statement select(database, "SELECT alias, version FROM aliases WHERE model = ?");
+  Statement select(database,
+                   "SELECT alias, version, creator, set_time FROM aliases WHERE model = ?");
   BindText(&select, 1, model);
   while (select.executeStep()) {
     v1::ModelAlias* alias = message->add_aliases();
     alias->set_alias(select.getColumn(0).getString());
     alias->set_version(select.getColumn(1).getInt64());
+    alias->set_creator(select.getColumn(2).getString());
+    const std::int64_t time = select.getColumn(3).getInt64();
+    if (time > 0) *alias->mutable_update_time() = jobs::ToTimestamp(absl::FromUnixMicros(time));
   }
   if (const auto latest = FindLatest(database, model); latest.has_value()) {
     v1::ModelAlias* alias = message->add_aliases();
@@ -248,7 +253,8 @@ absl::StatusOr<v1::ModelVersion> SqliteStore::ResolveVersion(absl::string_view m
 }
 
 absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::string_view alias,
-                                                std::int64_t version, bool force) {
+                                                std::int64_t version, bool force,
+                                                const jobs::AliasSetting& setting) {
   if (!jobs::IsAlias(alias) || alias == kLatest) {
     return jobs::InvalidField(
         "alias", absl::StrCat("The alias '", absl::Utf8SafeCEscape(alias.substr(0, 80)),
@@ -272,10 +278,13 @@ absl::StatusOr<v1::Model> SqliteStore::SetAlias(absl::string_view model, absl::s
       return status;
     }
     Statement set(database,
-                  "INSERT OR REPLACE INTO aliases (model, alias, version) VALUES (?, ?, ?)");
+                  "INSERT OR REPLACE INTO aliases (model, alias, version, creator, set_time) "
+                  "VALUES (?, ?, ?, ?, ?)");
     BindText(&set, 1, model);
     BindText(&set, 2, alias);
     set.bind(3, version);
+    BindText(&set, 4, setting.creator);
+    set.bind(5, absl::ToUnixMicros(setting.time));
     set.exec();
     return ReadModel(database, model);
   });

@@ -70,7 +70,8 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<v1::ModelVersion> ResolveVersion(absl::string_view model,
                                                   absl::string_view reference) override;
   absl::StatusOr<v1::Model> SetAlias(absl::string_view model, absl::string_view alias,
-                                     std::int64_t version, bool force) override;
+                                     std::int64_t version, bool force,
+                                     const jobs::AliasSetting& setting) override;
   absl::Status DeleteVersion(absl::string_view model, std::int64_t version, bool force) override;
   absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
                                                         bool force) override;

@@ -53,8 +53,8 @@ std::optional<v1::Upload> ReadAnnouncement(const fs::path& folder) {
   const auto bytes = models::ReadWholeFile((folder / kAnnouncement).string(), kMaxAnnouncement);
   if (!bytes.ok() || !upload.ParseFromString(*bytes)) return std::nullopt;
   const auto dataset = jobs::ParseDatasetName(upload.dataset());
-  if (!dataset.ok() || UploadFolder::IdOf(dataset->dataset, upload.size_bytes(), upload.sha256()) !=
-                           folder.filename().string()) {
+  if (!dataset.ok() || UploadFolder::IdOf(dataset->dataset, upload.size_bytes(), upload.sha256(),
+                                          upload.creator()) != folder.filename().string()) {
     return std::nullopt;
   }
   return upload;
@@ -73,9 +73,10 @@ absl::StatusOr<std::unique_ptr<UploadFolder>> UploadFolder::Open(Options options
 }
 
 std::string UploadFolder::IdOf(absl::string_view dataset, std::int64_t size_bytes,
-                               absl::string_view sha256) {
-  return models::Sha256Of(absl::StrCat(dataset, "\n", size_bytes, "\n", sha256))
-      .substr(0, kIdDigits);
+                               absl::string_view sha256, absl::string_view creator) {
+  std::string key = absl::StrCat(dataset, "\n", size_bytes, "\n", sha256);
+  if (!creator.empty()) absl::StrAppend(&key, "\n", creator);
+  return models::Sha256Of(key).substr(0, kIdDigits);
 }
 
 std::string UploadFolder::PathOf(absl::string_view id) const {
@@ -131,7 +132,8 @@ absl::Status UploadFolder::CheckRoom(const v1::Upload& wanted, std::int64_t take
 absl::StatusOr<v1::Upload> UploadFolder::Create(v1::Upload wanted, std::int64_t taken) {
   const auto dataset = jobs::ParseDatasetName(wanted.dataset(), "dataset");
   if (!dataset.ok()) return dataset.status();
-  const std::string id = IdOf(dataset->dataset, wanted.size_bytes(), wanted.sha256());
+  const std::string id =
+      IdOf(dataset->dataset, wanted.size_bytes(), wanted.sha256(), wanted.creator());
   MutexLock disk_lock(&disk_mutex_);
   {
     MutexLock lock(&mutex_);

@@ -44,12 +44,12 @@ class UploadFolder final : public jobs::JobObserver {
   // Takes over what an earlier server left. `clock` must live as long.
   static absl::StatusOr<std::unique_ptr<UploadFolder>> Open(Options options, const Clock* clock);
 
-  // The id of an upload of these bytes for a data set.
+  // The id of an upload of these bytes for a data set; each creator has its own.
   static std::string IdOf(absl::string_view dataset, std::int64_t size_bytes,
-                          absl::string_view sha256);
+                          absl::string_view sha256, absl::string_view creator);
 
-  // The upload that has data set, size, SHA-256 and source name of `wanted`, which must have been
-  // checked: a new one, or the one that there is. `taken` is what data sets have.
+  // The upload that has data set, size, SHA-256, source name and creator of `wanted`, which must
+  // have been checked: a new one, or the one that there is. `taken` is what data sets have.
   // RESOURCE_EXHAUSTED (DATASET_SPACE, TOO_MANY_UPLOADS).
   absl::StatusOr<v1::Upload> Create(v1::Upload wanted, std::int64_t taken);
 

@@ -74,6 +74,9 @@ def shell(request, shared_server):
     ("atelier explain --method occ", "--method occlusion"),
     ("atelier bench cla", "atelier bench classify"),
     ("atelier bench classify --max-", "--max-in-flight"),
+    ("atelier admin tok", "atelier admin token"),
+    ("atelier admin token add alice --ro", "--role"),
+    ("atelier admin token add --role vie", "--role viewer"),
 ])
 def test_words_are_completed(shell, typed, expected):
     shell.type(typed + "\t\t")

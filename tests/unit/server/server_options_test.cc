@@ -211,5 +211,42 @@ TEST(ServerOptionsTest, AClustersNodesDoNotHaveThisMachinesCores) {
   EXPECT_EQ(ServerOptions::Create(flags)->threads_per_worker, 7);
 }
 
+TEST(ServerOptionsTest, TokensStayWithinTheMachineWithoutTls) {
+  ServerFlags flags = Flags();
+  flags.access_file = "access";
+  for (const char* local : {"127.0.0.1:50051", "[::1]:50051", "unix:/run/atelier.sock"}) {
+    flags.listen = local;
+    const auto options = ServerOptions::Create(flags);
+    ASSERT_TRUE(options.ok()) << options.status();
+    EXPECT_THAT(options->access_file, StartsWith("/"));
+  }
+  const auto open = [](ServerFlags& changed) {
+    changed.access_file = "access";
+    changed.listen = "0.0.0.0:50051";
+    changed.allow_insecure = true;
+  };
+  EXPECT_THAT(Complaint(open), HasSubstr("--access_file: tokens would travel to 0.0.0.0:50051"));
+}
+
+TEST(ServerOptionsTest, WarnsOfAServerThatAsksNobodyWhoTheyAre) {
+  ServerFlags flags = Flags();
+  EXPECT_EQ(ServerOptions::Create(flags)->AccessWarning(), "");
+  flags.listen = "0.0.0.0:50051";
+  flags.allow_insecure = true;
+  EXPECT_THAT(ServerOptions::Create(flags)->AccessWarning(),
+              HasSubstr("everybody who can reach 0.0.0.0:50051 may do everything"));
+}
+
+TEST(ServerOptionsTest, TheAuditLogsSpaceIsNothingOrOneMebibyteAndMore) {
+  ServerFlags flags = Flags();
+  EXPECT_EQ(ServerOptions::Create(flags)->audit_space, 64 << 20);
+  flags.audit_space = 0;
+  EXPECT_EQ(ServerOptions::Create(flags)->audit_space, 0);
+  for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{1}, std::int64_t{1} << 50}) {
+    EXPECT_THAT(Complaint([wrong](ServerFlags& changed) { changed.audit_space = wrong; }),
+                StartsWith("--audit_space: "));
+  }
+}
+
 }  // namespace
 }  // namespace atelier::server

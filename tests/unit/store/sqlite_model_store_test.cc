@@ -102,7 +102,7 @@ TEST_F(SqliteModelStoreTest, PagesStayBelowWhatClientsAccept) {
   const auto model = store_->GetModel("a", 1000, "");
   EXPECT_EQ(model->versions_size(), 2);
   EXPECT_EQ(store_->GetModel("a", 1000, model->next_page_token())->versions(0).version(), 3);
-  EXPECT_EQ(store_->SetAlias("a", "production", 1, /*force=*/false)->versions_size(), 2);
+  EXPECT_EQ(store_->SetAlias("a", "production", 1, /*force=*/false, {})->versions_size(), 2);
   for (const char* name : {"b", "c", "d"}) big(name);
   const auto models = store_->ListModels(1000, "");
   ASSERT_EQ(models->models_size(), 2);
@@ -186,22 +186,22 @@ TEST_F(SqliteModelStoreTest, AnAliasMovesToOtherClassesOnlyByForce) {
   AddKind(10, 28);
   AddKind(10, 28);
   AddKind(10, 32);
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
-  EXPECT_TRUE(store_->SetAlias("a", "production", 2, /*force=*/false).ok());
-  const auto refused = store_->SetAlias("a", "production", 3, /*force=*/false);
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false, {}).ok());
+  EXPECT_TRUE(store_->SetAlias("a", "production", 2, /*force=*/false, {}).ok());
+  const auto refused = store_->SetAlias("a", "production", 3, /*force=*/false, {});
   EXPECT_EQ(ReasonOf(refused.status()), "OTHER_CLASSES");
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(refused.status().message().find("its images are 0×32×0 instead of 0×28×0"),
             std::string::npos);
   EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 2);
-  ASSERT_TRUE(store_->SetAlias("a", "production", 3, /*force=*/true).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 3, /*force=*/true, {}).ok());
   EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 3);
 }
 
 TEST_F(SqliteModelStoreTest, ResolvesNumbersAliasesAndLatest) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false, {}).ok());
   EXPECT_EQ(store_->ResolveVersion("a", "1")->version(), 1);
   EXPECT_EQ(store_->ResolveVersion("a", "production")->version(), 1);
   EXPECT_EQ(store_->ResolveVersion("a", "latest")->version(), 2);
@@ -240,17 +240,18 @@ TEST_F(SqliteModelStoreTest, LatestSkipsVersionsOfDivergedTrainings) {
 TEST_F(SqliteModelStoreTest, AliasMovesAndGoes) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
-  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 2, /*force=*/false)),
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false, {}).ok());
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 2, /*force=*/false, {})),
             "latest=2 production=2");
-  EXPECT_EQ(Aliases(*store_->SetAlias("a", "beta", 1, /*force=*/false)),
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "beta", 1, /*force=*/false, {})),
             "beta=1 latest=2 production=2");
-  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 0, /*force=*/false)), "beta=1 latest=2");
-  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 0, /*force=*/false).status()),
+  EXPECT_EQ(Aliases(*store_->SetAlias("a", "production", 0, /*force=*/false, {})),
+            "beta=1 latest=2");
+  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 0, /*force=*/false, {}).status()),
             "ALIAS_NOT_FOUND");
-  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 9, /*force=*/false).status()),
+  EXPECT_EQ(ReasonOf(store_->SetAlias("a", "production", 9, /*force=*/false, {}).status()),
             "VERSION_NOT_FOUND");
-  EXPECT_EQ(ReasonOf(store_->SetAlias("b", "production", 1, /*force=*/false).status()),
+  EXPECT_EQ(ReasonOf(store_->SetAlias("b", "production", 1, /*force=*/false, {}).status()),
             "MODEL_NOT_FOUND");
 }
 
@@ -258,7 +259,7 @@ TEST_F(SqliteModelStoreTest, RefusesNamesThatNoAliasMayHave) {
   Add("a");
   for (const std::string& alias : {std::string("latest"), std::string(""), std::string("1st"),
                                    std::string("Prod"), std::string("a/b"), std::string(64, 'a')}) {
-    auto model = store_->SetAlias("a", alias, 1, /*force=*/false);
+    auto model = store_->SetAlias("a", alias, 1, /*force=*/false, {});
     ASSERT_FALSE(model.ok()) << alias;
     EXPECT_EQ(jobs::ViolationsOf(model.status())[0].field, "alias");
   }
@@ -267,7 +268,7 @@ TEST_F(SqliteModelStoreTest, RefusesNamesThatNoAliasMayHave) {
 TEST_F(SqliteModelStoreTest, VersionThatAnAliasNamesIsDeletedOnlyByForce) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false, {}).ok());
   EXPECT_EQ(ReasonOf(store_->DeleteVersion("a", 1, false)), "VERSION_IN_USE");
   EXPECT_EQ(ReasonOf(store_->DeleteModel("a", false).status()), "VERSION_IN_USE");
   EXPECT_TRUE(store_->DeleteVersion("a", 2, false).ok());  // `latest` does not hold it.
@@ -282,7 +283,7 @@ TEST_F(SqliteModelStoreTest, VersionThatAnAliasNamesIsDeletedOnlyByForce) {
 TEST_F(SqliteModelStoreTest, DeletingAModelTellsWhichFilesToRemove) {
   Add("a");
   Add("a");
-  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false).ok());
+  ASSERT_TRUE(store_->SetAlias("a", "production", 1, /*force=*/false, {}).ok());
   EXPECT_EQ(*store_->DeleteModel("a", true), (std::vector<std::int64_t>{1, 2}));
   EXPECT_EQ(ReasonOf(store_->DeleteModel("a", true).status()), "MODEL_NOT_FOUND");
 }

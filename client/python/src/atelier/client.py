@@ -40,17 +40,21 @@ class Health:
 
 def connect(server: str | None = None, *, tls_ca: str | os.PathLike[str] = "",
             tls_cert: str | os.PathLike[str] = "", tls_key: str | os.PathLike[str] = "",
+            token_file: str | os.PathLike[str] = "", context: str = "",
             timeout: float = 5) -> Client:
     """Connects to a server: HOST:PORT or unix:PATH.
 
     What is not given comes from the environment, as for the command line: ATELIER_SERVER (else
     127.0.0.1:50051), ATELIER_TLS_CA, ATELIER_TLS_CERT, ATELIER_TLS_KEY. `tls_ca` is a PEM file of
     the CAs to trust and turns TLS on; `tls_cert` and `tls_key` are the client's, for mutual TLS.
+    `token_file` holds the token by which the server knows you (ATELIER_TOKEN_FILE). `context` is a
+    server of the configuration file (ATELIER_CONTEXT); it takes the place of the environment, as the
+    file's current one does where no server is given.
     Unavailable with the reason if that fails, after `timeout` seconds at the latest;
     InvalidArgument for a wrong address and for files that cannot be used.
     """
     tls = Tls(os.fspath(tls_ca), os.fspath(tls_cert), os.fspath(tls_key))
-    connection = from_environment(server, tls)
+    connection = from_environment(server, tls, os.fspath(token_file), context)
     try:
         connection.connect(timeout)
     except BaseException:

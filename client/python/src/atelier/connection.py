@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from atelier import probe
+from atelier import identity, probe
 from atelier.errors import (SHARED, FieldNamer, InvalidArgument, Unavailable, argument_of, from_rpc,
                             is_broken, printable)
 from atelier.v1 import (dataset_service_pb2_grpc, experiment_service_pb2_grpc,
@@ -76,9 +76,9 @@ def check_address(address: str) -> None:
 
 
 class Connection:
-    """`address` is HOST:PORT or unix:PATH. Does not connect by itself."""
+    """`address` is HOST:PORT or unix:PATH, `token` the caller's or empty. Does not connect by itself."""
 
-    def __init__(self, address: str, tls: Tls) -> None:
+    def __init__(self, address: str, tls: Tls, token: str = "") -> None:
         check_address(address)
         credentials = tls.credentials()
         self.address = address
@@ -87,6 +87,9 @@ class Connection:
             self.channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
         else:
             self.channel = grpc.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+        if token:
+            identity.check_token_is_safe(address, credentials is not None)
+            self.channel = grpc.intercept_channel(self.channel, identity.ShowToken(token))
         self.training = training_service_pb2_grpc.TrainingServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self.datasets = dataset_service_pb2_grpc.DatasetServiceStub(self.channel)
@@ -150,9 +153,23 @@ class Connection:
         self.channel.close()
 
 
-def from_environment(server: str | None, tls: Tls) -> Connection:
-    """A connection to `server`; what is not given comes from the variables of the command line."""
-    address = server or os.environ.get("ATELIER_SERVER") or "127.0.0.1:50051"
-    return Connection(address, Tls(ca=tls.ca or os.environ.get("ATELIER_TLS_CA", ""),
-                                   cert=tls.cert or os.environ.get("ATELIER_TLS_CERT", ""),
-                                   key=tls.key or os.environ.get("ATELIER_TLS_KEY", "")))
+def from_environment(server: str | None, tls: Tls, token_file: str = "",
+                     context: str = "") -> Connection:
+    """A connection to `server`; what is not given comes from where the command line takes it."""
+    # What is given beats what is set: a server means no context that the environment names.
+    context = context or ("" if server else os.environ.get("ATELIER_CONTEXT", ""))
+    values = None
+    if context or not (server or os.environ.get("ATELIER_SERVER")):
+        values = identity.find_context(identity.contexts_path(), context)
+    if values is None:
+        values = {"server": os.environ.get("ATELIER_SERVER", ""),
+                  "tls-ca": os.environ.get("ATELIER_TLS_CA", ""),
+                  "tls-cert": os.environ.get("ATELIER_TLS_CERT", ""),
+                  "tls-key": os.environ.get("ATELIER_TLS_KEY", ""),
+                  "token-file": os.environ.get("ATELIER_TOKEN_FILE", "")}
+    token_file = token_file or values.get("token-file", "")
+    return Connection(server or values.get("server") or "127.0.0.1:50051",
+                      Tls(ca=tls.ca or values.get("tls-ca", ""),
+                          cert=tls.cert or values.get("tls-cert", ""),
+                          key=tls.key or values.get("tls-key", "")),
+                      identity.read_token(token_file) if token_file else "")

@@ -1,0 +1,34 @@
+// Who makes a call, and what follows from it.
+#ifndef ATELIER_SERVER_ACCESS_CALLER_H_
+#define ATELIER_SERVER_ACCESS_CALLER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "proto/access/role.h"
+
+namespace atelier::access {
+
+// Values; thread-safe.
+struct Caller {
+  std::string name = {};  // Empty where the server asks nobody who they are.
+  Role role = Role::kAdmin;
+  std::string credential = "none";  // How it showed who it is: `token`, `certificate` or `none`.
+};
+
+// The caller of a server that asks nobody who they are: it may do everything.
+std::shared_ptr<const Caller> Anybody();
+
+// PERMISSION_DENIED (ROLE_NEEDED) unless the caller has `role` or one above it. `path` is the
+// method's.
+absl::Status CheckRole(const Caller& caller, Role role, absl::string_view path);
+
+// PERMISSION_DENIED (NOT_YOURS) unless the caller made what is meant, or is an admin. `what` names
+// it, such as `jobs/a`; `creator` is who made it.
+absl::Status CheckOwn(const Caller& caller, absl::string_view what, absl::string_view creator);
+
+}  // namespace atelier::access
+
+#endif  // ATELIER_SERVER_ACCESS_CALLER_H_

@@ -1,0 +1,50 @@
+#include "server/rpc/admin_service.h"
+
+#include "server/jobs/error.h"
+#include "server/rpc/access_interceptor.h"
+#include "server/rpc/unary.h"
+
+namespace atelier::rpc {
+namespace {
+
+v1::CallerRole RoleToProto(access::Role role) {
+  switch (role) {
+    case access::Role::kClassify:
+      return v1::CALLER_ROLE_CLASSIFY;
+    case access::Role::kViewer:
+      return v1::CALLER_ROLE_VIEWER;
+    case access::Role::kOperator:
+      return v1::CALLER_ROLE_OPERATOR;
+    case access::Role::kAdmin:
+      return v1::CALLER_ROLE_ADMIN;
+  }
+  return v1::CALLER_ROLE_UNSPECIFIED;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* AdminService::GetCaller(grpc::CallbackServerContext* context,
+                                                  const v1::GetCallerRequest* /*request*/,
+                                                  v1::Caller* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [caller = CallerOf(*context)]() -> absl::StatusOr<v1::Caller> {
+                    v1::Caller answer;
+                    answer.set_name(caller->name);
+                    answer.set_role(RoleToProto(caller->role));
+                    answer.set_credential(caller->credential);
+                    return answer;
+                  });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListAuditEntries(grpc::CallbackServerContext* context,
+                                                         const v1::ListAuditEntriesRequest* request,
+                                                         v1::ListAuditEntriesResponse* response) {
+  return RunUnary(context, with_.tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::ListAuditEntriesResponse> {
+                    if (with_.audit != nullptr) return with_.audit->List(*request);
+                    return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_AUDIT_LOG",
+                                       "The server keeps no audit log (--audit_space is 0).");
+                  });
+}
+
+}  // namespace atelier::rpc
