@@ -102,6 +102,15 @@ ABSL_FLAG(bool, metrics_token, false,
 ABSL_FLAG(bool, allow_insecure, false,
           "Allow connections from other machines without TLS: anyone who can reach the address can "
           "use the server.");
+ABSL_FLAG(std::string, notify_url, "",
+          "URL that is told when a job ends, any job: the job is posted to it as JSON. "
+          "`atelier train --notify` names one for a single job.");
+ABSL_FLAG(std::string, notify_secret_file, "",
+          "File with the secret that signs what is posted when jobs end: one line of 16 to 1000 "
+          "characters.");
+ABSL_FLAG(bool, notify_private_addresses, false,
+          "Allow to post to private addresses and this machine when jobs end; anyone who can start "
+          "a job can then reach what this machine can.");
 ABSL_FLAG(std::string, log_format, "text", "Format of the log on standard error: text or json.");
 ABSL_FLAG(std::string, log_level, "info",
           "Minimum level of log messages: trace, debug, info, warning or error.");
@@ -201,6 +210,9 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.audit_space = absl::GetFlag(FLAGS_audit_space).bytes;
   flags.metrics_token = absl::GetFlag(FLAGS_metrics_token);
   flags.allow_insecure = absl::GetFlag(FLAGS_allow_insecure);
+  flags.notify_url = absl::GetFlag(FLAGS_notify_url);
+  flags.notify_secret_file = absl::GetFlag(FLAGS_notify_secret_file);
+  flags.notify_private_addresses = absl::GetFlag(FLAGS_notify_private_addresses);
   return ServerOptions::Create(flags);
 }
 

@@ -57,6 +57,7 @@ void Server::Stop() {
     parts_->controller->AwaitSuspended(kExitPatience);
   }
   parts_->catalog->Stop();
+  parts_->poster->Stop();
   parts_->streams->EndAll(rpc::ServerStopping());
   parts_->public_server->Shutdown(kCallPatience);
   parts_->controller->AwaitProcessesGone(kExitPatience);

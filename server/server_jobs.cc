@@ -87,6 +87,17 @@ void ServerParts::StartEventFiles() {
                    .store = store.get(), .events = events.get(), .artifacts = artifacts.get()});
 }
 
+void ServerParts::StartWebhooks() {
+  poster = std::make_unique<webhooks::CurlPoster>(
+      webhooks::CurlPoster::Options{.private_addresses = options.notify_private_addresses});
+  webhook_sender = std::make_unique<webhooks::WebhookSender>(
+      webhooks::WebhookSender::Options{.secret = options.notify_secret, .log = &Warn},
+      webhooks::WebhookSender::Dependencies{.clock = &clock,
+                                            .store = store.get(),
+                                            .poster = poster.get(),
+                                            .observer = metrics->webhooks()});
+}
+
 absl::Status ServerParts::StartJobs() {
   auto executors = MakeExecutor(options, &clock, &Warn);
   if (!executors.ok()) return executors.status();
@@ -95,6 +106,7 @@ absl::Status ServerParts::StartJobs() {
       ResolverOptions(options, store.get(), executor.get()), catalog_facts.get());
   events = std::make_unique<jobs::EventLog>(jobs::EventLog::Options(), store.get());
   StartEventFiles();
+  StartWebhooks();
   auto created = jobs::JobController::Create(
       ControllerOptions(options, *executor),
       {.clock = &clock,
@@ -107,7 +119,7 @@ absl::Status ServerParts::StartJobs() {
        .resolver = resolver.get(),
        .events = events.get(),
        .observers = {metrics->jobs(), job_log.get(), model_signal.get(), experiment_signal.get(),
-                     event_files.get(), uploads.get()}});
+                     event_files.get(), uploads.get(), webhook_sender.get()}});
   if (!created.ok()) return created.status();
   controller = *std::move(created);
   return absl::OkStatus();
@@ -134,7 +146,10 @@ void ServerParts::Drive() {
                                                [this] { return uploads->Tick(); });
   access_driver = std::make_unique<TickThread>(TickThread::Options{.name = "access"},
                                                [this] { return gatekeeper->Tick(); });
+  webhook_driver = std::make_unique<TickThread>(TickThread::Options{.name = "webhooks"},
+                                                [this] { return webhook_sender->Tick(); });
   uploads->SetKick(upload_driver->kick());
+  webhook_sender->SetKick(webhook_driver->kick());
   experiments->SetKick(experiment_driver->kick());
   experiment_signal->SetKick(experiment_driver->kick());
   // For what happened before they knew whom to tell.

@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "absl/strings/str_cat.h"
+#include "models/files/durable_file.h"
 #include "models/network/training_options.h"
 #include "proto/tls/pem_files.h"
 #include "server/base/machine.h"
+#include "server/jobs/notify_url.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::server {
@@ -234,6 +237,28 @@ absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadNotices(const ServerFlags& flags, ServerOptions* options) {
+  constexpr std::size_t kMinSecret = 16;
+  constexpr std::size_t kMaxSecret = 1000;
+  if (!flags.notify_url.empty()) {
+    const std::string problem = jobs::NotifyUrlProblem(flags.notify_url);
+    if (!problem.empty()) return Wrong("notify_url", problem);
+  }
+  options->notify_url = flags.notify_url;
+  options->notify_private_addresses = flags.notify_private_addresses;
+  if (flags.notify_secret_file.empty()) return absl::OkStatus();
+  const auto content = models::ReadWholeFile(flags.notify_secret_file, 2 * kMaxSecret);
+  if (!content.ok()) return Wrong("notify_secret_file", content.status().message());
+  options->notify_secret = std::string(absl::StripSuffix(*content, "\n"));
+  const std::size_t size = options->notify_secret.size();
+  if (size < kMinSecret || size > kMaxSecret || absl::StrContains(options->notify_secret, '\n')) {
+    return Wrong("notify_secret_file",
+                 absl::StrCat(flags.notify_secret_file, " is not one line of ", kMinSecret, " to ",
+                              kMaxSecret, " characters, such as `openssl rand -hex 32` prints"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadServingDevice(const ServerFlags& flags, ServerOptions* options) {
   const std::string& device = flags.serving_device;
   if (device != "cpu" && device != "cuda" && device != "auto") {
@@ -318,6 +343,7 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   if (status.ok()) status = ReadMetricsAccess(flags, &options);
   if (status.ok()) status = ReadDatasets(flags, &options);
   if (status.ok()) status = ReadServingDevice(flags, &options);
+  if (status.ok()) status = ReadNotices(flags, &options);
   if (status.ok()) status = ReadNumbers(flags, &options);
   if (!status.ok()) return status;
   return options;

@@ -47,6 +47,9 @@ struct ServerFlags {
   std::int64_t audit_space = std::int64_t{64} << 20;
   bool metrics_token = false;
   bool allow_insecure = false;
+  std::string notify_url;  // Default: none.
+  std::string notify_secret_file;
+  bool notify_private_addresses = false;
 };
 
 // Absolute paths of validated PEM files.
@@ -79,6 +82,9 @@ struct ServerOptions {
   absl::Duration lease;
   absl::Duration shutdown_grace;
   std::string worker_binary;  // Empty: the one in the folder of atelierd.
+  std::string notify_url;     // Told of every job's end; empty: none.
+  std::string notify_secret;  // Signs what is told; empty: nothing does.
+  bool notify_private_addresses = false;
   std::string executor;       // Its name; executors.h knows which there are.
   int max_jobs = 0;           // 0: the executor's default, or no limit of its own.
   std::map<std::string, std::string> executor_settings;  // Those that were given, unchecked.

@@ -43,6 +43,8 @@
 #include "server/uploads/upload_folder.h"
 #include "server/views/dataset_catalog.h"
 #include "server/views/model_viewer.h"
+#include "server/webhooks/http_poster.h"
+#include "server/webhooks/webhook_sender.h"
 #include "server/wiring/catalog_facts.h"
 #include "server/wiring/model_signal.h"
 #include "server/wiring/registry_versions.h"
@@ -78,6 +80,8 @@ struct ServerParts {
   std::unique_ptr<jobs::SpecResolver> resolver;
   std::unique_ptr<jobs::EventLog> events;
   std::unique_ptr<tensorboard::EventFiles> event_files;
+  std::unique_ptr<webhooks::CurlPoster> poster;
+  std::unique_ptr<webhooks::WebhookSender> webhook_sender;
   std::unique_ptr<jobs::JobController> controller;
   std::unique_ptr<jobs::ExperimentController> experiments;
   std::unique_ptr<launch::ControllerSessionHost> session_host;
@@ -108,6 +112,7 @@ struct ServerParts {
   std::unique_ptr<jobs::JobDriver> driver;
   std::unique_ptr<TickThread> experiment_driver;
   std::unique_ptr<TickThread> upload_driver;
+  std::unique_ptr<TickThread> webhook_driver;
   std::unique_ptr<TickThread> access_driver;
 
   ~ServerParts();
@@ -121,6 +126,7 @@ struct ServerParts {
 
   // server_jobs.cc: jobs, experiments and workers.
   void StartEventFiles();
+  void StartWebhooks();
   absl::Status StartJobs();
   absl::Status StartExperiments();
   // Lets jobs and experiments go on by themselves.

@@ -70,6 +70,12 @@ void AddStartOptions(CLI::App* command, const SharedStartOptions& options) {
           "--request-id", [options](const std::string& id) { options->request.set_request_id(id); },
           "Idempotency key: a repeated ID starts nothing new")
       ->type_name("ID");
+  command
+      ->add_option_function<std::string>(
+          "--notify",
+          [options](const std::string& url) { options->request.set_notify_url(url); },
+          "Post the job as JSON there when it has ended")
+      ->type_name("URL");
   command->add_flag("--detach", options->detach, "Start it and return at once");
   AddFollowOptions(command, &options->follow);
 }

@@ -67,7 +67,7 @@ _atelier_values() {
       --freeze | --max-gradient-norm | --min-delta | --patience | --validation-fraction | --seed | --shards | --cores | --memory | --priority | --slurm-args | \
       --conv | --kernel | --pool | --dense | --input | --classes | --size | --columns | --rows | --test-fraction | --limit | --after | --folds | --seeds | --random | --attempt | --test-image | --top-k | \
       --layer | --block | --class | --window | --stride | --zoom | --wait-for-server | --interval | --concurrency | \
-      --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
+      --exec | --notify | --rate | --max-in-flight | --images | --duration | --warmup | --deadline | --connections) ;;
     *) return 1 ;;
   esac
 }

@@ -9,6 +9,7 @@
 #include "server/jobs/error.h"
 #include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/notify_url.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/jobs/timestamps.h"
@@ -18,6 +19,12 @@ namespace {
 
 constexpr int kJobIdTries = 1000;  // Suffixes tried for a job's id.
 
+absl::Status CheckNotifyUrl(const std::string& url) {
+  const std::string problem = url.empty() ? "" : NotifyUrlProblem(url);
+  return problem.empty() ? absl::OkStatus()
+                         : InvalidField("notify_url", absl::StrCat(problem, "."));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequest& request,
@@ -26,6 +33,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequ
   auto repeat = FindRepeat(request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
+  if (auto status = CheckNotifyUrl(request.notify_url()); !status.ok()) return status;
   auto resolved = Resolve(request);
   if (!resolved.ok()) return resolved.status();
   Effects effects;
@@ -56,6 +64,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
   JobRecord record;
   record.request_id = resolved.request_id;
   record.request = Canonical(request);
+  record.notify_url = request.notify_url();
   *record.job.mutable_spec() = std::move(resolved.spec);
   record.job.set_creator(creator);
   record.checkpointed = !record.job.spec().continues().empty();

@@ -27,6 +27,7 @@ struct JobRecord {
   v1::TrainingJob job;          // Without queue_position.
   std::string request_id;       // Empty if none was given.
   std::string request;          // The request's specification as it came, to compare repeats with.
+  std::string notify_url;       // Insert alone reads it: told once the job has ended, see Notice.
   std::int64_t last_event = 0;  // Number of the newest event.
   std::int32_t recorded_epoch = 0;  // Last epoch event that is not withdrawn; 0 for none.
   std::string token;   // Secret of the current or last attempt, or of the one being launched.

@@ -16,6 +16,10 @@ inline google::protobuf::Timestamp ToTimestamp(absl::Time time) {
   return timestamp;
 }
 
+inline absl::Time FromTimestamp(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
 inline google::protobuf::Duration ToDuration(absl::Duration duration) {
   const timespec parts = absl::ToTimespec(duration);
   google::protobuf::Duration message;

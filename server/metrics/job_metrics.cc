@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "server/jobs/attempt.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/timestamps.h"
 #include "server/metrics/samples.h"
 
 namespace atelier::metrics {
@@ -120,7 +121,7 @@ void JobMetrics::CountTransition(const std::string& job, const v1::StateTransiti
 
 absl::Duration JobMetrics::MomentOf(const google::protobuf::Timestamp& time) const {
   const absl::Duration ago =
-      clock_->Now() - (absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()));
+      clock_->Now() - jobs::FromTimestamp(time);
   return clock_->Elapsed() - std::max(ago, absl::ZeroDuration());
 }
 

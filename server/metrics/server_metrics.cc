@@ -24,6 +24,7 @@ ServerMetrics::ServerMetrics(const Options& options, const Clock* clock,
       jobs_(std::make_shared<JobMetrics>(options.jobs, clock, &page_->registry())),
       serving_(options.serving, clock, &page_->registry()),
       calls_(&page_->registry()),
+      webhooks_(&page_->registry()),
       access_(&page_->registry()) {
   page_->Add(process_);
   page_->Add(machine_);

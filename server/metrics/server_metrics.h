@@ -17,6 +17,7 @@
 #include "server/metrics/metrics_page.h"
 #include "server/metrics/process_metrics.h"
 #include "server/metrics/serving_metrics.h"
+#include "server/metrics/webhook_metrics.h"
 
 namespace atelier::metrics {
 
@@ -38,6 +39,7 @@ class ServerMetrics {
   jobs::JobObserver* jobs() { return jobs_.get(); }
   serving::ServingObserver* serving() { return &serving_; }
   rpc::CallObserver* calls() { return &calls_; }
+  webhooks::WebhookObserver* webhooks() { return &webhooks_; }
   access::AccessObserver* access() { return &access_; }
   // What the page would show now.
   v1::GetMetricsResponse Snapshot(const v1::GetMetricsRequest& request) const;
@@ -53,6 +55,7 @@ class ServerMetrics {
   const std::shared_ptr<JobMetrics> jobs_;
   ServingMetrics serving_;
   CallMetrics calls_;
+  WebhookMetrics webhooks_;
   AccessMetrics access_;
 };
 

@@ -149,8 +149,21 @@ ALTER TABLE aliases ADD COLUMN creator TEXT NOT NULL DEFAULT '';
 ALTER TABLE aliases ADD COLUMN set_time INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs,        kModels,   kExperiments,  kRequests,
-                                  kMovedLatest, kDatasets, kAliasSettings};
+// A key is never given twice, so that a receiver can tell a repeated notice from another one.
+constexpr const char kNotices[] = R"sql(
+CREATE TABLE notices (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  job TEXT NOT NULL,                       -- its id; the job may have been deleted
+  url TEXT NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  due INTEGER,                             -- milliseconds since 1970; NULL until the job has ended
+  data BLOB                                -- atelier.v1.TrainingJob as it ended
+) STRICT;
+CREATE INDEX due_notices ON notices (due) WHERE due IS NOT NULL;
+CREATE INDEX waiting_notices ON notices (job) WHERE due IS NULL;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests, kMovedLatest, kDatasets, kAliasSettings, kNotices};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

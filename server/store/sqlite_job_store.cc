@@ -12,6 +12,7 @@
 #include "server/store/dataset_rows.h"
 #include "server/store/model_rows.h"
 #include "server/store/needs.h"
+#include "server/store/notice_rows.h"
 #include "server/store/request_rows.h"
 #include "server/store/rows.h"
 #include "server/store/run_rows.h"
@@ -185,6 +186,7 @@ absl::StatusOr<std::int64_t> SqliteStore::Insert(const JobRecord& record,
     const std::int64_t key = database.getLastInsertRowid();
     InsertEvents(database, key, events);
     if (!record.request_id.empty()) AssignJob(database, record.request_id, record.id);
+    AddNotice(database, record);
     return key;
   });
 }
@@ -280,6 +282,7 @@ absl::Status SqliteStore::Commit(const jobs::JobUpdate& update) {
     if (update.evaluation.has_value()) InsertEvaluation(database, *key, *update.evaluation);
     if (update.model_version.has_value()) RegisterVersion(database, *update.model_version);
     if (update.dataset_version.has_value()) RegisterDataset(database, *update.dataset_version);
+    ReleaseNotices(database, update, notify_url_);
     return absl::OkStatus();
   });
 }

@@ -10,11 +10,11 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
                                                                Options options) {
   auto connections = Connections::Open(path, options.readers);
   if (!connections.ok()) return connections.status();
-  return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(connections)));
+  return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(connections), std::move(options)));
 }
 
-SqliteStore::SqliteStore(std::unique_ptr<Connections> connections)
-    : connections_(std::move(connections)) {}
+SqliteStore::SqliteStore(std::unique_ptr<Connections> connections, Options options)
+    : connections_(std::move(connections)), notify_url_(std::move(options.notify_url)) {}
 
 SqliteStore::~SqliteStore() = default;
 

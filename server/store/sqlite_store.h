@@ -1,4 +1,4 @@
-// The database: jobs, events, evaluations, models, data sets, experiments. The only SQL.
+// The database: jobs, events, evaluations, models, data sets, experiments, notices. The only SQL.
 //
 // One connection writes, a few read beside it (write-ahead log), so that listing and replaying
 // never wait for a commit. Every commit is on the disk before it answers (synchronous=FULL).
@@ -18,6 +18,7 @@
 #include "server/jobs/experiment_store.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
+#include "server/jobs/notice_store.h"
 
 namespace atelier::store {
 
@@ -27,10 +28,12 @@ class Connections;
 class SqliteStore final : public jobs::JobStore,
                           public jobs::ModelStore,
                           public jobs::DatasetStore,
-                          public jobs::ExperimentStore {
+                          public jobs::ExperimentStore,
+                          public jobs::NoticeStore {
  public:
   struct Options {
-    int readers = 2;  // Connections for reading; at least 1.
+    int readers = 2;         // Connections for reading; at least 1.
+    std::string notify_url;  // Told of every job's end; empty for none.
   };
 
   // Opens a database, makes it if it is missing, brings an older one up to date.
@@ -106,10 +109,17 @@ class SqliteStore final : public jobs::JobStore,
   absl::Status RefuseRun(absl::string_view id, int index, absl::string_view reason) override;
   absl::Status DeleteExperiment(absl::string_view id, absl::Time now) override;
 
+  // jobs::NoticeStore
+  absl::StatusOr<std::vector<jobs::Notice>> DueNotices(absl::Time now, int limit) override;
+  absl::StatusOr<absl::Time> NextNoticeDue() override;
+  absl::Status PostponeNotice(std::int64_t key, absl::Time due) override;
+  absl::Status RemoveNotice(std::int64_t key) override;
+
  private:
-  explicit SqliteStore(std::unique_ptr<Connections> connections);
+  SqliteStore(std::unique_ptr<Connections> connections, Options options);
 
   const std::unique_ptr<Connections> connections_;
+  const std::string notify_url_;
 };
 
 }  // namespace atelier::store
