@@ -15,8 +15,8 @@ import recovery
 import slurm_cluster
 from harness import BIN, JOB_FAILED, Server, Watcher, error_details, wait_for
 
-# Ten seconds and more, so that there is time for every fault.
-SPEC = dict(recovery.LONG_SPEC, epochs=120, patience=120)
+# Some ten seconds, so that there is time for every fault.
+SPEC = dict(recovery.LONG_SPEC)
 ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
 
 

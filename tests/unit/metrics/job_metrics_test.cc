@@ -39,7 +39,10 @@ class JobMetricsTest : public testing::Test {
     return record;
   }
   void Begin(JobRecord* record, int cores = 2) {
-    Change(record, [&](JobChange* change) { return jobs::BeginAttempt("token", cores, change); });
+    Change(record, [&](JobChange* change) {
+      return jobs::BeginAttempt({.handle = "token", .status = jobs::LaunchRunning()}, cores,
+                                change);
+    });
   }
   void Append(JobRecord* record, const v1::JobEvent& event) {
     Change(record, [&](JobChange* change) {
@@ -246,7 +249,8 @@ TEST_F(JobMetricsTest, AJobFromAnEarlierServerIsMeasuredFromItsRecord) {
   EXPECT_EQ(ValueOf(next, R"(atelier_jobs{state="queued"})"), 1);
   EXPECT_EQ(ValueOf(next, R"(atelier_jobs{state="completed"})"), 5);
   JobChange change(job, clock_.Now());
-  ASSERT_TRUE(jobs::BeginAttempt("token", 1, &change).ok());
+  ASSERT_TRUE(
+      jobs::BeginAttempt({.handle = "token", .status = jobs::LaunchRunning()}, 1, &change).ok());
   next.Stored(change.record(), change.update().events);
   EXPECT_EQ(ValueOf(registry, "atelier_queue_wait_seconds_sum"), 100);
 }
@@ -258,7 +262,8 @@ TEST_F(JobMetricsTest, AJobFromTheFutureHasWaitedNoTime) {
   JobMetrics next({}, &clock_, &registry);
   next.Stored(job, {});
   JobChange change(job, clock_.Now());
-  ASSERT_TRUE(jobs::BeginAttempt("token", 1, &change).ok());
+  ASSERT_TRUE(
+      jobs::BeginAttempt({.handle = "token", .status = jobs::LaunchRunning()}, 1, &change).ok());
   next.Stored(change.record(), change.update().events);
   EXPECT_EQ(ValueOf(registry, "atelier_queue_wait_seconds_sum"), 0);
   EXPECT_EQ(ValueOf(registry, "atelier_queue_wait_seconds_count"), 1);

@@ -27,7 +27,8 @@ void Train(int number, const Clock& clock, JobMetrics* metrics) {
   *record.job.mutable_create_time() = jobs::ToTimestamp(clock.Now());
   jobs::JobChange change(record, clock.Now());
   ASSERT_TRUE(change.Enter(v1::JOB_STATE_QUEUED, "ACCEPTED", "").ok());
-  ASSERT_TRUE(jobs::BeginAttempt("token", 1, &change).ok());
+  ASSERT_TRUE(
+      jobs::BeginAttempt({.handle = "token", .status = jobs::LaunchRunning()}, 1, &change).ok());
   v1::JobEvent event;
   v1::Progress* step = event.mutable_step();
   step->set_epoch(17);
