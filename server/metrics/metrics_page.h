@@ -28,9 +28,6 @@ class MetricsPage {
     std::string libtorch_version;
     // A scraper that does not send its request or take the answer for so long is hung up on.
     absl::Duration patience = absl::Seconds(5);
-    // A certificate chain and its private key, as PEM; empty for a page without TLS. The HTTP
-    // server loads libssl.so when it is first needed.
-    std::string certificate_and_key;
     // Whether who shows this token, as the password of basic authentication, may read the page;
     // empty for everybody. Called by several threads.
     std::function<bool(const std::string& token)> admit;

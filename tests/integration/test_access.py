@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -180,7 +179,7 @@ def test_the_creator_is_recorded(guarded, alices_job):
     aliases = {one.alias: one for one in model.aliases}
     assert aliases["best"].creator == "other" and aliases["best"].update_time.seconds > 1_700_000_000
     assert aliases["latest"].creator == ""
-    assert f"creator=alice" in guarded.log.read_text()
+    assert "creator=alice" in guarded.log.read_text()
 
 
 def test_an_operator_changes_only_what_is_its_own(guarded):
