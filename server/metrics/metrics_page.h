@@ -30,7 +30,7 @@ class MetricsPage {
     absl::Duration patience = absl::Seconds(5);
     // Whether who shows this token, as the password of basic authentication, may read the page;
     // empty for everybody. Called by several threads.
-    std::function<bool(const std::string& token)> admit;
+    std::function<bool(const std::string& token)> admit = {};
   };
 
   // UNAVAILABLE, naming the address, if it cannot listen there.
