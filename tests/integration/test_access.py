@@ -265,7 +265,7 @@ def test_the_file_is_followed_without_dropping_connections(guarded):
             return code is None
         except grpc.RpcError as error:
             return error.code() == code
-    job = guarded.train("alice", "watched", epochs=500).name
+    job = guarded.train("alice", "watched", epochs=10000, patience=10000).name
     watch = guarded.training.StreamMetrics(harness.training_pb.StreamMetricsRequest(name=job),
                                            metadata=[("authorization", f"Bearer {guarded.tokens['reader']}")])
     next(watch)
@@ -283,7 +283,7 @@ def test_the_file_is_followed_without_dropping_connections(guarded):
 def test_a_file_that_becomes_wrong_is_reported_and_changes_nothing(guarded):
     before = guarded.file.read_text()
     guarded.file.write_text(before + "token nobody\n")
-    unusable = "atelier_access_file_unusable 1"
+    unusable = "\natelier_access_file_unusable 1\n"
     harness.wait_for(lambda: unusable in metrics_page(guarded), what="the metric")
     guarded.call("reader", guarded.training.ListJobs, harness.training_pb.ListJobsRequest())
     complaint_words = "the line needs a name and a role. What it said before goes on."

@@ -14,6 +14,7 @@ LIBRARIES = {
     "libpng, libjpeg-turbo, libwebp": r"((png|jpeglib)\.h|webp/)",
     "libarchive": r"archive(_entry)?\.h",
     "SQLite": r"(SQLiteCpp/|sqlite3)",
+    "libcurl": r"curl/",
     "prometheus-cpp": r"prometheus/",
     "gRPC": r"(grpcpp/|grpc/|.*\.grpc\.pb\.h)",
     "CLI11": r"CLI/",

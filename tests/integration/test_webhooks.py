@@ -3,15 +3,16 @@ import base64
 import hmac
 import http.server
 import json
+import subprocess
 import threading
 
 import pytest
 
 import harness
 from harness import wait_for
+from metrics_page import Page
 
 SECRET = "a secret of the operator's"
-SHORT = dict(preset="dense", dataset="small", epochs=1, cores=1)
 
 
 class Receiver:
@@ -86,7 +87,8 @@ def test_the_end_of_a_job_is_posted_and_signed(start, receiver, tmp_path):
         assert headers["Content-Type"] == "application/json"
     assert len({headers["webhook-id"] for _, headers, _ in receiver.posts}) == 2
     assert "hidden" not in server.run("show", job["name"]).stdout + server.log.read_text()
-    assert harness.metric(server, 'atelier_webhook_posts_total{result="delivered"}') == 2
+    wait_for(lambda: Page(server).value("atelier_webhook_posts_total", result="delivered") == 2,
+             what="the metric")
 
 
 def test_private_addresses_are_refused_unless_the_operator_allows_them(start, receiver):
@@ -135,7 +137,7 @@ def test_a_wrong_url_is_refused_before_anything_starts(start):
 def test_wrong_flags_are_refused(data_dir, tmp_path, flags, said):
     (tmp_path / "short").write_text("short\n")
     flags = [flag.replace("SHORT", str(tmp_path / "short")) for flag in flags]
-    process = harness.subprocess.run(harness.Server(data_dir, flags=flags).command(), capture_output=True,
+    process = subprocess.run(harness.Server(data_dir, flags=flags).command(), capture_output=True,
                                      text=True, timeout=60)
     assert process.returncode == 1 and said in process.stderr, process
 

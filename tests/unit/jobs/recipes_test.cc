@@ -34,7 +34,8 @@ TEST(RecipesTest, GiveEveryFieldThatDependsNeitherOnTheRequestNorOnTheServer) {
       "shards",     "cores",      "memory_bytes", "priority",
       "model_name", "momentum",   "nesterov",     "beta1",
       "beta2",      "epsilon",    "step_factor",  "step_epochs",
-      "start_from", "freeze",     "continues",    "schedule_start_epoch"};
+      "start_from", "freeze",     "continues",    "schedule_start_epoch",
+      "slurm_args"};
   const auto* const type = v1::TrainingSpec::descriptor();
   for (const v1::RecipeDefaults& recipe : Recipes()) {
     const v1::TrainingSpec& defaults = recipe.defaults();
