@@ -15,8 +15,8 @@ import recovery
 import slurm_cluster
 from harness import BIN, JOB_FAILED, Server, Watcher, error_details, wait_for
 
-# Some ten seconds, so that there is time for every fault.
-SPEC = dict(recovery.LONG_SPEC)
+# Most of a minute, so that there is time for every fault.
+SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600)
 ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
 
 
@@ -69,6 +69,8 @@ def test_a_job_is_preempted_loses_its_node_its_controller_and_its_server(server,
     slurm.kill_node(node)
     wait_for(lambda: len(server.job(name).attempts) == 3, 120, "a third attempt")
     slurm.start_node(node)
+    wait_running(slurm, name)
+    recovery.wait_epoch(server, name, server.job(name).progress.epoch + 3)
 
     slurm.kill_controller()
     recovery.wait_epoch(server, name, server.job(name).progress.epoch + 3)
