@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/strip.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "models/files/durable_file.h"
 #include "models/network/training_options.h"
 #include "proto/tls/pem_files.h"

@@ -85,8 +85,8 @@ struct ServerOptions {
   std::string notify_url;     // Told of every job's end; empty: none.
   std::string notify_secret;  // Signs what is told; empty: nothing does.
   bool notify_private_addresses = false;
-  std::string executor;       // Its name; executors.h knows which there are.
-  int max_jobs = 0;           // 0: the executor's default, or no limit of its own.
+  std::string executor;  // Its name; executors.h knows which there are.
+  int max_jobs = 0;      // 0: the executor's default, or no limit of its own.
   std::map<std::string, std::string> executor_settings;  // Those that were given, unchecked.
 
   // Whether workers run on other machines.

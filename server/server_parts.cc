@@ -34,8 +34,8 @@ absl::Status ServerParts::OpenData() {
   auto directory = store::DataDirectory::Open(options.data_dir);
   if (!directory.ok()) return directory.status();
   data_directory = *std::move(directory);
-  auto database = store::SqliteStore::Open(data_directory->database_path(),
-                                           {.notify_url = options.notify_url});
+  auto database =
+      store::SqliteStore::Open(data_directory->database_path(), {.notify_url = options.notify_url});
   if (!database.ok()) return database.status();
   store = *std::move(database);
   artifacts = std::make_unique<store::FolderArtifactStore>(data_directory->path(),

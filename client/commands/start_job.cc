@@ -72,8 +72,7 @@ void AddStartOptions(CLI::App* command, const SharedStartOptions& options) {
       ->type_name("ID");
   command
       ->add_option_function<std::string>(
-          "--notify",
-          [options](const std::string& url) { options->request.set_notify_url(url); },
+          "--notify", [options](const std::string& url) { options->request.set_notify_url(url); },
           "Post the job as JSON there when it has ended")
       ->type_name("URL");
   command->add_flag("--detach", options->detach, "Start it and return at once");

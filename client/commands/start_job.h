@@ -23,7 +23,8 @@ using SharedStartOptions = std::shared_ptr<StartJobOptions>;
 // Adds the option that sets a field of options->request.spec.
 void AddSpecOption(CLI::App* command, SpecField field, const SharedStartOptions& options);
 
-// Adds the options about the job itself: --name, --request-id, --notify, --detach and those of following.
+// Adds the options about the job itself: --name, --request-id, --notify, --detach and those of
+// following.
 void AddStartOptions(CLI::App* command, const SharedStartOptions& options);
 
 // Starts the job and follows it, unless detached.

@@ -8,7 +8,6 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-
 #include "client/calls/resource_kind.h"
 #include "client/commands/commands.h"
 #include "client/commands/experiment_follow.h"
@@ -28,7 +27,7 @@ struct WatchOptions {
 };
 
 absl::StatusOr<int> FollowTarget(Session& session, const Target& target,
-                                const FollowOptions& options) {
+                                 const FollowOptions& options) {
   if (const auto* experiment = std::get_if<v1::Experiment>(&target)) {
     return FollowExperiment(session, *experiment, options);
   }
@@ -47,11 +46,11 @@ absl::Status RunAtEnd(Session& session, const WatchOptions& options) {
   std::fwrite(json.data(), 1, json.size(), input);
   const int status = pclose(input);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("--exec: the command ended with ",
-                   WIFEXITED(status) ? absl::StrCat("exit code ", WEXITSTATUS(status))
-                                     : absl::StrCat("signal ", WTERMSIG(status)),
-                   ": ", EscapeControls(options.command)));
+  return absl::UnavailableError(absl::StrCat("--exec: the command ended with ",
+                                             WIFEXITED(status)
+                                                 ? absl::StrCat("exit code ", WEXITSTATUS(status))
+                                                 : absl::StrCat("signal ", WTERMSIG(status)),
+                                             ": ", EscapeControls(options.command)));
 }
 
 absl::StatusOr<int> Watch(Session& session, const WatchOptions& options) {

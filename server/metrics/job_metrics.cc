@@ -120,8 +120,7 @@ void JobMetrics::CountTransition(const std::string& job, const v1::StateTransiti
 }
 
 absl::Duration JobMetrics::MomentOf(const google::protobuf::Timestamp& time) const {
-  const absl::Duration ago =
-      clock_->Now() - jobs::FromTimestamp(time);
+  const absl::Duration ago = clock_->Now() - jobs::FromTimestamp(time);
   return clock_->Elapsed() - std::max(ago, absl::ZeroDuration());
 }
 

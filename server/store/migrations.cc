@@ -163,7 +163,8 @@ CREATE INDEX due_notices ON notices (due) WHERE due IS NOT NULL;
 CREATE INDEX waiting_notices ON notices (job) WHERE due IS NULL;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs, kModels, kExperiments, kRequests, kMovedLatest, kDatasets, kAliasSettings, kNotices};
+constexpr const char* kSteps[] = {kJobs,        kModels,   kExperiments,   kRequests,
+                                  kMovedLatest, kDatasets, kAliasSettings, kNotices};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();
