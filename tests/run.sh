@@ -43,7 +43,7 @@ step "Integration and fault tests: the real programs"
 /usr/bin/python3 -m pytest -q -rs tests/integration tests/faults
 
 step "Engines: trainings on a Slurm cluster that is started here"
-/usr/bin/python3 -m pytest -q -rs tests/beyond
+/usr/bin/python3 -m pytest -q -rs tests/beyond -k "not faults"
 
 step "Deployment: packages, container, manifests, rules, dashboards, man pages"
 /usr/bin/python3 -m pytest -q tests/deploy
@@ -79,7 +79,7 @@ if $all; then
   step "Faults, many times over"
   ATELIER_FAULT_ROUNDS=20 /usr/bin/python3 -m pytest -q tests/faults
   step "Engines, many faults"
-  ATELIER_BEYOND_ROUNDS=30 /usr/bin/python3 -m pytest -q -rs tests/beyond -k random_faults
+  ATELIER_BEYOND_ROUNDS=30 /usr/bin/python3 -m pytest -q -rs tests/beyond -k faults
   step "The other Debian release"
   /usr/bin/python3 tests/other_release.py --all
 fi

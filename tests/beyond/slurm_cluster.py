@@ -181,8 +181,10 @@ class Cluster:
         self._daemon("slurmctld", "-f", str(self.folder / "slurm.conf"))
         wait_for(lambda: self.command("scontrol", "ping").returncode == 0, what="the controller")
 
-    def kill_controller(self):
-        self._end("slurmctld.pid", signal.SIGKILL)
+    def stop_controller(self):
+        """As for an upgrade. One that is killed within a second or two of a submission has not saved the
+        job: Slurm gives its number out again and drains the node where it still runs."""
+        self._end("slurmctld.pid", signal.SIGTERM)
 
     def start_node(self, node):
         self._daemon("slurmd", "-f", str(self.folder / "slurm.conf"), "-N", node)

@@ -55,7 +55,7 @@ def other(node):
     return {"n1": "n2", "n2": "n1"}[node]
 
 
-def test_a_job_is_preempted_loses_its_node_its_controller_and_its_server(server, slurm, undisturbed):
+def test_faults_preemption_a_lost_node_a_controller_and_server_restarted(server, slurm, undisturbed):
     name = server.start_job("hard", model_name="hard", **SPEC)
     seen = Watcher(server, name)
     recovery.wait_epoch(server, name, 3)
@@ -72,7 +72,7 @@ def test_a_job_is_preempted_loses_its_node_its_controller_and_its_server(server,
     wait_running(slurm, name)
     recovery.wait_epoch(server, name, server.job(name).progress.epoch + 3)
 
-    slurm.kill_controller()
+    slurm.stop_controller()
     recovery.wait_epoch(server, name, server.job(name).progress.epoch + 3)
     slurm.start_controller()
     server.kill()
@@ -240,7 +240,7 @@ def lose_node(server, slurm, name):
 
 
 def lose_controller(_server, slurm, _name):
-    slurm.kill_controller()
+    slurm.stop_controller()
     time.sleep(random.random() * 3)  # How long it is away, the fault itself.
     slurm.start_controller()
 

@@ -87,7 +87,7 @@ def test_the_best_run_is_taken_by_one_command(swept, shared_server):
     shared_server.run("alias", f"experiments/{swept[0]}", "chosen", check=harness.DONE)
     _, model, _, number = version.split("/")
     aliases = shared_server.json("models", model)[0]["aliases"]
-    assert {"alias": "chosen", "version": number} in aliases, aliases
+    assert ("chosen", number) in [(alias["alias"], alias["version"]) for alias in aliases], aliases
     refused = shared_server.run("alias", swept[0], "chosen", check=harness.ERROR)
     assert "experiments/NAME" in refused.stderr
 
