@@ -60,8 +60,9 @@ absl::Status SystemError(absl::string_view what) {
 bool MakePipe(Descriptor* reading, Descriptor* writing) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
-  const bool taken = reading->Take(ends[0]) & writing->Take(ends[1]);
-  return taken && fcntl(reading->get(), F_SETFL, O_NONBLOCK) == 0;
+  const bool reads = reading->Take(ends[0]);
+  const bool writes = writing->Take(ends[1]);
+  return reads && writes && fcntl(reading->get(), F_SETFL, O_NONBLOCK) == 0;
 }
 
 // A file in memory that holds the input, to be read from its beginning.
