@@ -13,6 +13,25 @@ int64_t InPanels(int64_t k, int64_t j, int64_t inner) {
   return (j / kPanel * inner + k) * kPanel + j % kPanel;
 }
 
+// Where a convolution's parameters are, in the order in which the network has them.
+void PlaceConvolution(const PackedConvLayer& layer, int64_t channels,
+                      std::vector<int32_t>* positions) {
+  const int64_t stored = layer.shape.inputs;
+  for (int64_t j = 0; j < layer.filters; ++j) {
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t tap = 0; tap < 9; ++tap) {
+        const int64_t at = InPanels(tap * stored + c, j, 9 * stored);
+        positions->push_back(static_cast<int32_t>(layer.weights + at));
+      }
+    }
+  }
+  for (const int64_t offset : {layer.bias, layer.scale, layer.shift}) {
+    for (int64_t j = 0; j < layer.filters; ++j) {
+      positions->push_back(static_cast<int32_t>(offset + j));
+    }
+  }
+}
+
 }  // namespace
 
 PackedLayout::PackedLayout(const Architecture& architecture, Precision precision)
@@ -77,19 +96,7 @@ ImageShape PackedLayout::AddConvLayers() {
       const Form form = pairs ? Form::kPairs : Form::kTransformed;
       layer.transformed = ReserveDerived({form, 9, stored, outputs, layer.weights});
     }
-    for (int64_t j = 0; j < block.filters; ++j) {
-      for (int64_t c = 0; c < input.channels; ++c) {
-        for (int64_t tap = 0; tap < 9; ++tap) {
-          const int64_t at = InPanels(tap * stored + c, j, 9 * stored);
-          positions_.push_back(static_cast<int32_t>(layer.weights + at));
-        }
-      }
-    }
-    for (const int64_t offset : {layer.bias, layer.scale, layer.shift}) {
-      for (int64_t j = 0; j < block.filters; ++j) {
-        positions_.push_back(static_cast<int32_t>(offset + j));
-      }
-    }
+    PlaceConvolution(layer, input.channels, &positions_);
     if (block.squeeze > 0) {
       const int64_t units = block.filters / block.squeeze;
       layer.squeeze = AddDense(1, block.filters, outputs, units);

@@ -99,7 +99,7 @@ class JobController {
 
   // Checks the request and stores a job in QUEUED. A request id seen before answers with the job it
   // made, whatever has become of it and of what the request names; ALREADY_EXISTS (JOB_DELETED) if
-  // that job was deleted within the last day. `creator` is who asks for it, here and below.
+  // that job was deleted within the last day. `creator` asks for it, here and below.
   absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request,
                                         const std::string& creator = "");
   // DATA_LOSS (ARCHIVE_DAMAGED) if a version's archive, all of which is read, is not what was

@@ -115,7 +115,6 @@ class Resolution {
   void CheckBatchFits(std::int64_t left_to_train);
   void CheckNetworkFits(const DatasetFacts& facts);
   void DescribeStart(const DatasetFacts& facts);
-  // The last to be resolved, as it depends on the network and what is to be done with it.
   void ChoosePrecision(const DatasetFacts& facts);
 
   const SpecResolver::Options& options_;
@@ -258,10 +257,8 @@ void Resolution::ResolveArithmetic() {
       break;
     case v1::PRECISION_BFLOAT16:
       if (!options_.bfloat16 && spec().device() != v1::DEVICE_CUDA) {
-        Wrong(
-            "spec.precision",
-            "The server's processor has no bfloat16 arithmetic (AVX-512 BF16 or AMX); choose auto "
-            "or float32.");
+        Wrong("spec.precision",
+              "The server's processor lacks AVX-512 BF16 and AMX; choose auto or float32.");
       }
       break;
     default:
