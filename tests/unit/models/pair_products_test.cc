@@ -16,6 +16,7 @@
 #include "models/base/random.h"
 #include "models/kernels/pair_convolution.h"
 #include "models/kernels/pair_layouts.h"
+#include "tests/unit/models/zero_border.h"
 
 namespace atelier::models {
 namespace {
@@ -36,14 +37,7 @@ FloatBuffer Noise(int64_t size, uint64_t seed) {
 
 // An image of noise in a border of zeros.
 FloatBuffer PaddedNoise(const ConvolutionShape& shape, int64_t channels, uint64_t seed) {
-  FloatBuffer image = Noise(shape.padded_size(channels), seed);
-  for (int64_t y = 0; y < shape.height + 2; ++y) {
-    for (int64_t x = 0; x < shape.width + 2; ++x) {
-      if (y > 0 && y <= shape.height && x > 0 && x <= shape.width) continue;
-      std::fill_n(image.data() + (y * (shape.width + 2) + x) * channels, channels, 0.0F);
-    }
-  }
-  return image;
+  return WithZeroBorder(shape, channels, Noise(shape.padded_size(channels), seed));
 }
 
 PairBuffer Rounded(const FloatBuffer& values) {

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "models/base/float_buffer.h"
 #include "models/base/random.h"
+#include "tests/unit/models/zero_border.h"
 
 namespace atelier::models {
 namespace {
@@ -49,14 +50,7 @@ FloatBuffer Noise(int64_t size, uint64_t seed) {
 
 // An image of noise in a border of zeros.
 FloatBuffer PaddedNoise(const ConvolutionShape& shape, int64_t channels, uint64_t seed) {
-  FloatBuffer image = Noise(shape.padded_size(channels), seed);
-  for (int64_t y = 0; y < shape.height + 2; ++y) {
-    for (int64_t x = 0; x < shape.width + 2; ++x) {
-      if (y > 0 && y <= shape.height && x > 0 && x <= shape.width) continue;
-      std::fill_n(image.data() + (y * (shape.width + 2) + x) * channels, channels, 0.0F);
-    }
-  }
-  return image;
+  return WithZeroBorder(shape, channels, Noise(shape.padded_size(channels), seed));
 }
 
 void ExpectNear(const FloatBuffer& actual, const FloatBuffer& expected, double tolerance) {
