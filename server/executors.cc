@@ -1,12 +1,16 @@
 #include "server/executors.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/cgroup.h"
+#include "server/kubernetes/curl_api.h"
+#include "server/kubernetes/kubernetes_engine.h"
 #include "server/launch/worker_command.h"
 #include "server/processes/process_executor.h"
-#include "server/slurm/slurm_executor.h"
+#include "server/remote/remote_executor.h"
+#include "server/slurm/slurm_engine.h"
 #include "server/store/server_id.h"
 
 namespace atelier::server {
@@ -33,25 +37,56 @@ Executors MakeProcesses(const Context& context) {
        .oom_kills = [] { return ControlGroup::OfThisProcess().oom_kills(); }});
 }
 
-Executors MakeSlurm(const Context& context) {
-  auto slurm = slurm::SlurmOptions::Create(context.options.executor_settings);
-  if (!slurm.ok()) return slurm.status();
+// As options for processes on other machines, which see the data directory, but not where the
+// server has its certificate.
+absl::StatusOr<launch::WorkerCommand::Options> RemoteWorkerOptions(const ServerOptions& options) {
+  launch::WorkerCommand::Options worker = WorkerOptions(options);
+  worker.server_address = options.worker_address;
+  if (worker.server_certificate.empty()) return worker;
+  auto copied = store::ShareFile(worker.server_certificate, options.data_dir, "worker-server.pem");
+  if (!copied.ok()) return copied.status();
+  worker.server_certificate = *std::move(copied);
+  return worker;
+}
+
+Executors MakeRemote(const Context& context, std::unique_ptr<remote::Engine> engine,
+                     absl::Duration poll_interval) {
   auto id = store::ServerId(context.options.data_dir);
   if (!id.ok()) return id.status();
-  slurm::SlurmExecutor::Options executing;
-  executing.slurm = *std::move(slurm);
-  executing.worker = WorkerOptions(context.options);
-  if (!executing.worker.server_certificate.empty()) {
-    // Nodes see the data directory, but not where the server has its certificate.
-    auto copied = store::ShareFile(executing.worker.server_certificate, context.options.data_dir,
-                                   "worker-server.pem");
-    if (!copied.ok()) return copied.status();
-    executing.worker.server_certificate = *std::move(copied);
-  }
+  remote::RemoteExecutor::Options executing;
   executing.server_id = *std::move(id);
   if (context.options.max_jobs > 0) executing.max_launches = context.options.max_jobs;
   executing.log = context.log;
-  return slurm::SlurmExecutor::Create(std::move(executing), context.clock);
+  executing.poll_interval = poll_interval;
+  executing.least_interval = std::min(poll_interval, absl::Seconds(1));
+  return std::make_unique<remote::RemoteExecutor>(std::move(executing), std::move(engine),
+                                                  context.clock);
+}
+
+Executors MakeSlurm(const Context& context) {
+  auto options = slurm::SlurmOptions::Create(context.options.executor_settings);
+  if (!options.ok()) return options.status();
+  const auto worker = RemoteWorkerOptions(context.options);
+  if (!worker.ok()) return worker.status();
+  auto engine = slurm::SlurmEngine::Create(*std::move(options), *worker);
+  if (!engine.ok()) return engine.status();
+  return MakeRemote(context, *std::move(engine), absl::Seconds(1));
+}
+
+Executors MakeKubernetes(const Context& context) {
+  auto options = kubernetes::KubernetesOptions::Create(context.options.executor_settings);
+  if (!options.ok()) return options.status();
+  const auto worker = RemoteWorkerOptions(context.options);
+  if (!worker.ok()) return worker.status();
+  auto id = store::ServerId(context.options.data_dir);
+  if (!id.ok()) return id.status();
+  auto api = std::make_unique<kubernetes::CurlApi>(options->api);
+  auto engine = kubernetes::KubernetesEngine::Create(
+      {.kubernetes = *std::move(options), .server_id = *std::move(id)}, *worker, std::move(api),
+      context.clock);
+  if (!engine.ok()) return engine.status();
+  // A watch says when something happened.
+  return MakeRemote(context, *std::move(engine), absl::Seconds(10));
 }
 
 struct Entry {
@@ -59,7 +94,8 @@ struct Entry {
   Executors (*make)(const Context&);
 };
 
-constexpr Entry kExecutors[] = {{"process", &MakeProcesses}, {"slurm", &MakeSlurm}};
+constexpr Entry kExecutors[] = {
+    {"process", &MakeProcesses}, {"slurm", &MakeSlurm}, {"kubernetes", &MakeKubernetes}};
 
 }  // namespace
 

@@ -67,7 +67,7 @@ ABSL_FLAG(Duration, lease, Duration{absl::Seconds(30)},
 ABSL_FLAG(Duration, shutdown_grace, Duration{absl::Seconds(30)},
           "Time that workers have to write checkpoints when the server stops, 0 to 1h.");
 ABSL_FLAG(std::string, executor, "process",
-          "What runs workers: process (on this machine) or slurm (a Slurm cluster).");
+          "What runs workers: process (on this machine), slurm (a Slurm cluster) or kubernetes.");
 ABSL_FLAG(int, max_jobs, 0,
           "Maximum number of jobs that the cluster has at once, waiting or running, 1 to 10000; "
           "0 = 64. Not with --executor=process.");
@@ -81,6 +81,25 @@ ABSL_FLAG(std::string, slurm_args, "",
 ABSL_FLAG(std::string, slurm_allow, "",
           "Names of sbatch's arguments that jobs may give (train --slurm-args): time,qos,…");
 ABSL_FLAG(std::string, slurm_bin, "", "Folder of Slurm's commands. Default: those in PATH.");
+ABSL_FLAG(std::string, kubernetes_job_template, "",
+          "File with the Job, as JSON, that Kubernetes runs a worker by.");
+ABSL_FLAG(std::string, kubernetes_namespace, "",
+          "Kubernetes namespace of the jobs. Default: the server's own, or `default`.");
+ABSL_FLAG(std::string, kubernetes_api, "",
+          "Kubernetes' API server, https://HOST:PORT. Default: that of the cluster that runs the "
+          "server.");
+ABSL_FLAG(std::string, kubernetes_token_file, "",
+          "File with the token for Kubernetes' API server. Default: the pod's, in a cluster.");
+ABSL_FLAG(
+    std::string, kubernetes_ca_file, "",
+    "Authority of the API server's certificate, a PEM file. Default: the pod's, in a cluster, "
+    "else the system's.");
+ABSL_FLAG(std::string, kubernetes_gpu_resource, "",
+          "Resource of a job with device cuda, such as nvidia.com/gpu. Empty: no such jobs.");
+ABSL_FLAG(
+    std::string, worker_address, "",
+    "Address that workers on other machines dial, HOST:PORT, where --worker_listen is not it: "
+    "that of a Kubernetes Service, or of a forwarded port.");
 ABSL_FLAG(std::string, worker_binary, "",
           "Path of the worker program. Default: atelier-worker in the folder of atelierd.");
 ABSL_FLAG(
@@ -195,13 +214,21 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.shutdown_grace = absl::GetFlag(FLAGS_shutdown_grace).value;
   flags.executor = absl::GetFlag(FLAGS_executor);
   flags.max_jobs = absl::GetFlag(FLAGS_max_jobs);
-  flags.executor_settings = {{"slurm_partition", absl::GetFlag(FLAGS_slurm_partition)},
-                             {"slurm_account", absl::GetFlag(FLAGS_slurm_account)},
-                             {"slurm_qos", absl::GetFlag(FLAGS_slurm_qos)},
-                             {"slurm_gres", absl::GetFlag(FLAGS_slurm_gres)},
-                             {"slurm_args", absl::GetFlag(FLAGS_slurm_args)},
-                             {"slurm_allow", absl::GetFlag(FLAGS_slurm_allow)},
-                             {"slurm_bin", absl::GetFlag(FLAGS_slurm_bin)}};
+  flags.executor_settings = {
+      {"slurm_partition", absl::GetFlag(FLAGS_slurm_partition)},
+      {"slurm_account", absl::GetFlag(FLAGS_slurm_account)},
+      {"slurm_qos", absl::GetFlag(FLAGS_slurm_qos)},
+      {"slurm_gres", absl::GetFlag(FLAGS_slurm_gres)},
+      {"slurm_args", absl::GetFlag(FLAGS_slurm_args)},
+      {"slurm_allow", absl::GetFlag(FLAGS_slurm_allow)},
+      {"slurm_bin", absl::GetFlag(FLAGS_slurm_bin)},
+      {"kubernetes_job_template", absl::GetFlag(FLAGS_kubernetes_job_template)},
+      {"kubernetes_namespace", absl::GetFlag(FLAGS_kubernetes_namespace)},
+      {"kubernetes_api", absl::GetFlag(FLAGS_kubernetes_api)},
+      {"kubernetes_token_file", absl::GetFlag(FLAGS_kubernetes_token_file)},
+      {"kubernetes_ca_file", absl::GetFlag(FLAGS_kubernetes_ca_file)},
+      {"kubernetes_gpu_resource", absl::GetFlag(FLAGS_kubernetes_gpu_resource)}};
+  flags.worker_address = absl::GetFlag(FLAGS_worker_address);
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   flags.tls_key = absl::GetFlag(FLAGS_tls_key);

@@ -67,20 +67,30 @@ absl::StatusOr<ListenAddress> ParseFlag(absl::string_view flag, const std::strin
   return address;
 }
 
-// Of an address that workers on other machines dial.
-absl::Status CheckReachable(const ListenAddress& address) {
-  if (!address.socket.empty()) {
-    return Wrong("worker_listen",
-                 absl::StrCat(address.ToString(),
-                              " is a socket of this machine, but workers dial "
-                              "from others; give HOST:PORT, by which they reach this machine"));
+// Where workers on other machines dial.
+absl::Status ReadWorkerAddress(const ServerFlags& flags, ServerOptions* options) {
+  const char* const flag = flags.worker_address.empty() ? "worker_listen" : "worker_address";
+  ListenAddress address = options->worker_listen;
+  if (!flags.worker_address.empty()) {
+    auto given = ParseFlag(flag, flags.worker_address);
+    if (!given.ok()) return given.status();
+    address = *std::move(given);
   }
-  if (address.host == "0.0.0.0" || address.host == "[::]") {
-    return Wrong("worker_listen",
-                 absl::StrCat(address.ToString(),
-                              " names no machine, and workers are given this "
-                              "address to dial; give the one by which they reach this machine"));
+  if (!options->worker_listen.socket.empty() || !address.socket.empty()) {
+    return Wrong(
+        !address.socket.empty() ? flag : "worker_listen",
+        absl::StrCat((address.socket.empty() ? options->worker_listen : address).ToString(),
+                     " is a socket of this machine, but workers dial "
+                     "from others; give HOST:PORT, by which they reach this machine"));
   }
+  if (address.host == "0.0.0.0" || address.host == "[::]" || address.port == 0) {
+    return Wrong(flag,
+                 absl::StrCat(address.ToString(),
+                              " names no machine and port, and workers are given this address "
+                              "to dial; give the one by which they reach this machine, by "
+                              "--worker_address if it is another one"));
+  }
+  options->worker_address = address.ToString();
   return absl::OkStatus();
 }
 
@@ -95,9 +105,12 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
     options->executor_settings.emplace(name, value);
   }
   if (options->WorkersAreRemote()) {
-    if (flags.max_jobs == 0) return CheckReachable(options->worker_listen);
-    const absl::Status range = CheckRange("max_jobs", flags.max_jobs, 1, 10'000);
-    return range.ok() ? CheckReachable(options->worker_listen) : range;
+    const absl::Status range =
+        flags.max_jobs == 0 ? absl::OkStatus() : CheckRange("max_jobs", flags.max_jobs, 1, 10'000);
+    return range.ok() ? ReadWorkerAddress(flags, options) : range;
+  }
+  if (!flags.worker_address.empty()) {
+    return Wrong("worker_address", "workers of this machine dial --worker_listen");
   }
   if (flags.max_jobs != 0) {
     return Wrong(

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,17 @@ model_pb, dataset_pb = proto("model_service"), proto("dataset_service")
 inference_pb = proto("inference_service")
 error_details_pb = importlib.import_module("google.rpc.error_details_pb2")
 status_pb = importlib.import_module("google.rpc.status_pb2")
+
+
+def free_ports(count):
+    """TCP ports of loopback that nothing listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
 
 
 def wait_for(condition, timeout=60, what="the condition"):

@@ -48,8 +48,13 @@ std::vector<std::string> WorkerCommand::Arguments(const jobs::LaunchRequest& req
 }
 
 std::vector<std::string> WorkerCommand::Environment(const std::string& token) {
-  return WorkerEnvironment({TokenVariable(token), "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
-                            "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"});
+  std::vector<std::string> own = OwnVariables();
+  own.push_back(TokenVariable(token));
+  return WorkerEnvironment(own);
+}
+
+std::vector<std::string> WorkerCommand::OwnVariables() {
+  return {"OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"};
 }
 
 std::string WorkerCommand::JobArgument(const std::string& job) {

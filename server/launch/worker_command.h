@@ -34,6 +34,8 @@ class WorkerCommand {
   std::vector<std::string> Arguments(const jobs::LaunchRequest& request) const;
   // NAME=value, all there is.
   static std::vector<std::string> Environment(const std::string& token);
+  // Those of them that are every worker's, on whatever machine.
+  static std::vector<std::string> OwnVariables();
 
   // Those of them that name an attempt, as they stand in a list of arguments or of variables.
   static std::string JobArgument(const std::string& job);

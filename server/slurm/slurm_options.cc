@@ -11,28 +11,22 @@
 namespace atelier::slurm {
 namespace {
 
-constexpr std::size_t kMaxArguments = 32;
+using remote::ValueOf;
+using remote::WrongFlag;
 
-absl::Status Wrong(absl::string_view flag, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", what, "."));
-}
+constexpr std::size_t kMaxArguments = 32;
 
 absl::Status Add(absl::string_view flag, const std::string& argument, SlurmOptions* options) {
   if (const std::string problem = ArgumentProblem(argument); !problem.empty()) {
-    return Wrong(flag, problem);
+    return WrongFlag(flag, problem);
   }
   options->arguments.push_back(argument);
   return absl::OkStatus();
 }
 
-std::string ValueOf(const std::map<std::string, std::string>& flags, const std::string& name) {
-  const auto value = flags.find(name);
-  return value == flags.end() ? "" : value->second;
-}
-
 }  // namespace
 
-absl::StatusOr<SlurmOptions> SlurmOptions::Create(const std::map<std::string, std::string>& flags) {
+absl::StatusOr<SlurmOptions> SlurmOptions::Create(const remote::EngineFlags& flags) {
   SlurmOptions options;
   options.bin_dir = ValueOf(flags, "slurm_bin");
   options.gres = ValueOf(flags, "slurm_gres");
@@ -48,12 +42,12 @@ absl::StatusOr<SlurmOptions> SlurmOptions::Create(const std::map<std::string, st
   for (absl::string_view name :
        absl::StrSplit(ValueOf(flags, "slurm_allow"), ',', absl::SkipWhitespace())) {
     const std::string problem = ArgumentProblem(absl::StrCat("--", name));
-    if (!problem.empty()) status.Update(Wrong("slurm_allow", problem));
+    if (!problem.empty()) status.Update(WrongFlag("slurm_allow", problem));
     options.allowed.emplace_back(name);
   }
   if (!options.gres.empty()) {
     const std::string problem = ArgumentProblem(absl::StrCat("--gres=", options.gres));
-    if (!problem.empty()) status.Update(Wrong("slurm_gres", problem));
+    if (!problem.empty()) status.Update(WrongFlag("slurm_gres", problem));
   }
   if (!status.ok()) return status;
   return options;

@@ -3,13 +3,13 @@
 #ifndef ATELIER_SERVER_SLURM_SLURM_OPTIONS_H_
 #define ATELIER_SERVER_SLURM_SLURM_OPTIONS_H_
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/remote/engine_flags.h"
 
 namespace atelier::slurm {
 
@@ -22,7 +22,7 @@ struct SlurmOptions {
   // From the values of flags, by their names: slurm_partition, slurm_account, slurm_qos,
   // slurm_gres, slurm_args, slurm_allow, slurm_bin. A missing one is empty. INVALID_ARGUMENT with a
   // sentence that names the first wrong flag.
-  static absl::StatusOr<SlurmOptions> Create(const std::map<std::string, std::string>& flags);
+  static absl::StatusOr<SlurmOptions> Create(const remote::EngineFlags& flags);
 
   // INVALID_ARGUMENT with what is wrong with the arguments that somebody gives for a job, without
   // the full stop.

@@ -10,11 +10,11 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "server/base/printable.h"
 
 namespace atelier::slurm {
 namespace {
 
-constexpr std::size_t kMaxShown = 300;  // Bytes of a complaint, or of a line that is quoted.
 constexpr std::size_t kMaxArgument = 256;
 
 // As `squeue --helpstate` and the manual name them.
@@ -85,14 +85,6 @@ bool IsOneOf(absl::string_view word, const absl::string_view (&words)[N]) {
 bool IsId(absl::string_view text) {
   return !text.empty() && text.size() <= 20 &&
          std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isdigit(c); });
-}
-
-std::string Printable(absl::string_view text) {
-  std::string shown(text.substr(0, kMaxShown));
-  for (char& c : shown) {
-    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
-  }
-  return shown;
 }
 
 absl::Status Garbage(absl::string_view program, absl::string_view line) {

@@ -9,7 +9,16 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 sys.path.insert(0, os.path.dirname(__file__))
 
+import campaign  # noqa: E402
+import kubernetes_cluster  # noqa: E402
+import recovery  # noqa: E402
 import slurm_cluster  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, small_dataset):
+    """What the job of a campaign comes to when nobody interferes."""
+    return recovery.calm_run(tmp_path_factory.mktemp("calm"), small_dataset, campaign.SPEC)
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +27,13 @@ def slurm(tmp_path_factory):
     if reason:
         pytest.skip(reason)
     with slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm") / "run") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory):
+    reason = kubernetes_cluster.why_not()
+    if reason:
+        pytest.skip(reason)
+    with kubernetes_cluster.Cluster(tmp_path_factory.mktemp("kubernetes") / "run") as cluster:
         yield cluster

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 
-from harness import wait_for
+from harness import free_ports, wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 LIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED")
@@ -68,16 +68,6 @@ def why_not():
         return (f"SKIPPED Slurm: {', '.join(missing)} not installed "
                 "(Debian: munge, slurm-client, slurmctld, slurmd)")
     return "" if os.geteuid() == 0 else "SKIPPED Slurm: its node daemon starts jobs as root only"
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def processes():

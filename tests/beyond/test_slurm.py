@@ -1,6 +1,5 @@
 """Trainings on a Slurm cluster: whatever is done to it they end as if nothing had been done."""
 
-import os
 import random
 import re
 import signal
@@ -10,19 +9,12 @@ import time
 import grpc
 import pytest
 
+import campaign
 import harness
 import recovery
 import slurm_cluster
+from campaign import ROUNDS, SPEC
 from harness import BIN, JOB_FAILED, Server, Watcher, error_details, wait_for
-
-# Most of a minute, so that there is time for every fault.
-SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600)
-ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, small_dataset):
-    return recovery.calm_run(tmp_path_factory.mktemp("calm"), small_dataset, SPEC)
 
 
 def flags(port, *further):
@@ -34,7 +26,7 @@ def flags(port, *further):
 def server(slurm, data_dir, small_dataset, monkeypatch):
     """A server that has the cluster run its workers, and leaves nothing there."""
     monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
-    [port] = slurm_cluster.free_ports(1)
+    [port] = harness.free_ports(1)
     with Server(data_dir, {"small": small_dataset}, flags(port)) as running:
         try:
             yield running
@@ -175,7 +167,7 @@ def test_a_server_killed_as_slurm_takes_a_job_neither_loses_nor_doubles_it(
         path.write_text(script)
         path.chmod(0o755)
     (tmp_path / "armed").touch()
-    [port] = slurm_cluster.free_ports(1)
+    [port] = harness.free_ports(1)
     with Server(data_dir, {"small": small_dataset},
                 flags(port, f"--slurm_bin={tmp_path / 'bin'}")) as server:
         name = server.start_job("cut")
@@ -197,7 +189,7 @@ def test_commands_that_hang_end_nothing(slurm, data_dir, small_dataset, tmp_path
     for program, script in scripts.items():
         (tmp_path / program).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / program).chmod(0o755)
-    [port] = slurm_cluster.free_ports(1)
+    [port] = harness.free_ports(1)
     with Server(data_dir, {"small": small_dataset}, flags(port, f"--slurm_bin={tmp_path}")) as server:
         name = server.start_job("deaf")
         assert server.wait_job(name).state == harness.job_pb.JOB_STATE_COMPLETED
@@ -232,7 +224,7 @@ def preempt(server, slurm, name):
     node, _ = wait_running(slurm, name)
     attempts = len(server.job(name).attempts)
     urgent = slurm.submit("--partition=urgent", f"--nodelist={node}", "--exclusive")
-    wait_for(lambda: len(server.job(name).attempts) > attempts or ended(server, name), 120,
+    wait_for(lambda: len(server.job(name).attempts) > attempts or campaign.ended(server, name), 120,
              "another attempt")
     slurm.cancel(urgent)
 
@@ -249,27 +241,6 @@ def lose_controller(_server, slurm, _name):
     slurm.start_controller()
 
 
-def lose_server(server, _slurm, _name):
-    server.kill()
-    server.start()
-
-
-def ended(server, name):
-    return harness.job_pb.JobState.Name(server.job(name).state).removeprefix("JOB_STATE_") in (
-        "COMPLETED", "FAILED", "STOPPED")
-
-
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_random_faults(server, slurm, undisturbed, round_):
-    """Two faults a job at random moments. ATELIER_BEYOND_ROUNDS=30 is the campaign."""
-    chance = random.Random(time.time_ns() if ROUNDS > 1 else 7)
-    name = server.start_job("round", model_name="round", **SPEC)
-    seen = Watcher(server, name)
-    for fault in chance.choices([preempt, lose_node, lose_controller, lose_server], k=2):
-        epoch = server.job(name).progress.epoch + chance.randint(2, 15)
-        print(f"round {round_}: {fault.__name__} at epoch {epoch}")
-        recovery.wait_epoch(server, name, min(epoch, SPEC["epochs"] - 10))
-        if ended(server, name):
-            break
-        fault(server, slurm, name)
-    recovery.check_same(server, name, seen.finish(300), undisturbed)
+    campaign.play(server, slurm, undisturbed, round_, [preempt, lose_node, lose_controller])

@@ -11,7 +11,7 @@ import deployment
 import dockerfile
 
 FOLDER = deployment.DEPLOY / "kubernetes"
-VARIANTS = [".", "server", "tls"]
+VARIANTS = [".", "server", "tls", "workers"]
 SCHEMAS = deployment.ROOT / "build" / "deploy-tests" / "kubernetes-validate"
 
 
@@ -24,7 +24,7 @@ def sources():
     """Every manifest as it is written, so that these tests need no tool."""
     return [document for path in sorted(FOLDER.rglob("*.yaml"))
             for document in yaml.safe_load_all(path.read_text())
-            if path.name != "kustomization.yaml" and path.parent.name != "tls"]
+            if path.name != "kustomization.yaml" and path.parent.name not in ("tls", "workers")]
 
 
 def source(kind, name="atelier"):
@@ -46,9 +46,11 @@ def find(documents, kind):
 
 
 def test_every_manifest_is_part_of_a_kustomization():
-    for folder in (FOLDER / "server", FOLDER / "monitoring"):
-        listed = deployment.load_yaml(folder / "kustomization.yaml")["resources"]
-        written = {p.name for p in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    for folder in (FOLDER / "server", FOLDER / "monitoring", FOLDER / "workers"):
+        kustomization = deployment.load_yaml(folder / "kustomization.yaml")
+        listed = kustomization["resources"]
+        patches = {patch["path"] for patch in kustomization.get("patches", [])}
+        written = {p.name for p in folder.glob("*.yaml")} - {"kustomization.yaml"} - patches
         assert written == {r for r in listed if r.endswith(".yaml")}
 
 
@@ -121,6 +123,22 @@ def test_it_runs_without_privilege_as_the_images_user():
     assert own["capabilities"] == {"drop": ["ALL"]}
     namespace = source("Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_workers_run_as_the_server_does():
+    job = deployment.load_yaml(FOLDER / "workers" / "job.json")
+    template = job["spec"]["template"]["spec"]
+    assert template["securityContext"] == pod()["securityContext"]
+    worker, = template["containers"]
+    assert worker["name"] == "worker" and worker["securityContext"] == container()["securityContext"]
+    image, = deployment.load_yaml(FOLDER / "server" / "kustomization.yaml")["images"]
+    assert worker["image"] == f"{image['newName']}:{image['newTag']}"
+    stateful, = find(kustomize("workers"), "StatefulSet")
+    flags = deployment.flag_values(stateful["spec"]["template"]["spec"]["containers"][0]["args"])
+    service, = [d for d in find(kustomize("workers"), "Service") if d["metadata"]["name"] == "atelier-workers"]
+    assert flags["worker_address"] == f"atelier-workers:{service['spec']['ports'][0]['port']}"
+    mounts = {mount["mountPath"] for mount in worker["volumeMounts"]}
+    assert flags["data_dir"] in mounts
 
 
 def test_probes_ask_the_port_it_listens_on():

@@ -183,6 +183,29 @@ TEST(ServerOptionsTest, WorkersOnOtherMachinesNeedAnAddressThatTheyReach) {
   EXPECT_EQ(slurm("10.0.0.1:5000"), "");
 }
 
+TEST(ServerOptionsTest, WorkersMayDialAnotherAddressThanTheServerListensOn) {
+  const auto dial = [](const std::string& executor, const std::string& address) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.executor = executor;
+      flags.worker_listen = "0.0.0.0:5000";
+      flags.worker_address = address;
+      flags.allow_insecure = true;
+    });
+  };
+  EXPECT_EQ(dial("kubernetes", "atelier-workers:5000"), "");
+  EXPECT_THAT(dial("kubernetes", ""), HasSubstr("--worker_listen: 0.0.0.0:5000 names no machine"));
+  EXPECT_THAT(dial("kubernetes", "0.0.0.0:5000"), HasSubstr("--worker_address: 0.0.0.0:5000"));
+  EXPECT_THAT(dial("kubernetes", "atelier-workers:0"), HasSubstr("names no machine and port"));
+  EXPECT_THAT(dial("kubernetes", "unix:/tmp/s"), HasSubstr("--worker_address: unix:/tmp/s is a"));
+  EXPECT_THAT(dial("kubernetes", "nonsense"), StartsWith("--worker_address: "));
+  EXPECT_THAT(dial("process", "10.0.0.1:5000"), StartsWith("--worker_address: "));
+  ServerFlags flags = Flags();
+  flags.executor = "slurm";
+  flags.worker_listen = "10.0.0.1:5000";
+  flags.allow_insecure = true;
+  EXPECT_EQ(ServerOptions::Create(flags)->worker_address, "10.0.0.1:5000");
+}
+
 TEST(ServerOptionsTest, FlagsOfOneExecutorAreNotTakenByAnother) {
   const auto given = [](const std::string& executor, const std::string& value, int max_jobs) {
     return Complaint([&](ServerFlags& flags) {

@@ -1,4 +1,4 @@
-#include "server/slurm/slurm_executor.h"
+#include "server/slurm/slurm_engine.h"
 
 #include <sys/stat.h>
 
@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/remote/remote_executor.h"
 #include "tests/unit/slurm/fake_slurm.h"
 
 namespace atelier::slurm {
@@ -29,9 +30,9 @@ class SetClock final : public Clock {
   absl::Duration elapsed = absl::Seconds(100);
 };
 
-class SlurmExecutorTest : public testing::Test {
+class SlurmEngineTest : public testing::Test {
  protected:
-  SlurmExecutorTest() {
+  SlurmEngineTest() {
     std::string pattern = testing::TempDir() + "/slurm-XXXXXX";
     dir_ = mkdtemp(pattern.data());
     for (const char* name : {"atelier-worker", "sbatch", "squeue", "scontrol", "scancel"}) {
@@ -42,23 +43,18 @@ class SlurmExecutorTest : public testing::Test {
     Boot();
     executor_->Recovered();
   }
-  ~SlurmExecutorTest() override { std::filesystem::remove_all(dir_); }
+  ~SlurmEngineTest() override { std::filesystem::remove_all(dir_); }
 
   // A server begins, after the end of the one before.
   void Boot() {
     executor_.reset();
-    SlurmExecutor::Options options;
-    options.slurm.bin_dir = dir_;
-    options.slurm.arguments = {"--partition=train"};
-    options.slurm.gres = "gpu:1";
-    options.worker.program = dir_ + "/atelier-worker";
-    options.worker.server_address = "10.0.0.1:50052";
+    auto engine = SlurmEngine::Create(SlurmSettings(), WorkerSettings(), slurm_.runner());
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    remote::RemoteExecutor::Options options;
     options.server_id = "here";
     options.log = [this](const std::string& sentence) { logged_.push_back(sentence); };
     options.own_thread = false;
-    auto executor = SlurmExecutor::Create(options, &clock_, slurm_.runner());
-    ASSERT_TRUE(executor.ok()) << executor.status();
-    executor_ = *std::move(executor);
+    executor_ = std::make_unique<remote::RemoteExecutor>(options, *std::move(engine), &clock_);
     executor_->SetStatusCallback(
         [this](const std::string& handle, const jobs::LaunchStatus& status) {
           if (const auto* pending = std::get_if<jobs::LaunchPending>(&status)) {
@@ -71,6 +67,19 @@ class SlurmExecutorTest : public testing::Test {
             cause_[handle] = end.cause;
           }
         });
+  }
+
+  SlurmOptions SlurmSettings() const {
+    SlurmOptions options;
+    options.bin_dir = dir_;
+    options.arguments = {"--partition=train"};
+    options.gres = "gpu:1";
+    return options;
+  }
+  launch::WorkerCommand::Options WorkerSettings() const {
+    return {.program = dir_ + "/atelier-worker",
+            .server_address = "10.0.0.1:50052",
+            .server_certificate = {}};
   }
 
   jobs::LaunchRequest Request(int attempt = 1) const {
@@ -114,10 +123,10 @@ class SlurmExecutorTest : public testing::Test {
   std::vector<std::string> logged_;
   std::map<std::string, std::vector<std::string>> told_;
   std::map<std::string, Cause> cause_;
-  std::unique_ptr<SlurmExecutor> executor_;
+  std::unique_ptr<remote::RemoteExecutor> executor_;
 };
 
-TEST_F(SlurmExecutorTest, SubmitsABatchJobForAnAttempt) {
+TEST_F(SlurmEngineTest, SubmitsABatchJobForAnAttempt) {
   auto request = Request(2);
   request.arguments = {"--time=5"};
   ASSERT_TRUE(executor_->Launch(request).ok());
@@ -138,7 +147,7 @@ TEST_F(SlurmExecutorTest, SubmitsABatchJobForAnAttempt) {
   EXPECT_TRUE(std::filesystem::is_directory(dir_ + "/attempts/2"));
 }
 
-TEST_F(SlurmExecutorTest, TokenIsInTheEnvironmentAndNowhereElse) {
+TEST_F(SlurmEngineTest, TokenIsInTheEnvironmentAndNowhereElse) {
   Launch();
   const launch::Command command = slurm_.calls("sbatch").at(0);
   EXPECT_THAT(command.environment, Contains("ATELIER_WORKER_TOKEN=s3cret"));
@@ -149,7 +158,7 @@ TEST_F(SlurmExecutorTest, TokenIsInTheEnvironmentAndNowhereElse) {
               Not(Contains("ATELIER_WORKER_TOKEN=s3cret")));
 }
 
-TEST_F(SlurmExecutorTest, JobOnAGpuAsksForIt) {
+TEST_F(SlurmEngineTest, JobOnAGpuAsksForIt) {
   auto request = Request();
   request.resources.gpus = 1;
   ASSERT_TRUE(executor_->Launch(request).ok());
@@ -157,7 +166,7 @@ TEST_F(SlurmExecutorTest, JobOnAGpuAsksForIt) {
   EXPECT_TRUE(executor_->has_gpus());
 }
 
-TEST_F(SlurmExecutorTest, TellsHowAJobStands) {
+TEST_F(SlurmEngineTest, TellsHowAJobStands) {
   const std::string handle = Launch();
   Pass(absl::Seconds(1));
   EXPECT_EQ(Last(handle), "pending Slurm job 12 waits: Priority");
@@ -171,7 +180,7 @@ TEST_F(SlurmExecutorTest, TellsHowAJobStands) {
   EXPECT_EQ(Ends(handle), 1);
 }
 
-TEST_F(SlurmExecutorTest, AsksOnceASecondForAllJobsAndNotAtAllWithoutAny) {
+TEST_F(SlurmEngineTest, AsksOnceASecondForAllJobsAndNotAtAllWithoutAny) {
   Pass(absl::Seconds(1));
   const std::size_t before = slurm_.calls("squeue").size();
   Pass(absl::Hours(1));
@@ -185,7 +194,7 @@ TEST_F(SlurmExecutorTest, AsksOnceASecondForAllJobsAndNotAtAllWithoutAny) {
   EXPECT_GE(slurm_.calls("squeue").size(), before + 9);
 }
 
-TEST_F(SlurmExecutorTest, ControllerThatIsDownEndsNothing) {
+TEST_F(SlurmEngineTest, ControllerThatIsDownEndsNothing) {
   const std::string handle = Launch();
   slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
   Pass(absl::Seconds(1));
@@ -201,7 +210,7 @@ TEST_F(SlurmExecutorTest, ControllerThatIsDownEndsNothing) {
   EXPECT_EQ(Last(handle), "ended exited with code 0, Slurm job 12 on node n1");
 }
 
-TEST_F(SlurmExecutorTest, NonsenseAndTimeoutsAreNoAnswers) {
+TEST_F(SlurmEngineTest, NonsenseAndTimeoutsAreNoAnswers) {
   const std::string handle = Launch();
   slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
   Pass(absl::Seconds(1));
@@ -221,7 +230,7 @@ TEST_F(SlurmExecutorTest, NonsenseAndTimeoutsAreNoAnswers) {
   }
 }
 
-TEST_F(SlurmExecutorTest, HowItEndedIsAskedUntilThatIsAnswered) {
+TEST_F(SlurmEngineTest, HowItEndedIsAskedUntilThatIsAnswered) {
   const std::string handle = Launch();
   slurm_.Set("12", {.state = "FAILED", .node = "n1", .exit_code = "0:9"});
   slurm_.Answer("scontrol", launch::CommandResult{.exit_code = 1, .output = {}, .errors = "busy"});
@@ -232,7 +241,7 @@ TEST_F(SlurmExecutorTest, HowItEndedIsAskedUntilThatIsAnswered) {
   EXPECT_EQ(Last(handle), "ended killed by signal 9, Slurm job 12 on node n1");
 }
 
-TEST_F(SlurmExecutorTest, KillingIsRepeatedUntilItIsTrue) {
+TEST_F(SlurmEngineTest, KillingIsRepeatedUntilItIsTrue) {
   const std::string handle = Launch();
   slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n1"});
   Pass(absl::Seconds(1));
@@ -250,7 +259,7 @@ TEST_F(SlurmExecutorTest, KillingIsRepeatedUntilItIsTrue) {
   EXPECT_EQ(slurm_.calls("scancel").size(), calls);
 }
 
-TEST_F(SlurmExecutorTest, RefusalsAreForGoodAndTroublePasses) {
+TEST_F(SlurmEngineTest, RefusalsAreForGoodAndTroublePasses) {
   const auto refuse = [&](const std::string& errors) {
     slurm_.Answer("sbatch", launch::CommandResult{.exit_code = 1, .output = {}, .errors = errors});
     return executor_->Launch(Request()).status();
@@ -266,7 +275,7 @@ TEST_F(SlurmExecutorTest, RefusalsAreForGoodAndTroublePasses) {
   EXPECT_EQ(executor_->Launch(Request()).status().code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_F(SlurmExecutorTest, JobWhoseAnswerWasLostIsCancelledAndNotDoubled) {
+TEST_F(SlurmEngineTest, JobWhoseAnswerWasLostIsCancelledAndNotDoubled) {
   Pass(absl::Seconds(2));
   slurm_.LoseNextAnswer();
   EXPECT_FALSE(executor_->Launch(Request()).ok());
@@ -279,7 +288,7 @@ TEST_F(SlurmExecutorTest, JobWhoseAnswerWasLostIsCancelledAndNotDoubled) {
   EXPECT_THAT(logged_, Contains(HasSubstr("belongs to no attempt")));
 }
 
-TEST_F(SlurmExecutorTest, NextServerFindsWhatIsThere) {
+TEST_F(SlurmEngineTest, NextServerFindsWhatIsThere) {
   const std::string pending = Launch(1);
   const std::string ended = Launch(2);
   const std::string gone = Launch(3);
@@ -306,7 +315,7 @@ TEST_F(SlurmExecutorTest, NextServerFindsWhatIsThere) {
   EXPECT_EQ(slurm_.job("12").state, "PENDING");
 }
 
-TEST_F(SlurmExecutorTest, JobsAreAdoptedWhileSlurmIsDown) {
+TEST_F(SlurmEngineTest, JobsAreAdoptedWhileSlurmIsDown) {
   const std::string handle = Launch();
   slurm_.SetDown(true);
   Boot();
@@ -322,16 +331,43 @@ TEST_F(SlurmExecutorTest, JobsAreAdoptedWhileSlurmIsDown) {
   EXPECT_EQ(Last(handle), "running node n1, Slurm job 12");
 }
 
-TEST_F(SlurmExecutorTest, ProgramsThatAreNotThereAreNamed) {
+TEST_F(SlurmEngineTest, ProgramsThatAreNotThereAreNamed) {
   std::filesystem::remove(dir_ + "/squeue");
-  SlurmExecutor::Options options;
-  options.slurm.bin_dir = dir_;
-  options.worker.program = dir_ + "/atelier-worker";
-  const auto missing = SlurmExecutor::Create(options, &clock_, slurm_.runner());
+  const auto missing = SlurmEngine::Create(SlurmSettings(), WorkerSettings(), slurm_.runner());
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr(dir_ + "/squeue"));
-  options.worker.program = dir_ + "/no-worker";
-  const auto no_worker = SlurmExecutor::Create(options, &clock_, slurm_.runner());
+  auto worker = WorkerSettings();
+  worker.program = dir_ + "/no-worker";
+  const auto no_worker = SlurmEngine::Create(SlurmSettings(), worker, slurm_.runner());
   EXPECT_THAT(std::string(no_worker.status().message()), HasSubstr("no-worker"));
+}
+
+TEST(SlurmStatusTest, SaysHowAJobStands) {
+  const auto why = [](const std::string& state, const std::string& reason = "None") {
+    return std::get<jobs::LaunchPending>(*StatusOf({"12", state, reason, "", ""})).why;
+  };
+  EXPECT_EQ(why("PENDING"), "Slurm job 12 has not been considered yet");
+  EXPECT_EQ(why("PENDING", "Priority"), "Slurm job 12 waits: Priority");
+  EXPECT_THAT(why("CONFIGURING"), HasSubstr("waits for its node to start"));
+  EXPECT_THAT(why("SUSPENDED"), HasSubstr("does not run: SUSPENDED"));
+  for (const char* state : {"RUNNING", "COMPLETING"}) {
+    const auto status = *StatusOf({"12", state, "None", "n1", ""});
+    EXPECT_EQ(std::get<jobs::LaunchRunning>(status).where, "node n1, Slurm job 12");
+  }
+  EXPECT_EQ(std::get<jobs::ProcessEnd>(*StatusOf({"12", "PREEMPTED", "", "n1", ""})).cause,
+            Cause::kPreempted);
+  EXPECT_FALSE(StatusOf({"12", "NEVER_HEARD_OF", "", "", ""}).has_value());
+}
+
+TEST(EndOfTest, SaysHowAndWhere) {
+  EXPECT_EQ(EndOf("12", {"FAILED", "n1", 7, 0}).how, "exited with code 7, Slurm job 12 on node n1");
+  EXPECT_EQ(EndOf("12", {"FAILED", "n1", 4, 0}).cause, Cause::kServerUnreachable);
+  EXPECT_EQ(EndOf("12", {"FAILED", "n1", 5, 0}).cause, Cause::kOutOfMemory);
+  EXPECT_EQ(EndOf("12", {"FAILED", "n1", 0, 9}).how, "killed by signal 9, Slurm job 12 on node n1");
+  EXPECT_THAT(EndOf("12", {"FAILED", "n1", 0, 53}).how, HasSubstr("its folder is not on the node"));
+  EXPECT_EQ(EndOf("12", {"OUT_OF_MEMORY", "n1", 0, 125}).cause, Cause::kOutOfMemory);
+  EXPECT_EQ(EndOf("12", {"PREEMPTED", "n1", 0, 15}).cause, Cause::kPreempted);
+  EXPECT_EQ(EndOf("12", {"NODE_FAIL", "n1", 0, 0}).how, "NODE_FAIL, Slurm job 12 on node n1");
+  EXPECT_EQ(EndOf("12", {"NODE_FAIL", "n1", 0, 0}).cause, Cause::kUnknown);
 }
 
 }  // namespace
