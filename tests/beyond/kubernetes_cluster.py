@@ -270,7 +270,8 @@ class Cluster:
         log = open(self.folder / "log" / name, "a")
         keeper = self.daemons["keeper"].pid
         self.daemons[name] = subprocess.Popen(
-            ["nsenter", f"--target={keeper}", "--net", "--mount", f"--wd={self.folder}", *map(str, command)],
+            ["nsenter", f"--target={keeper}", "--net", "--mount", "sh", "-c", 'cd "$0" && exec "$@"',
+             str(self.folder), *map(str, command)],
             stdout=log, stderr=log, start_new_session=True)
 
     def stop(self, name, how=signal.SIGTERM):
