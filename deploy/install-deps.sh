@@ -18,14 +18,15 @@ build=(
   dataset-fashion-mnist
 )
 tests=(
-  chromium-headless-shell clang clang-format clang-tidy fonts-dejavu-core libclang-rt-dev munge prometheus
+  busybox-static chromium-headless-shell clang clang-format clang-tidy containerd containernetworking-plugins
+  etcd-server fonts-dejavu-core iproute2 libclang-rt-dev munge prometheus
   prometheus-node-exporter python3-grpcio python3-numpy python3-onnx python3-pil python3-protobuf
   python3-pytest python3-setuptools python3-torch python3-venv python3-wheel python3-yaml
-  slurm-client slurmctld slurmd
+  runc slurm-client slurmctld slurmd
 )
 deployment_tests=(docker-compose mandoc mmdebstrap shellcheck zsh)
 # What Debian starts as soon as it is installed, and at every boot; the tests start their own.
-daemons=(munge prometheus prometheus-node-exporter slurmctld slurmd)
+daemons=(containerd etcd-server munge prometheus prometheus-node-exporter slurmctld slurmd)
 
 packages=("${build[@]}")
 list_only=false
@@ -95,8 +96,8 @@ fi
 "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"
 for daemon in "${unwanted[@]}"; do
   if command -v systemctl >/dev/null; then
-    "${as_root[@]}" systemctl --quiet disable "$daemon" || true
+    "${as_root[@]}" systemctl --quiet disable "${daemon%-server}" || true
   else
-    "${as_root[@]}" update-rc.d "$daemon" disable || true
+    "${as_root[@]}" update-rc.d "${daemon%-server}" disable || true
   fi
 done

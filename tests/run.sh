@@ -42,7 +42,7 @@ step "Integration and fault tests: the real programs"
 # Debian's own interpreter, whatever stands first in PATH: it has the packages.
 /usr/bin/python3 -m pytest -q -rs tests/integration tests/faults
 
-step "Engines: trainings on a Slurm cluster that is started here"
+step "Engines: trainings on a Slurm and on a Kubernetes cluster that are started here"
 /usr/bin/python3 -m pytest -q -rs tests/beyond -k "not faults"
 
 step "Deployment: packages, container, manifests, rules, dashboards, man pages"

@@ -114,10 +114,15 @@ def test_an_image_that_is_not_there_is_a_reason_and_no_time_out(kubernetes, data
         server.run("show", name.removeprefix("jobs/"), check=JOB_FAILED)
 
 
-def test_over_its_memory_is_said_so(server, kubernetes):
-    name = server.start_job("fat", memory_bytes=64 << 20)
-    job = server.wait_job(name, "FAILED")
-    assert job.transitions[-1].reason == "OUT_OF_MEMORY", job.transitions
+def test_what_kubernetes_ends_for_its_memory_is_said_so(kubernetes, data_dir, small_dataset, tmp_path):
+    template = kubernetes.template(tmp_path, data_dir,
+                                   command=["/bin/sh", "-c", "head -c 1000000000 /dev/zero | tail"])
+    [port] = harness.free_ports(1)
+    with Server(data_dir, {"small": small_dataset},
+                with_port(flags(kubernetes, template), port)) as server:
+        job = server.wait_job(server.start_job("fat", memory_bytes=256 << 20), "FAILED")
+        assert job.transitions[-1].reason == "OUT_OF_MEMORY", job.transitions
+        assert "OOMKilled" in job.transitions[-1].message, job.transitions
 
 
 def test_the_token_is_in_a_secret_alone(server, kubernetes):
