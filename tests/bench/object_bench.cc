@@ -1,8 +1,7 @@
 // How fast a file goes to an S3-compatible store and comes back, as atelierd moves it: in parts,
 // each with its digests, verified. Credentials as atelierd finds them.
+#include <cstdint>
 #include <cstdio>
-#include <filesystem>
-#include <map>
 #include <string>
 
 #include "absl/flags/flag.h"
@@ -44,8 +43,11 @@ int Run() {
   S3Client client(*s3, &transport, &clock, &ProcessEnvironment);
   ObjectTransfer transfer(&client);
   absl::Time began = absl::Now();
-  const auto stored = transfer.Upload({.path = "bench", .key = "bench"}, absl::GetFlag(FLAGS_file),
-                                      [](const std::string&) { return absl::OkStatus(); });
+  jobs::ObjectRecord record;
+  record.path = record.key = "bench";
+  const auto stored =
+      transfer.Upload(record, absl::GetFlag(FLAGS_file),
+                      [](const std::string& /*upload*/) { return absl::OkStatus(); });
   if (!stored.ok()) return Fail(stored.status());
   Print("upload", stored->size_bytes, absl::Now() - began);
   began = absl::Now();

@@ -100,6 +100,8 @@ def test_a_server_without_its_files_gets_them_back(s3, kept, tmp_path):
     job = kept.wait_job(kept.start_job("first", model_name="first", epochs=2))
     log = kept.run("logs", bare(job), check=DONE).stdout
     kept.run("download", "first", "-o", tmp_path / "before", check=DONE)
+    stored(s3, f"{bare(job)}/logs/1/worker.log")
+    wait_for(lambda: any(f"{bare(job)}/checkpoints/" in key for key in s3.objects), what="a checkpoint")
     wait_nothing_pending(kept)
     kept.stop()
     lose_local(kept, "models", "datasets", "jobs", "checkpoints")
@@ -110,7 +112,7 @@ def test_a_server_without_its_files_gets_them_back(s3, kept, tmp_path):
     kept.run("classify", "--model=first", "--test-image", 0, check=DONE)
     kept.run("datasets", "images", "digits", "-o", tmp_path / "sheet.png", check=DONE)
     lose_local(kept, "models", "datasets")
-    kept.wait_job(kept.start_job("second", dataset="digits"), "COMPLETED")
+    kept.wait_job(kept.start_job("second", dataset="digits", batch_size=8), "COMPLETED")
     continued = kept.json("continue", bare(job), "--epochs", "+1")[-1]
     assert continued["state"] == "JOB_STATE_COMPLETED"
     assert Page(kept).value("atelier_object_operations_total", operation="fetch", result="done") >= 4
@@ -186,12 +188,12 @@ def test_a_job_whose_data_set_is_away_waits_and_others_do_not(s3, kept, tmp_path
     wait_nothing_pending(kept)
     lose_local(kept, "datasets")
     s3.script = lambda call: 503 if call.method == "GET" else None
-    waiting = kept.start_job("waiting", dataset="digits")
+    waiting = kept.start_job("waiting", dataset="digits", batch_size=8)
     kept.wait_job(kept.start_job("other"), "COMPLETED")
     reason = wait_for(lambda: kept.job(waiting).waiting_reason, what="a reason")
     assert "object store" in reason
     assert kept.job(waiting).queue_position == 0
-    stopped = kept.start_job("stopped", dataset="digits")
+    stopped = kept.start_job("stopped", dataset="digits", batch_size=8)
     wait_for(lambda: kept.job(stopped).waiting_reason, what="a reason")
     kept.run("stop", stopped, check=DONE)
     kept.wait_job(stopped, "STOPPED")
