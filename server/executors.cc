@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/cgroup.h"
-#include "server/kubernetes/curl_api.h"
+#include "server/kubernetes/http_api.h"
 #include "server/kubernetes/kubernetes_engine.h"
 #include "server/launch/worker_command.h"
 #include "server/processes/process_executor.h"
@@ -80,7 +80,7 @@ Executors MakeKubernetes(const Context& context) {
   if (!worker.ok()) return worker.status();
   auto id = store::ServerId(context.options.data_dir);
   if (!id.ok()) return id.status();
-  auto api = std::make_unique<kubernetes::CurlApi>(options->api);
+  auto api = std::make_unique<kubernetes::HttpApi>(options->api);
   auto engine = kubernetes::KubernetesEngine::Create(
       {.kubernetes = *std::move(options), .server_id = *std::move(id)}, *worker, std::move(api),
       context.clock);

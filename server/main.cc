@@ -100,6 +100,21 @@ ABSL_FLAG(
     std::string, worker_address, "",
     "Address that workers on other machines dial, HOST:PORT, where --worker_listen is not it: "
     "that of a Kubernetes Service, or of a forwarded port.");
+ABSL_FLAG(
+    std::string, artifacts, "",
+    "Keep what outlives jobs in an object store, too: s3://BUCKET/PREFIX. Default: in the data "
+    "directory alone.");
+ABSL_FLAG(Size, artifact_cache, Size{std::int64_t{20} << 30},
+          "Bytes of files in the data directory that are in the object store as well; those used "
+          "longest ago go.");
+ABSL_FLAG(std::string, s3_endpoint, "",
+          "Address of the S3-compatible store, http://HOST:PORT or https://HOST. Default: "
+          "$AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL or Amazon's.");
+ABSL_FLAG(std::string, s3_region, "",
+          "The store's region. Default: $AWS_REGION, $AWS_DEFAULT_REGION or us-east-1.");
+ABSL_FLAG(std::string, s3_path_style, "auto",
+          "Whether the bucket stands in the path instead of the host name: true, false or auto "
+          "(false with Amazon's store).");
 ABSL_FLAG(std::string, worker_binary, "",
           "Path of the worker program. Default: atelier-worker in the folder of atelierd.");
 ABSL_FLAG(
@@ -229,6 +244,11 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
       {"kubernetes_ca_file", absl::GetFlag(FLAGS_kubernetes_ca_file)},
       {"kubernetes_gpu_resource", absl::GetFlag(FLAGS_kubernetes_gpu_resource)}};
   flags.worker_address = absl::GetFlag(FLAGS_worker_address);
+  flags.artifacts = absl::GetFlag(FLAGS_artifacts);
+  flags.artifact_cache = absl::GetFlag(FLAGS_artifact_cache).bytes;
+  flags.artifact_settings = {{"s3_endpoint", absl::GetFlag(FLAGS_s3_endpoint)},
+                             {"s3_region", absl::GetFlag(FLAGS_s3_region)},
+                             {"s3_path_style", absl::GetFlag(FLAGS_s3_path_style)}};
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   flags.tls_key = absl::GetFlag(FLAGS_tls_key);

@@ -25,6 +25,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   absl::Status status = parts->OpenAccess();
   if (status.ok()) status = parts->OpenData();
   if (status.ok()) status = parts->StartMetrics();
+  if (status.ok()) status = parts->OpenArtifacts();
   if (status.ok()) status = parts->OpenAudit();
   if (status.ok()) status = parts->OpenCatalogs();
   if (status.ok()) status = parts->StartJobs();
@@ -56,6 +57,7 @@ void Server::Stop() {
     parts_->controller->KillRemaining();
     parts_->controller->AwaitSuspended(kExitPatience);
   }
+  parts_->artifacts->Stop();
   parts_->catalog->Stop();
   parts_->poster->Stop();
   parts_->streams->EndAll(rpc::ServerStopping());

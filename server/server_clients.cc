@@ -19,6 +19,15 @@ absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
   return rpc::GrowingFile{std::move(file->path), file->bytes};
 }
 
+// Loads versions whose archive may have to be brought back first.
+serving::EngineLoader LoadFetched(serving::VersionSource* versions, serving::EngineLoader load) {
+  return
+      [versions, load = std::move(load)](const serving::Version& version) -> serving::EngineResult {
+        if (auto fetched = versions->Fetch(version); !fetched.ok()) return fetched;
+        return load(version);
+      };
+}
+
 }  // namespace
 
 void ServerParts::StartClassifier() {
@@ -34,7 +43,9 @@ void ServerParts::StartClassifier() {
   classifying.versions.log = &Warn;
   classifier = std::make_unique<serving::Classifier>(
       classifying, versions.get(),
-      serving::LoadEngineOn(options.serving_on_gpu ? models::Device::kCuda : models::Device::kCpu));
+      LoadFetched(versions.get(),
+                  serving::LoadEngineOn(options.serving_on_gpu ? models::Device::kCuda
+                                                               : models::Device::kCpu)));
   // Before anything is restored, so that no new version falls between the two.
   model_signal->SetFollow(
       [this](const std::string& model) { classifier->versions().Follow(model); });

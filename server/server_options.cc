@@ -120,6 +120,17 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadArtifacts(const ServerFlags& flags, ServerOptions* options) {
+  options->artifacts = flags.artifacts;
+  options->artifact_cache = flags.artifact_cache;
+  for (const auto& [name, value] : flags.artifact_settings) {
+    if (value.empty() || value == "auto") continue;
+    if (flags.artifacts.empty()) return Wrong(name, "it has no effect without --artifacts=s3://…");
+    options->artifact_settings.emplace(name, value);
+  }
+  return CheckRange("artifact_cache", flags.artifact_cache, 0, kMaxDatasetSpace);
+}
+
 absl::Status CheckExposure(absl::string_view flag, const ListenAddress& address,
                            const ServerFlags& flags) {
   if (address.IsLocal() || !flags.tls_cert.empty() || flags.allow_insecure) return absl::OkStatus();
@@ -351,6 +362,7 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   options.worker_binary = flags.worker_binary;
   absl::Status status = ReadAddresses(flags, &options);
   if (status.ok()) status = ReadExecutor(flags, &options);
+  if (status.ok()) status = ReadArtifacts(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);
   if (status.ok()) status = ReadAccess(flags, &options);
   if (status.ok()) status = ReadMetricsAccess(flags, &options);

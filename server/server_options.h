@@ -41,6 +41,10 @@ struct ServerFlags {
   int max_jobs = 0;
   // Flags that only one executor reads, by name; their names begin with its own.
   std::map<std::string, std::string> executor_settings = {};
+  std::string artifacts;  // Default: the data directory alone.
+  std::int64_t artifact_cache = std::int64_t{20} << 30;
+  // Flags that only one kind of --artifacts reads, by name; their names begin with that kind's.
+  std::map<std::string, std::string> artifact_settings = {};
   std::string tls_cert;
   std::string tls_key;
   std::string tls_client_ca;
@@ -90,6 +94,9 @@ struct ServerOptions {
   std::string executor;  // Its name; executors.h knows which there are.
   int max_jobs = 0;      // 0: the executor's default, or no limit of its own.
   std::map<std::string, std::string> executor_settings;  // Those that were given, unchecked.
+  std::string artifacts;            // artifact_stores.h knows which there are; empty: a folder.
+  std::int64_t artifact_cache = 0;  // Bytes of files that are elsewhere as well.
+  std::map<std::string, std::string> artifact_settings;  // Those that were given, unchecked.
 
   // Whether workers run on other machines.
   bool WorkersAreRemote() const { return executor != "process"; }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/torch/libtorch_version.h"
+#include "server/artifact_stores.h"
 #include "server/logging.h"
 #include "spdlog/spdlog.h"
 
@@ -38,8 +39,6 @@ absl::Status ServerParts::OpenData() {
       store::SqliteStore::Open(data_directory->database_path(), {.notify_url = options.notify_url});
   if (!database.ok()) return database.status();
   store = *std::move(database);
-  artifacts = std::make_unique<store::FolderArtifactStore>(data_directory->path(),
-                                                           options.kept_checkpoints);
   return absl::OkStatus();
 }
 
@@ -65,6 +64,17 @@ absl::Status ServerParts::StartMetrics() {
   job_log = std::make_unique<JobLog>();
   model_signal = std::make_unique<wiring::ModelSignal>();
   experiment_signal = std::make_unique<jobs::ExperimentSignal>();
+  return absl::OkStatus();
+}
+
+absl::Status ServerParts::OpenArtifacts() {
+  auto made = MakeArtifacts(options, {.clock = &clock,
+                                      .database = store.get(),
+                                      .observer = metrics->objects(),
+                                      .data_dir = data_directory->path(),
+                                      .log = &Warn});
+  if (!made.ok()) return made.status();
+  artifacts = *std::move(made);
   return absl::OkStatus();
 }
 

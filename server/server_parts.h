@@ -13,6 +13,7 @@
 #include "server/base/task_queue.h"
 #include "server/base/tick_thread.h"
 #include "server/job_log.h"
+#include "server/jobs/artifact_store.h"
 #include "server/jobs/event_log.h"
 #include "server/jobs/executor.h"
 #include "server/jobs/experiment_controller.h"
@@ -37,7 +38,6 @@
 #include "server/server_options.h"
 #include "server/serving/classifier.h"
 #include "server/store/data_directory.h"
-#include "server/store/folder_artifact_store.h"
 #include "server/store/sqlite_store.h"
 #include "server/tensorboard/event_files.h"
 #include "server/uploads/upload_folder.h"
@@ -61,8 +61,8 @@ struct ServerParts {
 
   std::unique_ptr<store::DataDirectory> data_directory;
   std::unique_ptr<store::SqliteStore> store;
-  std::unique_ptr<store::FolderArtifactStore> artifacts;
   std::unique_ptr<metrics::ServerMetrics> metrics;
+  std::unique_ptr<jobs::ArtifactStore> artifacts;
   std::unique_ptr<access::AuditLog> audit;  // Null if there is none.
   std::unique_ptr<JobLog> job_log;
   std::unique_ptr<wiring::ModelSignal> model_signal;
@@ -121,6 +121,7 @@ struct ServerParts {
   absl::Status OpenAccess();
   absl::Status OpenData();
   absl::Status StartMetrics();
+  absl::Status OpenArtifacts();
   absl::Status OpenAudit();
   absl::Status OpenCatalogs();
 

@@ -1,5 +1,6 @@
 // The files that outlive a job: attempts' folders, published model archives and data sets, uploads.
-// A folder for now, reachable from wherever workers run; an object store later.
+// A folder, reachable from wherever workers run; an object store may keep what is in it beyond the
+// folder's disk, and be the only one to have some of it.
 #ifndef ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_
 #define ATELIER_SERVER_JOBS_ARTIFACT_STORE_H_
 
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/jobs/resource_names.h"
 
@@ -60,6 +62,22 @@ class ArtifactStore {
 
   // Where a published data set's file is.
   virtual std::string DatasetPath(absl::string_view dataset, std::int64_t version) const = 0;
+
+  // Whether a file that one of the calls above names lies there, to be opened soon: true also if
+  // nobody can bring it back, which its reader will notice. False while it is brought back from
+  // where else it is kept, which this call begins: ask again. UNAVAILABLE with a sentence if that
+  // failed just now. Never waits for a network.
+  virtual absl::StatusOr<bool> Bring(const std::string& /*path*/) { return true; }
+
+  // The same, but waits until the file is there.
+  virtual absl::Status Fetch(const std::string& /*path*/) { return absl::OkStatus(); }
+
+  // Where a publication is kept beyond the folder, such as `s3://bucket/prefix/job/output/…`; empty
+  // if it is not.
+  virtual std::string UriOf(const Publication& /*publication*/) const { return ""; }
+
+  // The server stops: what waits for a network ends soon.
+  virtual void Stop() {}
 
   // The folder with a folder for each upload. Not made by this call.
   virtual std::string UploadsDir() const = 0;

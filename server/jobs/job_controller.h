@@ -347,7 +347,7 @@ class JobController {
   absl::StatusOr<std::int64_t> StoreOutcome(absl::string_view job, int attempt,
                                             const Unfinished& left);
   // Ends the job with what was published.
-  absl::Status FinishOutcome(const worker::v1::WorkerEvent& event, LiveJob* live, Effects* effects)
+  absl::Status FinishOutcome(const Unfinished& left, LiveJob* live, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // job_controller_tick.cc: what is due.
@@ -359,6 +359,10 @@ class JobController {
   // Puts a job back that could not be started, and pauses.
   void Postpone(LiveJob* live, const absl::Status& why, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the files that the job reads are there; if not, it is held back until they are.
+  bool FilesAreThere(LiveJob* live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::string> FilesOf(const JobRecord& record) const;
+  void QueueHeld(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Launched> Launch(const LaunchRequest& request);
   void FinishLaunch(const LaunchRequest& request, absl::StatusOr<Launched> launched);
   // Stores the attempt whose process has been started.
@@ -390,6 +394,9 @@ class JobController {
   // job must not be placed beside it. The job whose process is being started is off the queue,
   // holding its cores, without an attempt.
   WorkerWatch watch_ ABSL_GUARDED_BY(mutex_);
+  // Jobs whose turn it was while their files were brought back; queued again at `held_until_`.
+  std::vector<std::string> held_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration held_until_ ABSL_GUARDED_BY(mutex_);
   // Jobs and attempts that have a checkpoint, so that earlier attempts' files can go.
   std::vector<std::pair<std::string, int>> to_trim_ ABSL_GUARDED_BY(mutex_);
   // Ended jobs whose files are still to be freed.

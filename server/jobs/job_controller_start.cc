@@ -117,6 +117,11 @@ absl::Status JobController::CheckArchive(const std::string& version_name) {
   const absl::Status status = with_.artifacts->CheckArchive(
       reference->model, version->version(), version->size_bytes(), version->sha256());
   if (status.ok()) return status;
+  if (absl::IsUnavailable(status)) {
+    return Error(
+        absl::StatusCode::kUnavailable, "ARCHIVE_UNAVAILABLE",
+        absl::StrCat("The archive of ", version->name(), " is not there: ", status.message()));
+  }
   return Error(absl::StatusCode::kDataLoss, "ARCHIVE_DAMAGED",
                absl::StrCat("The archive of ", version->name(),
                             " cannot be used: ", absl::StripSuffix(status.message(), "."),

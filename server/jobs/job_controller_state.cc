@@ -73,7 +73,7 @@ Scheduler::Resources JobController::HeldBy(const JobRecord& record) {
 
 void JobController::AfterEnd(const std::string& id, Effects* effects) {
   const auto live = live_.find(id);
-  if (scheduler_.queue().Remove(id)) {
+  if (scheduler_.queue().Remove(id) || std::erase(held_, id) > 0) {
     queue_view_.Remove(live->second->record);
     ShowHead();
   }

@@ -3,6 +3,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/jobs/attempt.h"
@@ -10,9 +11,13 @@
 #include "server/jobs/job_controller.h"
 #include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
 namespace {
+
+// Between two looks whether the files that jobs wait for are there.
+constexpr absl::Duration kHold = absl::Seconds(1);
 
 // 128 bits from the system's random source.
 std::string DrawToken() {
@@ -30,6 +35,7 @@ absl::Duration JobController::Tick() {
     Effects effects;
     MutexLock lock(&mutex_);
     EndOverdue(began, &effects);
+    QueueHeld(began);
   }
   while (StartNext()) {
   }
@@ -100,6 +106,7 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
       Postpone(live, ready, effects);
       return std::nullopt;
     }
+    if (!FilesAreThere(live)) continue;
     // The token is on record before the process is there, so that the next server can find it if
     // this one ends before it has stored the attempt.
     JobChange change = Change(*live);
@@ -119,6 +126,47 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
                          .arguments = EngineArguments(record.job.spec())};
   }
   return std::nullopt;
+}
+
+std::vector<std::string> JobController::FilesOf(const JobRecord& record) const {
+  std::vector<std::string> files;
+  if (const std::string dataset = NeededDataset(record.job); !dataset.empty()) {
+    const auto place = with_.datasets->Find(dataset);
+    if (place.ok() && !place->file.empty()) files.push_back(place->file);
+  }
+  const auto model = ParseModelName(NeededVersion(record.job));
+  std::int64_t version = 0;
+  if (model.ok() && absl::SimpleAtoi(model->version, &version)) {
+    files.push_back(with_.artifacts->ArchivePath(model->model, version));
+  }
+  return files;
+}
+
+bool JobController::FilesAreThere(LiveJob* live) {
+  std::string why;
+  for (const std::string& file : FilesOf(live->record)) {
+    const auto there = with_.artifacts->Bring(file);
+    if (!there.ok()) why = std::string(there.status().message());
+    if (there.ok() && !*there) why = "A file that it reads is brought back from the object store.";
+  }
+  if (why.empty()) return true;
+  // Others go on meanwhile.
+  scheduler_.Release(live->record.id);
+  live->waiting_reason = why;
+  queue_view_.Add(live->record, why);
+  if (held_.empty()) held_until_ = with_.clock->Elapsed() + kHold;
+  held_.push_back(live->record.id);
+  return false;
+}
+
+void JobController::QueueHeld(absl::Duration now) {
+  if (held_.empty() || now < held_until_) return;
+  for (const std::string& id : std::exchange(held_, {})) {
+    const LiveJob* live = Find(id);
+    if (live == nullptr) continue;
+    queue_view_.Remove(live->record);
+    Enqueue(live->record);
+  }
 }
 
 void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* effects) {
@@ -269,6 +317,7 @@ absl::Duration JobController::NextDue(absl::Duration now) {
   if (!scheduler_.queue().empty() && watch_.next_start() > now) {
     due = std::min(due, watch_.next_start());
   }
+  if (!held_.empty()) due = std::min(due, held_until_);
   if (!to_clean_.empty() || !to_trim_.empty()) due = now;
   return std::max(due - now, absl::ZeroDuration());
 }

@@ -287,7 +287,7 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
 
   absl::Status status = published;
   if (published.ok()) {
-    status = FinishOutcome(*left.outcome, live, &effects);
+    status = FinishOutcome(left, live, &effects);
     if (status.ok()) return live->record.acknowledged;
   } else if (IsWorkersFault(published)) {
     auto failed = Fail(live, "INTERNAL", published.message(), &effects);
@@ -298,8 +298,8 @@ absl::StatusOr<std::int64_t> JobController::StoreOutcome(absl::string_view job, 
   return status;
 }
 
-absl::Status JobController::FinishOutcome(const WorkerEvent& event, LiveJob* live,
-                                          Effects* effects) {
+absl::Status JobController::FinishOutcome(const Unfinished& left, LiveJob* live, Effects* effects) {
+  const WorkerEvent& event = *left.outcome;
   JobChange change = Change(*live);
   change.record().acknowledged = event.number();
   absl::Status status;

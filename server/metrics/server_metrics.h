@@ -15,6 +15,7 @@
 #include "server/metrics/job_metrics.h"
 #include "server/metrics/machine_metrics.h"
 #include "server/metrics/metrics_page.h"
+#include "server/metrics/object_metrics.h"
 #include "server/metrics/process_metrics.h"
 #include "server/metrics/serving_metrics.h"
 #include "server/metrics/webhook_metrics.h"
@@ -41,6 +42,7 @@ class ServerMetrics {
   rpc::CallObserver* calls() { return &calls_; }
   webhooks::WebhookObserver* webhooks() { return &webhooks_; }
   access::AccessObserver* access() { return &access_; }
+  objects::ObjectObserver* objects() { return &objects_; }
   // What the page would show now.
   v1::GetMetricsResponse Snapshot(const v1::GetMetricsRequest& request) const;
   int port() const { return page_->port(); }
@@ -57,6 +59,7 @@ class ServerMetrics {
   CallMetrics calls_;
   WebhookMetrics webhooks_;
   AccessMetrics access_;
+  ObjectMetrics objects_;
 };
 
 }  // namespace atelier::metrics

@@ -87,8 +87,9 @@ absl::StatusOr<OpenDataset> Open(const DatasetService::Dependencies& with,
   }
   const auto dataset = FindPushed(with, *reference);
   if (!dataset.ok()) return dataset.status();
-  auto file = models::DatasetFile::Open(
-      with.artifacts->DatasetPath(reference->dataset, dataset->version()));
+  const std::string path = with.artifacts->DatasetPath(reference->dataset, dataset->version());
+  if (auto fetched = with.artifacts->Fetch(path); !fetched.ok()) return Unreadable(fetched);
+  auto file = models::DatasetFile::Open(path);
   if (!file.ok()) return Unreadable(file.status());
   return OpenDataset{*std::move(file), dataset->name()};
 }

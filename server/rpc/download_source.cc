@@ -1,6 +1,7 @@
 #include "server/rpc/download_source.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <utility>
 
@@ -11,6 +12,9 @@
 
 namespace atelier::rpc {
 namespace {
+
+// While a file is brought back.
+constexpr std::chrono::milliseconds kLookAgain(100);
 
 absl::Status Unavailable(const v1::ModelVersion& version, absl::string_view why) {
   return jobs::Error(absl::StatusCode::kUnavailable, "VERSION_UNAVAILABLE",
@@ -27,6 +31,9 @@ absl::Status BecameShorter() {
 absl::StatusOr<Batch<v1::DownloadChunk>> DownloadSource::Produce() {
   auto chunk = std::make_shared<v1::DownloadChunk>();
   if (!open_) {
+    const auto ready = Ready();
+    if (!ready.ok()) return ready.status();
+    if (!*ready) return Batch<v1::DownloadChunk>();
     auto opened = Open();
     if (!opened.ok()) return opened.status();
     opened_ = *std::move(opened);
@@ -45,6 +52,19 @@ absl::StatusOr<Batch<v1::DownloadChunk>> DownloadSource::Produce() {
   return batch;
 }
 
+bool DownloadSource::Await(std::function<void()> wake) {
+  // A new alarm each time: the last one's callback may still be returning.
+  alarm_ = std::make_unique<grpc::Alarm>();
+  alarm_->Set(std::chrono::system_clock::now() + kLookAgain,
+              [wake = std::move(wake)](bool) { wake(); });
+  return true;
+}
+
+bool DownloadSource::TakeBack() {
+  alarm_->Cancel();
+  return false;
+}
+
 absl::StatusOr<std::string> DownloadSource::Read() {
   const auto size =
       static_cast<std::size_t>(std::min(kChunk, opened_.head.total_bytes() - offset_));
@@ -52,6 +72,15 @@ absl::StatusOr<std::string> DownloadSource::Read() {
     return opened_.entry->bytes.substr(static_cast<std::size_t>(offset_), size);
   }
   return opened_.file->Read(offset_, size);
+}
+
+absl::StatusOr<bool> VersionDownload::Ready() {
+  const auto version = models_->ResolveVersion(reference_.model, reference_.version);
+  if (!version.ok()) return version.status();
+  const auto there =
+      artifacts_->Bring(artifacts_->ArchivePath(reference_.model, version->version()));
+  if (!there.ok()) return Unavailable(*version, there.status().message());
+  return there;
 }
 
 absl::StatusOr<DownloadSource::Opened> VersionDownload::Open() {

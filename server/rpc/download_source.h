@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "atelier/v1/model_service.pb.h"
+#include "grpcpp/alarm.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/model_store.h"
 #include "server/jobs/resource_names.h"
@@ -22,9 +23,10 @@ class DownloadSource : public StreamSource<v1::DownloadChunk> {
  public:
   // Errors of Open; UNAVAILABLE (DOWNLOAD_UNAVAILABLE) if a file became shorter meanwhile.
   absl::StatusOr<Batch<v1::DownloadChunk>> Produce() final;
-  // Never called: a download never waits for more.
-  bool Await(std::function<void()>) final { return false; }
-  bool TakeBack() final { return false; }
+  // While the file is brought back from where else it is kept.
+  bool Await(std::function<void()> wake) final;
+  // Makes the wake-up come at once.
+  bool TakeBack() final;
 
  protected:
   // What is sent: `file`, or `entry` where that is null; and what the first chunk says besides its
@@ -38,6 +40,8 @@ class DownloadSource : public StreamSource<v1::DownloadChunk> {
  private:
   static constexpr std::int64_t kChunk = 256 << 10;
 
+  // Whether Open can be called; it is asked again.
+  virtual absl::StatusOr<bool> Ready() { return true; }
   // Called once, first.
   virtual absl::StatusOr<Opened> Open() = 0;
   absl::StatusOr<std::string> Read();
@@ -45,6 +49,7 @@ class DownloadSource : public StreamSource<v1::DownloadChunk> {
   Opened opened_;
   std::int64_t offset_ = 0;
   bool open_ = false;
+  std::unique_ptr<grpc::Alarm> alarm_;
 };
 
 // A model version's archive as it lies on disk, or a file in it.
@@ -60,6 +65,7 @@ class VersionDownload final : public DownloadSource {
         entries_(entries) {}
 
  private:
+  absl::StatusOr<bool> Ready() override;
   // NOT_FOUND as ModelStore; UNAVAILABLE (VERSION_UNAVAILABLE) if the archive is missing or not
   // what was stored.
   absl::StatusOr<Opened> Open() override;

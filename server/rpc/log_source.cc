@@ -20,7 +20,7 @@ absl::StatusOr<Batch<v1::LogChunk>> LogSource::Produce() {
   if (file_ != nullptr) {
     if (const absl::Status status = ReadInto(&batch); !status.ok()) return status;
   }
-  const bool all_read = batch.messages.size() < kChunksAtOnce;
+  const bool all_read = batch.messages.size() < kChunksAtOnce && !coming_;
   batch.ended = all_read && (!options_.follow || HasEnded(*job));
   return batch;
 }
@@ -34,7 +34,15 @@ absl::Status LogSource::Open(const v1::TrainingJob& job) {
   }
   if (attempt_ == 0) attempt_ = options_.attempt > 0 ? options_.attempt : attempts;
   if (attempt_ > 0) {
-    auto file = FileReader::Open(artifacts_->LogPath(options_.job, attempt_));
+    const std::string path = artifacts_->LogPath(options_.job, attempt_);
+    const auto there = artifacts_->Bring(path);
+    if (!there.ok()) {
+      return jobs::Error(absl::StatusCode::kUnavailable, "LOG_UNAVAILABLE",
+                         absl::StrCat("The log is not there: ", there.status().message()));
+    }
+    coming_ = !*there;
+    if (coming_) return absl::OkStatus();
+    auto file = FileReader::Open(path);
     if (!file.ok() && !absl::IsNotFound(file.status())) return file.status();
     if (file.ok()) file_ = *std::move(file);
   }

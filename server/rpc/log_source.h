@@ -57,7 +57,8 @@ class LogSource final : public StreamSource<v1::LogChunk> {
   const GetJob get_job_;
   jobs::ArtifactStore* const artifacts_;
 
-  int attempt_ = 0;  // 0 until it is known.
+  int attempt_ = 0;      // 0 until it is known.
+  bool coming_ = false;  // The file is brought back from where else it is kept.
   std::unique_ptr<FileReader> file_;
   std::int64_t offset_ = 0;
   std::unique_ptr<grpc::Alarm> alarm_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace atelier::serving {
@@ -36,6 +37,10 @@ class VersionSource {
 
   // All models, by name.
   virtual absl::StatusOr<std::vector<std::string>> Models() = 0;
+
+  // Makes a version's archive lie at its path, wherever else it is kept; may wait for the network,
+  // for minutes. UNAVAILABLE with a sentence.
+  virtual absl::Status Fetch(const Version& /*version*/) { return absl::OkStatus(); }
 };
 
 }  // namespace atelier::serving

@@ -163,8 +163,28 @@ CREATE INDEX due_notices ON notices (due) WHERE due IS NOT NULL;
 CREATE INDEX waiting_notices ON notices (job) WHERE due IS NULL;
 )sql";
 
-constexpr const char* kSteps[] = {kJobs,        kModels,   kExperiments,   kRequests,
-                                  kMovedLatest, kDatasets, kAliasSettings, kNotices};
+// Which files have, or are to have, a copy in an object store.
+constexpr const char kObjects[] = R"sql(
+CREATE TABLE objects (
+  path TEXT PRIMARY KEY,                   -- of the file, relative to the data directory
+  object TEXT NOT NULL,                    -- its key behind the store's prefix
+  state INTEGER NOT NULL DEFAULT 0,        -- 0: to be uploaded, 1: stored, 2: to be removed
+  generation INTEGER NOT NULL DEFAULT 1,
+  size_bytes INTEGER NOT NULL,
+  part_bytes INTEGER NOT NULL DEFAULT 0,
+  digests BLOB NOT NULL DEFAULT x'',       -- SHA-256 of each part, 32 bytes each
+  upload TEXT NOT NULL DEFAULT '',         -- id of an upload in parts
+  tries INTEGER NOT NULL DEFAULT 0,
+  added INTEGER NOT NULL,                  -- this and the next two: milliseconds since 1970
+  due INTEGER NOT NULL,
+  used INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX due_objects ON objects (due) WHERE state <> 1;
+CREATE INDEX used_objects ON objects (used) WHERE state = 1;
+)sql";
+
+constexpr const char* kSteps[] = {kJobs,     kModels,        kExperiments, kRequests, kMovedLatest,
+                                  kDatasets, kAliasSettings, kNotices,     kObjects};
 
 int Pragma(SQLite::Database* database, const char* name) {
   return database->execAndGet(absl::StrCat("PRAGMA ", name)).getInt();

@@ -7,6 +7,7 @@
 #include "server/store/connections.h"
 #include "server/store/dataset_rows.h"
 #include "server/store/needs.h"
+#include "server/store/object_rows.h"
 #include "server/store/rows.h"
 #include "server/store/sqlite_store.h"
 
@@ -174,6 +175,7 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteDataset(
       remove.bind(2, version);
       remove.exec();
       remove.reset();
+      DoomDataset(database, reference.dataset, version);
     }
     return named;
   });

@@ -20,6 +20,7 @@
 #include "server/store/latest_version.h"
 #include "server/store/model_rows.h"
 #include "server/store/needs.h"
+#include "server/store/object_rows.h"
 #include "server/store/rows.h"
 #include "server/store/sqlite_store.h"
 
@@ -302,6 +303,7 @@ absl::Status SqliteStore::DeleteVersion(absl::string_view model, std::int64_t ve
     BindText(&remove, 1, model);
     remove.bind(2, version);
     remove.exec();
+    DoomVersion(database, model, version);
     return absl::OkStatus();
   });
 }
@@ -318,6 +320,7 @@ absl::StatusOr<std::vector<std::int64_t>> SqliteStore::DeleteModel(absl::string_
     Statement remove(database, "DELETE FROM versions WHERE model = ? RETURNING version");
     BindText(&remove, 1, model);
     while (remove.executeStep()) versions.push_back(remove.getColumn(0).getInt64());
+    for (const std::int64_t version : versions) DoomVersion(database, model, version);
     return versions;
   });
 }

@@ -19,6 +19,7 @@
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
 #include "server/jobs/notice_store.h"
+#include "server/jobs/object_list.h"
 
 namespace atelier::store {
 
@@ -29,7 +30,8 @@ class SqliteStore final : public jobs::JobStore,
                           public jobs::ModelStore,
                           public jobs::DatasetStore,
                           public jobs::ExperimentStore,
-                          public jobs::NoticeStore {
+                          public jobs::NoticeStore,
+                          public jobs::ObjectList {
  public:
   struct Options {
     int readers = 2;         // Connections for reading; at least 1.
@@ -114,6 +116,24 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<absl::Time> NextNoticeDue() override;
   absl::Status PostponeNotice(std::int64_t key, absl::Time due) override;
   absl::Status RemoveNotice(std::int64_t key) override;
+
+  // jobs::ObjectList
+  absl::Status AddObject(absl::string_view path, absl::string_view key, std::int64_t size_bytes,
+                         absl::Time now) override;
+  absl::Status DoomObjects(absl::string_view path_prefix, absl::Time now) override;
+  absl::StatusOr<jobs::ObjectRecord> FindObject(absl::string_view path) override;
+  absl::StatusOr<std::vector<jobs::ObjectRecord>> ListObjects(
+      absl::string_view path_prefix) override;
+  absl::StatusOr<std::vector<jobs::ObjectRecord>> DueObjects(absl::Time now, int limit) override;
+  absl::StatusOr<absl::Time> NextObjectDue() override;
+  absl::StatusOr<jobs::ObjectTotals> PendingObjects() override;
+  absl::Status KeepUpload(const jobs::ObjectRecord& record) override;
+  absl::Status ObjectStored(const jobs::ObjectRecord& record, absl::Time now) override;
+  absl::Status PostponeObject(const jobs::ObjectRecord& record, absl::Time due) override;
+  absl::Status RemoveObject(const jobs::ObjectRecord& record) override;
+  absl::Status RequeueObjects(absl::Time now) override;
+  absl::Status TouchObject(absl::string_view path, absl::Time now) override;
+  absl::StatusOr<std::vector<jobs::ObjectRecord>> IdleObjects(absl::Time before) override;
 
  private:
   SqliteStore(std::unique_ptr<Connections> connections, Options options);

@@ -161,6 +161,7 @@ absl::StatusOr<ModelViewer::Kept> ModelViewer::Open(const std::string& model,
                                                     const std::string& reference) {
   auto version = source_->Resolve(model, reference);
   if (!version.ok()) return version.status();
+  if (auto fetched = source_->Fetch(*version); !fetched.ok()) return fetched;
   const auto file = serving::FileIdentity::Of(version->archive_path);
   if (!file.has_value()) {
     return absl::UnavailableError(absl::StrCat(version->archive_path, " is missing."));

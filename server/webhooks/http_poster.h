@@ -1,13 +1,12 @@
-// Posts to the web: the seam to libcurl.
+// Posts to the web.
 #ifndef ATELIER_SERVER_WEBHOOKS_HTTP_POSTER_H_
 #define ATELIER_SERVER_WEBHOOKS_HTTP_POSTER_H_
 
-#include <atomic>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/http/curl_transport.h"
 
 namespace atelier::webhooks {
 
@@ -27,8 +26,8 @@ class HttpPoster {
   virtual absl::Status Post(const HttpPost& post) = 0;
 };
 
-// By libcurl, over HTTP or HTTPS; certificates are checked, redirections are not followed, proxies
-// are not used, answers are not read. One thread posts; any may call Stop.
+// Over HTTP or HTTPS; certificates are checked, redirections are not followed, proxies are not
+// used, answers are not read. One thread posts; any may call Stop.
 class CurlPoster final : public HttpPoster {
  public:
   struct Options {
@@ -36,20 +35,14 @@ class CurlPoster final : public HttpPoster {
     long timeout_ms = 10'000;        // Of a post from its beginning.
   };
 
-  explicit CurlPoster(Options options);
-  ~CurlPoster() override;
-  CurlPoster(const CurlPoster&) = delete;
-  CurlPoster& operator=(const CurlPoster&) = delete;
+  explicit CurlPoster(const Options& options);
 
   absl::Status Post(const HttpPost& post) override;
   // A post that is under way ends soon, later ones at once.
-  void Stop() { stopped_ = true; }
+  void Stop() { transport_.Stop(); }
 
  private:
-  struct Transfer;
-
-  const Options options_;
-  std::atomic<bool> stopped_ = false;
+  http::CurlTransport transport_;
 };
 
 }  // namespace atelier::webhooks

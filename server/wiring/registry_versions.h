@@ -22,6 +22,9 @@ class RegistryVersions final : public serving::VersionSource {
                                            const std::string& reference) override;
   absl::StatusOr<std::vector<serving::Version>> Versions(const std::string& model) override;
   absl::StatusOr<std::vector<std::string>> Models() override;
+  absl::Status Fetch(const serving::Version& version) override {
+    return artifacts_->Fetch(version.archive_path);
+  }
 
  private:
   serving::Version ToVersion(const std::string& model, const v1::ModelVersion& version) const;

@@ -1,4 +1,4 @@
-"""A cluster for the tests of a session; each leaves its nodes idle."""
+"""A cluster and an object store for the tests of a session; each leaves the nodes idle."""
 
 import os
 import pathlib
@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
+for sibling in ("faults", "integration"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / sibling))
 sys.path.insert(0, os.path.dirname(__file__))
 
 import campaign  # noqa: E402
 import kubernetes_cluster  # noqa: E402
 import recovery  # noqa: E402
+import s3_store  # noqa: E402
 import slurm_cluster  # noqa: E402
 
 
@@ -37,3 +39,12 @@ def kubernetes(tmp_path_factory):
         pytest.skip(reason)
     with kubernetes_cluster.Cluster(tmp_path_factory.mktemp("kubernetes") / "run") as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory):
+    program, reason = s3_store.program()
+    if reason:
+        pytest.skip(reason)
+    with s3_store.Store(program, tmp_path_factory.mktemp("s3") / "store", s3_store.free_ports()) as store:
+        yield store

@@ -170,6 +170,38 @@ TEST_F(ControllerContinueTest, AVersionThatIsNotThereIsAWrongField) {
   }
 }
 
+TEST_F(ControllerContinueTest, AJobWhoseFileIsAwayWaitsInItsPlaceAndOthersDoNot) {
+  Complete();
+  artifacts_.SetThere(false);
+  const std::string waiting = Start(From("models/cnn-3"));
+  const std::string stopped = Start(From("models/cnn-3"));
+  const std::string other = Start();
+  controller_->Tick();
+  EXPECT_EQ(State(other), "STARTING");
+  EXPECT_EQ(State(waiting), "QUEUED");
+  EXPECT_EQ(Get(waiting).queue_position(), 0);
+  EXPECT_THAT(Get(waiting).waiting_reason(), HasSubstr("brought back"));
+  artifacts_.SetThere(absl::UnavailableError("The store is away."));
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(Get(waiting).waiting_reason(), "The store is away.");
+  ASSERT_TRUE(controller_->Stop(stopped).ok());
+  EXPECT_EQ(State(stopped), "STOPPED");
+  ASSERT_TRUE(controller_->Stop(other).ok());
+  executor_.Exit(HandleOf(other), "ended");
+  artifacts_.SetThere(true);
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(State(waiting), "STARTING");
+  EXPECT_FALSE(Get(waiting).has_queue_position());
+}
+
+TEST_F(ControllerContinueTest, AnArchiveThatIsAwayCanBeTriedAgain) {
+  Complete();
+  artifacts_.SetArchive(absl::UnavailableError("The store is away."));
+  const absl::Status refused = controller_->Start(From("models/cnn-3")).status();
+  EXPECT_EQ(ReasonOf(refused), "ARCHIVE_UNAVAILABLE");
+  EXPECT_TRUE(absl::IsUnavailable(refused));
+}
+
 TEST_F(ControllerContinueTest, ADamagedArchiveIsRefused) {
   Complete();
   artifacts_.SetArchive(absl::DataLossError("cut"));

@@ -296,6 +296,19 @@ class FakeArtifacts final : public ArtifactStore {
     return archive_;
   }
 
+  absl::StatusOr<bool> Bring(const std::string& /*path*/) override {
+    MutexLock lock(&mutex_);
+    return there_;
+  }
+  std::string UriOf(const Publication& publication) const override {
+    return absl::StrCat("s3://bucket/", publication.job_id);
+  }
+  // What Bring answers.
+  void SetThere(absl::StatusOr<bool> there) {
+    MutexLock lock(&mutex_);
+    there_ = std::move(there);
+  }
+
   void SetArchive(absl::Status archive) {
     MutexLock lock(&mutex_);
     archive_ = std::move(archive);
@@ -333,6 +346,7 @@ class FakeArtifacts final : public ArtifactStore {
   std::vector<std::string> done_ ABSL_GUARDED_BY(mutex_);
   bool keeps_checkpoints_ ABSL_GUARDED_BY(mutex_) = true;
   absl::Status archive_ ABSL_GUARDED_BY(mutex_);
+  absl::StatusOr<bool> there_ ABSL_GUARDED_BY(mutex_) = true;
   std::function<absl::Status()> on_publish_ ABSL_GUARDED_BY(mutex_);
 };
 

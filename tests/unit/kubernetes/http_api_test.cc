@@ -1,4 +1,4 @@
-#include "server/kubernetes/curl_api.h"
+#include "server/kubernetes/http_api.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -76,10 +76,10 @@ ApiAddress At(const CannedServer& server, const std::string& token_file = "") {
   return {.url = server.url(), .token_file = token_file, .ca_file = {}};
 }
 
-TEST(CurlApiTest, SendsWhatIsAskedWithTheTokenOfTheMoment) {
+TEST(HttpApiTest, SendsWhatIsAskedWithTheTokenOfTheMoment) {
   const std::string token = testing::TempDir() + "/token";
   CannedServer server({Answer("200 OK", R"({"a": 1})"), Answer("201 Created", "{}")});
-  CurlApi api(At(server, token));
+  HttpApi api(At(server, token));
   std::ofstream(token) << "first\n";
   EXPECT_EQ(api.Call("GET", "/jobs?limit=5", nullptr)->at("a"), 1);
   std::ofstream(token) << "second\n";
@@ -91,25 +91,25 @@ TEST(CurlApiTest, SendsWhatIsAskedWithTheTokenOfTheMoment) {
   EXPECT_THAT(server.asked(1), HasSubstr(R"({"kind":"Job"})"));
 }
 
-TEST(CurlApiTest, AnswersThatAreNoneAreUnavailable) {
+TEST(HttpApiTest, AnswersThatAreNoneAreUnavailable) {
   CannedServer server({Answer("200 OK", "{\"items\": ["),
                        "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", "SSH-2.0-OpenSSH_9.2\r\n",
                        Answer("503 Busy", "")});
-  CurlApi api(At(server));
+  HttpApi api(At(server));
   for (int i = 0; i < 4; ++i) {
     EXPECT_EQ(api.Call("GET", "/jobs", nullptr).status().code(), absl::StatusCode::kUnavailable)
         << i;
   }
-  CurlApi without_token({.url = server.url(), .token_file = "/nowhere/token", .ca_file = {}});
+  HttpApi without_token({.url = server.url(), .token_file = "/nowhere/token", .ca_file = {}});
   EXPECT_THAT(std::string(without_token.Call("GET", "/jobs", nullptr).status().message()),
               HasSubstr("/nowhere/token"));
 }
 
-TEST(CurlApiTest, WatchGivesLinesUntilThereAreEnough) {
+TEST(HttpApiTest, WatchGivesLinesUntilThereAreEnough) {
   const std::string lines = "{\"type\":\"ADDED\"}\n{\"type\":\"MODIFIED\"}\n{\"type\":";
   CannedServer server({Answer("200 OK", lines), Answer("200 OK", lines),
                        Answer("410 Gone", R"({"message":"too old resource version"})")});
-  CurlApi api(At(server));
+  HttpApi api(At(server));
   std::vector<std::string> seen;
   const auto see = [&](bool on) {
     return [&seen, on](absl::string_view line) {
@@ -126,9 +126,9 @@ TEST(CurlApiTest, WatchGivesLinesUntilThereAreEnough) {
               HasSubstr("too old resource version"));
 }
 
-TEST(CurlApiTest, StopEndsCallsAtOnce) {
+TEST(HttpApiTest, StopEndsCallsAtOnce) {
   CannedServer server({});
-  CurlApi api(At(server));
+  HttpApi api(At(server));
   std::thread stopper([&api] { api.Stop(); });
   EXPECT_FALSE(api.Call("GET", "/jobs", nullptr).ok());
   stopper.join();
