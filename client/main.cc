@@ -9,8 +9,11 @@
 #include "client/command_line.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/terminal.h"
+#include "models/base/allocator.h"
 
 int main(int argc, char** argv) {
+  // A push sends the same pieces' buffers again and again.
+  atelier::models::KeepFreedMemory(16 << 20);
   // Debian's Abseil checks every lock for deadlocks, which would slow down every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // gRPC logs only if GRPC_VERBOSITY is set; the client reports errors itself.

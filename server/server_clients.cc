@@ -93,6 +93,7 @@ void ServerParts::MakeJobServices() {
                                         .pushed = store.get(),
                                         .artifacts = artifacts.get(),
                                         .controller = controller.get(),
+                                        .limits = &resolver->options(),
                                         .uploads = uploads.get(),
                                         .tasks = dataset_tasks.get(),
                                         .upload_tasks = upload_tasks.get(),

@@ -20,11 +20,12 @@ namespace {
 using Words = std::pair<absl::string_view, absl::string_view>;
 
 // Fields whose option has another name.
-constexpr std::array<Words, 15> kFlags = {{
+constexpr std::array<Words, 16> kFlags = {{
     {"spec.start_from", "--from"},
     {"continue_job", "JOB"},
     {"more_epochs", "--epochs"},
     {"spec.memory_bytes", "--memory"},
+    {"memory_bytes", "--memory"},
     {"base_name", "--name"},
     {"page_size", "--limit"},
     {"states", "--state"},

@@ -7,7 +7,6 @@
 #include "client/calls/arguments.h"
 #include "client/calls/request_id.h"
 #include "client/commands/dataset_commands.h"
-#include "client/commands/follow_scoring.h"
 
 namespace atelier::client {
 namespace {
@@ -23,13 +22,18 @@ absl::StatusOr<int> Check(Session& session, const CheckOptions& options) {
   if (!name.ok()) return name.status();
   v1::CheckDatasetRequest request = options.request;
   request.set_name(*std::move(name));
-  request.set_request_id(RandomRequestId());
-  const auto job = session.Call(&DatasetService::CheckDataset, request, {.repeats = 2});
-  if (!job.ok()) return job.status();
-  return FollowScoring(session, *job, options.scoring);
+  return CheckDataset(session, std::move(request), options.scoring);
 }
 
 }  // namespace
+
+absl::StatusOr<int> CheckDataset(Session& session, v1::CheckDatasetRequest request,
+                                 const ScoringOptions& options) {
+  request.set_request_id(RandomRequestId());
+  const auto job = session.Call(&DatasetService::CheckDataset, request, {.repeats = 2});
+  if (!job.ok()) return job.status();
+  return FollowScoring(session, *job, options);
+}
 
 void AddDatasetCheck(CommandSet* commands, CLI::App* family) {
   const auto options = std::make_shared<CheckOptions>();

@@ -2,11 +2,14 @@
 #ifndef ATELIER_CLIENT_COMMANDS_DATASET_COMMANDS_H_
 #define ATELIER_CLIENT_COMMANDS_DATASET_COMMANDS_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "client/commands/command_set.h"
 #include "client/commands/follow.h"
+#include "client/commands/follow_scoring.h"
 
 namespace atelier::client {
 
@@ -21,6 +24,9 @@ struct PushOptions {
   std::string name;
   std::vector<std::string> paths;
   v1::ImportOptions import;
+  std::optional<std::int32_t> cores;         // Of the import.
+  std::optional<std::int64_t> memory_bytes;  // Of the import.
+  bool check = false;                        // Checks the version afterwards.
   bool detach = false;
   FollowOptions follow;
 };
@@ -29,6 +35,10 @@ struct PushOptions {
 // nothing is sent if it is there. Returns the exit code; `version` is set if that is kDone.
 absl::StatusOr<int> PushToVersion(Session& session, const PushOptions& options,
                                   std::string* version);
+
+// Starts a check of a data set and follows it, as `datasets check` does.
+absl::StatusOr<int> CheckDataset(Session& session, v1::CheckDatasetRequest request,
+                                 const ScoringOptions& options);
 
 // The data set NAME, NAME@VERSION, or of a resource name.
 absl::StatusOr<v1::Dataset> FetchDataset(Session& session, const std::string& text);

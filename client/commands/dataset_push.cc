@@ -22,6 +22,8 @@
 #include "client/terminal/figures.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/progress_bar.h"
+#include "models/base/import_limits.h"
+#include "proto/flags/size.h"
 
 namespace atelier::client {
 namespace {
@@ -81,10 +83,21 @@ class Push {
   absl::StatusOr<int> Run() {
     const auto pushed = Send();
     if (!pushed.ok()) return Interrupted(pushed.status());
-    if (!pushed->existing_version.empty()) return ShowExisting(pushed->existing_version);
-    if (!options_.detach) return FollowJob(session_, pushed->job, options_.follow);
-    PrintStarted(session_, pushed->job);
-    return kDone;
+    if (!pushed->existing_version.empty()) {
+      const auto code = ShowExisting(pushed->existing_version);
+      return options_.check && code.ok() ? Check(pushed->existing_version) : code;
+    }
+    if (options_.detach) {
+      PrintStarted(session_, pushed->job);
+      return kDone;
+    }
+    FollowOptions follow = options_.follow;
+    // One table, that of the check.
+    follow.quiet = options_.check && session_.format() == OutputFormat::kCsv;
+    v1::TrainingJob ended;
+    const auto code = FollowJob(session_, pushed->job, follow, &ended);
+    if (!options_.check || !code.ok() || *code != kDone) return code;
+    return Check(ended.import_result().dataset_version());
   }
 
   // Waits until the version is there, unless the exit code is another than kDone.
@@ -144,7 +157,14 @@ class Push {
     request.set_sha256(sha256);
     request.set_source_name(source_.name());
     *request.mutable_options() = options_.import;
+    SetResources(&request);
     return session_.Call(&DatasetService::CreateUpload, request, {.repeats = 2});
+  }
+
+  template <typename Request>
+  void SetResources(Request* request) const {
+    if (options_.cores.has_value()) request->set_cores(*options_.cores);
+    if (options_.memory_bytes.has_value()) request->set_memory_bytes(*options_.memory_bytes);
   }
 
   absl::StatusOr<v1::TrainingJob> SendAndImport(const v1::Upload& upload) {
@@ -180,6 +200,7 @@ class Push {
     v1::ImportDatasetRequest request;
     request.set_upload(upload.name());
     *request.mutable_options() = options_.import;
+    SetResources(&request);
     return session_.Call(&DatasetService::ImportDataset, request,
                          {.timeout = absl::Minutes(5), .repeats = 2});
   }
@@ -193,6 +214,15 @@ class Push {
     return kInterrupted;
   }
 
+  absl::StatusOr<int> Check(const std::string& version) {
+    if (session_.text()) session_.Print("\n");
+    v1::CheckDatasetRequest request;
+    request.set_name(version);
+    ScoringOptions scoring;
+    scoring.follow = options_.follow;
+    return CheckDataset(session_, std::move(request), scoring);
+  }
+
   absl::StatusOr<int> ShowExisting(const std::string& version) {
     const auto dataset = FetchDataset(session_, version);
     if (!dataset.ok()) return dataset.status();
@@ -200,7 +230,9 @@ class Push {
       session_.Print(absl::StrCat("Nothing was sent: ", ShortDataset(version),
                                   " was made of the same content with the same options.\n\n"));
     }
-    PrintDataset(session_, *dataset);
+    // With a check, programs get the table of the check alone.
+    if (!options_.check || session_.format() != OutputFormat::kCsv)
+      PrintDataset(session_, *dataset);
     return kDone;
   }
 
@@ -263,10 +295,10 @@ void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
           },
           "Names of the classes in the order of their labels [the source's, sorted]")
       ->type_name("A,B,…");
-  AddFraction(command, "--test-fraction", 1,
+  AddFraction(command, "--test-fraction", models::kAllForTest,
               "Images for the test if the source has no test split, 0 to 0.5 [0.2]; 1: all",
               [import](double value) { import->set_test_fraction(value); });
-  AddFraction(command, "--validation-fraction", 0.5,
+  AddFraction(command, "--validation-fraction", models::kMaxHeldBack,
               "Images for a validation split of the data set's own, 0 to 0.5 [none]",
               [import](double value) { import->set_validation_fraction(value); });
   command
@@ -277,6 +309,25 @@ void AddImportOptions(CLI::App* command, v1::ImportOptions* import) {
   AddWordOption(command, "--axes", v1::ArrayAxes_descriptor(),
                 "Order of an array's axes: auto, nhw, nhwc or nchw [auto]",
                 [import](int value) { import->set_axes(static_cast<v1::ArrayAxes>(value)); });
+}
+
+// What the job may use, as of a training.
+void AddResourceOptions(CLI::App* command, PushOptions* options) {
+  command->add_option("--cores", options->cores, "Processor cores [the server's default]")
+      ->type_name("N");
+  command
+      ->add_option_function<std::string>(
+          "--memory",
+          [options](const std::string& text) {
+            const auto bytes = flags::ParseSize(text);
+            if (!bytes.ok()) {
+              throw CLI::ValidationError("--memory", absl::StrCat("'", EscapeControls(text),
+                                                                  "' is not a size like 2GiB."));
+            }
+            options->memory_bytes = *bytes;
+          },
+          "Memory limit [2GiB]")
+      ->type_name("SIZE");
 }
 
 }  // namespace
@@ -302,6 +353,7 @@ void AddDatasetPush(CommandSet* commands, CLI::App* family) {
        {{"atelier datasets push pets pictures/", "a folder per class"},
         {"atelier datasets push pets pets.zip --size 64x64 --color rgb", ""},
         {"atelier datasets push blood bloodmnist.npz", "train, validation and test arrays"},
+        {"atelier datasets push pets pictures/ --check", "and list the labels that may be wrong"},
         {"atelier train --dataset pets --preset cnn-2", "then"}}},
       [options](Session& session) { return RunPush(session, *options); }, family);
   command->add_option("NAME", options->name, "The data set")->required()->type_name("");
@@ -310,7 +362,11 @@ void AddDatasetPush(CommandSet* commands, CLI::App* family) {
       ->type_name("")
       ->expected(1, 1'000'000);
   AddImportOptions(command, &options->import);
-  command->add_flag("--detach", options->detach, "Start the import and return at once");
+  AddResourceOptions(command, options.get());
+  CLI::Option* const check = command->add_flag(
+      "--check", options->check, "Then look for wrong labels, as `atelier datasets check`");
+  command->add_flag("--detach", options->detach, "Start the import and return at once")
+      ->excludes(check);
   AddFollowOptions(command, &options->follow);
 }
 

@@ -2,6 +2,7 @@
 // commands in files of their own.
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -22,7 +23,9 @@ using Align = Table::Align;
 // Of a checksum in a table: enough to tell data sets apart. --output=json has all of them.
 constexpr int kChecksumDigits = 12;
 
-void PrintText(Session& session, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets) {
+using Listed = google::protobuf::RepeatedPtrField<v1::Dataset>;
+
+void PrintText(Session& session, const Listed& datasets) {
   Table table({{"data set"},
                {"training", Align::kRight},
                {"test", Align::kRight},
@@ -62,10 +65,23 @@ void PrintText(Session& session, const google::protobuf::RepeatedPtrField<v1::Da
   }
 }
 
+// All of them, page by page.
+absl::StatusOr<Listed> FetchAll(Session& session) {
+  Listed datasets;
+  v1::ListDatasetsRequest request;
+  do {
+    auto page = session.Call(&DatasetService::ListDatasets, request);
+    if (!page.ok()) return page.status();
+    for (v1::Dataset& dataset : *page->mutable_datasets()) *datasets.Add() = std::move(dataset);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && !session.interrupted());
+  return datasets;
+}
+
 absl::StatusOr<int> Datasets(Session& session) {
-  const auto all = session.Call(&DatasetService::ListDatasets, v1::ListDatasetsRequest());
+  const auto all = FetchAll(session);
   if (!all.ok()) return all.status();
-  const auto& datasets = all->datasets();
+  const Listed& datasets = *all;
   switch (session.format()) {
     case OutputFormat::kText:
       PrintText(session, datasets);

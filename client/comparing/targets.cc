@@ -45,6 +45,24 @@ absl::StatusOr<ModelReference> ModelOfExperiment(Session& session, const std::st
                                                                       : "its model is not there."));
 }
 
+// Adds a job to what is named, unless it is there already.
+absl::Status Take(const v1::TrainingJob& job, Nameable nameable, bool is_new, Named* named) {
+  const bool evaluation = job.has_evaluation() && nameable == Nameable::kEvaluationsToo;
+  if (KindOf(job) != JobKind::kTraining && !evaluation) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("The job ", EscapeControls(Leaf(job.name())), " is of the kind ",
+                     KindText(job), " and trains nothing; name trainings",
+                     nameable == Nameable::kEvaluationsToo ? " and evaluations." : "."));
+  }
+  if (!is_new) return absl::OkStatus();
+  if (evaluation) {
+    named->evaluations.push_back(job);
+  } else {
+    named->trials.push_back(TrialOf(job));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
@@ -64,7 +82,8 @@ absl::StatusOr<Target> GetTarget(Session& session, const std::string& text) {
   return Target(*std::move(experiment));
 }
 
-absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts) {
+absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts,
+                               Nameable nameable) {
   Named named;
   absl::Status missing;
   bool found = false;
@@ -79,12 +98,10 @@ absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>&
     if (!target.ok()) return target.status();
     found = true;
     if (const auto* job = std::get_if<v1::TrainingJob>(&*target)) {
-      if (KindOf(*job) != JobKind::kTraining) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("The job ", EscapeControls(Leaf(job->name())), " is of the kind ",
-                         KindText(*job), " and trains nothing; name trainings."));
+      if (absl::Status status = Take(*job, nameable, known.insert(job->name()).second, &named);
+          !status.ok()) {
+        return status;
       }
-      if (known.insert(job->name()).second) named.trials.push_back(TrialOf(*job));
       continue;
     }
     auto& experiment = std::get<v1::Experiment>(*target);

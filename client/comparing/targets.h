@@ -27,14 +27,19 @@ absl::StatusOr<Target> GetTarget(Session& session, const std::string& text);
 absl::StatusOr<v1::Experiment> GetExperimentInstead(Session& session, const std::string& text,
                                                     const absl::Status& no_job);
 
+// What arguments may name beside trainings and experiments.
+enum class Nameable { kTrainings, kEvaluationsToo };
+
 // The trainings that arguments name, each once, even if it is named twice or belongs to an
 // experiment that is also named. If several are named, one that does not exist becomes a missing
-// trial. NOT_FOUND if none exists.
+// trial. NOT_FOUND if none exists, FAILED_PRECONDITION for a job of another kind.
 struct Named {
   std::vector<Trial> trials;
   std::vector<v1::Experiment> experiments;
+  std::vector<v1::TrainingJob> evaluations;
 };
-absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts);
+absl::StatusOr<Named> GetNamed(Session& session, const std::vector<std::string>& texts,
+                               Nameable nameable = Nameable::kTrainings);
 
 // What ParseModel reads; `jobs/x` for the model version that the job made, and `experiments/x` for
 // that of the experiment's best run, see BestTrial. FAILED_PRECONDITION if there is none.

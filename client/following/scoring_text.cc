@@ -105,22 +105,24 @@ Table CheckResultTable(const v1::CheckResult& result) {
   return std::move(values).Take();
 }
 
-std::string EvaluationNotes(const v1::EvaluationResult& result, const Style& style) {
+}  // namespace
+
+google::protobuf::RepeatedPtrField<std::string> EvaluationNotes(
+    const v1::EvaluationResult& result) {
   google::protobuf::RepeatedPtrField<std::string> notes;
   if (!result.classes_without_images().empty()) {
     notes.Add(absl::StrCat("There are no images of ", NameList(result.classes_without_images()),
                            "; the mean F1 is over the other classes."));
   }
   notes.MergeFrom(result.warnings());
-  return NotesText(notes, style);
+  return notes;
 }
-
-}  // namespace
 
 std::string ScoringResultText(const v1::TrainingJob& job, const Style& style, int width) {
   if (job.has_evaluation_result()) {
     const v1::EvaluationResult& result = job.evaluation_result();
-    return EvaluationResultTable(result).Render(style, width) + EvaluationNotes(result, style);
+    return EvaluationResultTable(result).Render(style, width) +
+           NotesText(EvaluationNotes(result), style);
   }
   if (!job.has_check_result()) return "";
   return CheckResultTable(job.check_result()).Render(style, width) +

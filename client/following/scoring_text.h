@@ -20,6 +20,9 @@ std::string CheckTitle(const v1::CheckSpec& spec);
 Table EvaluationTable(const v1::EvaluationSpec& spec);
 Table CheckTable(const v1::CheckSpec& spec);
 
+// What makes the figures of an evaluation doubtful, a sentence each.
+google::protobuf::RepeatedPtrField<std::string> EvaluationNotes(const v1::EvaluationResult& result);
+
 // What came out, a row per value, and as notes what makes the figures of an evaluation doubtful or
 // what was found in a data set; empty for other jobs and those without a result.
 std::string ScoringResultText(const v1::TrainingJob& job, const Style& style, int width);

@@ -24,6 +24,13 @@ std::string CloseLooks(const ReportData& data) {
   return html;
 }
 
+std::string Trainings(const ReportData& data) {
+  if (data.comparison.trials() == 0) return "";
+  return absl::StrCat(SummarySection(data), ComparisonSection(data), AxesSection(data),
+                      CurvesSection(data), TradeOffSection(data), NetworkSection(data),
+                      RunsSection(data), CloseLooks(data), PicturesSection(data));
+}
+
 }  // namespace
 
 std::string RenderPage(const ReportData& data) {
@@ -36,12 +43,11 @@ std::string RenderPage(const ReportData& data) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
       "style-src 'unsafe-inline'\">\n<title>",
       title, " – Atelier</title>\n<style>\n", kPalette, kStyle, kNetworkStyle,
-      "</style>\n</head>\n<body>\n<main>\n",
-      "<header><p class=\"kicker\">Atelier · training report</p><h1>", title, "</h1></header>\n",
-      SummarySection(data), ComparisonSection(data), AxesSection(data), CurvesSection(data),
-      TradeOffSection(data), NetworkSection(data), RunsSection(data), CloseLooks(data),
-      PicturesSection(data), RepeatSection(data), "<footer>Made ", Escape(DateTime(data.made)),
-      " by atelier ", Escape(data.client_version), "</footer>\n</main>\n</body>\n</html>\n");
+      "</style>\n</head>\n<body>\n<main>\n", "<header><p class=\"kicker\">Atelier · ",
+      data.comparison.trials() == 0 ? "evaluation" : "training", " report</p><h1>", title,
+      "</h1></header>\n", Trainings(data), EvaluationSection(data), RepeatSection(data),
+      "<footer>Made ", Escape(DateTime(data.made)), " by atelier ", Escape(data.client_version),
+      "</footer>\n</main>\n</body>\n</html>\n");
 }
 
 }  // namespace atelier::client::report

@@ -19,8 +19,10 @@ std::string RunsSection(const ReportData& data);                              //
 std::string AxesSection(const ReportData& data);                              // axis_sections.cc
 std::string NetworkSection(const ReportData& data);                           // network_section.cc
 std::string CloseLookSection(const ReportData& data, const CloseLook& look);  // close_look.cc
-std::string PicturesSection(const ReportData& data);                          // picture_sections.cc
-std::string RepeatSection(const ReportData& data);                            // repeat_sections.cc
+std::string TimeAndResources(const ReportData& data, const CloseLook& look);  // close_look.cc
+std::string EvaluationSection(const ReportData& data);  // evaluation_section.cc
+std::string PicturesSection(const ReportData& data);    // picture_sections.cc
+std::string RepeatSection(const ReportData& data);      // repeat_sections.cc
 
 // The style sheet: colours, those also of files of their own; drawings of networks; the rest.
 extern const char kPalette[];

@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "client/calls/arguments.h"
 #include "client/calls/spec_fields.h"
+#include "client/following/scoring_text.h"
 #include "client/report/html.h"
 #include "client/report/page.h"
 #include "client/terminal/figures.h"
@@ -68,6 +69,16 @@ std::string Commands(const Comparison& comparison) {
   return commands;
 }
 
+std::string EvaluationCommands(const std::vector<CloseLook>& evaluations) {
+  std::string commands;
+  for (const CloseLook& look : evaluations) {
+    const v1::EvaluationSpec& spec = look.job.evaluation();
+    absl::StrAppend(&commands, "atelier evaluate ", ShortModel(spec.model_version()),
+                    " --dataset=", spec.dataset(), " --split=", SplitText(spec.split()), "\n");
+  }
+  return commands;
+}
+
 // What all configurations share stands once, what differs as a list.
 Facts SpecFacts(const Comparison& comparison) {
   Facts facts;
@@ -122,7 +133,17 @@ std::string RepeatSection(const ReportData& data) {
       }
     }
   }
-  facts.emplace_back("seeds", absl::StrJoin(seeds, ", "));
+  std::set<std::string> archives;
+  for (const CloseLook& look : data.evaluations) {
+    archives.insert(look.job.evaluation().sha256());
+    if (look.job.has_evaluation_result()) {
+      checksums.insert(look.job.evaluation_result().dataset_checksum());
+    }
+  }
+  if (!seeds.empty()) facts.emplace_back("seeds", absl::StrJoin(seeds, ", "));
+  if (!archives.empty()) {
+    facts.emplace_back("models evaluated, SHA-256", Escape(absl::StrJoin(archives, ", ")));
+  }
   if (!checksums.empty()) {
     facts.emplace_back("data, SHA-256", Escape(absl::StrJoin(checksums, ", ")));
   }
@@ -131,10 +152,13 @@ std::string RepeatSection(const ReportData& data) {
   }
   facts.emplace_back("client", Escape(data.client_version));
   return absl::StrCat(
-      "<section>\n<h2>How to reproduce this</h2>\n<p>The same specification and seed give the same "
-      "weights "
-      "on the same machine, bit for bit.</p>\n<pre>",
-      Escape(Commands(data.comparison)), "</pre>\n", HtmlPairs(facts), "</section>\n");
+      "<section>\n<h2>How to reproduce this</h2>\n",
+      data.comparison.trials() == 0
+          ? ""
+          : "<p>The same specification and seed give the same weights on the same machine, bit for "
+            "bit.</p>\n",
+      "<pre>", Escape(Commands(data.comparison) + EvaluationCommands(data.evaluations)), "</pre>\n",
+      HtmlPairs(facts), "</section>\n");
 }
 
 }  // namespace atelier::client::report

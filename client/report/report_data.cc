@@ -13,6 +13,7 @@
 #include "client/comparing/targets.h"
 #include "client/terminal/exit_codes.h"
 #include "client/terminal/figures.h"
+#include "proto/lifecycle/lifecycle.h"
 
 namespace atelier::client::report {
 namespace {
@@ -114,7 +115,8 @@ absl::Status GatherImages(Session& session, const v1::TrainingJob& job, Confused
     return MayBeMissing(predictions.status()) ? absl::OkStatus() : predictions.status();
   }
   v1::GetImagesRequest wanted;
-  wanted.set_name(DatasetName(job.spec().dataset()).value_or(""));
+  wanted.set_name(DatasetName(atelier::DatasetOf(job)).value_or(""));
+  wanted.set_split(job.evaluation().split());
   wanted.set_png(true);
   for (const v1::Prediction& prediction : predictions->predictions()) {
     pair->images.push_back({prediction, ""});
@@ -134,6 +136,8 @@ absl::Status GatherImages(Session& session, const v1::TrainingJob& job, Confused
 
 // Until their pictures take too much room.
 absl::Status GatherEvidence(Session& session, CloseLook* look) {
+  const std::string& version = look->job.has_evaluation() ? look->job.evaluation().model_version()
+                                                          : look->job.result().model_version();
   std::size_t bytes = 0;
   // What a network can be explained by is known once one image was.
   auto method = v1::EXPLANATION_METHOD_UNSPECIFIED;
@@ -143,8 +147,7 @@ absl::Status GatherEvidence(Session& session, CloseLook* look) {
     const std::string& name = names.Get(pair.predicted_class);
     for (WrongImage& image : pair.images) {
       if (image.png.empty()) continue;
-      auto evidence =
-          GetEvidence(session, look->job.result().model_version(), image.png, name, method);
+      auto evidence = GetEvidence(session, version, image.png, name, method);
       if (!evidence.ok()) return evidence.status();
       if (!evidence->has_value()) return absl::OkStatus();
       method = (*evidence)->method();
@@ -239,7 +242,7 @@ std::map<std::string, std::string> ServerVersions(Session& session) {
 }  // namespace
 
 absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std::string>& names) {
-  auto named = GetNamed(session, names);
+  auto named = GetNamed(session, names, Nameable::kEvaluationsToo);
   if (!named.ok()) return named.status();
   ReportData data;
   data.made = absl::Now();
@@ -248,7 +251,9 @@ absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std:
   data.title = absl::StrJoin(names, ", ", [](std::string* out, const std::string& name) {
     absl::StrAppend(out, Leaf(name));
   });
-  if (names.size() > 3) data.title = absl::StrCat(names.size(), " trainings");
+  if (names.size() > 3) {
+    data.title = absl::StrCat(names.size(), named->evaluations.empty() ? " trainings" : " jobs");
+  }
   if (const auto status = GatherJobs(session, &named->trials, &data); !status.ok()) return status;
   data.experiments = std::move(named->experiments);
   data.comparison = Compare(std::move(named->trials));
@@ -258,6 +263,11 @@ absl::StatusOr<ReportData> GatherReport(Session& session, const std::vector<std:
     auto look = LookClosely(session, job->second);
     if (!look.ok()) return look.status();
     data.close_looks.push_back(*std::move(look));
+  }
+  for (const v1::TrainingJob& evaluation : named->evaluations) {
+    auto look = LookClosely(session, evaluation);
+    if (!look.ok()) return look.status();
+    data.evaluations.push_back(*std::move(look));
   }
   std::vector<v1::TrainingJob> looked_at;
   for (const CloseLook& look : data.close_looks) looked_at.push_back(look.job);

@@ -24,7 +24,7 @@ struct Measured {
   v1::ResourceSample sample;
 };
 
-// A misclassified test image.
+// A misclassified image.
 struct WrongImage {
   v1::Prediction prediction;
   std::string png;  // Empty if the server no longer has the data set.
@@ -40,7 +40,7 @@ struct ConfusedPair {
   std::vector<WrongImage> images;  // Most confidently wrong first.
 };
 
-// One job looked at closely.
+// One training or evaluation looked at closely.
 struct CloseLook {
   v1::TrainingJob job;
   std::vector<Measured> resources;
@@ -70,6 +70,7 @@ struct ReportData {
   // Of each configuration its best trial by validation loss, best first, those with results before
   // others; not more than kMaxCloseLooks.
   std::vector<CloseLook> close_looks;
+  std::vector<CloseLook> evaluations;  // In the order of their names' mention.
   // Of the first of those whose model has convolutions.
   std::optional<ModelPictures> pictures;
   std::vector<NetworkLook> networks;  // Each once, in the order of the configurations.

@@ -1,4 +1,4 @@
-// The C library's allocator, set up for programs that train or classify.
+// The C library's allocator, set up for programs that train, classify or send large files.
 #ifndef ATELIER_MODELS_BASE_ALLOCATOR_H_
 #define ATELIER_MODELS_BASE_ALLOCATOR_H_
 
@@ -8,9 +8,9 @@ namespace atelier::models {
 
 // Makes malloc keep up to `most_bytes` (at most 2^30) of freed memory in each of its arenas instead
 // of returning it to the kernel: a training step frees and allocates the same tensors of megabytes
-// again and again, as does a batch that LibTorch classifies, and clearing their pages costs a
-// quarter of the step. For the whole process, so it is for its main to call, once, early. Does
-// nothing without glibc.
+// again and again, as do a batch that LibTorch classifies and the pieces of an upload, and clearing
+// their pages costs a quarter of the step. For the whole process, so it is for its main to call,
+// once, early. Does nothing without glibc.
 void KeepFreedMemory(int64_t most_bytes);
 
 }  // namespace atelier::models

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "models/base/check_stop.h"
+#include "models/data/dataset_splits.h"
 
 namespace atelier::models {
 namespace {
@@ -31,21 +32,15 @@ DatasetChecks::DatasetChecks(const DatasetInfo& info)
   for (std::vector<int64_t>& counts : counts_) counts.resize(info.class_names.size());
 }
 
-void DatasetChecks::Look(SplitName split, int64_t index, ClassLabel label,
-                         absl::Span<const uint8_t> image) {
-  warnings_.Look(split, index, label, image);
-  near_.Add(image);
+void DatasetChecks::Add(SplitName split, int64_t index, ClassLabel label, const ImageFacts& facts) {
+  warnings_.Add(split, index, label, facts.content);
+  near_.Add(facts.differences);
   const bool validates =
       split == SplitName::kTraining && index >= info_.training_images - info_.validation_images;
   ++counts_[split == SplitName::kTest ? 2 : validates ? 1 : 0][label];
-  uint8_t low = 255;
-  uint8_t high = 0;
-  for (const uint8_t pixel : image) {
-    low = std::min(low, pixel);
-    high = std::max(high, pixel);
-  }
-  if (low == high && plain_++ == 0) first_plain_ = static_cast<uint32_t>(labels_.size());
-  brightest_ = std::max(brightest_, high);
+  const bool plain = facts.darkest == facts.brightest;
+  if (plain && plain_++ == 0) first_plain_ = static_cast<uint32_t>(labels_.size());
+  brightest_ = std::max(brightest_, facts.brightest);
   labels_.push_back(label);
 }
 
@@ -162,14 +157,14 @@ absl::StatusOr<std::vector<std::string>> FindingsOf(const Dataset& dataset,
                                                     const StopSignal* stop) {
   const auto stopped = [stop] { return CheckStop(stop, "checking the data"); };
   const int64_t training = dataset.training().size();
-  const DatasetInfo info = {dataset.shape(), dataset.class_names(), training, dataset.test().size(),
-                            dataset.validation_images()};
+  const DatasetInfo info = InfoOf(dataset);
   DatasetChecks checks(info);
   for (const SplitName split : {SplitName::kTraining, SplitName::kTest}) {
     const LabeledImages& images = dataset.split(split);
     for (int64_t i = 0; i < images.size(); ++i) {
       if (absl::Status status = stopped(); !status.ok()) return status;
-      checks.Look(split, i, images.labels[static_cast<size_t>(i)], dataset.Image(split, i));
+      checks.Add(split, i, images.labels[static_cast<size_t>(i)],
+                 FactsOf(info.shape, dataset.Image(split, i)));
     }
   }
   return checks.Sentences([&](uint32_t image, absl::Span<uint8_t> pixels) {

@@ -1,6 +1,6 @@
 // What a data set's owner should know of it when it is imported, beyond DatasetWarnings: images
 // that are repeated, nearly equal or of a single colour, classes with few images or very different
-// numbers of them. Looks at every image once, as it comes by. Not thread-safe.
+// numbers of them. Told of every image once, as it comes by. Not thread-safe.
 #ifndef ATELIER_MODELS_DATA_DATASET_CHECKS_H_
 #define ATELIER_MODELS_DATA_DATASET_CHECKS_H_
 
@@ -15,6 +15,7 @@
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_warnings.h"
+#include "models/data/image_facts.h"
 #include "models/data/near_duplicates.h"
 
 namespace atelier::models {
@@ -30,7 +31,7 @@ class DatasetChecks {
   explicit DatasetChecks(const DatasetInfo& info);
 
   // The next image, those of the training split first. `label` is below the number of classes.
-  void Look(SplitName split, int64_t index, ClassLabel label, absl::Span<const uint8_t> image);
+  void Add(SplitName split, int64_t index, ClassLabel label, const ImageFacts& facts);
 
   // A sentence for each thing that was found, DatasetWarnings' first. `read` reads the pixels of
   // the images that were looked at, counted from 0; its statuses end the search.

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 constexpr double kWhite = 255;
+// The squares of so many pixels fit 32 bits.
+constexpr size_t kBlock = size_t{1} << 16;
 
 absl::StatusOr<PixelStatistics> SumPixels(const DatasetFile& file, int64_t images,
                                           const StopSignal* stop) {
@@ -47,18 +49,27 @@ PixelStatistics::PixelStatistics(const ImageShape& shape)
 void PixelStatistics::Look(absl::Span<const uint8_t> image) {
   const auto plane = static_cast<size_t>(shape_.height * shape_.width);
   for (size_t c = 0; c < sums_.size(); ++c) {
-    // Images have up to 64 MiB: their sums do not fit 32 bits.
-    uint64_t sum = 0;
-    uint64_t squares = 0;
-    const uint8_t* pixels = image.data() + c * plane;
-    for (size_t i = 0; i < plane; ++i) {
-      sum += pixels[i];
-      squares += uint32_t{pixels[i]} * pixels[i];
+    const uint8_t* const pixels = image.data() + c * plane;
+    for (size_t first = 0; first < plane; first += kBlock) {
+      uint32_t sum = 0;
+      uint32_t squares = 0;
+      for (size_t i = first; i < std::min(first + kBlock, plane); ++i) {
+        sum += pixels[i];
+        squares += uint32_t{pixels[i]} * pixels[i];
+      }
+      sums_[c] += sum;
+      squares_[c] += squares;
     }
-    sums_[c] += sum;
-    squares_[c] += squares;
   }
   ++images_;
+}
+
+void PixelStatistics::Add(const PixelStatistics& other) {
+  for (size_t c = 0; c < sums_.size(); ++c) {
+    sums_[c] += other.sums_[c];
+    squares_[c] += other.squares_[c];
+  }
+  images_ += other.images_;
 }
 
 std::vector<double> PixelStatistics::Means() const {

@@ -19,6 +19,8 @@ class PixelStatistics {
  public:
   explicit PixelStatistics(const ImageShape& shape);
   void Look(absl::Span<const uint8_t> image);
+  // The images that another of the same shape has looked at.
+  void Add(const PixelStatistics& other);
   // Of pixels in [0,1]; empty if there was no image.
   std::vector<double> Means() const;
   std::vector<double> Deviations() const;

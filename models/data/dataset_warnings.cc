@@ -22,9 +22,13 @@ std::string Quoted(const std::string& name) {
 
 void DatasetWarnings::Look(SplitName split, int64_t index, ClassLabel label,
                            absl::Span<const uint8_t> image) {
+  Add(split, index, label, absl::HashOf(image));
+}
+
+void DatasetWarnings::Add(SplitName split, int64_t index, ClassLabel label, uint64_t content) {
   if (seen_.size() >= kMaxCompared) return;
   const Place place = {static_cast<uint32_t>(index), label, split};
-  const auto [entry, is_new] = seen_.try_emplace(absl::HashOf(image), place);
+  const auto [entry, is_new] = seen_.try_emplace(content, place);
   if (is_new) return;
   const Place& earlier = entry->second;
   if (split == SplitName::kTest && earlier.split == SplitName::kTraining) {

@@ -27,6 +27,8 @@ class DatasetWarnings {
 
   // The next image, those of the training split first. `label` is below the number of classes.
   void Look(SplitName split, int64_t index, ClassLabel label, absl::Span<const uint8_t> image);
+  // The same by the hash of its bytes, see ImageFacts::content.
+  void Add(SplitName split, int64_t index, ClassLabel label, uint64_t content);
 
   // Images that equal an earlier one of the same split and class.
   int64_t repeated() const { return repeated_; }

@@ -11,8 +11,6 @@
 namespace atelier::models {
 namespace {
 
-constexpr int64_t kRows = 8;
-constexpr int64_t kColumns = 9;
 constexpr int kMaxBits = 3;
 // Hashes that differ in at most three bits are equal in one of four parts.
 constexpr int kParts = 4;
@@ -20,48 +18,6 @@ constexpr int kPartBits = 64 / kParts;
 // Images of like hashes that each is compared with.
 constexpr size_t kNeighbours = 32;
 constexpr int64_t kMaxComparedBytes = int64_t{1} << 28;
-
-// A cell's part of a line: it has a pixel at least.
-struct Range {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-
-Range CellRange(int64_t cell, int64_t cells, int64_t pixels) {
-  const int64_t begin = cell * pixels / cells;
-  return {begin, std::max(begin + 1, (cell + 1) * pixels / cells)};
-}
-
-// The sums of each column of pixels in a row of cells, over all channels.
-void SumColumns(const ImageShape& shape, const uint8_t* pixels, const Range& rows,
-                std::vector<uint32_t>* sums) {
-  std::fill(sums->begin(), sums->end(), 0);
-  for (int64_t c = 0; c < shape.channels; ++c) {
-    for (int64_t y = rows.begin; y < rows.end; ++y) {
-      const uint8_t* line = pixels + (c * shape.height + y) * shape.width;
-      for (size_t x = 0; x < sums->size(); ++x) (*sums)[x] += line[x];
-    }
-  }
-}
-
-uint64_t HashOf(const ImageShape& shape, const uint8_t* pixels) {
-  uint64_t hash = 0;
-  std::vector<uint32_t> sums(static_cast<size_t>(shape.width));
-  for (int64_t row = 0; row < kRows; ++row) {
-    SumColumns(shape, pixels, CellRange(row, kRows, shape.height), &sums);
-    uint64_t before = 0;
-    for (int64_t column = 0; column < kColumns; ++column) {
-      const Range columns = CellRange(column, kColumns, shape.width);
-      const uint64_t sum =
-          std::accumulate(sums.begin() + columns.begin, sums.begin() + columns.end, uint64_t{0});
-      // Cells differ in size by a pixel: their means are compared, in 256ths of a sum of columns.
-      const uint64_t mean = (sum << 8) / static_cast<uint64_t>(columns.end - columns.begin);
-      if (column > 0) hash = hash << 1 | (before > mean ? 1 : 0);
-      before = mean;
-    }
-  }
-  return hash;
-}
 
 // Pearson's, of two images that are not equal; 0 where one of them is of a single colour.
 double Correlation(absl::Span<const uint8_t> a, absl::Span<const uint8_t> b) {
@@ -132,10 +88,6 @@ std::vector<NearDuplicates::Pair> Candidates(const std::vector<uint64_t>& hashes
 }
 
 }  // namespace
-
-void NearDuplicates::Add(absl::Span<const uint8_t> image) {
-  hashes_.push_back(HashOf(shape_, image.data()));
-}
 
 absl::StatusOr<std::vector<NearDuplicates::Pair>> NearDuplicates::Find(Wanted wanted,
                                                                        ReadPixels read) const {

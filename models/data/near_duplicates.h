@@ -1,6 +1,6 @@
 // Images that are nearly equal: copies at another quality, brightness or size. Candidates are found
-// by a difference hash (of 8×9 cells, whether each is brighter than its right neighbour), those
-// whose hashes differ in at most three bits are compared pixel by pixel. Not thread-safe.
+// by ImageFacts::differences, those whose hashes differ in at most three bits are compared pixel by
+// pixel. Not thread-safe.
 //
 // The search is bounded, in memory (12 bytes an image, and 8 a pair to be compared, of which there
 // are at most kMaxCandidates) and in time: where many images have like hashes, only neighbours in
@@ -40,7 +40,8 @@ class NearDuplicates {
 
   explicit NearDuplicates(const ImageShape& shape) : shape_(shape) {}
 
-  void Add(absl::Span<const uint8_t> image);
+  // The next image, by its ImageFacts::differences.
+  void Add(uint64_t differences) { hashes_.push_back(differences); }
   // Wanted pairs that are nearly equal but not equal, each once, by `earlier` and `later`. The
   // statuses of `read` end it.
   absl::StatusOr<std::vector<Pair>> Find(Wanted wanted, ReadPixels read) const;

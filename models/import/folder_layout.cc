@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "models/base/class_label.h"
 #include "models/base/failure.h"
+#include "models/base/import_limits.h"
 #include "models/import/natural_order.h"
 
 namespace atelier::models {
@@ -47,10 +48,9 @@ absl::string_view BaseName(absl::string_view path) {
 std::string Quoted(absl::string_view name) { return absl::StrCat("'", PrintableName(name), "'"); }
 
 absl::Status CheckClassName(const std::string& name) {
-  if (name.empty() || name.size() > ImportOptions::kMaxClassNameBytes) {
+  if (name.empty() || name.size() > kMaxClassNameBytes) {
     return BadData(absl::StrCat("the class name ", Quoted(name), " has ", name.size(),
-                                " bytes; 1 to ", ImportOptions::kMaxClassNameBytes,
-                                " are possible"));
+                                " bytes; 1 to ", kMaxClassNameBytes, " are possible"));
   }
   if (!IsUtf8(name)) {
     return BadData(absl::StrCat("the class name ", Quoted(name), " is not UTF-8; rename it"));

@@ -62,13 +62,41 @@ absl::StatusOr<std::vector<uint8_t>> ImagePipeline::Fit(Item* item) const {
       {pad ? Resize::kPad : Resize::kStretch, options_.invert ? Inversion::kYes : Inversion::kNo});
 }
 
-void ImagePipeline::Process(Item* item) const {
-  if (!item->status.ok()) return;
-  const absl::StatusOr<std::vector<uint8_t>> pixels = Fit(item);
-  item->status = pixels.status();
-  if (!pixels.ok()) return;
-  const int64_t place = plan_.place_of_image[static_cast<size_t>(item->image.index)];
-  item->status = file_.Write(placed_.OffsetOf(place, plan_), *pixels);
+void ImagePipeline::Process(absl::Span<Item> items) const {
+  std::vector<uint8_t> run;
+  int64_t begin = 0;  // Of the run in the file.
+  absl::Status written;
+  for (Item& item : items) {
+    if (!item.status.ok()) continue;
+    const absl::StatusOr<std::vector<uint8_t>> pixels = Fit(&item);
+    item.status = pixels.status();
+    if (!pixels.ok()) continue;
+    const int64_t place = plan_.place_of_image[static_cast<size_t>(item.image.index)];
+    const int64_t offset = placed_.OffsetOf(place, plan_);
+    if (offset != begin + static_cast<int64_t>(run.size())) {
+      written.Update(file_.Write(begin, run));
+      run.clear();
+    }
+    if (run.empty()) begin = offset;
+    run.insert(run.end(), pixels->begin(), pixels->end());
+  }
+  written.Update(file_.Write(begin, run));
+  // Which of the images was not written does not matter: the import ends.
+  if (!written.ok()) items.front().status = written;
+}
+
+// Where the batch fills a part of the file that will not be packed otherwise: sources that come in
+// order, such as arrays.
+void ImagePipeline::BeginSync(const Batch& batch) const {
+  if (batch.items.empty() || (placed_.shape.channels == 3 && placed_.all_grey)) return;
+  const auto place_of = [&](const Item& item) {
+    return plan_.place_of_image[static_cast<size_t>(item.image.index)];
+  };
+  const int64_t first = place_of(batch.items.front());
+  const int64_t last = place_of(batch.items.back());
+  if (last - first + 1 != static_cast<int64_t>(batch.items.size())) return;
+  const int64_t begin = placed_.OffsetOf(first, plan_);
+  file_.BeginSync(begin, placed_.OffsetOf(last, plan_) + placed_.shape.size() - begin);
 }
 
 absl::Status ImagePipeline::Collect(const Batch& batch) {
@@ -83,6 +111,7 @@ absl::Status ImagePipeline::Collect(const Batch& batch) {
       return item.status;
     }
   }
+  BeginSync(batch);
   done_ += static_cast<int64_t>(batch.items.size());
   if (run_.progress) run_.progress({done_, plan_.places()});
   if (absl::Status status = unreadable_->Check(all_); !status.ok()) return status;
@@ -105,9 +134,7 @@ absl::StatusOr<PlacedImages> ImagePipeline::Run(const ImageShape& shape) {
         return;
       }
       const size_t first = static_cast<size_t>(piece - 1) * kPiece;
-      for (size_t i = first; i < std::min(first + kPiece, batch.items.size()); ++i) {
-        Process(&batch.items[i]);
-      }
+      Process(absl::MakeSpan(batch.items).subspan(first, kPiece));
     });
     if (absl::Status status = Collect(batch); !status.ok()) return status;
     batch = std::move(next);

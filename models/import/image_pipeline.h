@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "models/base/image_shape.h"
 #include "models/import/import_options.h"
 #include "models/import/importer.h"
@@ -63,8 +64,10 @@ class ImagePipeline {
   };
 
   Batch ReadBatch();
-  void Process(Item* item) const;
+  // Writes what lies side by side in the file at once.
+  void Process(absl::Span<Item> items) const;
   absl::StatusOr<std::vector<uint8_t>> Fit(Item* item) const;
+  void BeginSync(const Batch& batch) const;
   absl::Status Collect(const Batch& batch);
 
   // Constant after construction.

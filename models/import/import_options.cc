@@ -7,21 +7,22 @@
 #include "absl/strings/str_join.h"
 #include "models/base/class_label.h"
 #include "models/base/failure.h"
+#include "models/base/import_limits.h"
 
 namespace atelier::models {
 namespace {
 
 void CheckSide(const char* name, int64_t side, std::vector<std::string>* problems) {
-  if (side >= 1 && side <= ImportOptions::kMaxSide) return;
+  if (side >= 1 && side <= kMaxImportSide) return;
   problems->push_back(absl::StrCat("the ", name, " of the images is ", side, "; 1 to ",
-                                   ImportOptions::kMaxSide, " are possible"));
+                                   kMaxImportSide, " are possible"));
 }
 
 void CheckFraction(const char* name, double fraction, std::vector<std::string>* problems) {
   // Written so that NaN is refused.
-  if (fraction >= 0 && fraction <= ImportOptions::kMaxFraction) return;
-  problems->push_back(absl::StrCat("the ", name, " fraction is ", fraction, "; 0 to ",
-                                   ImportOptions::kMaxFraction, " are possible"));
+  if (fraction >= 0 && fraction <= kMaxHeldBack) return;
+  problems->push_back(absl::StrCat("the ", name, " fraction is ", fraction, "; 0 to ", kMaxHeldBack,
+                                   " are possible"));
 }
 
 void CheckNames(const std::vector<std::string>& names, std::vector<std::string>* problems) {
@@ -31,9 +32,9 @@ void CheckNames(const std::vector<std::string>& names, std::vector<std::string>*
   }
   std::set<std::string> seen;
   for (const std::string& name : names) {
-    if (name.empty() || name.size() > ImportOptions::kMaxClassNameBytes) {
+    if (name.empty() || name.size() > kMaxClassNameBytes) {
       problems->push_back(absl::StrCat("a class name has ", name.size(), " bytes; 1 to ",
-                                       ImportOptions::kMaxClassNameBytes, " are possible"));
+                                       kMaxClassNameBytes, " are possible"));
     } else if (!seen.insert(name).second) {
       problems->push_back(
           absl::StrCat("the class name '", absl::Utf8SafeCEscape(name), "' is given twice"));

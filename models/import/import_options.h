@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "models/base/import_limits.h"
 
 namespace atelier::models {
 
 struct ImportOptions {
-  // In pixels; 1 to kMaxSide each.
+  // In pixels; 1 to kMaxImportSide each.
   struct Size {
     int64_t height = 0;
     int64_t width = 0;
@@ -37,16 +38,6 @@ struct ImportOptions {
     kNchw,
   };
 
-  // Largest height and width of a data set's images.
-  static constexpr int64_t kMaxSide = 512;
-  // Bytes of a class' name.
-  static constexpr size_t kMaxClassNameBytes = 200;
-  static constexpr double kMaxFraction = 0.5;
-  // As the test fraction: all images of the source become the test split, whatever it brings.
-  static constexpr double kAllForTest = 1;
-  // The share of the images that tests where neither the source nor the caller says it.
-  static constexpr double kDefaultTestFraction = 0.2;
-
   // The images' size; absent for the most frequent one in the source.
   std::optional<Size> size;
   Color color = Color::kAuto;
@@ -56,7 +47,7 @@ struct ImportOptions {
   // Where labels are numbers, the name of each, from 0 on. Where the source names the classes,
   // those names in the order wanted. Empty: the source's names, sorted (numbers by value).
   std::vector<std::string> class_names;
-  // Share of the images, 0 to kMaxFraction, held back where the source has no such split, of every
+  // Share of the images, 0 to kMaxHeldBack, held back where the source has no such split, of every
   // class in proportion. 0 for the test split is kDefaultTestFraction, and kAllForTest is possible;
   // 0 for the validation split leaves validation to the training.
   double test_fraction = 0;

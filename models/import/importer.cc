@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
+#include "models/base/import_limits.h"
 #include "models/data/dataset.h"
 #include "models/data/stored_labels.h"
 #include "models/files/archive_reader.h"
@@ -33,10 +34,10 @@ std::string SizeText(int64_t height, int64_t width) { return absl::StrCat(height
 absl::StatusOr<ImageShape> ShapeOf(const ImportOptions& options, const SourceContents& contents,
                                    int64_t max_bytes) {
   const ImportOptions::Size size = options.size.value_or(contents.size);
-  if (size.height > ImportOptions::kMaxSide || size.width > ImportOptions::kMaxSide) {
+  if (size.height > kMaxImportSide || size.width > kMaxImportSide) {
     return BadData(absl::StrCat("most of its images are ", SizeText(size.height, size.width),
                                 " pixels; a data set's are at most ",
-                                SizeText(ImportOptions::kMaxSide, ImportOptions::kMaxSide),
+                                SizeText(kMaxImportSide, kMaxImportSide),
                                 ": choose a size, such as --size 64x64"));
   }
   const bool colour = options.color == ImportOptions::Color::kRgb ||
@@ -110,7 +111,7 @@ absl::StatusOr<ImportReport> Import(const SourceRequest& request, const ImportOp
   const bool make_grey =
       options.color == ImportOptions::Color::kAuto && shape->channels == 3 && placed->all_grey;
   absl::StatusOr<ImportReport> report =
-      Packer(*plan, *placed, contents.class_names, make_grey, *file, run.stop)
+      Packer(*plan, *placed, contents.class_names, make_grey, *file, run.threads, run.stop)
           .Pack(std::move(contents.warnings));
   if (!report.ok()) return report;
   if (status = file->Keep(); !status.ok()) return status;

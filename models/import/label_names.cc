@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/base/class_label.h"
 #include "models/base/failure.h"
+#include "models/base/import_limits.h"
 #include "models/import/natural_order.h"
 
 namespace atelier::models {
@@ -41,10 +42,10 @@ absl::Status LabelByNumber(const std::vector<int64_t>& numbers, SourceContents* 
 absl::Status LabelColumn::Add(absl::string_view label) {
   label = absl::StripAsciiWhitespace(label);
   if (label.empty()) return Failure(FailureReason::kBadData, "the label is empty");
-  if (label.size() > ImportOptions::kMaxClassNameBytes) {
+  if (label.size() > kMaxClassNameBytes) {
     return Failure(FailureReason::kBadData,
                    absl::StrCat("the label has ", label.size(), " bytes; at most ",
-                                ImportOptions::kMaxClassNameBytes, " are accepted"));
+                                kMaxClassNameBytes, " are accepted"));
   }
   auto known = known_.find(label);
   if (known == known_.end()) {

@@ -41,6 +41,10 @@ absl::Status OutputFile::Write(int64_t at, absl::Span<const uint8_t> bytes) cons
   return absl::OkStatus();
 }
 
+void OutputFile::BeginSync(int64_t at, int64_t bytes) const {
+  sync_file_range(descriptor_, at, bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 absl::Status OutputFile::Read(int64_t at, absl::Span<uint8_t> bytes) const {
   while (!bytes.empty()) {
     const ssize_t got = pread(descriptor_, bytes.data(), bytes.size(), at);

@@ -26,6 +26,9 @@ class OutputFile {
   ~OutputFile();
 
   absl::Status Write(int64_t at, absl::Span<const uint8_t> bytes) const;
+  // Has the disk begin with bytes that will not change any more, so that Keep waits for little. A
+  // hint, which never fails.
+  void BeginSync(int64_t at, int64_t bytes) const;
   // The bytes must be there.
   absl::Status Read(int64_t at, absl::Span<uint8_t> bytes) const;
   // Syncs and closes it; the file stays.

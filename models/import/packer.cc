@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -13,7 +14,9 @@
 namespace atelier::models {
 namespace {
 
-constexpr int64_t kPiece = int64_t{1} << 20;
+// Bytes that a thread reads at once, and that are read before they are packed.
+constexpr int64_t kPiece = int64_t{256} << 10;
+constexpr int64_t kBatch = int64_t{8} << 20;
 
 // What is left once the places of unreadable images are closed.
 DatasetInfo InfoOf(const SplitPlan& plan, const PlacedImages& placed,
@@ -37,7 +40,7 @@ DatasetInfo InfoOf(const SplitPlan& plan, const PlacedImages& placed,
 
 Packer::Packer(const SplitPlan& plan, const PlacedImages& placed,
                std::vector<std::string> class_names, bool make_grey, const OutputFile& file,
-               const StopSignal* stop)
+               int64_t threads, const StopSignal* stop)
     : plan_(plan),
       placed_(placed),
       file_(file),
@@ -46,7 +49,8 @@ Packer::Packer(const SplitPlan& plan, const PlacedImages& placed,
       moves_(make_grey || info_.training_images + info_.test_images < plan.places()),
       digest_(info_),
       checks_(info_),
-      statistics_(info_.shape) {}
+      statistics_(info_.shape),
+      team_(std::max<int64_t>(threads, 1)) {}
 
 absl::Status Packer::CheckLeft() const {
   const auto bad = [](absl::string_view message) {
@@ -60,51 +64,91 @@ absl::Status Packer::CheckLeft() const {
 }
 
 absl::Status Packer::Flush(bool write) {
-  digest_.Update(packed_);
-  const absl::Status status = write ? file_.Write(written_, packed_) : absl::OkStatus();
-  written_ += static_cast<int64_t>(packed_.size());
-  packed_.clear();
+  const auto bytes = absl::MakeConstSpan(packed_).first(std::exchange(unflushed_, 0));
+  const auto size = static_cast<int64_t>(bytes.size());
+  digest_.Update(bytes);
+  const absl::Status status = write ? file_.Write(written_, bytes) : absl::OkStatus();
+  if (write) file_.BeginSync(written_, size);
+  written_ += size;
   return status;
 }
 
-absl::Status Packer::PackImage(SplitName split, int64_t place, const uint8_t* stored) {
-  const absl::Span<const uint8_t> image(stored, static_cast<size_t>(info_.shape.size()));
-  const ClassLabel label = plan_.labels[static_cast<size_t>(place)];
-  checks_.Look(split, static_cast<int64_t>(labels_.size()), label, image);
-  if (place < plan_.training) statistics_.Look(image);
-  labels_.push_back(label);
-  packed_.insert(packed_.end(), image.begin(), image.end());
-  return static_cast<int64_t>(packed_.size()) >= kPiece ? Flush(moves_) : absl::OkStatus();
-}
-
-absl::Status Packer::PackPiece(SplitName split, int64_t first, int64_t count) {
+absl::Status Packer::ReadPiece(int64_t batch, int64_t first, int64_t count, PixelStatistics* sums) {
   const int64_t size = placed_.shape.size();
-  // What is read lies behind what is written: packing only moves images forward.
-  const absl::Span<uint8_t> bytes =
-      absl::MakeSpan(stored_).first(static_cast<size_t>(count * size));
+  const auto is_present = [&](int64_t place) {
+    return placed_.present[static_cast<size_t>(place)] != 0;
+  };
   // Places at the end of the file that were never written are not in it.
   int64_t there = count;
-  while (there > 0 && placed_.present[static_cast<size_t>(first + there - 1)] == 0) --there;
-  absl::Status status =
-      file_.Read(placed_.OffsetOf(first, plan_), bytes.first(static_cast<size_t>(there * size)));
-  for (int64_t i = 0; i < there && status.ok(); ++i) {
-    if (placed_.present[static_cast<size_t>(first + i)] == 0) continue;
-    status = PackImage(split, first + i, bytes.data() + i * size);
+  while (there > 0 && !is_present(first + there - 1)) --there;
+  const absl::Span<uint8_t> bytes = absl::MakeSpan(stored_).subspan(
+      static_cast<size_t>((first - batch) * size), static_cast<size_t>(there * size));
+  if (absl::Status status = file_.Read(placed_.OffsetOf(first, plan_), bytes); !status.ok()) {
+    return status;
   }
-  return status;
+  for (int64_t i = 0; i < there; ++i) {
+    if (!is_present(first + i)) continue;
+    // Of a data set that becomes grey the first channel.
+    const absl::Span<const uint8_t> image =
+        bytes.subspan(static_cast<size_t>(i * size), static_cast<size_t>(info_.shape.size()));
+    facts_[static_cast<size_t>(first - batch + i)] = FactsOf(info_.shape, image);
+    if (first + i < plan_.training) sums->Look(image);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Packer::ReadBatch(int64_t first, int64_t count) {
+  const int64_t at_once = std::max<int64_t>(1, kPiece / placed_.shape.size());
+  const int64_t pieces = (count + at_once - 1) / at_once;
+  stored_.resize(static_cast<size_t>(count * placed_.shape.size()));
+  facts_.resize(static_cast<size_t>(count));
+  std::vector<PixelStatistics> sums(static_cast<size_t>(pieces), PixelStatistics(info_.shape));
+  std::vector<absl::Status> statuses(static_cast<size_t>(pieces + 1));
+  // What is read lies behind what is written: packing only moves images forward.
+  team_.Run(pieces + 1, [&](int64_t piece) {
+    const int64_t begin = first + (piece - 1) * at_once;
+    statuses[static_cast<size_t>(piece)] =
+        piece == 0 ? Flush(moves_)
+                   : ReadPiece(first, begin, std::min(at_once, first + count - begin),
+                               &sums[static_cast<size_t>(piece - 1)]);
+  });
+  for (const absl::Status& status : statuses) {
+    if (!status.ok()) return status;
+  }
+  for (const PixelStatistics& sum : sums) statistics_.Add(sum);
+  return absl::OkStatus();
+}
+
+void Packer::TakeBatch(SplitName split, int64_t first, int64_t count) {
+  const auto size = static_cast<size_t>(info_.shape.size());
+  const auto stored_size = static_cast<size_t>(placed_.shape.size());
+  size_t packed = 0;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    const size_t place = static_cast<size_t>(first) + i;
+    if (placed_.present[place] == 0) continue;
+    const ClassLabel label = plan_.labels[place];
+    checks_.Add(split, static_cast<int64_t>(labels_.size()), label, facts_[i]);
+    labels_.push_back(label);
+    if (moves_) std::memmove(&stored_[packed], &stored_[i * stored_size], size);
+    packed += size;
+  }
+  std::swap(stored_, packed_);
+  unflushed_ = packed;
 }
 
 absl::Status Packer::PackSplit(SplitName split, int64_t first, int64_t end) {
   labels_.clear();
-  const int64_t at_once = std::max<int64_t>(1, kPiece / placed_.shape.size());
-  stored_.resize(static_cast<size_t>(at_once * placed_.shape.size()));
+  const int64_t at_once = std::max<int64_t>(1, kBatch / placed_.shape.size());
   for (int64_t place = first; place < end; place += at_once) {
     absl::Status status = CheckStop(stop_);
-    if (status.ok()) status = PackPiece(split, place, std::min(at_once, end - place));
+    const int64_t count = std::min(at_once, end - place);
+    if (status.ok()) status = ReadBatch(place, count);
     if (!status.ok()) return status;
+    TakeBatch(split, place, count);
   }
   if (absl::Status status = Flush(moves_); !status.ok()) return status;
   packed_ = StoreLabels(labels_, info_.class_names.size());
+  unflushed_ = packed_.size();
   return Flush(true);
 }
 

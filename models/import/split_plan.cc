@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/base/failure.h"
+#include "models/base/import_limits.h"
 #include "models/data/dataset.h"
 #include "models/data/stored_labels.h"
 #include "models/data/validation_split.h"
@@ -99,7 +100,7 @@ bool Has(const SourceContents& contents, Split split) {
 }
 
 absl::Status MakeTestSplit(const ImportOptions& options, SourceContents* contents) {
-  if (options.test_fraction == ImportOptions::kAllForTest) return absl::OkStatus();
+  if (options.test_fraction == kAllForTest) return absl::OkStatus();
   if (Has(*contents, Split::kTest)) {
     if (options.test_fraction > 0) {
       contents->warnings.push_back(
@@ -107,8 +108,7 @@ absl::Status MakeTestSplit(const ImportOptions& options, SourceContents* content
     }
     return absl::OkStatus();
   }
-  const double fraction =
-      options.test_fraction > 0 ? options.test_fraction : ImportOptions::kDefaultTestFraction;
+  const double fraction = options.test_fraction > 0 ? options.test_fraction : kDefaultTestFraction;
   absl::Status status = HoldBack(Split::kTest, fraction, options.seed, contents);
   if (!status.ok() || options.test_fraction > 0) return status;
   contents->warnings.push_back(
@@ -139,7 +139,7 @@ absl::Status NameClasses(const ImportOptions& options, SourceContents* contents)
 }
 
 absl::StatusOr<SplitPlan> PlanSplits(const ImportOptions& options, SourceContents* contents) {
-  if (options.test_fraction == ImportOptions::kAllForTest) {
+  if (options.test_fraction == kAllForTest) {
     std::fill(contents->splits.begin(), contents->splits.end(), Split::kTest);
   } else if (!Has(*contents, Split::kTraining)) {
     return Failure(FailureReason::kBadData, "it has no training images");

@@ -166,6 +166,7 @@ absl::StatusOr<std::vector<uint8_t>> FitImage(Image image, const ImageShape& sha
   }
   absl::StatusOr<Image> converted = ConvertChannels(std::move(image), shape.channels);
   if (!converted.ok()) return converted.status();
+  if (fits && options.inversion == Inversion::kNo) return ToPlanar(*converted);
   const auto [height, width] = options.resize == Resize::kPad
                                    ? FittedSize(*converted, shape)
                                    : std::pair(shape.height, shape.width);
@@ -176,8 +177,8 @@ absl::StatusOr<std::vector<uint8_t>> FitImage(Image image, const ImageShape& sha
     for (uint8_t& value : scaled.pixels) value = static_cast<uint8_t>(255 - value);
     for (double& value : border) value = 255 - value;
   }
-  return ToPlanar(height == shape.height && width == shape.width ? scaled
-                                                                 : Pad(scaled, shape, border));
+  if (height == shape.height && width == shape.width) return ToPlanar(scaled);
+  return ToPlanar(Pad(scaled, shape, border));
 }
 
 }  // namespace atelier::models

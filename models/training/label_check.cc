@@ -9,12 +9,16 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "models/base/class_label.h"
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
 #include "models/base/random.h"
 #include "models/base/thread_team.h"
 #include "models/compute/compile.h"
+#include "models/files/sha256.h"
 #include "models/network/training_options.h"
+#include "models/training/fold_file.h"
 #include "models/training/scoring.h"
 #include "models/training/trainer.h"
 
@@ -73,6 +77,13 @@ class StepCounter final : public TrainingObserver {
   const std::function<void(int64_t)>& tell_;
 };
 
+std::string ChecksumOf(const LabeledImages& images) {
+  Sha256 digest;
+  digest.Update(images.pixels.data(), images.pixels.size());
+  digest.Update(images.labels.data(), images.labels.size() * sizeof(ClassLabel));
+  return digest.Finish();
+}
+
 // One check: the networks in turn, and what they say.
 class CrossValidation {
  public:
@@ -88,17 +99,78 @@ class CrossValidation {
         probabilities_(static_cast<size_t>(images.size()) * classes_) {}
 
   absl::StatusOr<std::vector<float>> Run() {
+    if (!options_.folders.empty()) checksum_ = ChecksumOf(images_);
     for (int64_t fold = 0; fold < options_.folds; ++fold) {
-      const auto others = OthersOf(fold);
-      if (!others.ok()) return others.status();
-      auto model = Train(*others, fold);
-      if (!model.ok()) return model.status();
-      if (absl::Status status = Guess(*model, fold); !status.ok()) return status;
+      if (absl::Status status = RunFold(fold); !status.ok()) return status;
     }
     return std::move(probabilities_);
   }
 
  private:
+  absl::Status RunFold(int64_t fold) {
+    const auto others = OthersOf(fold);
+    if (!others.ok()) return others.status();
+    const auto architecture = SmallNetwork(shape_, static_cast<int64_t>(classes_));
+    if (!architecture.ok()) return architecture.status();
+    const TrainingOptions options = OptionsFor(*architecture, **others, options_, fold);
+    passes_ = options.epochs * (*others)->training().size();
+    const std::vector<int32_t> members = MembersOf(fold);
+    const std::string fingerprint = absl::StrCat(checksum_, "\n", options.Fingerprint(**others));
+    if (TakeKept(fold, members, fingerprint)) return absl::OkStatus();
+    auto model = Train(options, *others, fold);
+    if (!model.ok()) return model.status();
+    if (absl::Status status = Guess(*model, members); !status.ok()) return status;
+    Keep(fold, members, fingerprint);
+    return absl::OkStatus();
+  }
+
+  std::vector<int32_t> MembersOf(int64_t fold) const {
+    std::vector<int32_t> members;
+    for (size_t i = 0; i < fold_of_.size(); ++i) {
+      if (fold_of_[i] == fold) members.push_back(static_cast<int32_t>(i));
+    }
+    return members;
+  }
+
+  // The row of an image in the probabilities.
+  std::vector<float>::iterator RowOf(int32_t image) {
+    return probabilities_.begin() +
+           static_cast<std::ptrdiff_t>(static_cast<size_t>(image) * classes_);
+  }
+
+  // True if an earlier check kept the fold's guesses.
+  bool TakeKept(int64_t fold, const std::vector<int32_t>& members, const std::string& fingerprint) {
+    const auto kept = FindFold(options_.folders, fold, fingerprint, members.size() * classes_);
+    if (!kept.has_value()) return false;
+    for (size_t i = 0; i < members.size(); ++i) {
+      std::copy_n(kept->begin() + static_cast<std::ptrdiff_t>(i * classes_), classes_,
+                  RowOf(members[i]));
+    }
+    Log(absl::StrCat("Fold ", fold + 1, " of ", options_.folds,
+                     " was done by an earlier attempt."));
+    Tell(fold, passes_);
+    return true;
+  }
+
+  void Keep(int64_t fold, const std::vector<int32_t>& members, const std::string& fingerprint) {
+    if (options_.folders.empty()) return;
+    std::vector<float> numbers;
+    numbers.reserve(members.size() * classes_);
+    for (const int32_t image : members) {
+      numbers.insert(numbers.end(), RowOf(image),
+                     RowOf(image) + static_cast<std::ptrdiff_t>(classes_));
+    }
+    const absl::Status kept = WriteFold(options_.folders[0], fold, fingerprint, numbers);
+    // Only a check that loses its process needs it.
+    if (!kept.ok()) {
+      Log(absl::StrCat("The guesses of fold ", fold + 1, " cannot be kept: ", kept.message(), "."));
+    }
+  }
+
+  void Log(const std::string& sentence) const {
+    if (options_.log) options_.log(sentence);
+  }
+
   // What a network is trained on. The test split is not used.
   absl::StatusOr<std::shared_ptr<const Dataset>> OthersOf(int64_t fold) const {
     const auto size = static_cast<size_t>(shape_.size());
@@ -115,13 +187,10 @@ class CrossValidation {
     return Dataset::Create(shape_, class_names_, {std::move(pixels), std::move(labels)}, unused);
   }
 
-  absl::StatusOr<TrainedModel> Train(const std::shared_ptr<const Dataset>& dataset, int64_t fold) {
-    const auto architecture = SmallNetwork(shape_, static_cast<int64_t>(classes_));
-    if (!architecture.ok()) return architecture.status();
-    const TrainingOptions options = OptionsFor(*architecture, *dataset, options_, fold);
+  absl::StatusOr<TrainedModel> Train(const TrainingOptions& options,
+                                     const std::shared_ptr<const Dataset>& dataset, int64_t fold) {
     const auto trainer = Trainer::Create(options, dataset);
     if (!trainer.ok()) return trainer.status();
-    passes_ = options.epochs * dataset->training().size();
     const std::function<void(int64_t)> tell = [&](int64_t images) { Tell(fold, images); };
     StepCounter counter(options.batch_size, tell);
     const auto outcome = (*trainer)->Run(&counter, options_.stop);
@@ -133,21 +202,14 @@ class CrossValidation {
     return (*trainer)->BestModel();
   }
 
-  absl::Status Guess(const TrainedModel& model, int64_t fold) {
-    std::vector<int32_t> indices;
-    for (size_t i = 0; i < fold_of_.size(); ++i) {
-      if (fold_of_[i] == fold) indices.push_back(static_cast<int32_t>(i));
-    }
+  absl::Status Guess(const TrainedModel& model, const std::vector<int32_t>& members) {
     return GuardExceptions("guessing labels", [&]() -> absl::Status {
       ThreadTeam team(std::max<int64_t>(options_.threads, 1));
       const auto network = Compile(model);
-      return VisitProbabilities(
-          *network, images_, indices, kScoringBatchSize, team, options_.stop,
-          [&](size_t place, absl::Span<const float> row, auto /*label*/) {
-            std::copy(row.begin(), row.end(),
-                      probabilities_.begin() + static_cast<std::ptrdiff_t>(
-                                                   static_cast<size_t>(indices[place]) * classes_));
-          });
+      return VisitProbabilities(*network, images_, members, kScoringBatchSize, team, options_.stop,
+                                [&](size_t place, absl::Span<const float> row, auto /*label*/) {
+                                  std::copy(row.begin(), row.end(), RowOf(members[place]));
+                                });
     });
   }
 
@@ -163,7 +225,8 @@ class CrossValidation {
   const size_t classes_;
   const std::vector<int64_t> fold_of_;
   std::vector<float> probabilities_;
-  int64_t passes_ = 0;  // Images that one training takes in, over its epochs.
+  std::string checksum_;  // Of the images and labels, if guesses are kept.
+  int64_t passes_ = 0;    // Images that one training takes in, over its epochs.
 };
 
 // How sure the networks are of each class on its own images, in the mean; above any probability for

@@ -30,6 +30,12 @@ struct LabelCheckOptions {
   const StopSignal* stop = nullptr;
   // Told now and then how many images passed a network, of how many. May be empty.
   std::function<void(int64_t done, int64_t total)> progress = {};
+  // Folders with the guesses of folds that are done, which are taken from there: those of earlier
+  // checks that lost their process, under the same options. The first is this check's own, to which
+  // it writes. Empty: guesses are not kept.
+  std::vector<std::string> folders = {};
+  // Told a sentence for the log. May be empty.
+  std::function<void(const std::string& sentence)> log = {};
 };
 
 struct LabelCheck {
@@ -42,7 +48,8 @@ struct LabelCheck {
 };
 
 // Checks the labels of images, at least four, in two classes or more. Holds a copy of the images,
-// and a probability for each image and class. The errors of Trainer; kCancelled.
+// and a probability for each image and class, those of a fold three times. The errors of Trainer;
+// kCancelled.
 absl::StatusOr<LabelCheck> CheckLabels(const LabeledImages& images, const ImageShape& shape,
                                        const std::vector<std::string>& class_names,
                                        const LabelCheckOptions& options);

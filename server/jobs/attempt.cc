@@ -19,7 +19,7 @@ constexpr std::size_t kMaxMessage = 4096;  // Bytes kept of a worker's sentence.
 // What becomes of a job that is tried again; a sentence's end.
 absl::string_view GoesOn(const JobRecord& record) {
   return record.checkpointed ? "the job continues from its last checkpoint"
-                             : "the job starts again, since it had no checkpoint";
+                             : TraitsOf(record.job).tried_again;
 }
 
 // What a stop leaves of a job that has nothing to keep; a sentence's end.

@@ -40,7 +40,7 @@ class DatasetSource {
  public:
   virtual ~DatasetSource() = default;
 
-  // Names of all data sets, sorted.
+  // Names of data sets for a message, sorted: of pushed ones the first DatasetStore::kNamed.
   virtual std::vector<std::string> Names() const = 0;
 
   // Where a data set is. NOT_FOUND if there is none of that name; any other error says nothing

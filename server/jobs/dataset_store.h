@@ -21,8 +21,15 @@ class DatasetStore {
  public:
   virtual ~DatasetStore() = default;
 
-  // The newest version of each data set, sorted by name, with the numbers of all its versions.
-  virtual absl::StatusOr<std::vector<v1::Dataset>> ListDatasets() = 0;
+  // The newest version of each data set, with the numbers of all its versions, sorted by name: from
+  // `from` on as many as fit into a page of `page_size` (PageRoom), and one more.
+  virtual absl::StatusOr<std::vector<v1::Dataset>> ListDatasets(absl::string_view from,
+                                                                int page_size) = 0;
+
+  // Names that a message lists.
+  static constexpr int kNamed = 50;
+  // The names of data sets, sorted, the first `limit`.
+  virtual absl::StatusOr<std::vector<std::string>> DatasetNames(int limit) = 0;
 
   // A version, the newest if none is named, with the numbers of all. NOT_FOUND (DATASET_NOT_FOUND,
   // VERSION_NOT_FOUND).

@@ -9,16 +9,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/base/class_label.h"
+#include "models/base/import_limits.h"
 #include "server/jobs/error.h"
+#include "server/jobs/job_resources.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
 namespace {
 
-constexpr int kMaxSide = 512;
-constexpr std::size_t kMaxClassNameBytes = 200;
-constexpr double kMaxFraction = 0.5;
-constexpr double kAllForTest = 1;
 constexpr std::int64_t kImportMemory = std::int64_t{2} << 30;
 
 class OptionsResolution {
@@ -29,7 +27,7 @@ class OptionsResolution {
     CheckSize();
     CheckEnums();
     CheckClassNames();
-    if (options_.test_fraction() != kAllForTest) {
+    if (options_.test_fraction() != models::kAllForTest) {
       CheckFraction("test_fraction", options_.test_fraction(), ", or 1 for all images");
     } else if (options_.validation_fraction() > 0) {
       Wrong("validation_fraction",
@@ -49,11 +47,11 @@ class OptionsResolution {
     const int height = options_.height();
     const int width = options_.width();
     if (height == 0 && width == 0) return;
-    const auto in_range = [](int side) { return side >= 1 && side <= kMaxSide; };
+    const auto in_range = [](int side) { return side >= 1 && side <= models::kMaxImportSide; };
     if (in_range(height) && in_range(width)) return;
     Wrong(in_range(height) ? "width" : "height",
           absl::StrCat("The size is ", height, "x", width, "; height and width must be 1 to ",
-                       kMaxSide, ", or both 0 for the most frequent size."));
+                       models::kMaxImportSide, ", or both 0 for the most frequent size."));
   }
 
   template <typename Enum>
@@ -84,10 +82,10 @@ class OptionsResolution {
     }
     std::set<std::string> known;
     for (const std::string& name : options_.class_names()) {
-      if (name.empty() || name.size() > kMaxClassNameBytes) {
+      if (name.empty() || name.size() > models::kMaxClassNameBytes) {
         return Wrong("class_names",
                      absl::StrCat("The class name ", Quoted(name), " has ", name.size(),
-                                  " bytes; it must have 1 to ", kMaxClassNameBytes, "."));
+                                  " bytes; it must have 1 to ", models::kMaxClassNameBytes, "."));
       }
       if (!known.insert(name).second) {
         return Wrong("class_names",
@@ -98,9 +96,9 @@ class OptionsResolution {
   }
 
   void CheckFraction(absl::string_view field, double value, absl::string_view more) {
-    if (value >= 0 && value <= kMaxFraction) return;
-    Wrong(field,
-          absl::StrCat("The fraction is ", value, "; it must be 0 to ", kMaxFraction, more, "."));
+    if (value >= 0 && value <= models::kMaxHeldBack) return;
+    Wrong(field, absl::StrCat("The fraction is ", value, "; it must be 0 to ", models::kMaxHeldBack,
+                              more, "."));
   }
 
   v1::ImportOptions options_;
@@ -122,7 +120,9 @@ absl::StatusOr<v1::ImportSpec> ResolveImport(const v1::ImportDatasetRequest& req
                                              const SpecResolver::Options& limits) {
   if (auto status = CheckRequestId(request.request_id()); !status.ok()) return status;
   auto options = ResolveImportOptions(request.options());
-  if (!options.ok()) return options.status();
+  auto wrong = ViolationsOf(options.status());
+  CheckResources(limits, "", request, &wrong);
+  if (!wrong.empty()) return InvalidFields(wrong);
   const auto dataset = ParseDatasetName(upload.dataset(), "upload");
   if (!dataset.ok()) return dataset.status();
   v1::ImportSpec spec;
@@ -132,9 +132,9 @@ absl::StatusOr<v1::ImportSpec> ResolveImport(const v1::ImportDatasetRequest& req
   spec.set_size_bytes(upload.size_bytes());
   spec.set_sha256(upload.sha256());
   *spec.mutable_options() = *std::move(options);
-  spec.set_cores(std::clamp(limits.default_cores, 1, limits.max_cores));
-  spec.set_memory_bytes(limits.memory_bytes > 0 ? std::min(kImportMemory, limits.memory_bytes)
-                                                : kImportMemory);
+  if (request.has_cores()) spec.set_cores(request.cores());
+  if (request.has_memory_bytes()) spec.set_memory_bytes(request.memory_bytes());
+  FillResources(limits, kImportMemory, &spec);
   return spec;
 }
 

@@ -99,6 +99,9 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJ
     assignment->set_dataset_cache_dir(with_.artifacts->DatasetCacheDir());
   }
   assignment->set_attempt_dir(with_.artifacts->AttemptDir(record.id, record.attempt()));
+  for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
+    assignment->add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));
+  }
   assignment->set_acknowledged(record.acknowledged);
   *assignment->mutable_lease() = ToDuration(options_.lease);
   assignment->set_job_name(record.job.name());
@@ -111,9 +114,6 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(con
   *assignment.mutable_spec() = record.job.spec();
   // What it was given, which is less than it asked for on a server that has less.
   assignment.mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
-  for (int attempt = record.attempt() - 1; attempt >= 1; --attempt) {
-    assignment.add_earlier_attempt_dirs(with_.artifacts->AttemptDir(record.id, attempt));
-  }
   if (!record.job.spec().continues().empty()) {
     assignment.set_continued_dir(with_.artifacts->AttemptDir(record.id, 0));
   }

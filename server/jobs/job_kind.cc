@@ -21,17 +21,31 @@ constexpr v1::JobState kCheckCourse[] = {v1::JOB_STATE_STARTING, v1::JOB_STATE_P
                                          v1::JOB_STATE_CHECKING};
 
 constexpr JobKindTraits kTrainingTraits = {
-    "a training", kTrainingCourse, "before the first epoch was complete",
+    "a training",
+    kTrainingCourse,
+    "before the first epoch was complete",
     "A stop was requested; the model is evaluated and stored.",
-    "a smaller --batch-size, a --memory that the job keeps to, or "};
-constexpr JobKindTraits kImportTraits = {"an import", kImportCourse,
+    "a smaller --batch-size, a --memory that the job keeps to, or ",
+    "the job starts again, since it had no checkpoint"};
+constexpr JobKindTraits kImportTraits = {"an import",
+                                         kImportCourse,
                                          "before the data set was complete",
-                                         "A stop was requested; no data set is made.", ""};
+                                         "A stop was requested; no data set is made.",
+                                         "",
+                                         "the job starts again"};
 constexpr JobKindTraits kEvaluationTraits = {
-    "an evaluation", kEvaluationCourse, "before the evaluation was complete",
-    "A stop was requested; nothing of the evaluation is kept.", ""};
-constexpr JobKindTraits kCheckTraits = {"a check", kCheckCourse, "before the check was complete",
-                                        "A stop was requested; nothing of the check is kept.", ""};
+    "an evaluation",
+    kEvaluationCourse,
+    "before the evaluation was complete",
+    "A stop was requested; nothing of the evaluation is kept.",
+    "",
+    "the job starts again"};
+constexpr JobKindTraits kCheckTraits = {"a check",
+                                        kCheckCourse,
+                                        "before the check was complete",
+                                        "A stop was requested; nothing of the check is kept.",
+                                        "",
+                                        "the job goes on with the folds that are left"};
 
 // Leaves room in a job's id for the time.
 constexpr std::size_t kNameInJobId = 40;

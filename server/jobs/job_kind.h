@@ -22,6 +22,8 @@ struct JobKindTraits {
   absl::string_view stopping;  // What happens after a request to stop; a sentence.
   // What helps against too little memory, before "a machine or container with more memory".
   absl::string_view memory_advice;
+  // What becomes of a job without a checkpoint that is tried again; a sentence's end.
+  absl::string_view tried_again;
 };
 
 const JobKindTraits& TraitsOf(const v1::TrainingJob& job);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/class_matching.h"
 #include "server/jobs/error.h"
+#include "server/jobs/job_resources.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::jobs {
@@ -16,14 +17,6 @@ namespace {
 constexpr std::int64_t kBaseMemory = std::int64_t{2} << 30;
 constexpr int kDefaultFolds = 5;
 constexpr int kMaxFolds = 20;
-
-// `images_bytes` is what the job holds beyond kBaseMemory.
-template <typename Spec>
-void SetResources(const SpecResolver::Options& limits, std::int64_t images_bytes, Spec* spec) {
-  spec->set_cores(std::clamp(limits.default_cores, 1, limits.max_cores));
-  const std::int64_t memory = kBaseMemory + images_bytes;
-  spec->set_memory_bytes(limits.memory_bytes > 0 ? std::min(memory, limits.memory_bytes) : memory);
-}
 
 // A check holds a copy of the split, and a number for each image and class.
 std::int64_t CheckedBytes(std::int64_t images, const DatasetFacts& facts) {
@@ -103,7 +96,7 @@ absl::StatusOr<v1::EvaluationSpec> ResolveEvaluation(const v1::EvaluateModelRequ
   spec.set_sha256(version->sha256());
   spec.set_dataset(facts->reference);
   spec.set_split(*split);
-  SetResources(limits, /*images_bytes=*/0, &spec);
+  FillResources(limits, kBaseMemory, &spec);
   return spec;
 }
 
@@ -144,7 +137,7 @@ absl::StatusOr<v1::CheckSpec> ResolveCheck(const v1::CheckDatasetRequest& reques
   spec.set_split(*split);
   spec.set_folds(folds);
   spec.set_seed(request.seed());
-  SetResources(limits, bytes, &spec);
+  FillResources(limits, kBaseMemory + bytes, &spec);
   return spec;
 }
 

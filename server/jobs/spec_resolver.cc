@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "server/jobs/class_weights.h"
 #include "server/jobs/job_kind.h"
+#include "server/jobs/job_resources.h"
 #include "server/jobs/recipes.h"
 #include "server/jobs/resource_names.h"
 #include "server/jobs/start_choices.h"
@@ -21,11 +22,8 @@
 namespace atelier::jobs {
 namespace {
 
-constexpr std::int64_t kMiB = std::int64_t{1} << 20;
-constexpr std::int64_t kMinMemory = 256 * kMiB;
-constexpr std::int64_t kDefaultMemory = 2048 * kMiB;
+constexpr std::int64_t kDefaultMemory = std::int64_t{2} << 30;
 constexpr int kMaxShards = 64;
-constexpr int kMaxCores = 64;  // Of one job: the trainer's limit; a server may have more.
 
 // Goes through one request, collecting what is wrong and filling what is left out.
 class Resolution {
@@ -281,18 +279,8 @@ void Resolution::ResolveArithmetic() {
 }
 
 void Resolution::ResolveResources() {
-  const std::int64_t most =
-      options_.memory_bytes > 0 ? options_.memory_bytes : std::numeric_limits<std::int64_t>::max();
-  const int max_cores = std::min(options_.max_cores, kMaxCores);
-  if (!spec().has_cores()) spec().set_cores(std::min(options_.default_cores, max_cores));
-  if (!spec().has_memory_bytes()) spec().set_memory_bytes(std::min(kDefaultMemory, most));
-  CheckRange("spec.cores", "The number of cores", spec().cores(), 1, max_cores);
-  if (spec().memory_bytes() < kMinMemory || spec().memory_bytes() > most) {
-    Wrong("spec.memory_bytes",
-          absl::StrCat("The memory is ", spec().memory_bytes(), " bytes; it must be ", kMinMemory,
-                       " (256 MiB) to ", most,
-                       options_.memory_bytes > 0 ? ", what the server has for jobs." : "."));
-  }
+  FillResources(options_, kDefaultMemory, &spec());
+  CheckResources(options_, "spec.", spec(), &wrong_);
   CheckRange("spec.priority", "The priority", spec().priority(), -100, 100);
   CheckArguments();
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/data/dataset_splits.h"
 #include "models/pictures/image_codec.h"
 #include "server/jobs/error.h"
 #include "server/jobs/resource_names.h"
@@ -42,26 +43,18 @@ absl::Status CheckRequest(const v1::GetImagesRequest& request) {
   return jobs::InvalidFields(wrong);
 }
 
-// Where the images of a split are in a data set's file.
-struct SplitRange {
-  models::SplitName name = models::SplitName::kTest;
-  std::int64_t begin = 0;
-  std::int64_t count = 0;
-};
-
-SplitRange RangeOf(v1::DatasetSplit split, const models::DatasetInfo& info) {
-  const std::int64_t training = info.training_images - info.validation_images;
+models::SplitRange RangeOf(v1::DatasetSplit split, const models::DatasetInfo& info) {
   switch (split) {
     case v1::DATASET_SPLIT_TRAINING:
-      return {models::SplitName::kTraining, 0, training};
+      return models::RangeOf(models::DatasetSplit::kTraining, info);
     case v1::DATASET_SPLIT_VALIDATION:
-      return {models::SplitName::kTraining, training, info.validation_images};
+      return models::RangeOf(models::DatasetSplit::kValidation, info);
     default:
-      return {models::SplitName::kTest, 0, info.test_images};
+      return models::RangeOf(models::DatasetSplit::kTest, info);
   }
 }
 
-absl::Status WrongIndex(std::int64_t index, const SplitRange& range) {
+absl::Status WrongIndex(std::int64_t index, const models::SplitRange& range) {
   return jobs::InvalidField(
       "indices", range.count == 0 ? std::string("The data set has no such split.")
                                   : absl::StrCat("The index is ", index, "; it must be 0 to ",
@@ -69,10 +62,11 @@ absl::Status WrongIndex(std::int64_t index, const SplitRange& range) {
 }
 
 absl::StatusOr<v1::LabeledImage> MakeImage(const models::DatasetFile& dataset,
-                                           const SplitRange& range, std::int64_t index, bool png) {
+                                           const models::SplitRange& range, std::int64_t index,
+                                           bool png) {
   const models::DatasetInfo& info = dataset.summary().info;
   if (index < 0 || index >= range.count) return WrongIndex(index, range);
-  const auto read = dataset.ReadImage(range.name, range.begin + index);
+  const auto read = dataset.ReadImage(range.stored_in, range.begin + index);
   if (!read.ok()) return Unreadable(read.status());
   v1::LabeledImage image;
   image.set_index(index);
@@ -146,7 +140,7 @@ absl::StatusOr<v1::GetImagesResponse> ReadImages(const v1::GetImagesRequest& req
   if (!dataset.ok()) return dataset.status();
   v1::GetImagesResponse response;
   const models::DatasetInfo& info = dataset->file.summary().info;
-  const SplitRange range = RangeOf(request.split(), info);
+  const models::SplitRange range = RangeOf(request.split(), info);
   response.set_dataset(dataset->name);
   *response.mutable_image_shape() = ToProto(info.shape);
   response.mutable_class_names()->Add(info.class_names.begin(), info.class_names.end());
@@ -172,9 +166,10 @@ absl::StatusOr<v1::ImageSheet> DrawSheet(const v1::GetImageSheetRequest& request
   response.set_split(request.split() != v1::DATASET_SPLIT_UNSPECIFIED ? request.split()
                      : info.test_images > 0                           ? v1::DATASET_SPLIT_TEST
                                                                       : v1::DATASET_SPLIT_TRAINING);
-  const SplitRange range = RangeOf(response.split(), info);
+  const models::SplitRange range = RangeOf(response.split(), info);
   if (range.count == 0) return jobs::InvalidField("split", "The data set has no such split.");
-  views::SheetRequest sheet = {.split = range.name, .begin = range.begin, .count = range.count};
+  views::SheetRequest sheet = {
+      .split = range.stored_in, .begin = range.begin, .count = range.count};
   if (!request.class_name().empty()) {
     const auto label = LabelOf(request.class_name(), info.class_names);
     if (!label.ok()) return label.status();

@@ -1,15 +1,18 @@
 #include "server/rpc/dataset_service.h"
 
-#include <algorithm>
+#include <compare>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/jobs/error.h"
+#include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/dataset_images.h"
@@ -21,9 +24,12 @@
 namespace atelier::rpc {
 namespace {
 
+constexpr int kDefaultPage = 100;
+constexpr int kMaxPage = 1000;
+constexpr absl::string_view kListScope = "datasets";
 // How long a call waits for files that are being read for the first time.
 constexpr absl::Duration kPatience = absl::Seconds(30);
-// As long as a list of all waits for all of them together.
+// As long as a page waits for all of them together.
 constexpr absl::Duration kPatienceWithAll = absl::Seconds(5);
 
 // A data set of the server's flags, as far as its files were read by `deadline`.
@@ -53,12 +59,8 @@ v1::Dataset DescribeFolder(views::DatasetCatalog* catalog, const std::string& na
 
 std::string NamesOf(const DatasetService::Dependencies& with) {
   std::vector<std::string> names = with.catalog->Names();
-  if (const auto pushed = with.pushed->ListDatasets(); pushed.ok()) {
-    for (const v1::Dataset& dataset : *pushed) {
-      const auto name = jobs::ParseDatasetName(dataset.name());
-      if (name.ok()) names.push_back(name->dataset);
-    }
-  }
+  const auto pushed = with.pushed->DatasetNames(jobs::DatasetStore::kNamed);
+  if (pushed.ok()) names.insert(names.end(), pushed->begin(), pushed->end());
   return absl::StrJoin(names, ", ");
 }
 
@@ -94,17 +96,62 @@ absl::StatusOr<OpenDataset> Open(const DatasetService::Dependencies& with,
   return OpenDataset{*std::move(file), dataset->name()};
 }
 
-absl::StatusOr<v1::ListDatasetsResponse> List(const DatasetService::Dependencies& with) {
-  v1::ListDatasetsResponse answer;
-  const absl::Time deadline = absl::Now() + kPatienceWithAll;
-  for (const std::string& name : with.catalog->Names()) {
-    *answer.add_datasets() = DescribeFolder(with.catalog, name, deadline);
-  }
-  auto pushed = with.pushed->ListDatasets();
+// A place in the list: a name, where the server's folder comes before what was pushed.
+struct ListPlace {
+  std::string name;
+  bool pushed = false;
+  friend auto operator<=>(const ListPlace&, const ListPlace&) = default;
+};
+
+// In a page token. Names have no '@'.
+std::string TextOf(const ListPlace& place) {
+  return absl::StrCat(place.name, place.pushed ? "@" : "");
+}
+ListPlace PlaceOf(absl::string_view text) {
+  const bool pushed = absl::ConsumeSuffix(&text, "@");
+  return {std::string(text), pushed};
+}
+
+// What follows a place: as many pushed ones as fit into a page and one more, and all of the
+// server's folders, not described yet.
+absl::StatusOr<std::map<ListPlace, v1::Dataset>> Following(const DatasetService::Dependencies& with,
+                                                           const ListPlace& after, int page_size) {
+  // '-' is the first of the characters that a name may go on with.
+  auto pushed = with.pushed->ListDatasets(after.pushed ? absl::StrCat(after.name, "-") : after.name,
+                                          page_size);
   if (!pushed.ok()) return pushed.status();
-  for (v1::Dataset& dataset : *pushed) *answer.add_datasets() = std::move(dataset);
-  std::sort(answer.mutable_datasets()->begin(), answer.mutable_datasets()->end(),
-            [](const v1::Dataset& a, const v1::Dataset& b) { return a.name() < b.name(); });
+  std::map<ListPlace, v1::Dataset> following;
+  for (v1::Dataset& dataset : *pushed) {
+    const auto reference = jobs::ParseDatasetName(dataset.name());
+    if (reference.ok()) following[{reference->dataset, true}] = std::move(dataset);
+  }
+  for (const std::string& name : with.catalog->Names()) {
+    if (ListPlace place{name, false}; after < place) following[std::move(place)];
+  }
+  return following;
+}
+
+absl::StatusOr<v1::ListDatasetsResponse> List(const DatasetService::Dependencies& with,
+                                              const v1::ListDatasetsRequest& request) {
+  const auto page = jobs::ResolvePageSize(request.page_size(), kDefaultPage, kMaxPage);
+  if (!page.ok()) return page.status();
+  const auto position = jobs::ReadPageToken(kListScope, request.page_token());
+  if (!position.ok()) return position.status();
+  ListPlace last = PlaceOf(*position);
+  auto following = Following(with, last, *page);
+  if (!following.ok()) return following.status();
+  const absl::Time deadline = absl::Now() + kPatienceWithAll;
+  v1::ListDatasetsResponse answer;
+  jobs::PageRoom room(*page);
+  for (auto& [place, dataset] : *following) {
+    if (!place.pushed) dataset = DescribeFolder(with.catalog, place.name, deadline);
+    if (!room.Take(dataset.ByteSizeLong())) {
+      answer.set_next_page_token(jobs::MakePageToken(kListScope, TextOf(last)));
+      break;
+    }
+    last = place;
+    *answer.add_datasets() = std::move(dataset);
+  }
   return answer;
 }
 
@@ -160,9 +207,10 @@ absl::StatusOr<v1::TrainingJob> Import(const DatasetService::Dependencies& with,
 }  // namespace
 
 grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
-                                                       const v1::ListDatasetsRequest* /*request*/,
+                                                       const v1::ListDatasetsRequest* request,
                                                        v1::ListDatasetsResponse* response) {
-  return RunUnary(context, with_.tasks, response, [this] { return List(with_); });
+  return RunUnary(context, with_.tasks, response,
+                  [this, request] { return List(with_, *request); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,

@@ -23,6 +23,7 @@ class DatasetService final : public v1::DatasetService::CallbackService {
     jobs::DatasetStore* pushed;
     jobs::ArtifactStore* artifacts;
     jobs::JobController* controller;
+    const jobs::SpecResolver::Options* limits;  // Of what jobs may ask for.
     uploads::UploadFolder* uploads;
     TaskQueue* tasks;         // For calls that read data sets, which may wait long.
     TaskQueue* upload_tasks;  // For pieces of uploads, one at a time of each.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/jobs/error.h"
 #include "server/jobs/import_request.h"
+#include "server/jobs/job_resources.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::rpc {
@@ -22,7 +23,8 @@ bool IsSha256(const std::string& text) {
 }
 
 // All wrong fields at once.
-absl::Status CheckFields(const v1::CreateUploadRequest& request) {
+absl::Status CheckFields(const v1::CreateUploadRequest& request,
+                         const jobs::SpecResolver::Options& limits) {
   std::vector<jobs::FieldViolation> wrong;
   const auto add = [&](const absl::Status& status) {
     for (auto& violation : jobs::ViolationsOf(status)) wrong.push_back(std::move(violation));
@@ -48,6 +50,7 @@ absl::Status CheckFields(const v1::CreateUploadRequest& request) {
                                      " bytes; it may have ", kMaxSourceName, ".")});
   }
   add(jobs::ResolveImportOptions(request.options()).status());
+  jobs::CheckResources(limits, "", request, &wrong);
   return jobs::InvalidFields(wrong);
 }
 
@@ -77,7 +80,7 @@ absl::Status CheckNotFolder(const DatasetService::Dependencies& with, absl::Stat
 absl::StatusOr<v1::Upload> AnnounceUpload(const DatasetService::Dependencies& with,
                                           const v1::CreateUploadRequest& request,
                                           const std::string& creator) {
-  if (absl::Status status = CheckFields(request); !status.ok()) return status;
+  if (absl::Status status = CheckFields(request, *with.limits); !status.ok()) return status;
   const std::string dataset = jobs::ParseDatasetName(request.dataset())->dataset;
   const absl::Status taken_by_flag =
       CheckNotFolder(with, absl::StatusCode::kAlreadyExists, dataset);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/jobs/error.h"
+#include "server/jobs/page_token.h"
 #include "server/store/connections.h"
 #include "server/store/dataset_rows.h"
 #include "server/store/needs.h"
@@ -72,21 +73,37 @@ void RegisterDataset(Database& database, const v1::Dataset& version) {
   insert.exec();
 }
 
-absl::StatusOr<std::vector<v1::Dataset>> SqliteStore::ListDatasets() {
+absl::StatusOr<std::vector<v1::Dataset>> SqliteStore::ListDatasets(absl::string_view from,
+                                                                   int page_size) {
   return connections_->Read([&](Database& database) -> absl::StatusOr<std::vector<v1::Dataset>> {
     Statement select(database,
-                     "SELECT dataset, max(version) FROM dataset_versions GROUP BY dataset "
-                     "ORDER BY dataset");
+                     "SELECT dataset, max(version) FROM dataset_versions WHERE dataset >= ? "
+                     "GROUP BY dataset ORDER BY dataset LIMIT ?");
+    BindText(&select, 1, from);
+    select.bind(2, page_size + 1);
     std::vector<v1::Dataset> datasets;
-    while (select.executeStep()) {
+    jobs::PageRoom room(page_size);
+    for (bool fits = true; fits && select.executeStep();) {
       const DatasetReference newest = {select.getColumn(0).getString(),
                                        select.getColumn(1).getInt64()};
       v1::Dataset& dataset = datasets.emplace_back(ReadVersion(database, newest));
       for (const std::int64_t version : VersionsOf(database, newest.dataset)) {
         dataset.add_versions(version);
       }
+      fits = room.Take(dataset.ByteSizeLong());
     }
     return datasets;
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteStore::DatasetNames(int limit) {
+  return connections_->Read([&](Database& database) -> absl::StatusOr<std::vector<std::string>> {
+    Statement select(database,
+                     "SELECT DISTINCT dataset FROM dataset_versions ORDER BY dataset LIMIT ?");
+    select.bind(1, limit);
+    std::vector<std::string> names;
+    while (select.executeStep()) names.push_back(select.getColumn(0).getString());
+    return names;
   });
 }
 

@@ -84,7 +84,9 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
 
   // jobs::DatasetStore
-  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets() override;
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets(absl::string_view from,
+                                                        int page_size) override;
+  absl::StatusOr<std::vector<std::string>> DatasetNames(int limit) override;
   absl::StatusOr<v1::Dataset> FindDataset(const jobs::DatasetReference& reference) override;
   absl::StatusOr<std::vector<v1::Dataset>> FindImported(absl::string_view dataset,
                                                         absl::string_view sha256) override;

@@ -136,6 +136,7 @@ class UploadWriter {
   UploadWriter(UploadFolder* folder, std::string id, std::shared_ptr<UploadFolder::Entry> entry,
                int descriptor);
   absl::Status Sync();
+  void BeginSync();
 
   UploadFolder* const folder_;
   const std::string id_;
@@ -144,6 +145,7 @@ class UploadWriter {
   const std::int64_t size_;
   std::int64_t position_;
   std::int64_t durable_;
+  std::int64_t begun_;  // What the disk was asked to write ends here.
 };
 
 }  // namespace atelier::uploads

@@ -1,4 +1,5 @@
 // UploadWriter: the pieces of one upload.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -15,6 +16,8 @@ namespace {
 
 // Bytes written between two syncs: what a crash of the machine costs at most.
 constexpr std::int64_t kUnsynced = std::int64_t{64} << 20;
+// Bytes after which the disk is asked to begin, so that a sync waits for the last of them alone.
+constexpr std::int64_t kBegun = std::int64_t{4} << 20;
 
 }  // namespace
 
@@ -26,7 +29,8 @@ UploadWriter::UploadWriter(UploadFolder* folder, std::string id,
       descriptor_(descriptor),
       size_(entry_->upload.size_bytes()),
       position_(entry_->upload.received_bytes()),
-      durable_(position_) {}
+      durable_(position_),
+      begun_(position_) {}
 
 UploadWriter::~UploadWriter() {
   // What cannot be synced is sent again.
@@ -54,13 +58,21 @@ absl::Status UploadWriter::Write(std::int64_t offset, absl::string_view piece) {
     digest.bytes += bytes;
   }
   position_ += bytes;
-  return position_ - durable_ < kUnsynced ? absl::OkStatus() : Sync();
+  if (position_ - durable_ >= kUnsynced) return Sync();
+  if (position_ - begun_ >= kBegun) BeginSync();
+  return absl::OkStatus();
+}
+
+// A hint: where it fails, the sync has more to do.
+void UploadWriter::BeginSync() {
+  sync_file_range(descriptor_, begun_, position_ - begun_, SYNC_FILE_RANGE_WRITE);
+  begun_ = position_;
 }
 
 absl::Status UploadWriter::Sync() {
   if (position_ == durable_) return absl::OkStatus();
   if (fdatasync(descriptor_) != 0) return FileError("syncing", folder_->PathOf(id_));
-  durable_ = position_;
+  durable_ = begun_ = position_;
   MutexLock lock(&folder_->mutex_);
   entry_->upload.set_received_bytes(durable_);
   entry_->used = folder_->clock_->Now();

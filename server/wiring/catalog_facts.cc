@@ -50,12 +50,9 @@ std::optional<std::string> CatalogFacts::Checksum(absl::string_view text) {
 
 std::vector<std::string> CatalogFacts::Names() const {
   std::vector<std::string> names = catalog_->Names();
-  const auto pushed = pushed_->ListDatasets();
+  const auto pushed = pushed_->DatasetNames(jobs::DatasetStore::kNamed);
   if (!pushed.ok()) return names;
-  for (const v1::Dataset& dataset : *pushed) {
-    const auto name = jobs::ParseDatasetName(dataset.name());
-    if (name.ok()) names.push_back(name->dataset);
-  }
+  names.insert(names.end(), pushed->begin(), pushed->end());
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;

@@ -13,6 +13,7 @@
 #include "models/base/failure.h"
 #include "models/data/dataset.h"
 #include "models/data/dataset_checks.h"
+#include "models/data/dataset_splits.h"
 #include "models/training/evaluation.h"
 #include "models/training/label_check.h"
 #include "server/base/class_matching.h"
@@ -29,20 +30,23 @@ using models::FailureReason;
 // Suspicious labels that are kept.
 constexpr std::size_t kMaxSuspicious = 1000;
 
+models::DatasetSplit SplitOf(atelier::v1::DatasetSplit split) {
+  if (split == atelier::v1::DATASET_SPLIT_TEST) return models::DatasetSplit::kTest;
+  return split == atelier::v1::DATASET_SPLIT_VALIDATION ? models::DatasetSplit::kValidation
+                                                        : models::DatasetSplit::kTraining;
+}
+
 // The images of a split, which shares the data set's bytes. kBadData if there are none.
 absl::StatusOr<models::LabeledImages> ImagesOf(const models::Dataset& dataset,
                                                atelier::v1::DatasetSplit split) {
-  const models::LabeledImages& whole =
-      split == atelier::v1::DATASET_SPLIT_TEST ? dataset.test() : dataset.training();
-  const std::int64_t training = dataset.training().size() - dataset.validation_images();
-  const std::int64_t begin = split == atelier::v1::DATASET_SPLIT_VALIDATION ? training : 0;
-  const std::int64_t end = split == atelier::v1::DATASET_SPLIT_TRAINING ? training : whole.size();
-  if (begin == end) {
+  const models::SplitRange range = models::RangeOf(SplitOf(split), models::InfoOf(dataset));
+  if (range.count == 0) {
     return models::Failure(FailureReason::kBadData, "the data set has no images in the split");
   }
+  const models::LabeledImages& whole = dataset.split(range.stored_in);
   const auto part = [&](const auto& all, std::int64_t size) {
-    return all.Part(static_cast<std::size_t>(begin * size),
-                    static_cast<std::size_t>((end - begin) * size));
+    return all.Part(static_cast<std::size_t>(range.begin * size),
+                    static_cast<std::size_t>(range.count * size));
   };
   return models::LabeledImages{part(whole.pixels, dataset.shape().size()), part(whole.labels, 1)};
 }
@@ -152,6 +156,10 @@ absl::StatusOr<v1::WorkerEvent> RunCheck(const v1::Assignment& assignment,
   options.threads = std::max(1, spec.cores());
   options.stop = stop;
   options.progress = [&](std::int64_t done, std::int64_t total) { progress.Tell(done, total); };
+  options.folders = {assignment.attempt_dir()};
+  options.folders.insert(options.folders.end(), assignment.earlier_attempt_dirs().begin(),
+                         assignment.earlier_attempt_dirs().end());
+  options.log = [](const std::string& sentence) { spdlog::info("{}", sentence); };
   const auto check =
       models::CheckLabels(*images, (*dataset)->shape(), (*dataset)->class_names(), options);
   if (!check.ok()) return check.status();

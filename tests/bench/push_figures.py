@@ -2,12 +2,15 @@
 """The figures of docs/datasets.md on pushing: Fashion-MNIST as a folder of 70,000 PNG files, which has
 to become the same data set and train the same weights as its IDX files, and a large .npz.
 
-    tests/bench/push_figures.py [--npz-gigabytes=2] [--rounds=1]
+    tests/bench/push_figures.py [--npz-gigabytes=2] [--rounds=1] [--folder=DIR]
 
-Prints the time from the command to the version, files or bytes a second, and the largest resident
-memory of client, server and worker.
+Prints the time from the command to the version, how much of it the import took, files or bytes a
+second, and of client, server and worker the largest resident memory and the processor time, in
+brackets that of the kernel. `--folder` is where files and server are kept, by default a temporary
+folder: on a file system in memory it shows what the disk costs.
 """
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -60,12 +63,14 @@ def write_npz(path, gigabytes):
                 x_test=images[:1000, ::-1].copy(), y_test=numpy.arange(1000) % 10)
 
 
-class Memory:
-    """The largest resident memory of processes while it is open, in MiB."""
+class Usage:
+    """What processes use while it is open: the largest resident memory in MiB, and processor seconds."""
 
     def __init__(self, processes):
         self.processes = processes  # {name: function that gives a list of process ids}
         self.largest = dict.fromkeys(processes, 0)
+        self.begin = {pid: processor(pid) for find in processes.values() for pid in find()}
+        self.seconds = {}  # By name and process: user and system, when last seen.
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.watch)
 
@@ -82,6 +87,23 @@ class Memory:
             for name, find in self.processes.items():
                 for pid in find():
                     self.largest[name] = max(self.largest[name], resident(pid))
+                    if seconds := processor(pid):
+                        self.seconds[name, pid] = seconds
+
+    def processor_of(self, name):
+        """User and system seconds, all processes of the name together, since it was opened."""
+        used = [numpy.subtract(seconds, self.begin.get(pid) or (0, 0))
+                for (whose, pid), seconds in self.seconds.items() if whose == name]
+        return numpy.sum(used, axis=0) if used else (0, 0)
+
+
+def processor(pid):
+    """User and system seconds of a process; None if it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return [int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[11:13]]
 
 
 def resident(pid):
@@ -93,19 +115,24 @@ def resident(pid):
 
 
 def push(server, name, path):
-    """Seconds, and the largest memory of each process."""
+    """Seconds, those of the import, and what the processes used."""
     begin = time.monotonic()
     client = subprocess.Popen([str(harness.BIN / "atelier"), f"--server={server.address}", "datasets",
                                "push", name, str(path)], stdout=subprocess.DEVNULL)
-    with Memory({"client": lambda: [client.pid], "server": lambda: [server.process.pid],
-                 "worker": server.worker_pids}) as memory:
+    with Usage({"client": lambda: [client.pid], "server": lambda: [server.process.pid],
+                "worker": server.worker_pids}) as usage:
         assert client.wait() == harness.DONE
-    return time.monotonic() - begin, memory.largest
+    seconds = time.monotonic() - begin
+    return seconds, server.json("jobs")[0]["import_result"]["seconds"], usage
 
 
-def show(what, amount, unit, seconds, memory):
-    print(f"{what}: {seconds:.1f} s, {amount / seconds:,.0f} {unit}/s; at most "
-          + ", ".join(f"{name} {size} MiB" for name, size in memory.items()), flush=True)
+def show(what, amount, unit, seconds, imported, usage):
+    print(f"{what}: {seconds:.1f} s, of which the import {imported:.1f}, {amount / seconds:,.0f} {unit}/s",
+          flush=True)
+    for name, size in usage.largest.items():
+        user, system = usage.processor_of(name)
+        print(f"    {name}: {user + system:.2f} s of processor ({system:.2f}), at most {size} MiB",
+              flush=True)
 
 
 def trained_weights(server, dataset):
@@ -118,8 +145,9 @@ def main():
     parser = argparse.ArgumentParser(description="How fast data sets are pushed.")
     parser.add_argument("--npz-gigabytes", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--folder", type=pathlib.Path)
     flags = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=flags.folder) as folder:
         folder = pathlib.Path(folder)
         write_pictures(folder / "pictures")
         write_npz(folder / "large.npz", flags.npz_gigabytes)

@@ -105,7 +105,11 @@ def test_page_sizes_and_tokens_from_elsewhere(shared_server):
             (s.training.ListJobs, t.ListJobsRequest(page_token="bogus"), "page_token"),
             (s.training.ListJobs, t.ListJobsRequest(page_size=-1), "page_size"),
             (s.training.ListJobs, t.ListJobsRequest(page_size=5000), "page_size"),
-            (s.models.ListModels, m.ListModelsRequest(page_token="bogus"), "page_token")]:
+            (s.models.ListModels, m.ListModelsRequest(page_token="bogus"), "page_token"),
+            (s.dataset_service.ListDatasets, harness.dataset_pb.ListDatasetsRequest(page_token="bogus"),
+             "page_token"),
+            (s.dataset_service.ListDatasets, harness.dataset_pb.ListDatasetsRequest(page_size=1001),
+             "page_size")]:
         error = failing(call, request)
         assert error.code() == CODE.INVALID_ARGUMENT
         assert list(harness.error_details(error)[0]) == [field]

@@ -154,6 +154,30 @@ def test_the_same_content_is_sent_and_imported_once(server, tmp_path):
     assert "datasets/digits/versions/2" in datasets and "datasets/digits/versions/1" not in datasets
 
 
+def test_a_push_checks_the_labels_of_what_it_made(server, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    said = server.run("datasets", "push", "stripes", folder, "--check", check=harness.DONE).stdout
+    assert "check of stripes@1" in said and "suspicious" in said
+    again = server.run("datasets", "push", "stripes", folder, "--check", check=harness.DONE).stdout
+    assert "Nothing was sent" in again and "suspicious" in again
+    assert sum("check" in job for job in server.json("jobs")) == 2
+    lines = server.run("--output=csv", "datasets", "push", "stripes", folder, "--check", "--seed=1",
+                       check=harness.DONE).stdout.splitlines()
+    assert lines[0] == "index,true_class,true_probability,predicted_class,probability"
+    assert "--check" in server.run("datasets", "push", "stripes", folder, "--check", "--detach").stderr
+
+
+def test_an_import_has_the_resources_that_are_asked_for(server, tmp_path):
+    folder = picture_folder(tmp_path / "pictures")
+    refused = server.run("datasets", "push", "stripes", folder, "--cores=1000", "--memory=1MiB",
+                         check=harness.ERROR).stderr
+    assert "--cores: The number of cores is 1000" in refused and "--memory: The memory is" in refused
+    assert server.json("jobs") == []
+    server.run("datasets", "push", "stripes", folder, "--cores=1", "--memory=512MiB", check=harness.DONE)
+    job = server.json("jobs")[0]["import"]
+    assert job["cores"] == 1 and int(job["memory_bytes"]) == 512 << 20
+
+
 def test_an_upload_goes_on_after_the_server_was_killed(server, tmp_path):
     content = mnist_like_npz(tmp_path / "digits.npz", train=40_000).read_bytes()
     half = len(content) // PIECE // 2 * PIECE

@@ -177,6 +177,50 @@ def test_jobs_appear_as_what_they_are(server, tmp_path):
     assert not (tmp_path / "none.html").exists()
 
 
+@pytest.fixture(scope="module")
+def evaluation(shared_server):
+    """The job of an evaluation, on the training images."""
+    training = shared_server.start_job("measured", preset="dense", epochs=1, model_name="measured")
+    shared_server.wait_job(training)
+    shared_server.run("evaluate", "measured", "--dataset=small", "--split=training", check=harness.DONE)
+    return training, next(job["name"] for job in shared_server.json("jobs") if "evaluation" in job)
+
+
+def test_an_evaluation_has_a_page_of_its_own(evaluation, shared_server, tmp_path):
+    _, job = evaluation
+    path = tmp_path / "evaluation.html"
+    said = shared_server.run("report", job, "-o", path, check=harness.DONE).stdout
+    assert "1 evaluation" in said and "run" not in said
+    text = path.read_text()
+    read = Page(text)
+    assert {"Confusion matrix", "Reliability diagram", "Phases", "Processor", "Memory"} <= set(read.charts)
+    assert "Validation accuracy" not in read.charts
+    accuracy = shared_server.json("show", job)[0]["evaluation_result"]["accuracy"]
+    for words in ("measured@1 on the training images of small", f"{accuracy * 100:.2f} %",
+                  "Most often confused", "training images of highest confidence", "Ankle boot",
+                  "atelier evaluate measured@1 --dataset=small --split=training"):
+        assert words in text, words
+    assert read.addresses and all(address.startswith("data:image/png;base64,")
+                                  for address in read.addresses)
+
+
+def test_a_training_and_an_evaluation_share_a_page(evaluation, shared_server, tmp_path):
+    training, job = evaluation
+    path = tmp_path / "both.html"
+    said = shared_server.json("report", training, job, job, "-o", path)[0]
+    assert (said["runs"], said["evaluations"]) == (1, 1)
+    charts = Page(path.read_text()).charts
+    assert charts.count("Confusion matrix") == 2 and "Validation accuracy" in charts
+
+
+def test_jobs_that_neither_train_nor_evaluate_have_no_report(shared_server, tmp_path):
+    shared_server.run("datasets", "check", "small", check=harness.DONE)
+    job = next(job["name"] for job in shared_server.json("jobs") if "check" in job)
+    refused = shared_server.run("report", job, "-o", tmp_path / "none.html", check=harness.ERROR).stderr
+    assert "name trainings and evaluations" in refused
+    assert not (tmp_path / "none.html").exists()
+
+
 def test_a_file_that_exists_or_cannot_be_written_is_left_alone(study, shared_server, tmp_path):
     path = tmp_path / "mine.html"
     path.write_text("mine")

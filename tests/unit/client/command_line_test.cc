@@ -1155,5 +1155,18 @@ TEST_F(CommandLineTest, DatasetsTellsWhatLooksWrongInThem) {
   EXPECT_TRUE(absl::StrContains(out(), ",2 classes are named 'a'.,")) << out();
 }
 
+TEST_F(CommandLineTest, DatasetsFetchesAllPages) {
+  server_.handlers.list_datasets = [](const v1::ListDatasetsRequest& request, auto* response) {
+    const bool first = request.page_token().empty();
+    response->add_datasets()->set_name(first ? "datasets/first" : "datasets/second");
+    if (first) response->set_next_page_token("next");
+    return grpc::Status::OK;
+  };
+  server_.Start();
+  EXPECT_EQ(Run({"datasets"}, "json"), 0) << err();
+  ASSERT_EQ(lines().size(), 2U) << out();
+  EXPECT_TRUE(absl::StrContains(lines()[1], "datasets/second")) << out();
+}
+
 }  // namespace
 }  // namespace atelier::client

@@ -231,6 +231,74 @@ TEST(PageTest, DrawsReliabilityBesideTheConfusionMatrix) {
   }
 }
 
+// The data of a report on an evaluation alone.
+ReportData Evaluated() {
+  ReportData data = Calibrated();
+  CloseLook look = data.close_looks[0];
+  look.job.clear_spec();
+  look.job.clear_result();
+  v1::EvaluationSpec* const spec = look.job.mutable_evaluation();
+  spec->set_model_version("models/net/versions/4");
+  spec->set_sha256("0123abcd");
+  spec->set_dataset("photos@2");
+  spec->set_split(v1::DATASET_SPLIT_VALIDATION);
+  v1::EvaluationResult* const result = look.job.mutable_evaluation_result();
+  result->set_images(1234);
+  result->set_accuracy(0.6125);
+  result->set_top5_accuracy(0.9);
+  result->set_macro_f1(0.5875);
+  result->set_ece(0.125);
+  result->set_temperature(1.25);
+  result->set_calibrated_ece(0.0625);
+  result->add_classes_without_images(kEvil);
+  result->add_warnings("Images are repeated.");
+  data.evaluations.push_back(std::move(look));
+  data.close_looks.clear();
+  data.pictures.reset();
+  data.comparison = Compare({});
+  data.epochs.clear();
+  return data;
+}
+
+TEST(PageTest, ShowsAnEvaluationWithoutATraining) {
+  const std::string page = RenderPage(Evaluated());
+  for (const char* words :
+       {"Atelier · evaluation report", "net@4 on the validation images of photos@2", "61.25 %",
+        "top-5 accuracy", "58.75 %", "1,234", "There are no images of ", "Images are repeated.",
+        "By class", "12.50 %, calibrated 6.25 %", "The validation images by the probability",
+        "misclassified validation images", "Most often confused", "data:image/png;base64,cG5n",
+        "Phases", "atelier evaluate net@4 --dataset=photos@2 --split=validation", "0123abcd"}) {
+    EXPECT_THAT(page, HasSubstr(words));
+  }
+  EXPECT_EQ(CountOf(page, "data-chart=\"Confusion matrix\""), 1);
+  EXPECT_EQ(CountOf(page, "data-chart=\"Reliability diagram\""), 1);
+  for (const char* words : {"Comparison", "Curves", "Recommendation", "<script", "seeds",
+                            "same weights", "test image"}) {
+    EXPECT_THAT(page, Not(HasSubstr(words)));
+  }
+  EXPECT_EQ(CountOf(page, "<section>"), CountOf(page, "</section>"));
+  EXPECT_EQ(CountOf(page, "<div"), CountOf(page, "</div>"));
+}
+
+TEST(PageTest, ShowsEvaluationsBelowTrainings) {
+  ReportData data = Data();
+  data.evaluations = Evaluated().evaluations;
+  const std::string page = RenderPage(data);
+  EXPECT_THAT(page, HasSubstr("Atelier · training report"));
+  EXPECT_LT(page.find("A closer look"), page.find("<h2>Evaluation</h2>"));
+  EXPECT_EQ(CountOf(page, "data-chart=\"Confusion matrix\""), 2);
+}
+
+TEST(PageTest, AnEvaluationThatFailedSaysWhy) {
+  ReportData data = Evaluated();
+  v1::TrainingJob& job = data.evaluations[0].job;
+  job.clear_evaluation_result();
+  job.set_state(v1::JOB_STATE_FAILED);
+  data.evaluations[0].confusion.reset();
+  const std::string page = RenderPage(data);
+  EXPECT_THAT(page, HasSubstr("This job is failed, so the images were not scored."));
+}
+
 TEST(PageTest, SaysWhereCalibrationWasNotRecorded) {
   const std::string page = RenderPage(Data());
   EXPECT_THAT(page, HasSubstr("Calibration and F1 were not recorded for this job."));

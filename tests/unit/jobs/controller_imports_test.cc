@@ -150,6 +150,32 @@ TEST_F(ControllerImportsTest, AnOutcomeThatComesAfterTheStopIsNotKept) {
   EXPECT_TRUE(artifacts_.Did("remove data set digits@1"));
 }
 
+TEST_F(ControllerImportsTest, AnImportHasTheCoresAndMemoryThatAreAskedFor) {
+  v1::ImportDatasetRequest request;
+  const std::string usual = StartImport(request);
+  EXPECT_EQ(Get(usual).import().cores(), 2);
+  EXPECT_EQ(Get(usual).import().memory_bytes(), std::int64_t{2} << 30);
+  request.mutable_options()->set_seed(1);  // Else it is the same import.
+  request.set_cores(1);
+  request.set_memory_bytes(std::int64_t{512} << 20);
+  const std::string small = StartImport(request);
+  EXPECT_EQ(Get(small).import().cores(), 1);
+  EXPECT_EQ(Get(small).import().memory_bytes(), std::int64_t{512} << 20);
+}
+
+TEST_F(ControllerImportsTest, AnImportThatAsksForMoreThanThereIsNamesAllOfIt) {
+  v1::ImportDatasetRequest request;
+  request.set_cores(3);
+  request.set_memory_bytes(1);
+  request.mutable_options()->set_height(-1);
+  std::vector<std::string> wrong;
+  for (const auto& violation :
+       ViolationsOf(controller_->StartImport(request, Upload("digits")).status())) {
+    wrong.push_back(violation.field);
+  }
+  EXPECT_THAT(wrong, testing::UnorderedElementsAre("options.height", "cores", "memory_bytes"));
+}
+
 TEST_F(ControllerImportsTest, ALostImportIsTriedAgain) {
   const std::string id = Import();
   executor_.Exit(HandleOf(id), "killed by signal 9");

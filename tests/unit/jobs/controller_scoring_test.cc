@@ -268,6 +268,18 @@ TEST_F(ControllerScoringTest, ACheckGoesThroughItsStatesAndKeepsWhatItFound) {
   EXPECT_EQ(suspicious->predictions(0).index(), 4);
 }
 
+TEST_F(ControllerScoringTest, ALostCheckIsToldWhereItsFoldsAre) {
+  const std::string id = CheckNow();
+  executor_.Exit(HandleOf(id), "killed by signal 9");
+  EXPECT_EQ(State(id), "QUEUED");
+  EXPECT_THAT(Message(id), HasSubstr("goes on with the folds that are left"));
+  controller_->Tick();
+  const Attachment attachment = Attach(id);
+  EXPECT_EQ(attachment.assignment.attempt_dir(), "/artifacts/" + id + "/2");
+  ASSERT_EQ(attachment.assignment.earlier_attempt_dirs_size(), 1);
+  EXPECT_EQ(attachment.assignment.earlier_attempt_dirs(0), "/artifacts/" + id + "/1");
+}
+
 TEST_F(ControllerScoringTest, ACheckRefusesWhatItCannotCompare) {
   v1::CheckDatasetRequest request = CheckRequest();
   request.set_folds(1);

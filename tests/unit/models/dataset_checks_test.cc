@@ -59,8 +59,8 @@ class DatasetChecksTest : public testing::Test {
     for (int64_t i = 0; i < all; ++i) {
       const auto at = static_cast<size_t>(i);
       const bool tests = i >= info.training_images;
-      checks.Look(tests ? SplitName::kTest : SplitName::kTraining,
-                  tests ? i - info.training_images : i, labels_[at], images_[at]);
+      checks.Add(tests ? SplitName::kTest : SplitName::kTraining,
+                 tests ? i - info.training_images : i, labels_[at], FactsOf(kShape, images_[at]));
     }
     return *checks.Sentences([&](uint32_t image, absl::Span<uint8_t> pixels) {
       std::copy(images_[image].begin(), images_[image].end(), pixels.begin());
@@ -146,11 +146,27 @@ TEST(PixelStatisticsTest, SumsOfLargeImagesAreExact) {
   EXPECT_THAT(statistics.Deviations(), testing::ElementsAre(0.0));
 }
 
+TEST(PixelStatisticsTest, SumsAddUpInAnyOrder) {
+  const ImageShape shape = {3, 300, 300};
+  std::vector<PixelStatistics> parts(3, PixelStatistics(shape));
+  PixelStatistics whole(shape);
+  for (int i = 0; i < 6; ++i) {
+    std::vector<uint8_t> image(static_cast<size_t>(shape.size()));
+    for (size_t p = 0; p < image.size(); ++p) image[p] = static_cast<uint8_t>(p * 31 + 7 * i);
+    whole.Look(image);
+    parts[static_cast<size_t>(i % 3)].Look(image);
+  }
+  PixelStatistics added(shape);
+  for (const int part : {2, 0, 1}) added.Add(parts[static_cast<size_t>(part)]);
+  EXPECT_EQ(added.Means(), whole.Means());
+  EXPECT_EQ(added.Deviations(), whole.Deviations());
+}
+
 TEST(NearDuplicatesTest, FindsEveryPairOnce) {
   NearDuplicates near(kShape);
   const std::vector<std::vector<uint8_t>> images = {Picture(1), Picture(2), Brighter(Picture(1), 5),
                                                     Picture(2)};
-  for (const auto& image : images) near.Add(image);
+  for (const auto& image : images) near.Add(FactsOf(kShape, image).differences);
   const auto pairs =
       near.Find([](const NearDuplicates::Pair&) { return true; },
                 [&](uint32_t image, absl::Span<uint8_t> pixels) {
@@ -166,7 +182,7 @@ TEST(NearDuplicatesTest, FindsEveryPairOnce) {
 TEST(NearDuplicatesTest, LooksForABoundedNumberOfPairs) {
   NearDuplicates near({1, 1, 1});
   // Their hashes are equal, and each has many neighbours.
-  for (int i = 0; i < 200'000; ++i) near.Add({0});
+  for (int i = 0; i < 200'000; ++i) near.Add(0);
   size_t pairs = 0;
   const auto found = near.Find([&](const NearDuplicates::Pair&) { return ++pairs > 0; },
                                [](uint32_t, absl::Span<uint8_t>) { return absl::OkStatus(); });

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/base/import_limits.h"
 #include "tests/unit/models/encoded_pictures.h"
 #include "tests/unit/models/import_sources.h"
 
@@ -67,6 +68,49 @@ TEST_F(ImportFoldersTest, TheDataSetsOwnValidationSplitIsTheEndOfTheTrainingImag
   EXPECT_EQ(imported.dataset->validation_images(), 2);
   EXPECT_EQ(imported.dataset->training().size(), 10);
   EXPECT_EQ(Pixels(imported, SplitName::kTraining, 8), NumberedImage(6, 5, 1, 20).pixels);
+}
+
+// Images of several batches, of which some cannot be read and all turn out grey or do not.
+TEST_F(ImportFoldersTest, LargeDataSetsAreTheSameWhateverTheNumberOfThreads) {
+  constexpr int kImages = 30;
+  constexpr int64_t kSide = 400;
+  for (const bool grey : {true, false}) {
+    std::vector<SourceFile> files;
+    std::vector<std::vector<uint8_t>> readable;
+    for (int i = 0; i < kImages; ++i) {
+      Image image = NumberedImage(kSide, kSide, 3, i);
+      for (size_t p = 0; grey && p < image.pixels.size(); ++p) {
+        image.pixels[p] = image.pixels[p / 3 * 3];
+      }
+      std::string png = *EncodePng(image);
+      const bool damaged = i % 11 == 4;
+      if (damaged) png.resize(png.size() / 2);
+      files.push_back({absl::StrCat(i % 2 == 0 ? "cat/" : "dog/", i, ".png"), std::move(png)});
+      std::vector<uint8_t> planar = ToPlanar(image);
+      planar.resize(static_cast<size_t>(kSide * kSide * (grey ? 1 : 3)));
+      if (!damaged) readable.push_back(std::move(planar));
+    }
+    options_.test_fraction = 0.2;
+    run_.threads = 1;
+    const Imported one = Imports(files);
+    ASSERT_NE(one.dataset, nullptr);
+    EXPECT_EQ(one.report.unreadable_count, 3);
+    EXPECT_EQ(one.report.shape.channels, grey ? 1 : 3);
+    std::vector<std::vector<uint8_t>> found;
+    for (const SplitName split : {SplitName::kTraining, SplitName::kTest}) {
+      for (int64_t i = 0; i < one.dataset->split(split).size(); ++i) {
+        found.push_back(Pixels(one, split, i));
+      }
+    }
+    EXPECT_THAT(found, testing::UnorderedElementsAreArray(readable));
+    run_.threads = 4;
+    const Imported four = Imports(files);
+    EXPECT_EQ(four.report.checksum, one.report.checksum);
+    EXPECT_EQ(four.report.warnings, one.report.warnings);
+    EXPECT_EQ(four.report.mean, one.report.mean);
+    EXPECT_EQ(four.report.standard_deviation, one.report.standard_deviation);
+    EXPECT_EQ(four.report.training.class_counts, one.report.training.class_counts);
+  }
 }
 
 TEST_F(ImportFoldersTest, SplitsMayLieBelowClasses) {
@@ -197,7 +241,7 @@ TEST_F(ImportFoldersTest, StatisticsAreOfTheTrainingImages) {
 }
 
 TEST_F(ImportFoldersTest, AllImagesCanBecomeTheTestSplit) {
-  options_.test_fraction = ImportOptions::kAllForTest;
+  options_.test_fraction = kAllForTest;
   const Imported imported = Imports(TwoClasses());
   EXPECT_EQ(imported.report.training.images, 0);
   EXPECT_EQ(imported.report.test.images, imported.dataset->test().size());

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/base/failure.h"
+#include "tests/unit/models/temporary_folder.h"
 
 namespace atelier::models {
 namespace {
@@ -118,6 +121,82 @@ TEST(LabelCheckTest, TakesTheFewestImagesThereMayBe) {
   EXPECT_TRUE(CheckLabels(Halves(4), kShape, {"above", "below"}, options).ok());
   options.folds = 2;
   EXPECT_TRUE(CheckLabels(Halves(4), kShape, {"above", "below"}, options).ok());
+}
+
+// Stops a check once so many of its images have passed.
+absl::StatusOr<LabelCheck> CheckUntil(double share, LabelCheckOptions options) {
+  StopSignal stop;
+  options.stop = &stop;
+  options.progress = [&](int64_t done, int64_t total) {
+    if (static_cast<double>(done) > share * static_cast<double>(total)) stop.Stop();
+  };
+  return CheckLabels(Halves(200), kShape, {"above", "below"}, options);
+}
+
+std::vector<int64_t> IndicesOf(const LabelCheck& check) {
+  std::vector<int64_t> indices;
+  for (const Prediction& found : check.suspicious) indices.push_back(found.index);
+  return indices;
+}
+
+TEST(LabelCheckTest, GoesOnWithTheFoldsThatAreLeft) {
+  const TemporaryFolder first;
+  const TemporaryFolder second;
+  LabelCheckOptions options;
+  options.folders = {first.path()};
+  ASSERT_EQ(ReasonOf(CheckUntil(0.5, options).status()), FailureReason::kCancelled);
+
+  std::vector<std::string> told;
+  options.folders = {second.path(), first.path()};
+  options.log = [&](const std::string& sentence) { told.push_back(sentence); };
+  const auto resumed = CheckLabels(Halves(200), kShape, {"above", "below"}, options);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_THAT(told, testing::ElementsAre("Fold 1 of 5 was done by an earlier attempt.",
+                                         "Fold 2 of 5 was done by an earlier attempt."));
+  const auto whole = CheckLabels(Halves(200), kShape, {"above", "below"}, {});
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(resumed->agreement, whole->agreement);
+  EXPECT_EQ(resumed->confusion, whole->confusion);
+  EXPECT_EQ(IndicesOf(*resumed), IndicesOf(*whole));
+}
+
+TEST(LabelCheckTest, TakesNoFoldOfOtherOptionsOrThatIsDamaged) {
+  const TemporaryFolder folder;
+  int taken = 0;
+  LabelCheckOptions options;
+  options.folds = 2;
+  options.folders = {folder.path()};
+  options.log = [&](const std::string&) { ++taken; };
+  const auto run = [&](const LabeledImages& images) {
+    taken = 0;
+    EXPECT_TRUE(CheckLabels(images, kShape, {"above", "below"}, options).ok());
+    return taken;
+  };
+  const LabeledImages images = Halves(40);
+  EXPECT_EQ(run(images), 0);
+  EXPECT_EQ(run(images), 2);
+  options.seed = 1;
+  EXPECT_EQ(run(images), 0);
+  std::vector<ClassLabel> labels(images.labels.begin(), images.labels.end());
+  labels[7] ^= 1;
+  EXPECT_EQ(run(WithLabels(images, labels)), 0);
+  for (const char* fold : {"/fold-0", "/fold-1"}) {
+    std::fstream file(folder.path() + fold, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(100);
+    file.put('x');
+  }
+  EXPECT_EQ(run(WithLabels(images, labels)), 0);
+}
+
+TEST(LabelCheckTest, AFoldThatCannotBeKeptIsToldAndHarmsNothing) {
+  std::vector<std::string> told;
+  LabelCheckOptions options;
+  options.folds = 2;
+  options.folders = {"/nowhere"};
+  options.log = [&](const std::string& sentence) { told.push_back(sentence); };
+  EXPECT_TRUE(CheckLabels(Halves(40), kShape, {"above", "below"}, options).ok());
+  ASSERT_EQ(told.size(), 2);
+  EXPECT_THAT(told[0], testing::HasSubstr("/nowhere"));
 }
 
 TEST(LabelCheckTest, EndsWhenAsked) {

@@ -52,6 +52,7 @@ class DatasetImportTest : public jobs::ControllerTest {
                            .pushed = store_.get(),
                            .artifacts = &files_,
                            .controller = controller_.get(),
+                           .limits = &resolver_->options(),
                            .uploads = uploads_.get(),
                            .tasks = &tasks_,
                            .upload_tasks = &upload_tasks_,

@@ -39,6 +39,7 @@ class DatasetServiceTest : public testing::Test {
             .pushed = store_.get(),
             .artifacts = &artifacts_,
             .controller = nullptr,
+            .limits = &limits_,
             .uploads = uploads_.get(),
             .tasks = &tasks_,
             .upload_tasks = &upload_tasks_,
@@ -48,7 +49,7 @@ class DatasetServiceTest : public testing::Test {
   // A version of a pushed data set, whose file is that of the small one.
   void Register(const std::string& dataset, std::int64_t version) {
     jobs::JobUpdate update;
-    update.record.id = absl::StrCat("import-", version);
+    update.record.id = absl::StrCat("import-", dataset, "-", version);
     ASSERT_TRUE(store_->Insert(update.record, {}).ok());
     ASSERT_TRUE(store_->ReserveDatasetVersion(dataset).ok());
     v1::Dataset& added = update.dataset_version.emplace();
@@ -108,6 +109,7 @@ class DatasetServiceTest : public testing::Test {
   TaskQueue tasks_{{.name = "calls", .threads = 1}};
   TaskQueue upload_tasks_{{.name = "uploads", .threads = 2}};
   StreamSet streams_{StreamSet::Options{}};
+  jobs::SpecResolver::Options limits_ = {.max_cores = 2, .memory_bytes = std::int64_t{1} << 30};
   DatasetService service_{With(&catalog_)};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<v1::DatasetService::Stub> stub_ = v1::DatasetService::NewStub(server_.channel());
@@ -266,7 +268,10 @@ TEST_F(DatasetServiceTest, TheControllerIsToldTheSame) {
 // A database that answers nothing.
 class BusyDatasets final : public jobs::DatasetStore {
  public:
-  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets() override { return busy; }
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets(absl::string_view, int) override {
+    return busy;
+  }
+  absl::StatusOr<std::vector<std::string>> DatasetNames(int) override { return busy; }
   absl::StatusOr<v1::Dataset> FindDataset(const jobs::DatasetReference&) override { return busy; }
   absl::StatusOr<std::vector<v1::Dataset>> FindImported(absl::string_view,
                                                         absl::string_view) override {
@@ -323,6 +328,38 @@ TEST_F(DatasetServiceTest, ListsAndShowsPushedOnesByTheirNewestVersion) {
   EXPECT_EQ(images_.images(0).data(), "abcd");
 }
 
+TEST_F(DatasetServiceTest, ListsPageByPageByName) {
+  // One that was pushed before a folder got its name, and one that an early character goes on with.
+  for (const char* name : {"small", "small-2", "digits", "tiny"}) Register(name, 1);
+  v1::ListDatasetsRequest request;
+  request.set_page_size(1);
+  std::vector<std::string> names;
+  do {
+    grpc::ClientContext context;
+    v1::ListDatasetsResponse page;
+    ASSERT_TRUE(stub_->ListDatasets(&context, request, &page).ok());
+    ASSERT_EQ(page.datasets_size(), 1);
+    names.push_back(page.datasets(0).name());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ElementsAre("datasets/broken", "datasets/digits/versions/1", "datasets/small",
+                                 "datasets/small/versions/1", "datasets/small-2/versions/1",
+                                 "datasets/tiny/versions/1"));
+}
+
+TEST_F(DatasetServiceTest, RefusesPagesThatAreNone) {
+  v1::ListDatasetsRequest request;
+  const auto wrong = [&] {
+    grpc::ClientContext context;
+    v1::ListDatasetsResponse page;
+    return DetailsOf(stub_->ListDatasets(&context, request, &page)).violations;
+  };
+  request.set_page_token("elsewhere");
+  EXPECT_THAT(wrong(), ElementsAre(Key("page_token")));
+  request.set_page_size(1001);
+  EXPECT_THAT(wrong(), ElementsAre(Key("page_size")));
+}
+
 TEST_F(DatasetServiceTest, ReceivesAnUploadInSeveralCalls) {
   v1::Upload upload;
   ASSERT_TRUE(Announce("0123456789", &upload).ok());
@@ -335,6 +372,25 @@ TEST_F(DatasetServiceTest, ReceivesAnUploadInSeveralCalls) {
   EXPECT_EQ(upload.received_bytes(), 10);
   EXPECT_EQ(uploads_->Complete(*jobs::ParseUploadName(upload.name()))->sha256(),
             models::Sha256Of("0123456789"));
+}
+
+TEST_F(DatasetServiceTest, RefusesResourcesThatItHasNotBeforeAnythingIsSent) {
+  v1::CreateUploadRequest request;
+  request.set_dataset("datasets/digits");
+  request.set_size_bytes(10);
+  request.set_sha256(models::Sha256Of("0123456789"));
+  request.set_cores(3);
+  request.set_memory_bytes(std::int64_t{2} << 30);
+  v1::Upload upload;
+  {
+    grpc::ClientContext context;
+    EXPECT_THAT(DetailsOf(stub_->CreateUpload(&context, request, &upload)).violations,
+                UnorderedElementsAre(Key("cores"), Key("memory_bytes")));
+  }
+  request.set_cores(2);
+  request.set_memory_bytes(std::int64_t{1} << 30);
+  grpc::ClientContext context;
+  EXPECT_TRUE(stub_->CreateUpload(&context, request, &upload).ok());
 }
 
 TEST_F(DatasetServiceTest, KeepsWhatCameBeforeTheCallBroke) {

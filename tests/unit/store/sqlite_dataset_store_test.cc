@@ -61,12 +61,30 @@ TEST_F(SqliteDatasetStoreTest, ListsTheNewestOfEach) {
   Add("letters");
   Add("digits");
   Add("letters");
-  const auto datasets = store_->ListDatasets();
+  const auto datasets = store_->ListDatasets("", 100);
   ASSERT_TRUE(datasets.ok()) << datasets.status();
   ASSERT_EQ(datasets->size(), 2);
   EXPECT_EQ(datasets->at(0).name(), "datasets/digits/versions/1");
   EXPECT_EQ(datasets->at(1).name(), "datasets/letters/versions/2");
   EXPECT_EQ(store_->ListDatasetVersions()->size(), 3);
+}
+
+TEST_F(SqliteDatasetStoreTest, ListsAPageAndOneMoreByName) {
+  for (const char* name : {"c", "a", "d", "b"}) Add(name);
+  const auto page = store_->ListDatasets("b", 1);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->size(), 2);
+  EXPECT_EQ(page->at(0).name(), "datasets/b/versions/1");
+  EXPECT_EQ(page->at(1).name(), "datasets/c/versions/1");
+  EXPECT_EQ(store_->ListDatasets("d", 1)->size(), 1);
+  EXPECT_THAT(*store_->DatasetNames(3), testing::ElementsAre("a", "b", "c"));
+}
+
+TEST_F(SqliteDatasetStoreTest, APageEndsWhereItsBytesDo) {
+  for (const char* name : {"a", "b", "c", "d"}) Add(name, 100, std::string(2 << 20, 'x'));
+  const auto page = store_->ListDatasets("", 1000);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->size(), 2) << "one that fits and one that does not";
 }
 
 TEST_F(SqliteDatasetStoreTest, FindsVersionsByWhatTheyWereMadeOf) {
@@ -99,7 +117,7 @@ TEST_F(SqliteDatasetStoreTest, DeletesSeveralVersionsOnlyByForce) {
   Add("digits");
   EXPECT_EQ(ReasonOf(store_->DeleteDataset({"digits"}, false).status()), "SEVERAL_VERSIONS");
   EXPECT_EQ(store_->DeleteDataset({"digits"}, true)->size(), 2);
-  EXPECT_TRUE(store_->ListDatasets()->empty());
+  EXPECT_TRUE(store_->ListDatasets("", 100)->empty());
 }
 
 TEST_F(SqliteDatasetStoreTest, KeepsWhatTheWaitingRunsOfAnExperimentNeed) {

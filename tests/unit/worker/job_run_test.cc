@@ -440,6 +440,26 @@ TEST(JobRunTest, AStopOfACheckLeavesNothing) {
   EXPECT_TRUE(told.Last().has_stopped_empty()) << told.Last().ShortDebugString();
 }
 
+TEST(JobRunTest, ACheckGoesOnWithTheFoldsOfAnEarlierAttempt) {
+  const SmallJob job;
+  v1::Assignment assignment;
+  assignment.set_dataset_dir(job.dataset_dir());
+  assignment.set_attempt_dir(job.attempt_dir(1));
+  assignment.mutable_check()->set_split(atelier::v1::DATASET_SPLIT_TRAINING);
+  assignment.mutable_check()->set_folds(2);
+  for (const int attempt : {1, 2}) std::filesystem::create_directories(job.attempt_dir(attempt));
+  const Told half = RunJob(assignment, [&](const v1::WorkerEvent&, JobRun* run) {
+    if (std::filesystem::exists(job.attempt_dir(1) + "/fold-0")) run->Suspend();
+  });
+  ASSERT_TRUE(half.Last().has_suspended()) << half.Last().ShortDebugString();
+  assignment.set_attempt_dir(job.attempt_dir(2));
+  assignment.add_earlier_attempt_dirs(job.attempt_dir(1));
+  const Told rest = RunJob(assignment);
+  ASSERT_TRUE(rest.Last().has_scoring_outcome()) << rest.Last().ShortDebugString();
+  EXPECT_FALSE(std::filesystem::exists(job.attempt_dir(2) + "/fold-0"));
+  EXPECT_TRUE(std::filesystem::exists(job.attempt_dir(2) + "/fold-1"));
+}
+
 TEST(JobRunTest, AnEvaluationIsSuspended) {
   const SmallJob job;
   ASSERT_TRUE(RunJob(job.Assignment()).Last().has_outcome());

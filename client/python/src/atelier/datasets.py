@@ -122,9 +122,14 @@ class Datasets:
 
     def __call__(self) -> list[Dataset]:
         """All data sets, by name."""
-        answer = self._connection.call(self._connection.datasets.ListDatasets,
-                                       dataset_service_pb2.ListDatasetsRequest(), repeats=1)
-        return [Dataset(self._connection, message) for message in answer.datasets]
+        request = dataset_service_pb2.ListDatasetsRequest()
+        found = []
+        while True:
+            page = self._connection.call(self._connection.datasets.ListDatasets, request, repeats=1)
+            found += [Dataset(self._connection, message) for message in page.datasets]
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
 
     def get(self, name: str) -> Dataset:
         """One data set, of one that was pushed the newest version unless NAME@VERSION. NotFound."""
@@ -134,13 +139,15 @@ class Datasets:
 
     def push(self, name: str, x_train: Any, y_train: Any, x_test: Any = None, y_test: Any = None,
              x_val: Any = None, y_val: Any = None, *, class_names: Iterable[str] | None = None,
-             progress: bool = True, patience: float = PATIENCE, **options: Any) -> Dataset:
+             cores: int | None = None, memory_bytes: int | None = None, progress: bool = True,
+             patience: float = PATIENCE, **options: Any) -> Dataset:
         """Makes a version of the data set `name` of arrays; returns it.
 
         Images are N×H×W or N×H×W×C with 1 or 3 channels, integers of 0 to 255 or floats of 0 to 1;
         labels are N whole numbers from 0. Without test images some of the training images become
         them. `options` are fields of ImportOptions: height and width, color, fit, invert,
-        test_fraction, validation_fraction, seed. Arrays that were pushed before with the same options
+        test_fraction, validation_fraction, seed. `cores` and `memory_bytes` are what the import may use;
+        None leaves it to the server. Arrays that were pushed before with the same options
         are that version. A push that was interrupted goes on where it ended; a server that is away is
         waited for `patience` seconds. InvalidArgument names the arguments that are wrong, JobFailed
         says why the import failed.
@@ -148,6 +155,8 @@ class Datasets:
         arrays = checked_arrays({"train": (x_train, y_train), "test": (x_test, y_test),
                                  "val": (x_val, y_val)})
         values = {"class_names": class_names, **options}
+        resources = {"cores": cores, "memory_bytes": memory_bytes}
         version = push_arrays(self._connection, resource_name("datasets", name), arrays,
-                              import_options(values, arrays["train_images"].ndim), progress, patience)
+                              import_options(values, arrays["train_images"].ndim), resources, progress,
+                              patience)
         return self.get(version)

@@ -145,8 +145,11 @@ class _Upload:
 
 
 def push_arrays(connection: Connection, name: str, arrays: Mapping[str, Any],
-                options: job_pb2.ImportOptions, progress: bool, patience: float) -> str:
+                options: job_pb2.ImportOptions, resources: Mapping[str, int | None],
+                progress: bool, patience: float) -> str:
     """Makes a version of the data set `name` of the arrays; returns the version's resource name.
+
+    `resources` has `cores` and `memory_bytes` of the import, None for the server's defaults.
 
     The file is deleted in the end, whatever happens. What was sent stays on the server for a day, so
     that a push of the same arrays goes on where an interrupted one ended.
@@ -159,12 +162,12 @@ def push_arrays(connection: Connection, name: str, arrays: Mapping[str, Any],
             connection.datasets.CreateUpload,
             dataset_service_pb2.CreateUploadRequest(
                 dataset=name, size_bytes=size, sha256=_sha256(file), options=options,
-                source_name=f"{name.rpartition('/')[2]}.npz"), repeats=2)
+                source_name=f"{name.rpartition('/')[2]}.npz", **resources), repeats=2)
         if upload.existing_version:
             return upload.existing_version
         _Upload(connection, upload, file, patience).send()
     request = dataset_service_pb2.ImportDatasetRequest(upload=upload.name, options=options,
-                                                       request_id=secrets.token_hex(16))
+                                                       request_id=secrets.token_hex(16), **resources)
     job = Job(connection, connection.call(connection.datasets.ImportDataset, request, repeats=2))
     job.wait(progress=progress, patience=patience)
     return job.message.import_result.dataset_version
