@@ -109,7 +109,8 @@ class DatasetServiceTest : public testing::Test {
   TaskQueue tasks_{{.name = "calls", .threads = 1}};
   TaskQueue upload_tasks_{{.name = "uploads", .threads = 2}};
   StreamSet streams_{StreamSet::Options{}};
-  jobs::SpecResolver::Options limits_ = {.max_cores = 2, .memory_bytes = std::int64_t{1} << 30};
+  jobs::SpecResolver::Options limits_ = {
+      .presets = {}, .max_cores = 2, .memory_bytes = std::int64_t{1} << 30, .draw_seed = {}};
   DatasetService service_{With(&catalog_)};
   RpcTestServer server_{{{"service", &service_}}};
   std::unique_ptr<v1::DatasetService::Stub> stub_ = v1::DatasetService::NewStub(server_.channel());
