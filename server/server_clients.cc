@@ -6,6 +6,7 @@
 #include "server/base/machine.h"
 #include "server/credentials.h"
 #include "server/server_parts.h"
+#include "server/upkeep/backup.h"
 #include "server/wiring/network_description.h"
 #include "server/wiring/preset_list.h"
 
@@ -89,8 +90,10 @@ void ServerParts::MakeJobServices() {
   monitoring_service = std::make_unique<rpc::MonitoringService>(
       [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
       tasks.get());
-  admin_service = std::make_unique<rpc::AdminService>(
-      rpc::AdminService::Dependencies{.tasks = tasks.get(), .audit = audit.get()});
+  admin_service = std::make_unique<rpc::AdminService>(rpc::AdminService::Dependencies{
+      .tasks = tasks.get(), .audit = audit.get(), .streams = streams.get(), .begin_backup = [this] {
+        return upkeep::Backup::Begin(data_directory->path(), store.get());
+      }});
 }
 
 void ServerParts::MakeModelServices() {

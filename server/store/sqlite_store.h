@@ -6,6 +6,7 @@
 #define ATELIER_SERVER_STORE_SQLITE_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 namespace atelier::store {
 
 class Connections;
+class DatabaseSnapshot;
 
 // Thread-safe.
 class SqliteStore final : public jobs::JobStore,
@@ -45,6 +47,11 @@ class SqliteStore final : public jobs::JobStore,
     return Open(path, Options());
   }
   ~SqliteStore() override;
+
+  // A copy of the database, to be made at `path`, as it is while `work` runs, during which nothing
+  // is written: what `work` finds on the disk is what the copy's rows speak of. Errors of `work`.
+  absl::StatusOr<std::unique_ptr<DatabaseSnapshot>> Snapshot(
+      const std::string& path, const std::function<absl::Status()>& work);
 
   // jobs::JobStore
   absl::StatusOr<std::int64_t> Insert(const jobs::JobRecord& record,
