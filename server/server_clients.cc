@@ -78,15 +78,18 @@ void ServerParts::MakeJobServices() {
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
           .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
-  dataset_service = std::make_unique<rpc::DatasetService>(
-      rpc::DatasetService::Dependencies{.catalog = catalog.get(),
-                                        .pushed = store.get(),
-                                        .artifacts = artifacts.get(),
-                                        .controller = controller.get(),
-                                        .uploads = uploads.get(),
-                                        .tasks = dataset_tasks.get(),
-                                        .upload_tasks = upload_tasks.get(),
-                                        .streams = streams.get()});
+  dataset_service = std::make_unique<rpc::DatasetService>(rpc::DatasetService::Dependencies{
+      .catalog = catalog.get(),
+      .pushed = store.get(),
+      .artifacts = artifacts.get(),
+      .controller = controller.get(),
+      .uploads = uploads.get(),
+      .tasks = dataset_tasks.get(),
+      .upload_tasks = upload_tasks.get(),
+      .streams = streams.get(),
+      .check_data = [this](const std::string& creator, std::int64_t bytes, std::int64_t more) {
+        return controller->CheckData(creator, bytes, more);
+      }});
   monitoring_service = std::make_unique<rpc::MonitoringService>(
       [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
       tasks.get());

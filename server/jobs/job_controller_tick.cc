@@ -14,6 +14,8 @@
 namespace atelier::jobs {
 namespace {
 
+constexpr absl::Duration kBetweenLimits = absl::Seconds(1);
+
 // 128 bits from the system's random source.
 std::string DrawToken() {
   std::random_device source;
@@ -82,7 +84,7 @@ absl::StatusOr<Launched> JobController::Launch(const LaunchRequest& request) {
 }
 
 std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
-  while (auto grant = scheduler_.Next()) {
+  while (auto grant = NextGrant()) {
     LiveJob* live = Find(grant->id);
     const JobRecord& record = live->record;
     queue_view_.Remove(record);
@@ -119,6 +121,21 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
                          .arguments = EngineArguments(record.job.spec())};
   }
   return std::nullopt;
+}
+
+std::optional<Scheduler::Grant> JobController::NextGrant() {
+  held_back_ = false;
+  if (!quota_.limits()) return scheduler_.Next();
+  absl::flat_hash_map<std::string, JobQuota::Use> uses;  // By creator, counted when it is needed.
+  return scheduler_.Next([&](const QueuedJob& queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const JobRecord& record = Find(queued.id)->record;
+    const std::string& creator = record.job.creator();
+    if (!uses.contains(creator)) uses[creator] = UseOf(creator);
+    const std::string why = quota_.WhyWait(creator, queued.cores, uses[creator]);
+    queue_view_.SetReason(record, why);
+    held_back_ |= !why.empty();
+    return why.empty();
+  });
 }
 
 void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* effects) {
@@ -269,6 +286,8 @@ absl::Duration JobController::NextDue(absl::Duration now) {
   if (!scheduler_.queue().empty() && watch_.next_start() > now) {
     due = std::min(due, watch_.next_start());
   }
+  // Limits may change with the access file, of which nobody tells.
+  if (held_back_) due = std::min(due, now + kBetweenLimits);
   if (!to_clean_.empty() || !to_trim_.empty()) due = now;
   return std::max(due - now, absl::ZeroDuration());
 }

@@ -34,6 +34,13 @@ grpc::ServerUnaryReactor* AdminService::GetCaller(grpc::CallbackServerContext* c
                     answer.set_name(caller->name);
                     answer.set_role(RoleToProto(caller->role));
                     answer.set_credential(caller->credential);
+                    for (const access::LimitField& field : access::LimitFields()) {
+                      const auto most = caller->limits.*field.value;
+                      if (!most.has_value()) continue;
+                      v1::CallerLimit* const limit = answer.add_limits();
+                      limit->set_name(std::string(field.name));
+                      limit->set_value(*most);
+                    }
                     return answer;
                   });
 }

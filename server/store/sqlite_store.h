@@ -58,8 +58,9 @@ class SqliteStore final : public jobs::JobStore,
                                       const std::vector<v1::JobEvent>& events) override;
   absl::StatusOr<jobs::JobRecord> Load(absl::string_view id) override;
   absl::StatusOr<std::optional<jobs::JobRecord>> FindByRequestId(
-      absl::string_view request_id) override;
-  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view request_id,
+      absl::string_view creator, absl::string_view request_id) override;
+  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view creator,
+                                                                    absl::string_view request_id,
                                                                     absl::Time now) override;
   absl::StatusOr<std::vector<jobs::JobRecord>> LoadUnfinished() override;
   absl::StatusOr<jobs::JobCounts> CountJobs() override;
@@ -86,6 +87,7 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
                                                         bool force) override;
   absl::StatusOr<jobs::LatestVerdict> JudgeLatest(const v1::ModelVersion& version) override;
+  absl::StatusOr<std::int64_t> ModelBytesOf(absl::string_view creator) override;
   absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
 
   // jobs::DatasetStore
@@ -95,6 +97,7 @@ class SqliteStore final : public jobs::JobStore,
                                                         absl::string_view sha256) override;
   absl::StatusOr<std::vector<jobs::DatasetReference>> ListDatasetVersions() override;
   absl::StatusOr<std::int64_t> DatasetBytes() override;
+  absl::StatusOr<std::int64_t> DatasetBytesOf(absl::string_view creator) override;
   absl::StatusOr<std::int64_t> ReserveDatasetVersion(absl::string_view dataset) override;
   absl::StatusOr<std::vector<std::int64_t>> DeleteDataset(const jobs::DatasetReference& reference,
                                                           bool force) override;
@@ -104,9 +107,9 @@ class SqliteStore final : public jobs::JobStore,
                                 const std::vector<jobs::RunRecord>& runs) override;
   absl::StatusOr<jobs::ExperimentRecord> LoadExperiment(absl::string_view id) override;
   absl::StatusOr<std::optional<jobs::ExperimentRecord>> FindExperimentByRequestId(
-      absl::string_view request_id) override;
+      absl::string_view creator, absl::string_view request_id) override;
   absl::StatusOr<std::optional<std::string>> FindDeletedExperimentByRequestId(
-      absl::string_view request_id, absl::Time now) override;
+      absl::string_view creator, absl::string_view request_id, absl::Time now) override;
   absl::StatusOr<std::vector<std::string>> ListUnendedExperiments() override;
   absl::StatusOr<jobs::ExperimentPage> ListExperiments(int page_size,
                                                        absl::string_view page_token) override;
