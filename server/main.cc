@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@
 #include "server/logging.h"
 #include "server/server.h"
 #include "server/server_options.h"
+#include "server/upkeep/check.h"
+#include "server/upkeep/restore.h"
 #include "spdlog/spdlog.h"
 
 using atelier::flags::Duration;
@@ -133,6 +136,16 @@ ABSL_FLAG(Size, audit_space, Size{std::int64_t{64} << 20},
 ABSL_FLAG(bool, metrics_token, false,
           "Ask readers of the metrics page for a token of --access_file, with any name, by basic "
           "authentication.");
+ABSL_FLAG(
+    bool, check, false,
+    "Verify the data directory (database, checksums of all files, files without a row), print "
+    "a report and exit: with 0 if it is sound, with 1 otherwise. No server may use it.");
+ABSL_FLAG(bool, repair, false,
+          "As --check, and mend what can be mended. Files that belong to nothing are moved to the "
+          "folder recovered of the data directory; nothing is deleted.");
+ABSL_FLAG(std::string, restore, "",
+          "Restore this file, a backup made by `atelier admin backup`, into the data directory, "
+          "which must be empty, and exit.");
 ABSL_FLAG(bool, allow_insecure, false,
           "Allow connections from other machines without TLS: anyone who can reach the address can "
           "use the server.");
@@ -263,6 +276,26 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   return ServerOptions::Create(flags);
 }
 
+// --check, --repair and --restore: what is done to a data directory without a server. Nothing if
+// none of them was given.
+std::optional<absl::StatusOr<bool>> Upkeep(const std::string& data_dir) {
+  const std::string archive = absl::GetFlag(FLAGS_restore);
+  const bool repair = absl::GetFlag(FLAGS_repair);
+  if (archive.empty() && !repair && !absl::GetFlag(FLAGS_check)) return std::nullopt;
+  const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+  if (archive.empty()) {
+    return upkeep::CheckDataDirectory({.data_dir = data_dir, .repair = repair, .print = print});
+  }
+  if (repair || absl::GetFlag(FLAGS_check)) {
+    return absl::InvalidArgumentError("Give either --restore or --check and --repair.");
+  }
+  const auto restored = upkeep::Restore(archive, data_dir);
+  if (!restored.ok()) return restored.status();
+  print(absl::StrCat("Restored ", restored->files, " files, ", restored->bytes, " bytes, into ",
+                     data_dir, "."));
+  return true;
+}
+
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "atelierd: %s\n", std::string(status.message()).c_str());
   return kFailure;
@@ -282,6 +315,10 @@ int Main(int argc, char** argv) {
   flags::RespellArguments(argc, argv, '-', '_', IsFlag);
   const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
   if (!options.ok()) return Fail(options.status());
+  if (const auto sound = Upkeep(options->data_dir); sound.has_value()) {
+    if (!sound->ok()) return Fail(sound->status());
+    return **sound ? 0 : kFailure;
+  }
   atelier::models::KeepFreedMemory(64 << 20);
   RaiseFileLimit();
   for (const std::string& warning : {options->AccessWarning(), options->MetricsWarning()}) {

@@ -6,6 +6,7 @@
 #include "server/base/machine.h"
 #include "server/credentials.h"
 #include "server/server_parts.h"
+#include "server/upkeep/backup.h"
 #include "server/wiring/network_description.h"
 #include "server/wiring/preset_list.h"
 
@@ -88,21 +89,26 @@ void ServerParts::MakeJobServices() {
   experiment_service =
       std::make_unique<rpc::ExperimentService>(rpc::ExperimentService::Dependencies{
           .controller = experiments.get(), .tasks = tasks.get(), .streams = streams.get()});
-  dataset_service = std::make_unique<rpc::DatasetService>(
-      rpc::DatasetService::Dependencies{.catalog = catalog.get(),
-                                        .pushed = store.get(),
-                                        .artifacts = artifacts.get(),
-                                        .controller = controller.get(),
-                                        .limits = &resolver->options(),
-                                        .uploads = uploads.get(),
-                                        .tasks = dataset_tasks.get(),
-                                        .upload_tasks = upload_tasks.get(),
-                                        .streams = streams.get()});
+  dataset_service = std::make_unique<rpc::DatasetService>(rpc::DatasetService::Dependencies{
+      .catalog = catalog.get(),
+      .pushed = store.get(),
+      .artifacts = artifacts.get(),
+      .controller = controller.get(),
+      .limits = &resolver->options(),
+      .uploads = uploads.get(),
+      .tasks = dataset_tasks.get(),
+      .upload_tasks = upload_tasks.get(),
+      .streams = streams.get(),
+      .check_data = [this](const std::string& creator, std::int64_t bytes, std::int64_t more) {
+        return controller->CheckData(creator, bytes, more);
+      }});
   monitoring_service = std::make_unique<rpc::MonitoringService>(
       [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
       tasks.get());
-  admin_service = std::make_unique<rpc::AdminService>(
-      rpc::AdminService::Dependencies{.tasks = tasks.get(), .audit = audit.get()});
+  admin_service = std::make_unique<rpc::AdminService>(rpc::AdminService::Dependencies{
+      .tasks = tasks.get(), .audit = audit.get(), .streams = streams.get(), .begin_backup = [this] {
+        return upkeep::Backup::Begin(data_directory->path(), store.get());
+      }});
 }
 
 void ServerParts::MakeModelServices() {

@@ -47,8 +47,18 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options, jobs::
   return resolver;
 }
 
+jobs::JobLimits LimitsOf(const access::Limits& limits) {
+  return {.jobs = limits.jobs,
+          .running = limits.running,
+          .cores = limits.cores,
+          .priority = limits.priority,
+          .data = limits.data,
+          .models = limits.models};
+}
+
 jobs::JobController::Options ControllerOptions(const ServerOptions& options,
-                                               const jobs::Executor& executor) {
+                                               const jobs::Executor& executor,
+                                               const access::Gatekeeper* gatekeeper) {
   jobs::JobController::Options controlling;
   controlling.max_attempts = executor.max_launches().value_or(0);
   const bool here = controlling.max_attempts == 0;
@@ -57,6 +67,11 @@ jobs::JobController::Options ControllerOptions(const ServerOptions& options,
   controlling.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
   controlling.lease = options.lease;
   controlling.dataset_space = options.dataset_space;
+  if (gatekeeper->asks()) {
+    controlling.limits_of = [gatekeeper](const std::string& creator) {
+      return LimitsOf(gatekeeper->LimitsOf(creator));
+    };
+  }
   controlling.log = &Warn;
   return controlling;
 }
@@ -108,7 +123,7 @@ absl::Status ServerParts::StartJobs() {
   StartEventFiles();
   StartWebhooks();
   auto created = jobs::JobController::Create(
-      ControllerOptions(options, *executor),
+      ControllerOptions(options, *executor, gatekeeper.get()),
       {.clock = &clock,
        .jobs = store.get(),
        .models = store.get(),

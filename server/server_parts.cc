@@ -9,6 +9,8 @@
 #include "models/torch/libtorch_version.h"
 #include "server/artifact_stores.h"
 #include "server/logging.h"
+#include "server/upkeep/backup.h"
+#include "server/upkeep/restore.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::server {
@@ -35,6 +37,9 @@ absl::Status ServerParts::OpenData() {
   auto directory = store::DataDirectory::Open(options.data_dir);
   if (!directory.ok()) return directory.status();
   data_directory = *std::move(directory);
+  absl::Status usable = upkeep::CheckRestored(data_directory->path());
+  if (usable.ok()) usable = upkeep::RemoveLeftBackup(data_directory->path());
+  if (!usable.ok()) return usable;
   auto database =
       store::SqliteStore::Open(data_directory->database_path(), {.notify_url = options.notify_url});
   if (!database.ok()) return database.status();

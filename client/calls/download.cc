@@ -160,4 +160,35 @@ absl::StatusOr<Downloaded> Download(Connection* connection, const DownloadOption
   return receiver.Finish();
 }
 
+absl::StatusOr<Downloaded> DownloadBackup(Connection* connection, const BackupOptions& options) {
+  if (!options.force && Exists(options.path)) return FileExists(options.path);
+  auto file = NewFile::Create(options.path);
+  if (!file.ok()) return file.status();
+  grpc::ClientContext context;
+  const auto reader = connection->stub<AdminService>().Backup(&context, v1::BackupRequest());
+  models::Sha256 digest;
+  Downloaded result;
+  result.path = options.path;
+  v1::BackupChunk chunk;
+  absl::Status received;
+  while (received.ok() && reader->Read(&chunk)) {
+    digest.Update(chunk.data().data(), chunk.data().size());
+    result.bytes += static_cast<std::int64_t>(chunk.data().size());
+    options.progress(result.bytes, chunk.total_bytes());
+    received = options.interrupted() ? absl::CancelledError("Interrupted; no file was written.")
+                                     : file->Write(chunk.data());
+  }
+  if (!received.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!received.ok()) return received;
+  if (!status.ok()) return ToStatus(status, connection->address());
+  result.sha256 = digest.Finish();
+  if (result.sha256 != chunk.sha256()) {
+    return absl::DataLossError(absl::StrCat("The backup was cut off after ", result.bytes,
+                                            " bytes; no file was written."));
+  }
+  if (auto done = file->Commit(options.force); !done.ok()) return done;
+  return result;
+}
+
 }  // namespace atelier::client

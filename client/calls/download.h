@@ -1,6 +1,6 @@
-// Downloads a model or a job's TensorBoard log. The file is written under a temporary name, checked
-// against the SHA-256 that the server sent, synced and then renamed, so a failed download leaves no
-// file behind and an older file unchanged. Used by one thread.
+// Downloads a model, a job's TensorBoard log, or a backup of the server. The file is written under
+// a temporary name, checked against the SHA-256 that the server sent, synced and then renamed, so a
+// failed download leaves no file behind and an older file unchanged. Used by one thread.
 #ifndef ATELIER_CLIENT_CALLS_DOWNLOAD_H_
 #define ATELIER_CLIENT_CALLS_DOWNLOAD_H_
 
@@ -40,6 +40,17 @@ struct Downloaded {
 // ALREADY_EXISTS if the file exists, DATA_LOSS if the checksum does not match, CANCELLED when
 // interrupted, otherwise the error of the server or the file system.
 absl::StatusOr<Downloaded> Download(Connection* connection, const DownloadOptions& options);
+
+struct BackupOptions {
+  std::string path;    // Of the file.
+  bool force = false;  // Whether an existing file may be replaced.
+  // Called with the bytes received and about how many there are; 0 if that is not known yet.
+  std::function<void(std::int64_t received, std::int64_t total)> progress = [](auto, auto) {};
+  std::function<bool()> interrupted = [] { return false; };
+};
+
+// Downloads a backup of all that the server keeps. DATA_LOSS if it is cut off, else as Download.
+absl::StatusOr<Downloaded> DownloadBackup(Connection* connection, const BackupOptions& options);
 
 }  // namespace atelier::client
 

@@ -1,6 +1,9 @@
 // `atelier admin`: who may use a server; `admin whoami` asks who the server takes the caller for.
+#include <vector>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "client/commands/admin_commands.h"
 #include "client/commands/commands.h"
@@ -17,16 +20,22 @@ absl::StatusOr<int> WhoAmI(Session& session) {
   const auto caller = session.Call(&AdminService::GetCaller, v1::GetCallerRequest());
   if (!caller.ok()) return caller.status();
   const std::string role = RoleWord(caller->role());
+  std::vector<std::string> limits;
+  for (const v1::CallerLimit& limit : caller->limits()) {
+    limits.push_back(absl::StrCat(limit.name(), "=", limit.value()));
+  }
   if (session.format() == OutputFormat::kJson) session.PrintJson(*caller);
   if (session.format() == OutputFormat::kCsv) {
-    session.Print(CsvLine({"name", "role", "credential"}) +
-                  CsvLine({caller->name(), role, caller->credential()}));
+    session.Print(
+        CsvLine({"name", "role", "credential", "limits"}) +
+        CsvLine({caller->name(), role, caller->credential(), absl::StrJoin(limits, " ")}));
   }
   if (!session.text()) return kDone;
   if (caller->credential() == "none") {
     session.Print("The server asks nobody who they are; everybody may do everything.\n");
   } else {
     session.Print(absl::StrCat(caller->name(), ", ", role, ", by ", caller->credential(), "\n"));
+    if (!limits.empty()) session.Print(absl::StrCat("at most ", absl::StrJoin(limits, ", "), "\n"));
   }
   return kDone;
 }
@@ -42,6 +51,7 @@ void AddAdmin(CommandSet* commands) {
                   {"atelier --context lab admin whoami", "at a server of the configuration file"}}},
                 WhoAmI, family);
   AddAdminAudit(commands, family);
+  AddAdminBackup(commands, family);
   AddAdminToken(commands, family);
 }
 

@@ -7,6 +7,7 @@
 namespace atelier::client {
 
 void AddAdminAudit(CommandSet* commands, CLI::App* family);
+void AddAdminBackup(CommandSet* commands, CLI::App* family);
 void AddAdminToken(CommandSet* commands, CLI::App* family);
 
 }  // namespace atelier::client

@@ -10,9 +10,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/terminal/display_text.h"
 #include "models/files/sha256.h"
+#include "models/files/tar_header.h"
 
 namespace atelier::client {
 namespace {
@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kBlock = 512;
-constexpr std::size_t kShortName = 100;
-constexpr std::int64_t kLargestOctal = (std::int64_t{1} << 33) - 1;  // Eleven digits.
 constexpr std::size_t kMaxFiles = 5'000'000;
 constexpr std::size_t kMaxNameBytes = 1024;
 constexpr std::size_t kMaxSourceName = 255;
@@ -37,42 +35,6 @@ absl::Status SystemError(absl::string_view path, int error) {
 
 std::int64_t RoundUp(std::int64_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
 
-bool IsAscii(absl::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
-}
-
-// One block of the ustar format.
-std::string Block(absl::string_view name, std::int64_t size, char type) {
-  std::string block(kBlock, '\0');
-  const auto put = [&](std::size_t at, absl::string_view text) {
-    std::copy(text.begin(), text.end(), block.begin() + static_cast<std::ptrdiff_t>(at));
-  };
-  put(0, name.substr(0, kShortName));
-  put(100, "0000644");
-  put(108, "0000000");
-  put(116, "0000000");
-  put(124, absl::StrFormat("%011o", std::min(size, kLargestOctal)));
-  put(136, "00000000000");
-  put(148, "        ");
-  block[156] = type;
-  put(257, absl::string_view("ustar\0"
-                             "00",
-                             8));
-  unsigned sum = 0;
-  for (const unsigned char c : block) sum += c;
-  put(148, absl::StrFormat("%06o", sum));
-  block[154] = '\0';
-  return block;
-}
-
-// A record of an extended header: its own length, then `key=value`.
-std::string ExtendedRecord(absl::string_view key, absl::string_view value) {
-  const std::string rest = absl::StrCat(" ", key, "=", value, "\n");
-  std::size_t length = rest.size() + 1;
-  while (absl::StrCat(length).size() + rest.size() != length) ++length;
-  return absl::StrCat(length, rest);
-}
-
 // The last part of a path, for a folder as well.
 std::string LastPart(const std::string& path) {
   std::error_code error;
@@ -82,16 +44,6 @@ std::string LastPart(const std::string& path) {
 }
 
 }  // namespace
-
-std::string TarHeader(absl::string_view name, std::int64_t size) {
-  std::string records;
-  if (name.size() > kShortName || !IsAscii(name)) records = ExtendedRecord("path", name);
-  if (size > kLargestOctal) absl::StrAppend(&records, ExtendedRecord("size", absl::StrCat(size)));
-  if (records.empty()) return Block(name, size, '0');
-  const auto length = static_cast<std::int64_t>(records.size());
-  records.resize(static_cast<std::size_t>(RoundUp(length)), '\0');
-  return absl::StrCat(Block("PaxHeaders/file", length, 'x'), records, Block(name, size, '0'));
-}
 
 absl::StatusOr<UploadSource> UploadSource::Open(const std::vector<std::string>& paths) {
   UploadSource source;
@@ -167,7 +119,8 @@ absl::Status UploadSource::Arrange() {
                                                  EscapeControls(entries_[i - 1].path)));
     }
     entry.begin = size_;
-    entry.data = size_ + static_cast<std::int64_t>(TarHeader(entry.name, entry.size).size());
+    entry.data =
+        size_ + static_cast<std::int64_t>(models::TarHeader(entry.name, entry.size).size());
     size_ = entry.data + RoundUp(entry.size);
   }
   // Two blocks of zeros end an archive.
@@ -178,7 +131,7 @@ absl::Status UploadSource::Arrange() {
 absl::StatusOr<std::size_t> UploadSource::ReadEntry(const Entry& entry, std::int64_t offset,
                                                     char* to, std::size_t size) {
   if (offset < entry.data) {
-    const std::string header = TarHeader(entry.name, entry.size);
+    const std::string header = models::TarHeader(entry.name, entry.size);
     const auto begin = static_cast<std::size_t>(offset - entry.begin);
     const std::size_t count = std::min(size, header.size() - begin);
     std::copy_n(header.data() + begin, count, to);

@@ -70,10 +70,6 @@ class UploadSource {
   std::optional<models::RegularFile> open_file_;
 };
 
-// The header of a file in a POSIX tar archive: 512 bytes, or more for a name that needs a record of
-// its own. Exposed for tests.
-std::string TarHeader(absl::string_view name, std::int64_t size);
-
 }  // namespace atelier::client
 
 #endif  // ATELIER_CLIENT_FILES_UPLOAD_SOURCE_H_

@@ -9,10 +9,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "proto/access/token.h"
+#include "proto/flags/size.h"
 
 namespace atelier::access {
 namespace {
@@ -61,7 +63,8 @@ absl::StatusOr<Credential> ParseLine(const std::vector<absl::string_view>& words
   if (words[0] == "certificate") {
     credential.kind = Credential::Kind::kCertificate;
   } else if (words[0] != "token") {
-    return Wrong(absl::StrCat(Shown(words[0]), " begins no line; it must be token or certificate"));
+    return Wrong(
+        absl::StrCat(Shown(words[0]), " begins no line; it must be token, certificate or limit"));
   }
   if (words.size() < 3) return Wrong("the line needs a name and a role");
   if (auto status = CheckCallerName(words[1]); !status.ok()) return status;
@@ -82,6 +85,44 @@ absl::StatusOr<Credential> ParseLine(const std::vector<absl::string_view>& words
     return Wrong("a token needs id= and sha256=; `atelier admin token add` writes them");
   }
   return credential;
+}
+
+absl::Status TakeLimit(absl::string_view word, Limits* limits) {
+  const std::size_t equals = word.find('=');
+  std::vector<absl::string_view> names;
+  for (const LimitField& field : LimitFields()) {
+    names.push_back(field.name);
+    if (equals == absl::string_view::npos || word.substr(0, equals) != field.name) continue;
+    const absl::string_view text = word.substr(equals + 1);
+    std::int64_t number = 0;
+    const auto size = flags::ParseSize(text);
+    const bool good = field.bytes ? size.ok() : absl::SimpleAtoi(text, &number) && number >= 0;
+    if (!good) {
+      return Wrong(absl::StrCat(Shown(word), " is no limit; it must be ", field.name, "=",
+                                field.bytes ? "SIZE, such as 20GiB" : "N, 0 or more"));
+    }
+    if ((limits->*field.value).has_value())
+      return Wrong(absl::StrCat(Shown(word), " is there twice"));
+    limits->*field.value = field.bytes ? *size : number;
+    return absl::OkStatus();
+  }
+  return Wrong(
+      absl::StrCat(Shown(word), " is no limit; there are ", absl::StrJoin(names, "=, "), "="));
+}
+
+// `limit WHO key=value…`.
+absl::Status ParseLimit(const std::vector<absl::string_view>& words,
+                        std::map<std::string, Limits>* all) {
+  if (words.size() < 3) return Wrong("a limit needs a name or role and what is limited");
+  if (!RoleOf(words[1]).has_value()) {
+    if (auto status = CheckCallerName(words[1]); !status.ok()) return status;
+  }
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    if (auto status = TakeLimit(words[i], &(*all)[std::string(words[1])]); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
 }
 
 // What of all lines together must hold.
@@ -126,21 +167,48 @@ absl::Status CheckCallerName(absl::string_view name) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Credential>> ParseAccessFile(absl::string_view text) {
+namespace {
+
+struct AccessFile {
   std::vector<Credential> credentials;
+  std::map<std::string, Limits> limits;
+};
+
+absl::Status TakeLine(const std::vector<absl::string_view>& words, Consistency* consistency,
+                      AccessFile* file) {
+  if (words[0] == "limit") return ParseLimit(words, &file->limits);
+  auto credential = ParseLine(words);
+  if (!credential.ok()) return credential.status();
+  file->credentials.push_back(*std::move(credential));
+  return consistency->Add(file->credentials.back());
+}
+
+absl::StatusOr<AccessFile> ParseAll(absl::string_view text) {
+  AccessFile file;
   Consistency consistency;
   int number = 0;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     ++number;
     const std::vector<absl::string_view> words = WordsOf(line);
     if (words.empty()) continue;
-    auto credential = ParseLine(words);
-    const absl::Status status =
-        credential.ok() ? consistency.Add(*credential) : credential.status();
+    const absl::Status status = TakeLine(words, &consistency, &file);
     if (!status.ok()) return Wrong(absl::StrCat("line ", number, ": ", status.message()));
-    credentials.push_back(*std::move(credential));
   }
-  return credentials;
+  return file;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Credential>> ParseAccessFile(absl::string_view text) {
+  auto file = ParseAll(text);
+  if (!file.ok()) return file.status();
+  return std::move(file->credentials);
+}
+
+absl::StatusOr<std::map<std::string, Limits>> ParseLimits(absl::string_view text) {
+  auto file = ParseAll(text);
+  if (!file.ok()) return file.status();
+  return std::move(file->limits);
 }
 
 std::string WithToken(absl::string_view text, const Credential& token) {

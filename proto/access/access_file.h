@@ -3,18 +3,24 @@
 //
 //   token alice operator id=3f9a1c2e sha256=9f86d0… created=2026-11-29
 //   certificate bob.example.com viewer
+//   limit operator jobs=20 data=50GiB
+//   limit alice running=4
+//
+// A limit is that of a caller, or of each caller of a role that has no such limit of its own.
 //
 // `atelier admin token` writes the lines of tokens; all else is written by hand and kept.
 #ifndef ATELIER_PROTO_ACCESS_ACCESS_FILE_H_
 #define ATELIER_PROTO_ACCESS_ACCESS_FILE_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "proto/access/limits.h"
 #include "proto/access/role.h"
 
 namespace atelier::access {
@@ -41,6 +47,9 @@ absl::Status CheckCallerName(absl::string_view name);
 // The credentials of a file, in its order. INVALID_ARGUMENT naming the line, what is wrong with it
 // and what would be right.
 absl::StatusOr<std::vector<Credential>> ParseAccessFile(absl::string_view text);
+
+// The limits of a file by whose they are, a caller's name or a role's word. Errors as above.
+absl::StatusOr<std::map<std::string, Limits>> ParseLimits(absl::string_view text);
 
 // The file with a token's line at its end.
 std::string WithToken(absl::string_view text, const Credential& token);

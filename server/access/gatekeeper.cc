@@ -99,15 +99,32 @@ absl::StatusOr<std::unique_ptr<Gatekeeper>> Gatekeeper::Open(Options options, co
   return gatekeeper;
 }
 
+std::shared_ptr<CallerActivity> Gatekeeper::ActivityOf(const Credential& credential,
+                                                       const Limits& limits) {
+  if (!limits.calls.has_value() && !limits.streams.has_value()) return nullptr;
+  auto& activity = activities_[credential.name];
+  if (activity == nullptr) activity = std::make_shared<CallerActivity>();
+  return activity;
+}
+
 std::shared_ptr<const Gatekeeper::Callers> Gatekeeper::MakeCallers(
-    const std::vector<Credential>& credentials) {
+    const std::vector<Credential>& credentials, const std::map<std::string, Limits>& limits) {
+  const auto limits_of = [&](const std::string& who) {
+    const auto found = limits.find(who);
+    return found == limits.end() ? Limits() : found->second;
+  };
   auto callers = std::make_shared<Callers>();
   for (const Credential& credential : credentials) {
     const bool token = credential.kind == Credential::Kind::kToken;
+    const Limits most =
+        Combined(limits_of(credential.name), limits_of(std::string(RoleWord(credential.role))));
+    callers->limits[credential.name] = most;
     auto caller =
         std::make_shared<const Caller>(Caller{.name = credential.name,
                                               .role = credential.role,
-                                              .credential = token ? "token" : "certificate"});
+                                              .credential = token ? "token" : "certificate",
+                                              .limits = most,
+                                              .activity = ActivityOf(credential, most)});
     if (token) {
       callers->tokens[credential.id] = {credential.sha256, std::move(caller)};
     } else {
@@ -123,7 +140,9 @@ absl::Status Gatekeeper::Read() {
   stamp_ = std::move(content->stamp);
   const auto credentials = ParseAccessFile(content->text);
   if (!credentials.ok()) return Unreadable(options_.file, credentials.status().message());
-  auto callers = MakeCallers(*credentials);
+  const auto limits = ParseLimits(content->text);
+  if (!limits.ok()) return Unreadable(options_.file, limits.status().message());
+  auto callers = MakeCallers(*credentials, *limits);
   MutexLock lock(&mutex_);
   callers_ = std::move(callers);
   return absl::OkStatus();
@@ -189,6 +208,12 @@ std::shared_ptr<const Caller> Gatekeeper::FindToken(const Callers& known,
   const auto found = known.tokens.find(TokenId(text).value_or(""));
   const Known& token = found == known.tokens.end() ? *kNobody : found->second;
   return SameHash(TokenHash(text), token.sha256) ? token.caller : nullptr;
+}
+
+Limits Gatekeeper::LimitsOf(const std::string& name) const {
+  const auto known = callers();
+  const auto found = known->limits.find(name);
+  return found == known->limits.end() ? Limits() : found->second;
 }
 
 bool Gatekeeper::MayRead(const std::string& token) const {

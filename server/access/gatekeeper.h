@@ -6,9 +6,11 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -62,6 +64,9 @@ class Gatekeeper {
   // Who calls. UNAUTHENTICATED (NO_CREDENTIALS, UNKNOWN_TOKEN, UNKNOWN_CERTIFICATE).
   absl::StatusOr<std::shared_ptr<const Caller>> Identify(const Shown& shown) const;
 
+  // The limits of the caller of that name; none for a name that the file does not have.
+  Limits LimitsOf(const std::string& name) const;
+
   // Whether a token's caller may read everything, for the metrics page.
   bool MayRead(const std::string& token) const;
 
@@ -83,11 +88,15 @@ class Gatekeeper {
   struct Callers {
     absl::flat_hash_map<std::string, Known> tokens;                                // By id.
     absl::flat_hash_map<std::string, std::shared_ptr<const Caller>> certificates;  // By name.
+    absl::flat_hash_map<std::string, Limits> limits;  // By the caller's name.
   };
 
   Gatekeeper(Options options, const Clock* clock);
   absl::Status Read();
-  static std::shared_ptr<const Callers> MakeCallers(const std::vector<Credential>& credentials);
+  std::shared_ptr<const Callers> MakeCallers(const std::vector<Credential>& credentials,
+                                             const std::map<std::string, Limits>& limits);
+  // That of a caller whose calls are counted; the same however often the file is read.
+  std::shared_ptr<CallerActivity> ActivityOf(const Credential& credential, const Limits& limits);
   // The caller whose token a header has; null if there is none.
   static std::shared_ptr<const Caller> FindToken(const Callers& known,
                                                  absl::string_view authorization);
@@ -101,6 +110,7 @@ class Gatekeeper {
   // Used by the thread that ticks.
   std::string stamp_;      // By which a change is noticed.
   std::string complaint_;  // The last that was logged.
+  std::map<std::string, std::shared_ptr<CallerActivity>> activities_;  // By name.
 
   mutable Mutex mutex_;
   std::shared_ptr<const Callers> callers_ ABSL_GUARDED_BY(mutex_);

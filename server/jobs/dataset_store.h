@@ -45,6 +45,9 @@ class DatasetStore {
   // Bytes of all versions together.
   virtual absl::StatusOr<std::int64_t> DatasetBytes() = 0;
 
+  // Bytes of all versions that jobs of a creator made; reads all versions.
+  virtual absl::StatusOr<std::int64_t> DatasetBytesOf(absl::string_view creator) = 0;
+
   // Takes the next version number of a data set, which need not exist yet. Never given again.
   virtual absl::StatusOr<std::int64_t> ReserveDatasetVersion(absl::string_view dataset) = 0;
 

@@ -73,7 +73,7 @@ absl::StatusOr<v1::Experiment> ExperimentController::Start(
   record.request_id = request.request_id();
   record.request = Canonical(request);
   // Before anything is looked at that may have changed since: a data set may be gone.
-  auto before = FindRepeat(request, record.request);
+  auto before = FindRepeat(creator, request, record.request);
   if (!before.ok()) return before.status();
   if (before->has_value()) return **std::move(before);
   auto resolved = ResolveExperiment(request, *with_.resolver);
@@ -89,7 +89,7 @@ absl::StatusOr<v1::Experiment> ExperimentController::Start(
   std::string id;
   {
     MutexLock lock(&mutex_);
-    auto repeat = FindRepeat(request, record.request);
+    auto repeat = FindRepeat(creator, request, record.request);
     if (!repeat.ok()) return repeat.status();
     if (repeat->has_value()) return **std::move(repeat);
     if (const std::size_t unended = Unended().size(); unended >= options_.max_unended) {
@@ -117,13 +117,14 @@ absl::Status ExperimentController::CheckStartArchives(const ResolvedExperiment& 
 }
 
 absl::StatusOr<std::optional<v1::Experiment>> ExperimentController::FindRepeat(
-    const v1::StartExperimentRequest& request, const std::string& canonical) {
+    const std::string& creator, const v1::StartExperimentRequest& request,
+    const std::string& canonical) {
   if (request.request_id().empty()) return std::optional<v1::Experiment>();
-  auto before = with_.experiments->FindExperimentByRequestId(request.request_id());
+  auto before = with_.experiments->FindExperimentByRequestId(creator, request.request_id());
   if (!before.ok()) return before.status();
   if (!before->has_value()) {
-    auto deleted = with_.experiments->FindDeletedExperimentByRequestId(request.request_id(),
-                                                                       with_.clock->Now());
+    auto deleted = with_.experiments->FindDeletedExperimentByRequestId(
+        creator, request.request_id(), with_.clock->Now());
     if (!deleted.ok()) return deleted.status();
     if (!deleted->has_value()) return std::optional<v1::Experiment>();
     return Error(

@@ -115,7 +115,8 @@ class ExperimentController {
   absl::Status CheckStartArchives(const ResolvedExperiment& resolved);
   // The request's earlier answer, if its request id was seen before.
   absl::StatusOr<std::optional<v1::Experiment>> FindRepeat(
-      const v1::StartExperimentRequest& request, const std::string& canonical);
+      const std::string& creator, const v1::StartExperimentRequest& request,
+      const std::string& canonical);
   absl::StatusOr<std::string> Insert(ExperimentRecord record, const std::vector<RunRecord>& runs,
                                      const std::string& base_name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

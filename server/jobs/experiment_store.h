@@ -54,12 +54,12 @@ class ExperimentStore {
 
   // The experiment that a request made; nothing if there is none.
   virtual absl::StatusOr<std::optional<ExperimentRecord>> FindExperimentByRequestId(
-      absl::string_view request_id) = 0;
+      absl::string_view creator, absl::string_view request_id) = 0;
 
   // The id of the experiment that a request made, if it was deleted within the last day; nothing
   // otherwise.
   virtual absl::StatusOr<std::optional<std::string>> FindDeletedExperimentByRequestId(
-      absl::string_view request_id, absl::Time now) = 0;
+      absl::string_view creator, absl::string_view request_id, absl::Time now) = 0;
 
   // Ids of all experiments that have not ended, oldest first.
   virtual absl::StatusOr<std::vector<std::string>> ListUnendedExperiments() = 0;

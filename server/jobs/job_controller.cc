@@ -30,7 +30,7 @@ absl::Status CheckNotifyUrl(const std::string& url) {
 absl::StatusOr<v1::TrainingJob> JobController::Start(const v1::StartTrainingRequest& request,
                                                      const std::string& creator) {
   // Before anything is looked at that may have changed since: a data set may be gone.
-  auto repeat = FindRepeat(request.request_id(), Canonical(request));
+  auto repeat = FindRepeat(creator, request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   if (auto status = CheckNotifyUrl(request.notify_url()); !status.ok()) return status;
@@ -48,7 +48,7 @@ absl::StatusOr<v1::TrainingJob> JobController::Accept(const v1::StartTrainingReq
                                                       const std::string& creator,
                                                       Effects* effects) {
   // Again, now that no other call can come between.
-  auto repeat = FindRepeat(request.request_id(), Canonical(request));
+  auto repeat = FindRepeat(creator, request.request_id(), Canonical(request));
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   if (auto status = CheckRoom(); !status.ok()) return status;
@@ -77,7 +77,7 @@ absl::StatusOr<v1::TrainingJob> JobController::AcceptOther(v1::TrainingJob job,
                                                            const std::string& canonical) {
   Effects effects;
   MutexLock lock(&mutex_);
-  auto repeat = FindRepeat(request_id, canonical);
+  auto repeat = FindRepeat(job.creator(), request_id, canonical);
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   if (const LiveJob* same = job.has_import() ? FindSameImport(job.import()) : nullptr;
@@ -106,10 +106,23 @@ absl::Status JobController::CheckRoom() const {
                             " jobs wait. Try again when some have started."));
 }
 
+JobQuota::Use JobController::UseOf(const std::string& creator) const {
+  JobQuota::Use use;
+  for (const auto& [id, live] : live_) {
+    const JobRecord& record = live->record;
+    if (record.job.creator() != creator) continue;
+    ++use.jobs;
+    if (!record.attempt_active()) continue;
+    ++use.running;
+    use.cores += HeldBy(record).cores;
+  }
+  return use;
+}
+
 absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindRepeat(
-    const std::string& id, const std::string& canonical) {
+    const std::string& creator, const std::string& id, const std::string& canonical) {
   if (id.empty()) return std::optional<v1::TrainingJob>();
-  auto before = with_.jobs->FindByRequestId(id);
+  auto before = with_.jobs->FindByRequestId(creator, id);
   if (!before.ok()) return before.status();
   if (before->has_value()) {
     if ((*before)->request == canonical) {
@@ -119,7 +132,7 @@ absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindRepeat(
                  absl::StrCat("The request id ", id, " already made ", (*before)->job.name(),
                               " from another request; use a new id for a new job."));
   }
-  auto deleted = with_.jobs->FindDeletedByRequestId(id, with_.clock->Now());
+  auto deleted = with_.jobs->FindDeletedByRequestId(creator, id, with_.clock->Now());
   if (!deleted.ok()) return deleted.status();
   if (deleted->has_value()) {
     return Error(absl::StatusCode::kAlreadyExists, "JOB_DELETED",
@@ -131,6 +144,11 @@ absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindRepeat(
 
 absl::StatusOr<v1::TrainingJob> JobController::Admit(JobRecord record, const std::string& base_name,
                                                      Effects* effects) {
+  if (quota_.limits()) {
+    const absl::Status status =
+        quota_.CheckNew(record.job, NeedsOf(record.job).cores, UseOf(record.job.creator()));
+    if (!status.ok()) return status;
+  }
   const absl::Time now = with_.clock->Now();
   *record.job.mutable_create_time() = ToTimestamp(now);
   const std::string stem =

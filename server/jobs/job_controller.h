@@ -33,6 +33,7 @@
 #include "server/jobs/executor.h"
 #include "server/jobs/job_change.h"
 #include "server/jobs/job_observer.h"
+#include "server/jobs/job_quota.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/model_store.h"
 #include "server/jobs/queue_view.h"
@@ -68,6 +69,7 @@ class JobController {
     int max_lost_attempts = 3;            // A job is tried again after this many; the next ends it.
     // Bytes that all versions of pushed data sets may have together.
     std::int64_t dataset_space = INT64_MAX;
+    LimitsOf limits_of;  // Of each creator; empty: there are none.
     // Told one sentence about each failure that no caller is there to hear of. May be empty.
     std::function<void(const std::string&)> log;
   };
@@ -97,9 +99,10 @@ class JobController {
 
   // --- For TrainingService. Ids are bare (see ParseJobName). ---
 
-  // Checks the request and stores a job in QUEUED. A request id seen before answers with the job it
-  // made, whatever has become of it and of what the request names; ALREADY_EXISTS (JOB_DELETED) if
-  // that job was deleted within the last day. `creator` asks for it, here and below.
+  // Checks the request and stores a job in QUEUED. A request id that the creator used before
+  // answers with the job it made, whatever has become of it and of what the request names;
+  // ALREADY_EXISTS (JOB_DELETED) if that job was deleted within the last day. `creator` asks for
+  // it, here and below.
   absl::StatusOr<v1::TrainingJob> Start(const v1::StartTrainingRequest& request,
                                         const std::string& creator = "");
   // DATA_LOSS (ARCHIVE_DAMAGED) if a version's archive, all of which is read, is not what was
@@ -118,8 +121,8 @@ class JobController {
 
   // The job that the request's id made before; nothing if it is new. Its upload may be gone since.
   // Errors as Start.
-  absl::StatusOr<std::optional<v1::TrainingJob>> FindImport(
-      const v1::ImportDatasetRequest& request);
+  absl::StatusOr<std::optional<v1::TrainingJob>> FindImport(const v1::ImportDatasetRequest& request,
+                                                            const std::string& creator = "");
   // Stores a job in QUEUED that imports a complete upload. Answers with the job that has not ended
   // and imports the same upload with the same options, if there is one; a request id as in Start.
   absl::StatusOr<v1::TrainingJob> StartImport(const v1::ImportDatasetRequest& request,
@@ -130,6 +133,11 @@ class JobController {
                                              const std::string& creator = "");
   absl::StatusOr<v1::TrainingJob> StartEvaluation(const v1::EvaluateModelRequest& request,
                                                   const std::string& creator = "");
+  // RESOURCE_EXHAUSTED (CALLER_LIMIT) if a creator whose uploads have `uploads` bytes may not have
+  // so many more.
+  absl::Status CheckData(const std::string& creator, std::int64_t uploads, std::int64_t more) {
+    return quota_.CheckData(creator, uploads, more);
+  }
   // Deletes a version of a pushed data set, or all of them, with its files. Errors of
   // DatasetStore::DeleteDataset.
   absl::Status DeleteDataset(const DatasetReference& reference, bool force);
@@ -254,8 +262,11 @@ class JobController {
                                               const std::string& canonical);
   // Whether another job can be taken in.
   absl::Status CheckRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The job that a request of this id made before, which was `canonical`; nothing if it is new.
-  absl::StatusOr<std::optional<v1::TrainingJob>> FindRepeat(const std::string& request_id,
+  JobQuota::Use UseOf(const std::string& creator) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The job that the creator's request of this id made before, which was `canonical`; nothing if it
+  // is new.
+  absl::StatusOr<std::optional<v1::TrainingJob>> FindRepeat(const std::string& creator,
+                                                            const std::string& request_id,
                                                             const std::string& canonical);
   // Stores a job under a new id and queues it.
   absl::StatusOr<v1::TrainingJob> Admit(JobRecord record, const std::string& base_name,
@@ -275,8 +286,9 @@ class JobController {
   void RemoveStrayDatasets();
   worker::v1::Assignment MakeImportAssignment(const LiveJob& live)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Fails where the version would not fit into the space for data sets.
-  absl::Status CheckDatasetSpace(std::int64_t size_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Fails where the version would not fit into the space for data sets, or its creator's.
+  absl::Status CheckDatasetSpace(std::int64_t size_bytes, const std::string& creator)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // job_controller_scoring.cc: evaluations and checks.
   absl::StatusOr<worker::v1::Assignment> MakeScoringAssignment(const LiveJob& live)
@@ -356,6 +368,8 @@ class JobController {
   bool StartNext();
   std::optional<LaunchRequest> PrepareLaunch(Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The next job that fits and whose creator's limits let it start.
+  std::optional<Scheduler::Grant> NextGrant() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts a job back that could not be started, and pauses.
   void Postpone(LiveJob* live, const absl::Status& why, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -383,6 +397,7 @@ class JobController {
   JobObservers observers_;
   std::shared_ptr<StatusRelay> relay_;
   QueueView queue_view_;
+  const JobQuota quota_;
 
   Mutex mutex_;
   CondVar attempts_changed_;  // Or a process is gone.
@@ -390,6 +405,7 @@ class JobController {
   Scheduler scheduler_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> kick_ ABSL_GUARDED_BY(mutex_);
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  bool held_back_ ABSL_GUARDED_BY(mutex_) = false;  // Limits alone keep a job in the queue.
   // A process whose attempt has ended holds its cores, under its handle, until it is gone: the next
   // job must not be placed beside it. The job whose process is being started is off the queue,
   // holding its cores, without an attempt.

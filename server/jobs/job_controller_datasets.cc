@@ -14,8 +14,8 @@
 
 namespace atelier::jobs {
 absl::StatusOr<std::optional<v1::TrainingJob>> JobController::FindImport(
-    const v1::ImportDatasetRequest& request) {
-  return FindRepeat(request.request_id(), Canonical(request));
+    const v1::ImportDatasetRequest& request, const std::string& creator) {
+  return FindRepeat(creator, request.request_id(), Canonical(request));
 }
 
 absl::StatusOr<v1::TrainingJob> JobController::StartImport(const v1::ImportDatasetRequest& request,
@@ -55,9 +55,11 @@ worker::v1::Assignment JobController::MakeImportAssignment(const LiveJob& live) 
   return assignment;
 }
 
-absl::Status JobController::CheckDatasetSpace(std::int64_t size_bytes) {
+absl::Status JobController::CheckDatasetSpace(std::int64_t size_bytes, const std::string& creator) {
   const auto taken = with_.pushed_datasets->DatasetBytes();
   if (!taken.ok()) return taken.status();
+  // The upload, which goes once it is imported, does not count.
+  if (auto status = quota_.CheckData(creator, 0, size_bytes); !status.ok()) return status;
   if (size_bytes <= options_.dataset_space - *taken) return absl::OkStatus();
   return Error(absl::StatusCode::kResourceExhausted, "DATASET_SPACE",
                absl::StrCat("The data set has ", size_bytes, " bytes; of the ",

@@ -16,6 +16,7 @@ JobController::JobController(Options options, Dependencies dependencies)
       with_(std::move(dependencies)),
       observers_(with_.observers),
       relay_(std::make_shared<StatusRelay>()),
+      quota_(options_.limits_of, with_.models, with_.pushed_datasets),
       scheduler_({.cores = options_.total_cores, .memory_bytes = options_.total_memory_bytes},
                  options_.queue_capacity, static_cast<std::size_t>(options_.max_attempts)),
       watch_(options_) {}

@@ -13,7 +13,7 @@ absl::StatusOr<v1::TrainingJob> JobController::StartEvaluation(
     const v1::EvaluateModelRequest& request, const std::string& creator) {
   const std::string canonical = Canonical(request);
   // Before anything is looked at that may have changed since.
-  auto repeat = FindRepeat(request.request_id(), canonical);
+  auto repeat = FindRepeat(creator, request.request_id(), canonical);
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   auto spec = ResolveEvaluation(request, with_.models, with_.datasets, with_.resolver->options());
@@ -28,7 +28,7 @@ absl::StatusOr<v1::TrainingJob> JobController::StartEvaluation(
 absl::StatusOr<v1::TrainingJob> JobController::StartCheck(const v1::CheckDatasetRequest& request,
                                                           const std::string& creator) {
   const std::string canonical = Canonical(request);
-  auto repeat = FindRepeat(request.request_id(), canonical);
+  auto repeat = FindRepeat(creator, request.request_id(), canonical);
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   auto spec = ResolveCheck(request, with_.datasets, with_.resolver->options());

@@ -18,6 +18,7 @@ namespace {
 
 // Between two looks whether the files that jobs wait for are there.
 constexpr absl::Duration kHold = absl::Seconds(1);
+constexpr absl::Duration kBetweenLimits = absl::Seconds(1);
 
 // 128 bits from the system's random source.
 std::string DrawToken() {
@@ -88,7 +89,7 @@ absl::StatusOr<Launched> JobController::Launch(const LaunchRequest& request) {
 }
 
 std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
-  while (auto grant = scheduler_.Next()) {
+  while (auto grant = NextGrant()) {
     LiveJob* live = Find(grant->id);
     const JobRecord& record = live->record;
     queue_view_.Remove(record);
@@ -167,6 +168,21 @@ void JobController::QueueHeld(absl::Duration now) {
     queue_view_.Remove(live->record);
     Enqueue(live->record);
   }
+}
+
+std::optional<Scheduler::Grant> JobController::NextGrant() {
+  held_back_ = false;
+  if (!quota_.limits()) return scheduler_.Next();
+  absl::flat_hash_map<std::string, JobQuota::Use> uses;  // By creator, counted when it is needed.
+  return scheduler_.Next([&](const QueuedJob& queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const JobRecord& record = Find(queued.id)->record;
+    const std::string& creator = record.job.creator();
+    if (!uses.contains(creator)) uses[creator] = UseOf(creator);
+    const std::string why = quota_.WhyWait(creator, queued.cores, uses[creator]);
+    queue_view_.SetReason(record, why);
+    held_back_ |= !why.empty();
+    return why.empty();
+  });
 }
 
 void JobController::Postpone(LiveJob* live, const absl::Status& why, Effects* effects) {
@@ -318,8 +334,12 @@ absl::Duration JobController::NextDue(absl::Duration now) {
     due = std::min(due, watch_.next_start());
   }
   if (!held_.empty()) due = std::min(due, held_until_);
-  if (!to_clean_.empty() || !to_trim_.empty()) due = now;
-  return std::max(due - now, absl::ZeroDuration());
+}
+
+// Limits may change with the access file, of which nobody tells.
+if (held_back_) due = std::min(due, now + kBetweenLimits);
+if (!to_clean_.empty() || !to_trim_.empty()) due = now;
+return std::max(due - now, absl::ZeroDuration());
 }
 
 }  // namespace atelier::jobs

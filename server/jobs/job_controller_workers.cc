@@ -304,7 +304,8 @@ absl::Status JobController::FinishOutcome(const Unfinished& left, LiveJob* live,
   change.record().acknowledged = event.number();
   absl::Status status;
   if (event.has_import_outcome()) {
-    const absl::Status room = CheckDatasetSpace(event.import_outcome().size_bytes());
+    const absl::Status room =
+        CheckDatasetSpace(event.import_outcome().size_bytes(), live->record.job.creator());
     status = room.ok() ? FinishImport(event.import_outcome(), &change)
                        : FailAttempt(ReasonOf(room), room.message(), &change);
   } else {

@@ -102,7 +102,7 @@ class JobStore {
   virtual ~JobStore() = default;
 
   // Stores a new job with its first events and answers with its sequence number. ALREADY_EXISTS if
-  // the id was ever used, also by a job deleted since, or the request id is taken; NOT_FOUND
+  // the id was ever used, also by a job deleted since, or its creator's request id is; NOT_FOUND
   // (VERSION_NOT_FOUND) if the version that it starts from is gone.
   virtual absl::StatusOr<std::int64_t> Insert(const JobRecord& record,
                                               const std::vector<v1::JobEvent>& events) = 0;
@@ -110,14 +110,14 @@ class JobStore {
   // NOT_FOUND (JOB_NOT_FOUND).
   virtual absl::StatusOr<JobRecord> Load(absl::string_view id) = 0;
 
-  // The job that a request made; nothing if there is none.
+  // The job that a creator's request made; nothing if there is none.
   virtual absl::StatusOr<std::optional<JobRecord>> FindByRequestId(
-      absl::string_view request_id) = 0;
+      absl::string_view creator, absl::string_view request_id) = 0;
 
-  // The id of the job that a request made, if that job was deleted within the last day; nothing
-  // otherwise.
+  // The id of the job that a creator's request made, if that job was deleted within the last day;
+  // nothing otherwise.
   virtual absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(
-      absl::string_view request_id, absl::Time now) = 0;
+      absl::string_view creator, absl::string_view request_id, absl::Time now) = 0;
 
   // Every job that has not ended or whose files are not freed, oldest first.
   virtual absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() = 0;

@@ -79,6 +79,9 @@ class ModelStore {
   // What registering a version will do to `latest`; what is registered meanwhile may change it.
   virtual absl::StatusOr<LatestVerdict> JudgeLatest(const v1::ModelVersion& version) = 0;
 
+  // Bytes of the archives of all versions that jobs of a creator made; reads all versions.
+  virtual absl::StatusOr<std::int64_t> ModelBytesOf(absl::string_view creator) = 0;
+
   // Takes the next version number of a model, which need not exist yet. Never given again, not even
   // when it is left unused or its version or the whole model is deleted.
   virtual absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) = 0;

@@ -14,6 +14,12 @@ void QueueView::Add(const JobRecord& record, const std::string& waiting_reason) 
   if (!waiting_reason.empty()) reasons_[record.sequence] = waiting_reason;
 }
 
+void QueueView::SetReason(const JobRecord& record, const std::string& waiting_reason) {
+  MutexLock lock(&mutex_);
+  reasons_.erase(record.sequence);
+  if (!waiting_reason.empty()) reasons_[record.sequence] = waiting_reason;
+}
+
 void QueueView::Remove(const JobRecord& record) {
   const Key key = KeyOf(record);
   MutexLock lock(&mutex_);

@@ -29,6 +29,8 @@ class QueueView {
 
   // The job waits from now on. `waiting_reason` may be empty.
   void Add(const JobRecord& record, const std::string& waiting_reason);
+  // What a job waits for that waits already; empty for nothing of its own.
+  void SetReason(const JobRecord& record, const std::string& waiting_reason);
   // The job waits no longer; does nothing if it did not.
   void Remove(const JobRecord& record);
   // What the job that leaves next waits for, whichever that is; shown in place of its own reason.

@@ -7,25 +7,27 @@ namespace atelier::jobs {
 Scheduler::Scheduler(Resources total, std::size_t queue_capacity, std::size_t max_holders)
     : total_(total), max_holders_(max_holders), free_(total), queue_(queue_capacity) {}
 
-Scheduler::Resources Scheduler::HeadNeeds() const {
-  const int asked = queue_.front().cores;
-  return {.cores = total_.cores == 0 ? asked : std::min(asked, total_.cores),
-          .memory_bytes = std::min(queue_.front().memory_bytes, total_.memory_bytes)};
+Scheduler::Resources Scheduler::NeedsOf(const QueuedJob& job) const {
+  return {.cores = total_.cores == 0 ? job.cores : std::min(job.cores, total_.cores),
+          .memory_bytes = std::min(job.memory_bytes, total_.memory_bytes)};
 }
 
-std::optional<Scheduler::Grant> Scheduler::Next() {
-  if (queue_.empty() || (max_holders_ > 0 && held_.size() >= max_holders_)) return std::nullopt;
-  const Resources needs = HeadNeeds();
+std::optional<Scheduler::Grant> Scheduler::Next(const MayStart& may_start) {
+  if (max_holders_ > 0 && held_.size() >= max_holders_) return std::nullopt;
+  const auto& jobs = queue_.jobs();
+  const auto head = may_start ? std::find_if(jobs.begin(), jobs.end(), may_start) : jobs.begin();
+  if (head == jobs.end()) return std::nullopt;
+  const Resources needs = NeedsOf(*head);
   if (!CoresFree(needs) || needs.memory_bytes > free_.memory_bytes) return std::nullopt;
-  Grant grant{queue_.front().id, needs};
-  queue_.PopFront();
+  Grant grant{head->id, needs};
+  queue_.Remove(grant.id);
   Hold(grant.id, grant.resources);
   return grant;
 }
 
 bool Scheduler::HeadWaitsForMemory() const {
   if (queue_.empty()) return false;
-  const Resources needs = HeadNeeds();
+  const Resources needs = NeedsOf(queue_.front());
   return CoresFree(needs) && needs.memory_bytes > free_.memory_bytes;
 }
 

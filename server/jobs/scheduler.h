@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -39,10 +40,12 @@ class Scheduler {
   JobQueue& queue() { return queue_; }
   const JobQueue& queue() const { return queue_; }
 
-  // The next job to start, if it fits: it leaves the queue and holds what it needs until Release. A
+  // The next job to start, if it fits: it leaves the queue and holds what it needs until Release.
+  // One that `may_start` says no to does not count as the head: those behind it go first. A
   // job that asks for more than there is at all is given all of it; where cores are not counted it
   // is given those that it asks for.
-  std::optional<Grant> Next();
+  using MayStart = std::function<bool(const QueuedJob& job)>;
+  std::optional<Grant> Next(const MayStart& may_start = {});
 
   // True if memory is all that the job at the queue's head waits for.
   bool HeadWaitsForMemory() const;
@@ -60,8 +63,8 @@ class Scheduler {
   std::size_t holders() const { return held_.size(); }
 
  private:
-  // What the queue's head is given when its turn comes; the queue must not be empty.
-  Resources HeadNeeds() const;
+  // What a job is given when its turn comes.
+  Resources NeedsOf(const QueuedJob& job) const;
   bool CoresFree(const Resources& needs) const {
     return total_.cores == 0 || needs.cores <= free_.cores;
   }

@@ -1,6 +1,7 @@
 #include "server/rpc/access_interceptor.h"
 
 #include <atomic>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -9,12 +10,12 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
-#include "grpc/grpc.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/security/auth_context.h"
 #include "grpcpp/support/interceptor.h"
 #include "server/access/method_table.h"
 #include "server/jobs/error.h"
+#include "server/jobs/over_limit.h"
 #include "server/rpc/audited_call.h"
 #include "server/rpc/status.h"
 
@@ -28,8 +29,6 @@ using grpc::experimental::InterceptionHookPoints;
 using grpc::experimental::InterceptorBatchMethods;
 using grpc::experimental::ServerRpcInfo;
 
-constexpr absl::string_view kReflection =
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 constexpr char kAuthorization[] = "authorization";
 // Of the connection's verified certificate.
 constexpr char kCommonName[] = "x509_common_name";
@@ -66,7 +65,9 @@ class CallGate final : public grpc::experimental::Interceptor {
   CallGate(Gatekeeper* gatekeeper, access::AuditLog* audit, const MethodRule* rule,
            ServerRpcInfo* info)
       : gatekeeper_(gatekeeper), audit_(audit), rule_(rule), info_(info) {}
-  ~CallGate() override = default;
+  ~CallGate() override {
+    if (counted_ != nullptr) --*counted_;
+  }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA) &&
@@ -93,10 +94,25 @@ class CallGate final : public grpc::experimental::Interceptor {
     auto caller = gatekeeper_->Identify(Show(metadata));
     refusal_ = caller.ok() ? Judge(**caller) : caller.status();
     caller_ = caller.ok() ? *std::move(caller) : Stranger();
-    // Strangers are left out: their calls would push out what matters.
+    if (refusal_.ok() && caller_->activity != nullptr) refusal_ = Count();
+    // Strangers are left out, and who is over a limit: their calls would push out what matters.
     const bool changes = rule_ != nullptr && rule_->changes;
-    if ((changes || !refusal_.ok()) && !absl::IsUnauthenticated(refusal_)) Audit();
+    if (changes ? !absl::IsUnauthenticated(refusal_) : absl::IsPermissionDenied(refusal_)) Audit();
     return refusal_.ok() ? absl::ZeroDuration() : Note(refusal_);
+  }
+
+  // Counts the call among its caller's, unless there are too many.
+  absl::Status Count() {
+    const bool stream = info_->type() != ServerRpcInfo::Type::UNARY;
+    const auto most = stream ? caller_->limits.streams : caller_->limits.calls;
+    if (!most.has_value()) return absl::OkStatus();
+    counted_ = stream ? &caller_->activity->streams : &caller_->activity->calls;
+    const std::int64_t now = ++*counted_;
+    if (now <= *most) return absl::OkStatus();
+    --*std::exchange(counted_, nullptr);
+    return jobs::OverLimit({caller_->name, stream ? "streams" : "calls", *most,
+                            absl::StrCat(now, stream ? " open streams" : " calls in flight"),
+                            "Try again when one has ended.", absl::Seconds(1)});
   }
 
   absl::Duration Note(const absl::Status& refusal) const {
@@ -171,21 +187,10 @@ class CallGate final : public grpc::experimental::Interceptor {
   }
 
   void Proceed(InterceptorBatchMethods* methods) {
-    if (!refusal_.ok() && info_->type() == ServerRpcInfo::Type::BIDI_STREAMING && !ended_) End();
     // The handler is called before this returns, if it is its turn; the gate may be gone then.
     const CallGate* const outer = std::exchange(current, this);
     methods->Proceed();
     current = outer;
-  }
-
-  // Reflection's handler, gRPC's own, asks nobody: its call ends here. Its status has no details.
-  void End() {
-    ended_ = true;
-    if (rule_ != nullptr && rule_->path != kReflection) return;
-    const std::string message(refusal_.message());
-    grpc_call_cancel_with_status(info_->server_context()->c_call(),
-                                 static_cast<grpc_status_code>(refusal_.code()), message.c_str(),
-                                 nullptr);
   }
 
   void TakeStatus(InterceptorBatchMethods* methods) {
@@ -203,9 +208,10 @@ class CallGate final : public grpc::experimental::Interceptor {
   ServerRpcInfo* const info_;
   std::shared_ptr<const Caller> caller_;  // Known from the first hook on.
   absl::Status refusal_;
-  bool ended_ = false;
   std::unique_ptr<grpc::Alarm> alarm_;    // While a refusal waits.
   std::unique_ptr<AuditedCall> audited_;  // Null for a call that is not.
+  // Where it is counted, of caller_'s; null if it is not.
+  std::atomic<std::int64_t>* counted_ = nullptr;
 };
 
 class CallGateFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {

@@ -31,7 +31,8 @@ std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> AskCaller
 absl::Status CheckRules(const std::vector<std::string>& services);
 
 // OK, or why the call is refused: UNAUTHENTICATED or PERMISSION_DENIED, or RESOURCE_EXHAUSTED
-// (TOO_MANY_ATTEMPTS) while too many wrong tokens wait for their answers. Only for the handler of
+// (TOO_MANY_ATTEMPTS) while too many wrong tokens wait for their answers, or (CALLER_LIMIT) for a
+// caller with too many calls or streams. Only for the handler of
 // the call, on the thread on which gRPC calls it.
 absl::Status CheckAdmitted(const grpc::ServerContextBase& context);
 

@@ -2,6 +2,8 @@
 
 #include "server/jobs/error.h"
 #include "server/rpc/access_interceptor.h"
+#include "server/rpc/backup_source.h"
+#include "server/rpc/stream_reactor.h"
 #include "server/rpc/unary.h"
 
 namespace atelier::rpc {
@@ -32,6 +34,13 @@ grpc::ServerUnaryReactor* AdminService::GetCaller(grpc::CallbackServerContext* c
                     answer.set_name(caller->name);
                     answer.set_role(RoleToProto(caller->role));
                     answer.set_credential(caller->credential);
+                    for (const access::LimitField& field : access::LimitFields()) {
+                      const auto most = caller->limits.*field.value;
+                      if (!most.has_value()) continue;
+                      v1::CallerLimit* const limit = answer.add_limits();
+                      limit->set_name(std::string(field.name));
+                      limit->set_value(*most);
+                    }
                     return answer;
                   });
 }
@@ -45,6 +54,12 @@ grpc::ServerUnaryReactor* AdminService::ListAuditEntries(grpc::CallbackServerCon
                     return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_AUDIT_LOG",
                                        "The server keeps no audit log (--audit_space is 0).");
                   });
+}
+
+grpc::ServerWriteReactor<v1::BackupChunk>* AdminService::Backup(
+    grpc::CallbackServerContext* context, const v1::BackupRequest* /*request*/) {
+  return StreamReactor<v1::BackupChunk>::Start(
+      with_.streams, context, std::make_unique<BackupSource>(with_.begin_backup, with_.tasks));
 }
 
 }  // namespace atelier::rpc

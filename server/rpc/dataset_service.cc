@@ -195,7 +195,7 @@ absl::StatusOr<v1::TrainingJob> Import(const DatasetService::Dependencies& with,
   const auto id = jobs::ParseUploadName(request.upload(), "upload");
   if (!id.ok()) return id.status();
   // Before the upload, which is removed once it was imported.
-  auto repeat = with.controller->FindImport(request);
+  auto repeat = with.controller->FindImport(request, caller.name);
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   if (auto status = CheckOwnUpload(with.uploads, caller, *id); !status.ok()) return status;

@@ -3,6 +3,12 @@
 #ifndef ATELIER_SERVER_RPC_DATASET_SERVICE_H_
 #define ATELIER_SERVER_RPC_DATASET_SERVICE_H_
 
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
 #include "atelier/v1/dataset_service.grpc.pb.h"
 #include "server/base/task_queue.h"
 #include "server/jobs/artifact_store.h"
@@ -28,9 +34,13 @@ class DatasetService final : public v1::DatasetService::CallbackService {
     TaskQueue* tasks;         // For calls that read data sets, which may wait long.
     TaskQueue* upload_tasks;  // For pieces of uploads, one at a time of each.
     StreamSet* streams;
+    // Whether a creator whose uploads have so many bytes may have so many more of data; empty:
+    // nobody is limited.
+    std::function<absl::Status(const std::string& creator, std::int64_t uploads, std::int64_t more)>
+        check_data = {};
   };
 
-  explicit DatasetService(const Dependencies& with) : with_(with) {}
+  explicit DatasetService(Dependencies with) : with_(std::move(with)) {}
 
   grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context,
                                          const v1::ListDatasetsRequest* request,

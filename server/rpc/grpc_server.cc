@@ -12,41 +12,33 @@
 #include "grpc/grpc.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server_builder.h"
 #include "server/rpc/access_interceptor.h"
 #include "server/rpc/call_interceptor.h"
 #include "server/rpc/memory_interceptor.h"
+#include "server/rpc/reflection_service.h"
 
 namespace atelier::rpc {
 namespace {
 
 constexpr int kMaxCallsPerConnection = 1000;
+// Of a call, together: a token has 90 of them. Beyond it the call is refused.
+constexpr int kMaxHeaderBytes = 8 << 10;
 // Of messages that have not arrived as a whole, and of what gRPC itself needs for calls. Beyond it
 // gRPC ends calls, RESOURCE_EXHAUSTED.
 constexpr std::size_t kMaxIncomingBytes = 256 << 20;
-// Every open stream of reflection takes one; more streams are refused.
-constexpr int kMaxSyncThreads = 16;
-
-// gRPC's reflection library gives reflection to every server of the process; ours have their own
-// say.
-class WithoutReflection final : public grpc::ServerBuilderOption {
- public:
-  void UpdateArguments(grpc::ChannelArguments*) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    const std::string reflection = grpc::reflection::ProtoServerReflectionPlugin().name();
-    std::erase_if(*plugins, [&](const auto& plugin) { return plugin->name() == reflection; });
-  }
-};
-
 void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(options.max_receive_bytes);
   // Clients that vanished without a word are noticed, and ours may look for us as often.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // A connection without calls keeps a descriptor; clients connect again without a word.
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                              static_cast<int>(absl::ToInt64Milliseconds(options.max_idle)));
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxHeaderBytes);
   // Clients may ping as often as they like, with streams that are silent too: proxies and libraries
   // do so every few seconds, and gRPC itself bounds what unanswered pings can take.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
@@ -56,17 +48,12 @@ void Configure(const GrpcServer::Options& options, grpc::ServerBuilder* builder)
   builder->AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
                               1 << GRPC_COMPRESS_NONE);
   builder->AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-  // Reflection is the only service that is not asynchronous.
-  builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-  builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-  builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
   if (options.public_services) {
     builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
     grpc::ResourceQuota quota("strangers");
-    quota.Resize(kMaxIncomingBytes).SetMaxThreads(kMaxSyncThreads);
+    quota.Resize(kMaxIncomingBytes);
     builder->SetResourceQuota(quota);
   } else {
-    builder->SetOption(std::make_unique<WithoutReflection>());
     builder->SetOption(std::make_unique<grpc::HealthCheckServiceServerBuilderOption>(nullptr));
   }
 }
@@ -79,7 +66,7 @@ std::vector<std::string> NamesOf(const GrpcServer::Options& options,
   if (options.public_services) {
     names.push_back(
         grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name());
-    names.push_back("grpc.reflection.v1alpha.ServerReflection");
+    names.push_back(grpc::reflection::v1alpha::ServerReflection::service_full_name());
   }
   return names;
 }
@@ -131,6 +118,11 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, options.credentials);
   for (const NamedService& named : services) builder.RegisterService(named.service);
+  std::unique_ptr<ReflectionService> reflection;
+  if (options.public_services) {
+    reflection = std::make_unique<ReflectionService>(NamesOf(options, services));
+    builder.RegisterService(reflection.get());
+  }
   AddInterceptors(options, services, &builder);
   std::unique_ptr<grpc::Server> server;
   GivingWay([&] {
@@ -144,7 +136,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   if (auto* health = server->GetHealthCheckService()) {
     for (const NamedService& named : services) health->SetServingStatus(named.name, true);
   }
-  return std::unique_ptr<GrpcServer>(new GrpcServer(*std::move(listener), std::move(server)));
+  return std::unique_ptr<GrpcServer>(
+      new GrpcServer(*std::move(listener), std::move(reflection), std::move(server)));
 }
 
 GrpcServer::~GrpcServer() { Shutdown(absl::ZeroDuration()); }

@@ -16,6 +16,7 @@
 #include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
 #include "server/rpc/connection_listener.h"
+#include "server/rpc/reflection_service.h"
 
 namespace atelier::rpc {
 
@@ -48,6 +49,8 @@ class GrpcServer {
     // Adds grpc.health.v1.Health, which tells of every service and of the server as a whole, and
     // server reflection; and bounds what one connection can take.
     bool public_services = false;
+    // A connection that has had no call for this long is closed.
+    absl::Duration max_idle = absl::Hours(1);
     CallObserver* calls = nullptr;  // Told of every call of its services; null for nobody.
     // What the calls of `services` may hold; null for as much as they like. Must outlive the
     // server.
@@ -78,9 +81,13 @@ class GrpcServer {
   void Shutdown(absl::Duration patience);
 
  private:
-  GrpcServer(std::unique_ptr<ConnectionListener> listener, std::unique_ptr<grpc::Server> server)
-      : server_(std::move(server)), listener_(std::move(listener)) {}
+  GrpcServer(std::unique_ptr<ConnectionListener> listener,
+             std::unique_ptr<ReflectionService> reflection, std::unique_ptr<grpc::Server> server)
+      : reflection_(std::move(reflection)),
+        server_(std::move(server)),
+        listener_(std::move(listener)) {}
 
+  const std::unique_ptr<ReflectionService> reflection_;  // Null where it is not offered.
   const std::unique_ptr<grpc::Server> server_;
   const std::unique_ptr<ConnectionListener> listener_;
 };

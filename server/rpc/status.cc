@@ -8,6 +8,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/jobs/error.h"
+#include "server/jobs/over_limit.h"
 #include "server/jobs/page_token.h"
 
 namespace atelier::rpc {
@@ -33,7 +34,10 @@ google::rpc::BadRequest ClippedBadRequest(const absl::Status& status) {
 
 void AddDetails(const absl::Status& status, google::rpc::Status* details) {
   bool explained = false;
+  bool timed = false;
   status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
+    // A limit says itself when to come back, or that it is no use.
+    timed |= type_url == jobs::kQuotaFailureUrl;
     if (type_url == jobs::kBadRequestUrl) {
       details->add_details()->PackFrom(ClippedBadRequest(status));
       explained = true;
@@ -50,7 +54,7 @@ void AddDetails(const absl::Status& status, google::rpc::Status* details) {
     info.set_domain("atelier");
     details->add_details()->PackFrom(info);
   }
-  if (status.code() == absl::StatusCode::kResourceExhausted) {
+  if (status.code() == absl::StatusCode::kResourceExhausted && !timed) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(kRetrySeconds);
     details->add_details()->PackFrom(retry);

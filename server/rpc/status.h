@@ -11,8 +11,8 @@ namespace atelier::rpc {
 
 // The status a call ends with. Payloads are carried over as they are; a status that has neither
 // ErrorInfo nor BadRequest gets an ErrorInfo whose reason is its code's name, and
-// RESOURCE_EXHAUSTED a RetryInfo. Texts are clipped, so that the trailers stay below the 8 KiB that
-// clients accept.
+// RESOURCE_EXHAUSTED without QuotaFailure a RetryInfo. Texts are clipped, so that the trailers stay
+// below the 8 KiB that clients accept.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // RESOURCE_EXHAUSTED (SERVER_BUSY): too many calls wait for the disk already.

@@ -100,6 +100,13 @@ absl::StatusOr<v1::Upload> AnnounceUpload(const DatasetService::Dependencies& wi
     upload.set_existing_version(*std::move(existing));
     return upload;
   }
+  if (with.check_data) {
+    const std::string id =
+        uploads::UploadFolder::IdOf(dataset, upload.size_bytes(), upload.sha256(), creator);
+    const absl::Status room =
+        with.check_data(creator, with.uploads->BytesOf(creator, id), upload.size_bytes());
+    if (!room.ok()) return room;
+  }
   const auto bytes = with.pushed->DatasetBytes();
   if (!bytes.ok()) return bytes.status();
   return with.uploads->Create(std::move(upload), *bytes);

@@ -86,6 +86,22 @@ absl::StatusOr<std::unique_ptr<Connections>> Connections::Open(const std::string
   return connections;
 }
 
+absl::StatusOr<std::unique_ptr<SQLite::Database>> Connections::Pin(
+    const std::function<absl::Status()>& work) {
+  MutexLock lock(&write_mutex_);
+  try {
+    auto pinned = Connect(writer_->getFilename(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX);
+    pinned->exec("PRAGMA query_only = ON");
+    pinned->exec("BEGIN");
+    // Reading takes the snapshot.
+    pinned->execAndGet("SELECT count(*) FROM sqlite_master");
+    if (auto status = work(); !status.ok()) return status;
+    return pinned;
+  } catch (const std::exception& error) {
+    return ToStatus(error);
+  }
+}
+
 Connections::Borrowed::Borrowed(Connections* connections) : owner(connections) {
   MutexLock lock(&owner->read_mutex_);
   while (owner->idle_.empty()) owner->returned_.Wait(&owner->read_mutex_);

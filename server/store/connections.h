@@ -6,6 +6,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +56,11 @@ class Connections {
       return ToStatus(error);
     }
   }
+
+  // A connection of its own that sees the database as it was while `work` ran, during which nobody
+  // wrote to it; and goes on seeing that, whatever others write, until its transaction ends. Errors
+  // of `work`.
+  absl::StatusOr<std::unique_ptr<SQLite::Database>> Pin(const std::function<absl::Status()>& work);
 
  private:
   // A reading connection, taken for a scope.

@@ -14,6 +14,15 @@ std::int64_t ADayBefore(absl::Time now) { return absl::ToUnixSeconds(now - absl:
 
 }  // namespace
 
+std::string StoredRequestId(absl::string_view creator, absl::string_view request_id) {
+  return creator.empty() ? std::string(request_id) : absl::StrCat(creator, "\n", request_id);
+}
+
+std::string GivenRequestId(absl::string_view stored) {
+  // A request id has no line breaks.
+  return std::string(stored.substr(stored.rfind('\n') + 1));
+}
+
 void RememberRequest(SQLite::Database& database, RequestKind kind, absl::string_view id,
                      absl::Time now) {
   Statement forget(database, "DELETE FROM deleted_requests WHERE deleted < ?");
@@ -32,13 +41,13 @@ void RememberRequest(SQLite::Database& database, RequestKind kind, absl::string_
 
 absl::StatusOr<std::optional<std::string>> FindDeletedRequest(SQLite::Database& database,
                                                               RequestKind kind,
-                                                              absl::string_view request_id,
+                                                              absl::string_view stored_id,
                                                               absl::Time now) {
   Statement select(database,
                    "SELECT id FROM deleted_requests WHERE kind = ? AND request_id = ? AND "
                    "deleted >= ?");
   select.bind(1, static_cast<int>(kind));
-  BindText(&select, 2, request_id);
+  BindText(&select, 2, stored_id);
   select.bind(3, ADayBefore(now));
   if (!select.executeStep()) return std::optional<std::string>();
   return std::optional<std::string>(select.getColumn(0).getString());

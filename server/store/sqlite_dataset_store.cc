@@ -152,6 +152,19 @@ absl::StatusOr<std::int64_t> SqliteStore::DatasetBytes() {
   });
 }
 
+absl::StatusOr<std::int64_t> SqliteStore::DatasetBytesOf(absl::string_view creator) {
+  return connections_->Read([&](Database& database) -> absl::StatusOr<std::int64_t> {
+    Statement select(database, "SELECT data, size_bytes FROM dataset_versions");
+    std::int64_t bytes = 0;
+    v1::Dataset version;
+    while (select.executeStep()) {
+      ReadMessage(select.getColumn(0), &version);
+      if (version.creator() == creator) bytes += select.getColumn(1).getInt64();
+    }
+    return bytes;
+  });
+}
+
 absl::StatusOr<std::int64_t> SqliteStore::ReserveDatasetVersion(absl::string_view dataset) {
   return connections_->Write([&](Database& database) -> absl::StatusOr<std::int64_t> {
     Statement next(database,

@@ -43,7 +43,7 @@ ExperimentRecord ReadExperiment(Statement* row) {
   ExperimentRecord record;
   record.id = row->getColumn(0).getString();
   ReadMessage(row->getColumn(1), &record.experiment);
-  record.request_id = row->getColumn(2).getString();
+  record.request_id = GivenRequestId(row->getColumn(2).getString());
   record.request = row->getColumn(3).getString();
   return record;
 }
@@ -142,7 +142,8 @@ absl::Status SqliteStore::InsertExperiment(const ExperimentRecord& record,
                     "SELECT 1 FROM experiments WHERE id = ?1 OR request_id = ?2 UNION ALL "
                     "SELECT 1 FROM deleted_experiments WHERE id = ?1");
     BindText(&taken, 1, record.id);
-    if (!record.request_id.empty()) BindText(&taken, 2, record.request_id);
+    const std::string request_id = StoredRequestId(record.experiment.creator(), record.request_id);
+    if (!record.request_id.empty()) BindText(&taken, 2, request_id);
     if (taken.executeStep()) {
       return absl::AlreadyExistsError(absl::StrCat("The id ", record.id, " is taken."));
     }
@@ -155,7 +156,7 @@ absl::Status SqliteStore::InsertExperiment(const ExperimentRecord& record,
     BindText(&insert, 1, record.id);
     insert.bind(2, static_cast<int>(record.experiment.state()));
     BindMessage(&insert, 3, record.experiment);
-    if (!record.request_id.empty()) BindText(&insert, 4, record.request_id);
+    if (!record.request_id.empty()) BindText(&insert, 4, request_id);
     insert.bind(5, static_cast<const void*>(record.request.data()),
                 static_cast<int>(record.request.size()));
     insert.exec();
@@ -175,13 +176,13 @@ absl::StatusOr<ExperimentRecord> SqliteStore::LoadExperiment(absl::string_view i
 }
 
 absl::StatusOr<std::optional<ExperimentRecord>> SqliteStore::FindExperimentByRequestId(
-    absl::string_view request_id) {
+    absl::string_view creator, absl::string_view request_id) {
   using Found = std::optional<ExperimentRecord>;
   return connections_->Read([&](Database& database) -> absl::StatusOr<Found> {
     Statement select(
         database,
         "SELECT id, experiment, request_id, request FROM experiments WHERE request_id = ?");
-    BindText(&select, 1, request_id);
+    BindText(&select, 1, StoredRequestId(creator, request_id));
     if (!select.executeStep()) return Found();
     return Found(ReadExperiment(&select));
   });
@@ -285,9 +286,10 @@ absl::Status SqliteStore::RefuseRun(absl::string_view id, int index, absl::strin
 }
 
 absl::StatusOr<std::optional<std::string>> SqliteStore::FindDeletedExperimentByRequestId(
-    absl::string_view request_id, absl::Time now) {
+    absl::string_view creator, absl::string_view request_id, absl::Time now) {
   return connections_->Read([&](Database& database) {
-    return FindDeletedRequest(database, RequestKind::kExperiment, request_id, now);
+    return FindDeletedRequest(database, RequestKind::kExperiment,
+                              StoredRequestId(creator, request_id), now);
   });
 }
 

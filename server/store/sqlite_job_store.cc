@@ -36,7 +36,9 @@ void BindRecord(Statement* statement, const JobRecord& record) {
   BindText(statement, ++i, record.id);
   statement->bind(++i, static_cast<int>(record.job.state()));
   BindMessage(statement, ++i, record.job);
-  if (++i; !record.request_id.empty()) BindText(statement, i, record.request_id);
+  if (++i; !record.request_id.empty()) {
+    BindText(statement, i, StoredRequestId(record.job.creator(), record.request_id));
+  }
   ++i;
   statement->bind(i, static_cast<const void*>(record.request.data()),
                   static_cast<int>(record.request.size()));
@@ -60,7 +62,7 @@ JobRecord ReadJob(Statement* row) {
   record.id = row->getColumn(i++).getString();
   ++i;  // The state is in the job, too.
   ReadMessage(row->getColumn(i++), &record.job);
-  record.request_id = row->getColumn(i++).getString();
+  record.request_id = GivenRequestId(row->getColumn(i++).getString());
   record.request = row->getColumn(i++).getString();
   record.last_event = row->getColumn(i++).getInt64();
   record.recorded_epoch = row->getColumn(i++).getInt();
@@ -172,7 +174,9 @@ absl::StatusOr<std::int64_t> SqliteStore::Insert(const JobRecord& record,
                     "SELECT 1 FROM jobs WHERE id = ?1 OR request_id = ?2 UNION ALL "
                     "SELECT 1 FROM deleted_jobs WHERE id = ?1");
     BindText(&taken, 1, record.id);
-    if (!record.request_id.empty()) BindText(&taken, 2, record.request_id);
+    if (!record.request_id.empty()) {
+      BindText(&taken, 2, StoredRequestId(record.job.creator(), record.request_id));
+    }
     if (taken.executeStep()) {
       return absl::AlreadyExistsError(
           absl::StrCat("The job id ", record.id, " or its request id is taken."));
@@ -201,19 +205,20 @@ absl::StatusOr<JobRecord> SqliteStore::Load(absl::string_view id) {
 }
 
 absl::StatusOr<std::optional<JobRecord>> SqliteStore::FindByRequestId(
-    absl::string_view request_id) {
+    absl::string_view creator, absl::string_view request_id) {
   return connections_->Read([&](Database& database) -> absl::StatusOr<std::optional<JobRecord>> {
     Statement select(database, SelectRecords("WHERE request_id = ?"));
-    BindText(&select, 1, request_id);
+    BindText(&select, 1, StoredRequestId(creator, request_id));
     if (!select.executeStep()) return std::optional<JobRecord>();
     return std::optional<JobRecord>(ReadJob(&select));
   });
 }
 
 absl::StatusOr<std::optional<std::string>> SqliteStore::FindDeletedByRequestId(
-    absl::string_view request_id, absl::Time now) {
+    absl::string_view creator, absl::string_view request_id, absl::Time now) {
   return connections_->Read([&](Database& database) {
-    return FindDeletedRequest(database, RequestKind::kJob, request_id, now);
+    return FindDeletedRequest(database, RequestKind::kJob, StoredRequestId(creator, request_id),
+                              now);
   });
 }
 

@@ -333,6 +333,19 @@ absl::StatusOr<jobs::LatestVerdict> SqliteStore::JudgeLatest(const v1::ModelVers
   });
 }
 
+absl::StatusOr<std::int64_t> SqliteStore::ModelBytesOf(absl::string_view creator) {
+  return connections_->Read([&](Database& database) -> absl::StatusOr<std::int64_t> {
+    Statement select(database, "SELECT data FROM versions");
+    std::int64_t bytes = 0;
+    v1::ModelVersion version;
+    while (select.executeStep()) {
+      ReadMessage(select.getColumn(0), &version);
+      if (version.creator() == creator) bytes += version.size_bytes();
+    }
+    return bytes;
+  });
+}
+
 absl::StatusOr<std::int64_t> SqliteStore::ReserveVersion(absl::string_view model) {
   return connections_->Write([&](Database& database) -> absl::StatusOr<std::int64_t> {
     Statement next(database,

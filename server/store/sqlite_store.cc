@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/store/connections.h"
+#include "server/store/database_snapshot.h"
 
 namespace atelier::store {
 
@@ -17,5 +18,12 @@ SqliteStore::SqliteStore(std::unique_ptr<Connections> connections, Options optio
     : connections_(std::move(connections)), notify_url_(std::move(options.notify_url)) {}
 
 SqliteStore::~SqliteStore() = default;
+
+absl::StatusOr<std::unique_ptr<DatabaseSnapshot>> SqliteStore::Snapshot(
+    const std::string& path, const std::function<absl::Status()>& work) {
+  auto pinned = connections_->Pin(work);
+  if (!pinned.ok()) return pinned.status();
+  return DatabaseSnapshot::Create(*std::move(pinned), path);
+}
 
 }  // namespace atelier::store

@@ -6,6 +6,7 @@
 #define ATELIER_SERVER_STORE_SQLITE_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@
 namespace atelier::store {
 
 class Connections;
+class DatabaseSnapshot;
 
 // Thread-safe.
 class SqliteStore final : public jobs::JobStore,
@@ -48,13 +50,19 @@ class SqliteStore final : public jobs::JobStore,
   }
   ~SqliteStore() override;
 
+  // A copy of the database, to be made at `path`, as it is while `work` runs, during which nothing
+  // is written: what `work` finds on the disk is what the copy's rows speak of. Errors of `work`.
+  absl::StatusOr<std::unique_ptr<DatabaseSnapshot>> Snapshot(
+      const std::string& path, const std::function<absl::Status()>& work);
+
   // jobs::JobStore
   absl::StatusOr<std::int64_t> Insert(const jobs::JobRecord& record,
                                       const std::vector<v1::JobEvent>& events) override;
   absl::StatusOr<jobs::JobRecord> Load(absl::string_view id) override;
   absl::StatusOr<std::optional<jobs::JobRecord>> FindByRequestId(
-      absl::string_view request_id) override;
-  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view request_id,
+      absl::string_view creator, absl::string_view request_id) override;
+  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view creator,
+                                                                    absl::string_view request_id,
                                                                     absl::Time now) override;
   absl::StatusOr<std::vector<jobs::JobRecord>> LoadUnfinished() override;
   absl::StatusOr<jobs::JobCounts> CountJobs() override;
@@ -81,6 +89,7 @@ class SqliteStore final : public jobs::JobStore,
   absl::StatusOr<std::vector<std::int64_t>> DeleteModel(absl::string_view model,
                                                         bool force) override;
   absl::StatusOr<jobs::LatestVerdict> JudgeLatest(const v1::ModelVersion& version) override;
+  absl::StatusOr<std::int64_t> ModelBytesOf(absl::string_view creator) override;
   absl::StatusOr<std::int64_t> ReserveVersion(absl::string_view model) override;
 
   // jobs::DatasetStore
@@ -92,6 +101,7 @@ class SqliteStore final : public jobs::JobStore,
                                                         absl::string_view sha256) override;
   absl::StatusOr<std::vector<jobs::DatasetReference>> ListDatasetVersions() override;
   absl::StatusOr<std::int64_t> DatasetBytes() override;
+  absl::StatusOr<std::int64_t> DatasetBytesOf(absl::string_view creator) override;
   absl::StatusOr<std::int64_t> ReserveDatasetVersion(absl::string_view dataset) override;
   absl::StatusOr<std::vector<std::int64_t>> DeleteDataset(const jobs::DatasetReference& reference,
                                                           bool force) override;
@@ -101,9 +111,9 @@ class SqliteStore final : public jobs::JobStore,
                                 const std::vector<jobs::RunRecord>& runs) override;
   absl::StatusOr<jobs::ExperimentRecord> LoadExperiment(absl::string_view id) override;
   absl::StatusOr<std::optional<jobs::ExperimentRecord>> FindExperimentByRequestId(
-      absl::string_view request_id) override;
+      absl::string_view creator, absl::string_view request_id) override;
   absl::StatusOr<std::optional<std::string>> FindDeletedExperimentByRequestId(
-      absl::string_view request_id, absl::Time now) override;
+      absl::string_view creator, absl::string_view request_id, absl::Time now) override;
   absl::StatusOr<std::vector<std::string>> ListUnendedExperiments() override;
   absl::StatusOr<jobs::ExperimentPage> ListExperiments(int page_size,
                                                        absl::string_view page_token) override;

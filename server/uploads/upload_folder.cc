@@ -169,6 +169,15 @@ absl::StatusOr<v1::Upload> UploadFolder::Create(v1::Upload wanted, std::int64_t 
   return wanted;
 }
 
+std::int64_t UploadFolder::BytesOf(absl::string_view creator, const std::string& but_id) const {
+  MutexLock lock(&mutex_);
+  std::int64_t bytes = 0;
+  for (const auto& [id, entry] : entries_) {
+    if (entry->upload.creator() == creator && id != but_id) bytes += entry->upload.size_bytes();
+  }
+  return bytes;
+}
+
 absl::StatusOr<v1::Upload> UploadFolder::Get(const std::string& id) {
   MutexLock lock(&mutex_);
   const auto found = entries_.find(id);

@@ -60,6 +60,9 @@ class UploadFolder final : public jobs::JobObserver {
   // DATA_LOSS (WRONG_CHECKSUM), ABORTED (UPLOAD_BUSY).
   absl::StatusOr<v1::Upload> Complete(const std::string& id);
 
+  // Announced bytes of a creator's uploads, but not of the one with this id.
+  std::int64_t BytesOf(absl::string_view creator, const std::string& but_id) const;
+
   // FAILED_PRECONDITION (UPLOAD_IN_USE) while a job imports it or a call writes to it.
   absl::Status Remove(const std::string& id);
 

@@ -82,6 +82,10 @@ class Connection:
             self.socket.sendall(self.frame(DATA, END_STREAM, stream))
         return True
 
+    def reset(self, stream):
+        """Withdraws a call."""
+        self.socket.sendall(self.frame(RST_STREAM, 0, stream, struct.pack(">I", 8)))
+
     def ping(self):
         self.socket.sendall(self.frame(PING, 0, 0, bytes(8)))
 

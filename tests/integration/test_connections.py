@@ -76,3 +76,33 @@ def test_pings_end_no_stream(shared_server):
                          what="the pings' answers")
         assert connection.goaway is None
         assert stream not in connection.ended
+
+
+def test_headers_beyond_a_bound_are_refused_and_calls_after_them_are_not(shared_server):
+    stub = shared_server.dataset_service
+    for name in ("authorization", "x-anything"):
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.ListDatasets(dataset_pb.ListDatasetsRequest(), timeout=30, wait_for_ready=True,
+                              metadata=[(name, "x" * 16384)])
+        # gRPC may end the connection instead of the call.
+        assert raised.value.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+
+    def served():
+        try:
+            return list_datasets(stub)
+        except grpc.RpcError:
+            return None
+    assert harness.wait_for(served, what="an answer")
+
+
+def test_calls_that_are_withdrawn_at_once_hold_up_nobody(server):
+    """Ten thousand calls of one connection, each reset as soon as it is sent: others are answered
+    meanwhile."""
+    list_datasets(server.dataset_service)
+    with http2.Connection(server.address) as connection:
+        for i in range(10_000):
+            connection.reset(connection.call("/atelier.v1.DatasetService/ListDatasets"))
+            if i % 1000 == 0:
+                connection.read(0)
+                list_datasets(server.dataset_service)
+    list_datasets(server.dataset_service)

@@ -72,6 +72,34 @@ TEST(AccessFileTest, TheSameCredentialTwiceIsRefused) {
               HasSubstr("the certificate of a is in a line before"));
 }
 
+TEST(AccessFileTest, LimitsAreReadByName) {
+  const auto limits = ParseLimits(
+      "limit operator jobs=20 data=1GiB # all of them\n"
+      "limit alice running=4\nlimit alice cores=8 calls=0\ncertificate alice operator");
+  ASSERT_TRUE(limits.ok()) << limits.status();
+  EXPECT_EQ(limits->at("operator").jobs, 20);
+  EXPECT_EQ(limits->at("operator").data, std::int64_t{1} << 30);
+  EXPECT_EQ(limits->at("operator").running, std::nullopt);
+  EXPECT_EQ(limits->at("alice").running, 4);
+  EXPECT_EQ(limits->at("alice").cores, 8);
+  EXPECT_EQ(limits->at("alice").calls, 0);
+  const Limits alices = Combined(limits->at("alice"), limits->at("operator"));
+  EXPECT_EQ(alices.jobs, 20);
+  EXPECT_EQ(alices.running, 4);
+}
+
+TEST(AccessFileTest, LimitsThatCannotBeAreRefused) {
+  EXPECT_THAT(Complaint("limit alice"), HasSubstr("a limit needs a name or role"));
+  EXPECT_THAT(Complaint("limit alice jobs"), HasSubstr("'jobs' is no limit; there are jobs="));
+  EXPECT_THAT(Complaint("limit alice hats=2"), HasSubstr("'hats=2' is no limit; there are jobs="));
+  EXPECT_THAT(Complaint("limit alice jobs=-1"), HasSubstr("it must be jobs=N, 0 or more"));
+  EXPECT_THAT(Complaint("limit alice jobs=2x"), HasSubstr("it must be jobs=N, 0 or more"));
+  EXPECT_THAT(Complaint("limit alice data=much"), HasSubstr("it must be data=SIZE"));
+  EXPECT_THAT(Complaint("limit alice jobs=1\nlimit alice jobs=2"),
+              HasSubstr("line 2: 'jobs=2' is there twice"));
+  EXPECT_THAT(Complaint("limit !! jobs=1"), HasSubstr("'!!' is no name"));
+}
+
 TEST(AccessFileTest, EditingKeepsAllOtherLines) {
   const std::string before = "# by hand\ncertificate bob viewer  # a friend";
   const Credential token = {

@@ -69,6 +69,18 @@ TEST_F(ControllerRequestsTest, RepeatedRequestIdAnswersWithTheSameJob) {
   EXPECT_EQ(controller_->List({})->jobs_size(), 1);
 }
 
+TEST_F(ControllerRequestsTest, AnotherCreatorsRequestIdMakesAnotherJob) {
+  v1::StartTrainingRequest request = Request();
+  request.set_request_id("once");
+  const auto alices = controller_->Start(request, "alice");
+  const auto bobs = controller_->Start(request, "bob");
+  ASSERT_TRUE(alices.ok() && bobs.ok());
+  EXPECT_NE(alices->name(), bobs->name());
+  EXPECT_EQ(bobs->creator(), "bob");
+  EXPECT_EQ(controller_->Start(request, "alice")->name(), alices->name());
+  EXPECT_EQ(controller_->Start(request, "bob")->name(), bobs->name());
+}
+
 TEST_F(ControllerRequestsTest, RepeatIsAnsweredThoughItsDataSetIsGone) {
   v1::StartTrainingRequest request = Request();
   request.set_request_id("once");

@@ -1,10 +1,12 @@
 // Workers attach, report, fail, get lost and finish.
+#include "gmock/gmock.h"
 #include "tests/unit/jobs/controller_test_server.h"
 
 namespace atelier::jobs {
 namespace {
 
 using ControllerWorkersTest = ControllerTest;
+using ::testing::HasSubstr;
 using worker::v1::PHASE_EVALUATING;
 using worker::v1::PHASE_PREPARING;
 using worker::v1::PHASE_STORING;

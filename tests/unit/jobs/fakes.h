@@ -407,12 +407,14 @@ class FullDiskStore final : public JobStore {
     return store_->Insert(record, events);
   }
   absl::StatusOr<JobRecord> Load(absl::string_view id) override { return store_->Load(id); }
-  absl::StatusOr<std::optional<JobRecord>> FindByRequestId(absl::string_view id) override {
-    return store_->FindByRequestId(id);
+  absl::StatusOr<std::optional<JobRecord>> FindByRequestId(absl::string_view creator,
+                                                           absl::string_view id) override {
+    return store_->FindByRequestId(creator, id);
   }
-  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view id,
+  absl::StatusOr<std::optional<std::string>> FindDeletedByRequestId(absl::string_view creator,
+                                                                    absl::string_view id,
                                                                     absl::Time now) override {
-    return store_->FindDeletedByRequestId(id, now);
+    return store_->FindDeletedByRequestId(creator, id, now);
   }
   absl::StatusOr<std::vector<JobRecord>> LoadUnfinished() override {
     return store_->LoadUnfinished();

@@ -36,6 +36,21 @@ TEST(SchedulerTest, HoldersAreLimitedWhereCoresAreNotCounted) {
   EXPECT_EQ(scheduler.Next()->id, "c");
 }
 
+TEST(SchedulerTest, AJobThatMayNotStartHoldsUpNobody) {
+  Scheduler scheduler({.cores = 2, .memory_bytes = 0}, 10);
+  scheduler.queue().Push(Job("held", 1));
+  scheduler.queue().Push(Job("large", 2, 2));
+  scheduler.queue().Push(Job("small", 3));
+  const auto not_held = [](const QueuedJob& job) { return job.id != "held"; };
+  EXPECT_EQ(scheduler.Next(not_held)->id, "large");
+  EXPECT_FALSE(scheduler.Next(not_held).has_value()) << "the order of all others stays strict";
+  scheduler.Release("large");
+  EXPECT_EQ(scheduler.Next(not_held)->id, "small");
+  EXPECT_EQ(Order(scheduler.queue()), std::vector<std::string>{"held"});
+  EXPECT_FALSE(scheduler.Next(not_held).has_value());
+  EXPECT_EQ(scheduler.Next()->id, "held");
+}
+
 TEST(JobQueueTest, RequeuedJobKeepsItsPlace) {
   JobQueue queue(10);
   queue.Push(Job("second", 2));

@@ -1,13 +1,16 @@
 // Calls of every kind, with tokens and without, over a real channel.
 #include "server/rpc/access_interceptor.h"
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "atelier/v1/training_service.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "proto/access/token.h"
+#include "server/base/mutex.h"
 #include "server/base/system_clock.h"
 #include "server/rpc/unary.h"
 #include "tests/unit/rpc/rpc_test_server.h"
@@ -39,7 +42,18 @@ class WhoCalls final : public v1::TrainingService::CallbackService {
     return reactor;
   }
 
+  // Finishes the calls that were held.
+  void Release() {
+    std::vector<grpc::ServerUnaryReactor*> calls;
+    {
+      MutexLock lock(&mutex_);
+      calls.swap(waiting_);
+    }
+    for (grpc::ServerUnaryReactor* call : calls) call->Finish(grpc::Status::OK);
+  }
+
   int handled = 0;
+  std::atomic<int> held = 0;  // So many of the next calls wait for Release.
 
  private:
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
@@ -48,9 +62,15 @@ class WhoCalls final : public v1::TrainingService::CallbackService {
     return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
       ++handled;
       response->set_name(caller->name);
-      reactor->Finish(grpc::Status::OK);
+      MutexLock lock(&mutex_);
+      if (held == 0) return reactor->Finish(grpc::Status::OK);
+      waiting_.push_back(reactor);
+      --held;
     });
   }
+
+  Mutex mutex_;
+  std::vector<grpc::ServerUnaryReactor*> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
 class AccessInterceptorTest : public testing::Test {
@@ -182,7 +202,27 @@ TEST_F(AccessInterceptorTest, HealthAnswersAnybodyAndReflectionOnlyCallers) {
   EXPECT_TRUE(reflect(alice_.text).ok());
   const grpc::Status refused = reflect("");
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(DetailsOf(refused).reason, "NO_CREDENTIALS");
   EXPECT_THAT(refused.error_message(), HasSubstr("--token-file"));
+}
+
+TEST_F(AccessInterceptorTest, CallsBeyondALimitAreRefusedToTheirCallerAlone) {
+  std::ofstream(file_, std::ios::app) << "limit viewer calls=2\n";
+  Start({.file = file_});
+  service_.held = 2;
+  std::vector<std::thread> calls;
+  for (int i = 0; i < 2; ++i) {
+    calls.emplace_back([this] { EXPECT_TRUE(GetJob(alice_.text).ok()); });
+  }
+  ASSERT_TRUE(WaitFor([this] { return service_.held == 0; }));
+  const grpc::Status refused = GetJob(alice_.text);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(DetailsOf(refused).reason, "CALLER_LIMIT");
+  EXPECT_THAT(refused.error_message(), HasSubstr("alice would have 3 calls in flight"));
+  EXPECT_TRUE(GetJob(root_.text).ok());
+  service_.Release();
+  for (std::thread& call : calls) call.join();
+  EXPECT_TRUE(WaitFor([this] { return GetJob(alice_.text).ok(); }));
 }
 
 TEST_F(AccessInterceptorTest, OpenConnectionsFollowTheFile) {

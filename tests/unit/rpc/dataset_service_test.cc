@@ -281,6 +281,7 @@ class BusyDatasets final : public jobs::DatasetStore {
   absl::StatusOr<std::vector<jobs::DatasetReference>> ListDatasetVersions() override {
     return busy;
   }
+  absl::StatusOr<std::int64_t> DatasetBytesOf(absl::string_view) override { return 0; }
   absl::StatusOr<std::int64_t> DatasetBytes() override { return busy; }
   absl::StatusOr<std::int64_t> ReserveDatasetVersion(absl::string_view) override { return busy; }
   absl::StatusOr<std::vector<std::int64_t>> DeleteDataset(const jobs::DatasetReference&,

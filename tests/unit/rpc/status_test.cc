@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/jobs/error.h"
+#include "server/jobs/over_limit.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 
 namespace atelier::rpc {
@@ -48,6 +49,15 @@ TEST(StatusTest, GivesUnexpectedErrorsAReasonToo) {
 TEST(StatusTest, SaysWhenToTryAgainWhereThatHelps) {
   EXPECT_TRUE(DetailsOf(ToGrpcStatus(ServerBusy())).retry);
   EXPECT_EQ(ToGrpcStatus(ServerStopping()).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST(StatusTest, ALimitSaysItselfWhetherWaitingHelps) {
+  jobs::Excess excess{"alice", "jobs", 2, "3 jobs", "Wait."};
+  EXPECT_FALSE(DetailsOf(ToGrpcStatus(jobs::OverLimit(excess))).retry);
+  excess.retry = absl::Seconds(10);
+  const ErrorDetails details = DetailsOf(ToGrpcStatus(jobs::OverLimit(excess)));
+  EXPECT_TRUE(details.retry);
+  EXPECT_EQ(details.reason, "CALLER_LIMIT");
 }
 
 TEST(StatusTest, StaysBelowWhatClientsAccept) {

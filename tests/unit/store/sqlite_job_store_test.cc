@@ -96,8 +96,28 @@ TEST_F(SqliteJobStoreTest, IdsAndRequestIdsAreTakenOnce) {
   EXPECT_EQ(store_->Insert(MakeRecord("a"), {}).status().code(), absl::StatusCode::kAlreadyExists);
   record.id = "b";
   EXPECT_EQ(store_->Insert(record, {}).status().code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ((*store_->FindByRequestId("once"))->id, "a");
-  EXPECT_FALSE(store_->FindByRequestId("twice")->has_value());
+  EXPECT_EQ((*store_->FindByRequestId("", "once"))->id, "a");
+  EXPECT_FALSE(store_->FindByRequestId("", "twice")->has_value());
+}
+
+TEST_F(SqliteJobStoreTest, RequestIdsAreEachCreatorsOwn) {
+  for (const char* creator : {"", "alice", "bob"}) {
+    JobRecord record = MakeRecord(absl::StrCat("job-of-", creator));
+    record.request_id = "once";
+    record.job.set_creator(creator);
+    ASSERT_TRUE(store_->Insert(record, {}).ok()) << creator;
+    record.id += "-2";
+    EXPECT_TRUE(absl::IsAlreadyExists(store_->Insert(record, {}).status())) << creator;
+  }
+  const auto found = store_->FindByRequestId("bob", "once");
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->id, "job-of-bob");
+  EXPECT_EQ((*found)->request_id, "once");
+  EXPECT_FALSE(store_->FindByRequestId("carol", "once")->has_value());
+  const absl::Time now = absl::Now();
+  ASSERT_TRUE(store_->Delete("job-of-bob", now).ok());
+  EXPECT_EQ(*store_->FindDeletedByRequestId("bob", "once", now), "job-of-bob");
+  EXPECT_FALSE(store_->FindDeletedByRequestId("alice", "once", now)->has_value());
 }
 
 TEST_F(SqliteJobStoreTest, DeletedJobIsGoneButItsIdStaysTaken) {
