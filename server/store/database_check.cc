@@ -199,6 +199,10 @@ absl::StatusOr<bool> DatabaseCheck::HasDatasetVersion(absl::string_view dataset,
              dataset, version);
 }
 
+absl::StatusOr<bool> DatabaseCheck::HasObject(absl::string_view path) {
+  return Has("objects", "SELECT 1 FROM objects WHERE path = ? AND state = 1", path, 0);
+}
+
 absl::StatusOr<std::set<std::string>> DatabaseCheck::ReservedFolders() {
   return Guarded([&]() -> absl::StatusOr<std::set<std::string>> {
     std::set<std::string> folders;

@@ -65,6 +65,9 @@ class DatabaseCheck {
   absl::StatusOr<bool> HasModelVersion(absl::string_view model, std::int64_t version);
   absl::StatusOr<bool> HasDatasetVersion(absl::string_view dataset, std::int64_t version);
 
+  // Whether a file, named relative to the data directory, is in an object store, verified.
+  absl::StatusOr<bool> HasObject(absl::string_view path);
+
   // Folders, such as `models/cnn-1/3`, that jobs which have not ended may have filled already.
   absl::StatusOr<std::set<std::string>> ReservedFolders();
 

@@ -44,6 +44,9 @@ class Check {
     absl::Status status = CheckRows();
     if (status.ok()) status = CheckModels();
     if (status.ok()) status = CheckDatasets();
+    if (away_ > 0) {
+      report_.Say(absl::StrCat("in the object store alone: ", away_, " files, which are not read"));
+    }
     if (status.ok()) status = FindOrphans(data_dir_, database_.get(), &report_);
     if (status.ok()) CheckUploads(data_dir_, &report_);
     return status;
@@ -127,6 +130,7 @@ class Check {
     const absl::Status there =
         artifacts_.CheckArchive(model, version, data->size_bytes(), data->sha256());
     if (there.ok()) return true;
+    if (IsInObjectStore(artifacts_.ArchivePath(model, version))) return false;
     report_.Problem(absl::StrCat("model ", name, ": ", there.message()),
                     absl::StrCat(kPutBack, ", or delete the version with `atelier delete`"));
     return false;
@@ -138,7 +142,7 @@ class Check {
         [&](const std::string& dataset, std::int64_t version, const v1::Dataset* data) {
           const absl::Status there = DatasetStatus(dataset, version, data);
           sound += there.ok() ? 1 : 0;
-          if (there.ok()) return;
+          if (there.ok() || IsInObjectStore(artifacts_.DatasetPath(dataset, version))) return;
           report_.Problem(absl::StrCat("data set ", dataset, "@", version, ": ", there.message()),
                           absl::StrCat(kPutBack, ", or delete the version and push it again"));
         });
@@ -157,8 +161,19 @@ class Check {
     return file->Verify(nullptr);
   }
 
+  // A file that is missing here, since it comes back from there.
+  bool IsInObjectStore(const std::string& path) {
+    std::error_code error;
+    if (fs::exists(path, error)) return false;
+    const auto stored = database_->HasObject(fs::path(path).lexically_relative(data_dir_).string());
+    if (!stored.ok() || !*stored) return false;
+    ++away_;
+    return true;
+  }
+
   const std::string data_dir_;
   const std::unique_ptr<DatabaseCheck> database_;
+  int away_ = 0;  // Files that are in an object store alone.
   store::FolderArtifactStore artifacts_;
   Report& report_;
 };

@@ -51,7 +51,7 @@ state = "{folder}/containerd/state"
     bin_dir = "/usr/lib/cni"
     conf_dir = "{folder}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "overlayfs"
+    snapshotter = "native"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
@@ -189,16 +189,8 @@ class Cluster:
     def __exit__(self, *_):
         for name in reversed(list(self.daemons)):
             self.stop(name, signal.SIGKILL if name == "kubelet" else signal.SIGTERM)
-        for line in subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines():
-            pid, command = line.strip().split(None, 1)
-            if str(self.folder) in command and int(pid) != os.getpid() and "containerd" in command:
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-        subprocess.run(["ip", "netns", "pids", self.name], capture_output=True)
-        for pid in subprocess.run(["ip", "netns", "pids", self.name], capture_output=True,
-                                  text=True).stdout.split():
+        # What containerd started outlives it.
+        for pid in self._run("ip", "netns", "pids", self.name, check=False).stdout.split():
             try:
                 os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError:

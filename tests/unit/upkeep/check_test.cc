@@ -44,6 +44,18 @@ TEST_F(CheckTest, AMissingArchiveIsFoundAndItsRowStays) {
   EXPECT_TRUE(store_->ResolveVersion("model", "1").ok());
 }
 
+TEST_F(CheckTest, AnArchiveInAnObjectStoreAloneIsNotMissing) {
+  std::filesystem::remove_all(data_dir_ + "/models/model/1");
+  Execute(
+      "INSERT INTO objects (path, object, size_bytes, added, due, used) VALUES "
+      "('models/model/1/model.tar.gz', 'job/output/model.tar.gz', 300000, 0, 0, 0)");
+  EXPECT_FALSE(Check().first) << "it is not uploaded yet";
+  Execute("UPDATE objects SET state = 1");
+  const auto [sound, report] = Check();
+  EXPECT_TRUE(sound) << report;
+  EXPECT_THAT(report, HasSubstr("in the object store alone: 1 files"));
+}
+
 TEST_F(CheckTest, WhatBelongsToNothingMovesAndIsNotDeleted) {
   const std::vector<std::string> paths = {
       "models/model/2/model.tar.gz", "models/gone/1/model.tar.gz", "datasets/gone/1/packed.dataset",
