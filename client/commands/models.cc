@@ -151,6 +151,7 @@ void PrintVersion(Session& session, const v1::Model& model, const v1::ModelVersi
   if (!version.creator().empty()) add("for", version.creator());
   add("stored", DateTime(ToTime(version.create_time())));
   add("archive", absl::StrCat(Bytes(version.size_bytes()), ", SHA-256 ", version.sha256()));
+  if (!version.result().archive_uri().empty()) add("kept at", version.result().archive_uri());
   session.Print(session.style().Paint(Ink::kBold, ShortModel(version.name())) + "\n" +
                 table.Render(session.style(), session.terminal().width()));
 }

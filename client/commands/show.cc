@@ -84,6 +84,9 @@ Table FullResult(const v1::TrainingJob& job) {
   table.AddRow({{"  F1", Ink::kDim}, F1Text(result)});
   table.AddRow({{"  calibration", Ink::kDim}, CalibrationText(result)});
   table.AddRow({{"  computed by", Ink::kDim}, PathText(result)});
+  if (!result.archive_uri().empty()) {
+    table.AddRow({{"  archive", Ink::kDim}, result.archive_uri()});
+  }
   return table;
 }
 

@@ -44,14 +44,6 @@
 
 namespace atelier::jobs {
 
-// How busy the server is.
-struct JobLoad {
-  std::size_t queued = 0;
-  std::size_t running = 0;  // Jobs with an attempt.
-  int free_cores = 0;
-  int total_cores = 0;
-};
-
 // Thread-safe. Calls wait for the disk (a commit takes milliseconds), so none belongs on a gRPC
 // thread. Locks: mutex_, then one of the stores, the event log, the queue view or the observers;
 // executor, links and wake-ups are called with no lock held.
@@ -375,7 +367,6 @@ class JobController {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the files that the job reads are there; if not, it is held back until they are.
   bool FilesAreThere(LiveJob* live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::vector<std::string> FilesOf(const JobRecord& record) const;
   void QueueHeld(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Launched> Launch(const LaunchRequest& request);
   void FinishLaunch(const LaunchRequest& request, absl::StatusOr<Launched> launched);

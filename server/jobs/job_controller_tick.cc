@@ -28,6 +28,21 @@ std::string DrawToken() {
   return token;
 }
 
+// The files that the job reads and that the store may have to bring back.
+std::vector<std::string> FilesOf(const JobRecord& record, const JobController::Dependencies& with) {
+  std::vector<std::string> files;
+  if (const std::string dataset = NeededDataset(record.job); !dataset.empty()) {
+    const auto place = with.datasets->Find(dataset);
+    if (place.ok() && !place->file.empty()) files.push_back(place->file);
+  }
+  const auto model = ParseModelName(NeededVersion(record.job));
+  std::int64_t version = 0;
+  if (model.ok() && absl::SimpleAtoi(model->version, &version)) {
+    files.push_back(with.artifacts->ArchivePath(model->model, version));
+  }
+  return files;
+}
+
 }  // namespace
 
 absl::Duration JobController::Tick() {
@@ -129,23 +144,9 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
   return std::nullopt;
 }
 
-std::vector<std::string> JobController::FilesOf(const JobRecord& record) const {
-  std::vector<std::string> files;
-  if (const std::string dataset = NeededDataset(record.job); !dataset.empty()) {
-    const auto place = with_.datasets->Find(dataset);
-    if (place.ok() && !place->file.empty()) files.push_back(place->file);
-  }
-  const auto model = ParseModelName(NeededVersion(record.job));
-  std::int64_t version = 0;
-  if (model.ok() && absl::SimpleAtoi(model->version, &version)) {
-    files.push_back(with_.artifacts->ArchivePath(model->model, version));
-  }
-  return files;
-}
-
 bool JobController::FilesAreThere(LiveJob* live) {
   std::string why;
-  for (const std::string& file : FilesOf(live->record)) {
+  for (const std::string& file : FilesOf(live->record, with_)) {
     const auto there = with_.artifacts->Bring(file);
     if (!there.ok()) why = std::string(there.status().message());
     if (there.ok() && !*there) why = "A file that it reads is brought back from the object store.";

@@ -312,7 +312,9 @@ absl::Status JobController::FinishOutcome(const Unfinished& left, LiveJob* live,
     const auto judge = [this](const v1::ModelVersion& version) {
       return with_.models->JudgeLatest(version).value_or(LatestVerdict());
     };
-    status = FinishAttempt(event.outcome(), judge, &change);
+    worker::v1::Outcome outcome = event.outcome();
+    outcome.mutable_result()->set_archive_uri(with_.artifacts->UriOf(left.publication));
+    status = FinishAttempt(outcome, judge, &change);
   }
   return status.ok() ? Apply(std::move(change), live, effects) : status;
 }

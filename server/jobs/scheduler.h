@@ -20,6 +20,14 @@
 
 namespace atelier::jobs {
 
+// How busy the server is.
+struct JobLoad {
+  std::size_t queued = 0;
+  std::size_t running = 0;  // Jobs with an attempt.
+  int free_cores = 0;
+  int total_cores = 0;
+};
+
 class Scheduler {
  public:
   // What a job holds, or what there is.

@@ -61,6 +61,7 @@ absl::StatusOr<std::unique_ptr<ObjectArtifactStore>> ObjectArtifactStore::Create
   } else if (!claimed.ok()) {
     return claimed;
   }
+  store->ReportPending();
   store->thread_ = std::make_unique<TickThread>(TickThread::Options{.name = "objects"},
                                                 [raw = store.get()] { return raw->mover_.Tick(); });
   return store;
@@ -117,6 +118,11 @@ std::string ObjectArtifactStore::UriOf(const jobs::Publication& publication) con
                                    : DatasetKey(publication.name, publication.version));
 }
 
+void ObjectArtifactStore::ReportPending() {
+  const auto totals = with_.list->PendingObjects();
+  if (totals.ok()) with_.observer->Pending(totals->pending, totals->pending_bytes);
+}
+
 absl::Status ObjectArtifactStore::Add(const std::string& path, absl::string_view key) {
   struct stat about;
   if (stat(path.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return absl::OkStatus();
@@ -142,6 +148,7 @@ absl::Status ObjectArtifactStore::Publish(const jobs::Publication& publication) 
       model ? Add(ArchivePath(publication.name, publication.version), ModelKey(publication.job_id))
             : Add(DatasetPath(publication.name, publication.version),
                   DatasetKey(publication.name, publication.version));
+  ReportPending();
   thread_->kick()();
   return status;
 }

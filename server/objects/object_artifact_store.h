@@ -112,6 +112,7 @@ class ObjectArtifactStore final : public jobs::ArtifactStore {
   std::string Relative(absl::string_view path) const;
   // The file is to be uploaded, by whoever ticks next. Nothing happens if it is not there.
   absl::Status Add(const std::string& path, absl::string_view key);
+  void ReportPending();
   absl::Status AddNew(const std::string& path, absl::string_view key);
   absl::Status AddLogs(absl::string_view job_id);
   absl::Status KeepCheckpoint(absl::string_view job_id);

@@ -56,6 +56,7 @@ absl::Status ObjectMover::MoveDue() {
   if (!due.ok()) return due.status();
   for (const jobs::ObjectRecord& record : *due) {
     if (auto status = Move(record); !status.ok()) return status;
+    Report();
   }
   return absl::OkStatus();
 }
