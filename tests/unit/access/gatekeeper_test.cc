@@ -92,6 +92,23 @@ TEST_F(GatekeeperTest, RefusesWhatIsNoKnownToken) {
   EXPECT_EQ(Identify({.authorization = header, .several = true}), "UNKNOWN_TOKEN");
 }
 
+TEST_F(GatekeeperTest, ATokenThatWasRightBeforeIsJudgedByItsWholeText) {
+  Open();
+  const std::string right = "Bearer " + alice_.text;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(IdentifyToken(right), "alice operator");
+    for (const std::size_t at : {right.size() - 1, right.size() / 2}) {
+      std::string wrong = right;
+      wrong[at] = wrong[at] == '0' ? '1' : '0';
+      EXPECT_EQ(IdentifyToken(wrong), "UNKNOWN_TOKEN");
+    }
+    EXPECT_EQ(IdentifyToken(right.substr(0, right.size() - 1)), "UNKNOWN_TOKEN");
+  }
+  Write("certificate bob viewer\n");
+  gatekeeper_->Tick();
+  EXPECT_EQ(IdentifyToken(right), "UNKNOWN_TOKEN") << "the file no longer has it";
+}
+
 TEST_F(GatekeeperTest, KnowsCertificatesThatTheFileNames) {
   Open();
   EXPECT_EQ(Identify({.certificate_name = "bob"}), "bob viewer");
