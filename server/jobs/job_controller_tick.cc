@@ -335,12 +335,10 @@ absl::Duration JobController::NextDue(absl::Duration now) {
     due = std::min(due, watch_.next_start());
   }
   if (!held_.empty()) due = std::min(due, held_until_);
-}
-
-// Limits may change with the access file, of which nobody tells.
-if (held_back_) due = std::min(due, now + kBetweenLimits);
-if (!to_clean_.empty() || !to_trim_.empty()) due = now;
-return std::max(due - now, absl::ZeroDuration());
+  // Limits may change with the access file, of which nobody tells.
+  if (held_back_) due = std::min(due, now + kBetweenLimits);
+  if (!to_clean_.empty() || !to_trim_.empty()) due = now;
+  return std::max(due - now, absl::ZeroDuration());
 }
 
 }  // namespace atelier::jobs
