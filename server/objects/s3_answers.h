@@ -18,13 +18,12 @@ std::string TextOf(absl::string_view xml, absl::string_view element);
 // What stands within each element of that name, as it is.
 std::vector<absl::string_view> ElementsOf(absl::string_view xml, absl::string_view element);
 
-// OK for an answer of 200 to 299 that came as a whole. Else, with a sentence's end:
-//   NOT_FOUND            there is no such object, or no such upload in parts
-//   FAILED_PRECONDITION  there is no such bucket, or it is in another region
-//   PERMISSION_DENIED    the store does not allow it, does not know the key, or finds the clock
-//   wrong ABORTED              the object is there already, or somebody else writes it DATA_LOSS
-//   the store received other bytes than were meant UNAVAILABLE          the store cannot do it now;
-//   RetryAfter has what it asks for INTERNAL             anything else
+// OK for an answer of 200 to 299 that came as a whole. Else, with a sentence's end: NOT_FOUND
+// (there is no such object, or no such upload in parts), FAILED_PRECONDITION (there is no such
+// bucket, or it is in another region), PERMISSION_DENIED (the store does not allow it, does not
+// know the key, or finds the clock wrong), ABORTED (the object is there already, or somebody else
+// writes it), DATA_LOSS (the store received other bytes than were meant), UNAVAILABLE (the store
+// cannot do it now; RetryAfter has what it asks for), INTERNAL (anything else).
 absl::Status StatusOf(const http::Answer& answer, absl::Time now);
 // The same of an answer whose body is an error in spite of its status.
 absl::Status ErrorOf(const http::Answer& answer, absl::Time now);

@@ -1,5 +1,6 @@
 // Checkpoints of trainings.
 #include "models/training/checkpoint.h"
+
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

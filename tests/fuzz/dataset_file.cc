@@ -1,5 +1,6 @@
 // Packed data sets, as the server keeps them and maps them into memory.
 #include "models/data/dataset_file.h"
+
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,7 +1,10 @@
-// What Slurm's commands print and what Kubernetes' API server answers.
+// What Slurm's commands print, what Kubernetes' API server and an object store answer, and files of
+// AWS credentials.
 #include "server/kubernetes/api.h"
 #include "server/kubernetes/job_template.h"
 #include "server/kubernetes/listing.h"
+#include "server/objects/aws_credentials.h"
+#include "server/objects/s3_answers.h"
 #include "server/slurm/slurm_text.h"
 #include "tests/fuzz/input.h"
 
@@ -26,5 +29,13 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   (void)atelier::kubernetes::LaunchesOf(answer, answer, absl::UnixEpoch());
   (void)atelier::kubernetes::WhyNoPod(answer);
+  atelier::http::Answer store;
+  store.status = 503;
+  store.headers["retry-after"] = std::string(text.substr(0, 20));
+  store.body = std::string(text);
+  (void)atelier::objects::RetryAfter(atelier::objects::StatusOf(store, absl::UnixEpoch()));
+  (void)atelier::objects::ElementsOf(text, "Part");
+  (void)atelier::objects::PlainEtag(text);
+  (void)atelier::objects::ReadProfile(text, "default");
   return 0;
 }

@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const atelier::models::DecodeLimits limits = {
       .max_bytes = 1 << 20, .max_pixels = 1 << 16, .max_side = 4096};
   const auto image = atelier::models::DecodeImage(file, limits);
-  if (image.ok() && image->pixels.size() !=
-                        static_cast<size_t>(image->height * image->width * image->channels)) {
+  if (image.ok() &&
+      image->pixels.size() != static_cast<size_t>(image->height * image->width * image->channels)) {
     std::abort();
   }
   (void)atelier::models::ReadPictureHeader(file);

@@ -1,5 +1,6 @@
 // Model archives and their members.
 #include "models/archive/model_archive.h"
+
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,8 +1,9 @@
 // Headers of NumPy's files, and their numbers.
+#include "models/import/npy.h"
+
 #include <algorithm>
 #include <cstring>
 
-#include "models/import/npy.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -17,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!header.ok()) return 0;
   const size_t numbers = (size - at) / header->item_bytes;
   atelier::models::NumberRange range;
-  atelier::models::AddToRange(
-      *header, atelier::fuzz::Text(data + at, numbers * header->item_bytes), &range);
+  atelier::models::AddToRange(*header, atelier::fuzz::Text(data + at, numbers * header->item_bytes),
+                              &range);
   (void)header->shape_text();
   return 0;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes the small inputs from which fuzzing starts into tests/fuzz/corpus: one of each format at least.
 
-    tests/fuzz/seeds.py [--models=FOLDER]     # FOLDER: a model.tar.gz, a .ckpt and a packed data set of
+    tests/fuzz/seeds.py [--models=FOLDER]     # FOLDER: a model.tar.gz, a .ckpt, a packed data set and a backup of
                                               # tiny images, as atelierd left them
 """
 import argparse
@@ -137,6 +137,9 @@ def texts():
     save("engines", "squeue", b"12|RUNNING|None|n1|atelier:here/a/1\n13|PENDING|Priority||atelier:here/b/2\n")
     save("engines", "scontrol", b"JobId=12 JobState=FAILED ExitCode=7:0 NodeList=n1\n")
     save("engines", "sbatch", b"12;cluster\n")
+    save("engines", "s3-error", b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>a &amp; b</Message></Error>")
+    save("engines", "s3-parts", b"<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>\"0a\"</ETag></Part></ListPartsResult>")
+    save("engines", "credentials", b"[default]\naws_access_key_id = A\naws_secret_access_key = B\n")
     save("engines", "template", (TESTS.parent / "deploy" / "kubernetes" / "workers" / "job.json").read_bytes())
     condition = {"type": "DisruptionTarget", "status": "True", "reason": "Eviction", "message": "evicting"}
     state = {"name": "worker", "state": {"terminated": {"exitCode": 7, "reason": "Error"}}}
@@ -161,7 +164,8 @@ def requests():
 
 
 def models(folder):
-    for pattern, target in (("*.tar.gz", "model_archive"), ("*.ckpt", "checkpoint"), ("*.dataset", "dataset_file")):
+    for pattern, target in (("*.tar.gz", "model_archive"), ("*.ckpt", "checkpoint"), ("*.dataset", "dataset_file"),
+                            ("*.tar", "backup")):
         for path in pathlib.Path(folder).glob(pattern):
             save(target, path.name.split(".")[0], path.read_bytes())
 

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)atelier::jobs::ReadPageToken("scope", text);
   (void)atelier::jobs::NotifyUrlProblem(text);
   (void)atelier::access::ParseAccessFile(text);
+  (void)atelier::access::ParseLimits(text);
   (void)atelier::access::WithoutToken(text, "name");
   return 0;
 }
