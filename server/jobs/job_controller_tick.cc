@@ -164,9 +164,10 @@ bool JobController::FilesAreThere(LiveJob* live) {
 void JobController::QueueHeld(absl::Duration now) {
   if (held_.empty() || now < held_until_) return;
   for (const std::string& id : std::exchange(held_, {})) {
-    const LiveJob* live = Find(id);
+    LiveJob* live = Find(id);
     if (live == nullptr) continue;
     queue_view_.Remove(live->record);
+    live->waiting_reason.clear();
     Enqueue(live->record);
   }
 }

@@ -24,7 +24,8 @@ class SqliteObjectListTest : public testing::Test {
   }
   std::vector<std::string> Due(absl::Time now = kThen) {
     std::vector<std::string> paths;
-    for (const auto& record : *store_->DueObjects(now, 10)) paths.push_back(record.path);
+    const auto due = store_->DueObjects(now, 10);
+    for (const jobs::ObjectRecord& record : *due) paths.push_back(record.path);
     return paths;
   }
 
@@ -111,6 +112,7 @@ TEST_F(SqliteObjectListTest, WhatUnfinishedJobsNeedIsNotIdle) {
   made.record = MakeRecord("import");
   made.record.sequence = *store_->Insert(made.record, {});
   made.dataset_version.emplace();
+  ASSERT_EQ(*store_->ReserveDatasetVersion("digits"), 1);
   made.dataset_version->set_name(jobs::DatasetVersionName("digits", 1));
   made.dataset_version->set_version(1);
   ASSERT_TRUE(store_->Commit(made).ok());
