@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "models/base/check_stop.h"
+#include "models/base/json_integer.h"
 #include "models/data/stored_labels.h"
 #include "models/files/file_io.h"
 #include "models/files/sha256.h"
@@ -57,12 +58,13 @@ std::string FooterText(const DatasetSummary& summary) {
 DatasetSummary ParseFooter(const std::string& json) {
   DatasetSummary summary;
   const auto fields = nlohmann::json::parse(json);
-  const auto sizes = fields.at("shape").get<std::vector<int64_t>>();
-  summary.info.shape = {sizes.at(0), sizes.at(1), sizes.at(2)};
-  fields.at("training_images").get_to(summary.info.training_images);
-  fields.at("test_images").get_to(summary.info.test_images);
+  const nlohmann::json& sizes = fields.at("shape");
+  summary.info.shape = {IntegerOf(sizes.at(0), "shape"), IntegerOf(sizes.at(1), "shape"),
+                        IntegerOf(sizes.at(2), "shape")};
+  summary.info.training_images = IntegerAt(fields, "training_images");
+  summary.info.test_images = IntegerAt(fields, "test_images");
   // Files that were written before data sets had validation splits lack it.
-  summary.info.validation_images = fields.value("validation_images", int64_t{0});
+  summary.info.validation_images = IntegerOr(fields, "validation_images", 0);
   fields.at("class_names").get_to(summary.info.class_names);
   fields.at("checksum").get_to(summary.checksum);
   fields.at("warnings").get_to(summary.warnings);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/base/json_integer.h"
 #include "models/network/block_network.h"
 #include "models/network/layer_plan.h"
 
@@ -33,19 +34,21 @@ v1::Network ParseNetwork(const nlohmann::json& json) {
   return network;
 }
 
-// The layers of version 0.1.0. Throws nlohmann's exceptions.
+// The layers of version 0.1.0. Throws as IntegerAt does.
 v1::Network NetworkOfBlocks(const nlohmann::json& json) {
   BlockNetwork blocks;
   for (const nlohmann::json& from : json.at(kBlocksField)) {
     ConvBlock block;
-    from.at("filters").get_to(block.filters);
-    from.at("pool").get_to(block.pool);
-    block.squeeze = from.value("squeeze", block.squeeze);
-    block.skip = from.value("skip", block.skip);
+    block.filters = IntegerAt(from, "filters");
+    block.pool = IntegerAt(from, "pool");
+    block.squeeze = IntegerOr(from, "squeeze", block.squeeze);
+    block.skip = IntegerOr(from, "skip", block.skip);
     blocks.blocks.push_back(block);
   }
   blocks.average_features = json.value("average_features", false);
-  json.at("dense_layers").get_to(blocks.dense_layers);
+  for (const nlohmann::json& units : json.at("dense_layers")) {
+    blocks.dense_layers.push_back(IntegerOf(units, "dense_layers"));
+  }
   json.at("batch_norm_epsilon").get_to(blocks.batch_norm_epsilon);
   return blocks.ToNetwork(json.at("name").get<std::string>());
 }
@@ -93,9 +96,9 @@ absl::StatusOr<Architecture> Architecture::FromJson(absl::string_view text) {
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
     const nlohmann::json& input = json.at("input");
-    architecture.input = {input.at("channels").get<int64_t>(), input.at("height").get<int64_t>(),
-                          input.at("width").get<int64_t>()};
-    json.at("classes").get_to(architecture.classes);
+    architecture.input = {IntegerAt(input, "channels"), IntegerAt(input, "height"),
+                          IntegerAt(input, "width")};
+    architecture.classes = IntegerAt(json, "classes");
     json.at("dropout").get_to(architecture.dropout);
     architecture.network =
         json.contains(kBlocksField) ? NetworkOfBlocks(json) : ParseNetwork(json.at(kNetworkField));

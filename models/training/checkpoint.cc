@@ -19,6 +19,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "models/base/failure.h"
+#include "models/base/json_integer.h"
 #include "models/files/durable_file.h"
 #include "models/files/sha256.h"
 #include "models/training/metrics_json.h"
@@ -111,23 +112,23 @@ TrainingState Parse(absl::string_view description, absl::string_view numbers) {
   for (const json& metrics : object.at("history")) {
     state.history.push_back(EpochMetricsFromJson(metrics));
   }
-  object.at("step").get_to(state.epoch.step);
-  object.at("epoch_images").get_to(state.epoch.images);
-  object.at("epoch_correct").get_to(state.epoch.correct);
+  state.epoch.step = IntegerAt(object, "step");
+  state.epoch.images = IntegerAt(object, "epoch_images");
+  state.epoch.correct = IntegerAt(object, "epoch_correct");
   object.at("epoch_loss_sum").get_to(state.epoch.loss_sum);
   object.at("epoch_training_seconds").get_to(state.epoch.training_seconds);
-  object.at("global_step").get_to(state.global_step);
-  object.at("best_epoch").get_to(state.best_epoch);
-  state.continued_epochs = object.value("continued_epochs", int64_t{0});
+  state.global_step = IntegerAt(object, "global_step");
+  state.best_epoch = IntegerAt(object, "best_epoch");
+  state.continued_epochs = IntegerOr(object, "continued_epochs", 0);
   object.at("total_seconds").get_to(state.total_seconds);
   object.at("training_seconds").get_to(state.training_seconds);
-  object.at("images").get_to(state.images);
+  state.images = IntegerAt(object, "images");
   FloatReader values(numbers);
   state.weights = TakeTensors(object.at("weights"), values);
   state.average = TakeTensors(object.at("average"), values);
-  const auto moments = object.at("moments").get<size_t>();
+  const auto moments = static_cast<size_t>(IntegerAt(object, "moments"));
   // Files from before there was a choice of optimisers hold Adam's two.
-  for (size_t i = object.value("moment_vectors", size_t{2}); i > 0; --i) {
+  for (int64_t i = IntegerOr(object, "moment_vectors", 2); i > 0; --i) {
     state.optimizer_state.push_back(values.Take(moments));
   }
   state.best_weights = TakeTensors(object.at("best_weights"), values);

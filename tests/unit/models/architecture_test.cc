@@ -183,6 +183,15 @@ TEST(ArchitectureTest, RefusesDamagedJsonOfEarlierVersions) {
               HasSubstr("layer 5 (conv2): filters is 0"));
 }
 
+TEST(ArchitectureTest, TakesWholeNumbersWhereThereIsNoOther) {
+  nlohmann::json damaged = BlocksJson("cnn-2", kGrey28, 10, 0.3);
+  for (const nlohmann::json& number : {nlohmann::json(1e99), nlohmann::json(2.5)}) {
+    damaged["classes"] = number;
+    EXPECT_THAT(std::string(Architecture::FromJson(damaged.dump()).status().message()),
+                HasSubstr("classes is not a whole number"));
+  }
+}
+
 // A network with options that no preset has.
 Architecture Unusual() {
   Architecture network;
