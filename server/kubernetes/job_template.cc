@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"

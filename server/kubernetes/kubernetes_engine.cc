@@ -1,6 +1,5 @@
 #include "server/kubernetes/kubernetes_engine.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/random/random.h"

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "models/files/folder_names.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::objects {
@@ -35,17 +36,6 @@ std::string DatasetKey(absl::string_view dataset, std::int64_t version) {
 
 std::string ModelKey(absl::string_view job_id) {
   return absl::StrCat(job_id, "/output/model.tar.gz");
-}
-
-// The names in a folder; none if it is not there.
-std::vector<std::string> NamesIn(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    names.push_back(entry->path().filename());
-  }
-  return names;
 }
 
 }  // namespace
@@ -163,7 +153,7 @@ absl::Status ObjectArtifactStore::FreeJob(absl::string_view job_id) {
 
 absl::Status ObjectArtifactStore::AddLogs(absl::string_view job_id) {
   const std::string attempts = fs::path(AttemptDir(job_id, 1)).parent_path();
-  for (const std::string& attempt : NamesIn(attempts)) {
+  for (const std::string& attempt : models::NamesIn(attempts)) {
     absl::Status added = AddNew(absl::StrCat(attempts, "/", attempt, "/worker.log"),
                                 absl::StrCat(job_id, "/logs/", attempt, "/worker.log"));
     if (!added.ok()) return added;
@@ -174,7 +164,7 @@ absl::Status ObjectArtifactStore::AddLogs(absl::string_view job_id) {
 // Of as many jobs as the folder keeps them of, by the list alone: the folder may have lost some.
 absl::Status ObjectArtifactStore::KeepCheckpoint(absl::string_view job_id) {
   const std::string folder = absl::StrCat(options_.data_dir, "/checkpoints/", job_id);
-  for (const std::string& name : NamesIn(folder)) {
+  for (const std::string& name : models::NamesIn(folder)) {
     absl::Status added =
         AddNew(absl::StrCat(folder, "/", name), absl::StrCat(job_id, "/checkpoints/", name));
     if (!added.ok()) return added;

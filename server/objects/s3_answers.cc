@@ -1,15 +1,14 @@
 #include "server/objects/s3_answers.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "server/base/printable.h"
 
 namespace atelier::objects {
 namespace {
@@ -19,11 +18,8 @@ constexpr std::int64_t kMaxRetryAfter = 300;
 constexpr std::size_t kMaxMessage = 200;
 
 // As a sentence can hold it, whatever the store sent.
-std::string Printable(absl::string_view text) {
-  std::string shown(text.substr(0, kMaxMessage));
-  const auto odd = [](char c) { return !absl::ascii_isprint(static_cast<unsigned char>(c)); };
-  std::replace_if(shown.begin(), shown.end(), odd, '?');
-  return std::string(absl::StripSuffix(shown, "."));
+std::string Shown(absl::string_view text) {
+  return std::string(absl::StripSuffix(Printable(text.substr(0, kMaxMessage)), "."));
 }
 
 absl::StatusCode CodeOf(long status, absl::string_view code) {
@@ -71,7 +67,7 @@ std::string Advice(const http::Answer& answer, absl::string_view code, absl::Tim
   if (region.empty()) region = TextOf(answer.body, "Region");
   return region.empty() || answer.status == 403
              ? ""
-             : absl::StrCat("; give --s3_region=", Printable(region));
+             : absl::StrCat("; give --s3_region=", Shown(region));
 }
 
 }  // namespace
@@ -108,8 +104,8 @@ absl::Status StatusOf(const http::Answer& answer, absl::Time now) {
 }
 
 absl::Status ErrorOf(const http::Answer& answer, absl::Time now) {
-  const std::string code = Printable(TextOf(answer.body, "Code"));
-  const std::string message = Printable(TextOf(answer.body, "Message"));
+  const std::string code = Shown(TextOf(answer.body, "Code"));
+  const std::string message = Shown(TextOf(answer.body, "Message"));
   // An error in an answer of 200 came too late for another status; it can be tried again.
   const long meant = answer.status >= 300 ? answer.status : 500;
   absl::Status status(CodeOf(meant, code),

@@ -17,6 +17,7 @@
 #include "atelier/v1/dataset_service.pb.h"
 #include "models/files/durable_file.h"
 #include "models/files/file_io.h"
+#include "models/files/folder_names.h"
 #include "models/files/regular_file.h"
 #include "models/files/sha256.h"
 #include "server/jobs/artifact_store.h"
@@ -31,17 +32,6 @@ namespace fs = std::filesystem;
 constexpr char kRecovered[] = "recovered";
 constexpr std::int64_t kMaxUploadFile = std::int64_t{64} << 10;
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
-
-// What is in a folder; nothing if it is not there.
-std::vector<std::string> NamesIn(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    names.push_back(entry->path().filename());
-  }
-  return names;
-}
 
 // Moves `data_dir/path` to `data_dir/recovered/path`, or beside what is there already.
 absl::StatusOr<std::string> MoveAway(const std::string& data_dir, const std::string& path) {
@@ -87,7 +77,7 @@ class Orphans {
   }
 
   absl::Status FindJobs(const std::string& folder) {
-    for (const std::string& job : NamesIn(fs::path(data_dir_) / folder)) {
+    for (const std::string& job : models::NamesIn(fs::path(data_dir_) / folder)) {
       const auto known = database_.HasJob(job);
       if (!known.ok()) return known.status();
       if (!*known) Tell(absl::StrCat(folder, "/", job), "belongs to no job");
@@ -96,8 +86,8 @@ class Orphans {
   }
 
   absl::Status FindVersions(const std::string& folder, HasRow has_row) {
-    for (const std::string& name : NamesIn(fs::path(data_dir_) / folder)) {
-      for (const std::string& version : NamesIn(fs::path(data_dir_) / folder / name)) {
+    for (const std::string& name : models::NamesIn(fs::path(data_dir_) / folder)) {
+      for (const std::string& version : models::NamesIn(fs::path(data_dir_) / folder / name)) {
         const std::string path = absl::StrCat(folder, "/", name, "/", version);
         std::int64_t number = 0;
         const auto known = absl::SimpleAtoi(version, &number) ? (database_.*has_row)(name, number)
@@ -164,7 +154,7 @@ absl::Status FindOrphans(const std::string& data_dir, store::DatabaseCheck* data
 void CheckUploads(const std::string& data_dir, Report* report) {
   const fs::path folder = fs::path(data_dir) / "uploads";
   int sound = 0;
-  for (const std::string& name : NamesIn(folder)) {
+  for (const std::string& name : models::NamesIn(folder)) {
     const std::string problem = UploadProblem(folder / name);
     const std::string path = absl::StrCat("uploads/", name);
     sound += problem.empty() ? 1 : 0;
