@@ -51,13 +51,31 @@ class CannedServer {
     for (const std::string& answer : answers_) {
       const int connection = accept(socket_, nullptr, nullptr);
       if (connection < 0) return;
-      char buffer[4096];
-      const ssize_t got = recv(connection, buffer, sizeof(buffer), 0);
-      asked_.emplace_back(buffer, got > 0 ? static_cast<std::size_t>(got) : 0);
+      asked_.push_back(ReadRequest(connection));
       EXPECT_EQ(send(connection, answer.data(), answer.size(), MSG_NOSIGNAL),
                 static_cast<ssize_t>(answer.size()));
       close(connection);
     }
+  }
+
+  // All of it: a body may come after its header.
+  static std::string ReadRequest(int connection) {
+    std::string request;
+    std::size_t wanted = std::string::npos;
+    while (request.size() < wanted) {
+      char buffer[4096];
+      const ssize_t got = recv(connection, buffer, sizeof(buffer), 0);
+      if (got <= 0) break;
+      request.append(buffer, static_cast<std::size_t>(got));
+      const std::size_t header = request.find("\r\n\r\n");
+      if (header == std::string::npos) continue;
+      const std::size_t length = request.find("Content-Length: ");
+      wanted = header + 4;
+      if (length < header) {
+        wanted += static_cast<std::size_t>(std::atoi(request.c_str() + length + 16));
+      }
+    }
+    return request;
   }
 
   const std::vector<std::string> answers_;
