@@ -32,9 +32,8 @@ using atelier::flags::Size;
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "Address for clients: HOST:PORT (port 0 picks a free port) or unix:PATH.");
-ABSL_FLAG(
-    std::string, metrics_listen, "127.0.0.1:9464",
-    "Address of the Prometheus page /metrics: HOST:PORT over IPv4 (port 0 picks a free port).");
+ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
+          "Address of the Prometheus page /metrics: HOST:PORT (port 0 picks a free port).");
 ABSL_FLAG(
     std::string, worker_listen, "",
     "Address for workers: unix:PATH or HOST:PORT. Default: worker.sock in the data directory.");
@@ -134,8 +133,9 @@ ABSL_FLAG(
 ABSL_FLAG(Size, audit_space, Size{std::int64_t{64} << 20},
           "Bytes for the audit log, who changed what, from 1MiB; the oldest goes. 0 keeps none.");
 ABSL_FLAG(bool, metrics_token, false,
-          "Ask readers of the metrics page for a token of --access_file, with any name, by basic "
-          "authentication.");
+          "Ask readers of the metrics page for a token of --access_file: as a bearer, or with any "
+          "name by basic authentication.");
+ABSL_FLAG(bool, metrics_tls, false, "Serve the metrics page over HTTPS, with --tls_cert.");
 ABSL_FLAG(
     bool, check, false,
     "Verify the data directory (database, checksums of all files, files without a row), print "
@@ -269,6 +269,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.access_file = absl::GetFlag(FLAGS_access_file);
   flags.audit_space = absl::GetFlag(FLAGS_audit_space).bytes;
   flags.metrics_token = absl::GetFlag(FLAGS_metrics_token);
+  flags.metrics_tls = absl::GetFlag(FLAGS_metrics_tls);
   flags.allow_insecure = absl::GetFlag(FLAGS_allow_insecure);
   flags.notify_url = absl::GetFlag(FLAGS_notify_url);
   flags.notify_secret_file = absl::GetFlag(FLAGS_notify_secret_file);

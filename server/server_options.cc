@@ -146,9 +146,8 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
   options->listen = *std::move(listen);
   auto metrics = ParseFlag("metrics_listen", flags.metrics_listen);
   if (!metrics.ok()) return metrics.status();
-  if (!metrics->socket.empty() || metrics->host.front() == '[') {
-    return Wrong("metrics_listen",
-                 "the page is served over IPv4 only; give HOST:PORT, such as 127.0.0.1:9464");
+  if (!metrics->socket.empty()) {
+    return Wrong("metrics_listen", "give HOST:PORT, such as 127.0.0.1:9464");
   }
   options->metrics_listen = *std::move(metrics);
   if (flags.worker_listen.empty()) {
@@ -226,14 +225,16 @@ absl::Status ReadMetricsAccess(const ServerFlags& flags, ServerOptions* options)
   if (flags.metrics_token && options->access_file.empty()) {
     return Wrong("metrics_token", "it needs --access_file, whose tokens the page accepts");
   }
-  if (flags.metrics_token && !options->metrics_listen.IsLocal()) {
-    return Wrong(
-        "metrics_token",
-        absl::StrCat(
-            "tokens would travel to ", options->metrics_listen.ToString(),
-            " from other machines in plain text; keep it on loopback, behind a proxy with TLS"));
+  if (flags.metrics_tls && !options->tls.has_value()) {
+    return Wrong("metrics_tls", "it needs --tls_cert and --tls_key, which the page then shows");
+  }
+  if (flags.metrics_token && !flags.metrics_tls && !options->metrics_listen.IsLocal()) {
+    return Wrong("metrics_token",
+                 absl::StrCat("tokens would travel to ", options->metrics_listen.ToString(),
+                              " from other machines in plain text; give --metrics_tls"));
   }
   options->metrics_token = flags.metrics_token;
+  options->metrics_tls = flags.metrics_tls;
   return absl::OkStatus();
 }
 
@@ -340,10 +341,12 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
 }  // namespace
 
 std::string ServerOptions::MetricsWarning() const {
-  if (metrics_listen.IsLocal()) return "";
+  if (metrics_listen.IsLocal() || (metrics_tls && metrics_token)) return "";
   return absl::StrCat("--metrics_listen: ", metrics_listen.ToString(),
-                      " can be read from other machines, without TLS or authentication; "
-                      "the page names jobs, models and data sets.");
+                      " can be read from other machines, without ",
+                      metrics_tls ? "authentication" : "TLS or authentication",
+                      "; the page names jobs, models and data sets. --metrics_tls and "
+                      "--metrics_token protect it.");
 }
 
 std::string ServerOptions::AccessWarning() const {

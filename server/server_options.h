@@ -51,6 +51,7 @@ struct ServerFlags {
   std::string access_file;
   std::int64_t audit_space = std::int64_t{64} << 20;
   bool metrics_token = false;
+  bool metrics_tls = false;
   bool allow_insecure = false;
   std::string notify_url;  // Default: none.
   std::string notify_secret_file;
@@ -72,6 +73,7 @@ struct ServerOptions {
   std::int64_t audit_space = 0;                 // Bytes for the audit log; 0: there is none.
   std::string access_file;                      // Absolute; empty: nobody is asked who they are.
   bool metrics_token = false;                   // It asks for a token of the access file.
+  bool metrics_tls = false;                     // It is served over HTTPS, with `tls`.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
   std::int64_t dataset_space = 0;               // Bytes for pushed data sets.

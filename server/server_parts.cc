@@ -55,6 +55,11 @@ absl::Status ServerParts::StartMetrics() {
   if (options.metrics_token) {
     counting.page.admit = [this](const std::string& token) { return gatekeeper->MayRead(token); };
   }
+  if (options.metrics_tls) {
+    counting.page.identity = [files = *options.tls]() {
+      return tls::ReadIdentity({"--tls_cert", files.certificate}, {"--tls_key", files.key});
+    };
+  }
   counting.page.libtorch_version = models::LibTorchVersion();
   counting.jobs.worker_cores = options.workers * options.threads_per_worker;
   counting.jobs.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);

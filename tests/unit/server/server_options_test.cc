@@ -94,8 +94,8 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.listen = "x"; }), StartsWith("--listen:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "unix:/x"; }),
               StartsWith("--metrics_listen:"));
-  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "[::1]:0"; }),
-              HasSubstr("IPv4"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_tls = true; }),
+              StartsWith("--metrics_tls: it needs --tls_cert"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.worker_listen = "127.0.0.1:0"; }),
               StartsWith("--worker_listen:"));
   EXPECT_THAT(
@@ -167,6 +167,11 @@ TEST(ServerOptionsTest, WarnsOfAMetricsPageThatOtherMachinesCanRead) {
     ASSERT_TRUE(options.ok()) << options.status();
     EXPECT_THAT(options->MetricsWarning(), StartsWith(absl::StrCat("--metrics_listen: ", open)));
   }
+  EXPECT_EQ(
+      ServerOptions{
+          .metrics_listen = {.host = "0.0.0.0"}, .metrics_token = true, .metrics_tls = true}
+          .MetricsWarning(),
+      "");
 }
 
 TEST(ServerOptionsTest, WorkersOnOtherMachinesNeedAnAddressThatTheyReach) {
