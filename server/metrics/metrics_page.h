@@ -26,10 +26,10 @@ namespace atelier::metrics {
 class MetricsPage {
  public:
   struct Options {
-    std::string host;     // A name or an IP address, IPv6 in brackets.
-    int port = 0;         // 0 takes a free one.
-    std::string version;  // Of Atelier, for atelier_build_info.
-    std::string libtorch_version;
+    std::string host;          // A name or an IP address, IPv6 in brackets.
+    int port = 0;              // 0 takes a free one.
+    std::string version = {};  // Of Atelier, for atelier_build_info.
+    std::string libtorch_version = {};
     // A scraper that is silent, or takes nothing of the answer, for so long is hung up on. In whole
     // seconds, at least one.
     absl::Duration patience = absl::Seconds(5);

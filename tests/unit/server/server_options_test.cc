@@ -167,11 +167,10 @@ TEST(ServerOptionsTest, WarnsOfAMetricsPageThatOtherMachinesCanRead) {
     ASSERT_TRUE(options.ok()) << options.status();
     EXPECT_THAT(options->MetricsWarning(), StartsWith(absl::StrCat("--metrics_listen: ", open)));
   }
-  EXPECT_EQ(
-      ServerOptions{
-          .metrics_listen = {.host = "0.0.0.0"}, .metrics_token = true, .metrics_tls = true}
-          .MetricsWarning(),
-      "");
+  ServerOptions guarded;
+  guarded.metrics_listen.host = "0.0.0.0";
+  guarded.metrics_token = guarded.metrics_tls = true;
+  EXPECT_EQ(guarded.MetricsWarning(), "");
 }
 
 TEST(ServerOptionsTest, WorkersOnOtherMachinesNeedAnAddressThatTheyReach) {
