@@ -109,6 +109,12 @@ ABSL_FLAG(
 ABSL_FLAG(Size, artifact_cache, Size{std::int64_t{20} << 30},
           "Bytes of files in the data directory that are in the object store as well; those used "
           "longest ago go.");
+ABSL_FLAG(std::string, role, "all",
+          "What the server does: all, or serving: a serving replica, which classifies with the "
+          "models of another server.");
+ABSL_FLAG(std::string, registry, "",
+          "Of a serving replica: the data directory of the server whose models it serves, or the "
+          "s3://BUCKET/PREFIX of that server's --artifacts.");
 ABSL_FLAG(std::string, s3_endpoint, "",
           "Address of the S3-compatible store, http://HOST:PORT or https://HOST. Default: "
           "$AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL or Amazon's.");
@@ -259,6 +265,8 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.worker_address = absl::GetFlag(FLAGS_worker_address);
   flags.artifacts = absl::GetFlag(FLAGS_artifacts);
   flags.artifact_cache = absl::GetFlag(FLAGS_artifact_cache).bytes;
+  flags.role = absl::GetFlag(FLAGS_role);
+  flags.registry = absl::GetFlag(FLAGS_registry);
   flags.artifact_settings = {{"s3_endpoint", absl::GetFlag(FLAGS_s3_endpoint)},
                              {"s3_region", absl::GetFlag(FLAGS_s3_region)},
                              {"s3_path_style", absl::GetFlag(FLAGS_s3_path_style)}};
@@ -279,10 +287,16 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
 
 // --check, --repair and --restore: what is done to a data directory without a server. Nothing if
 // none of them was given.
-std::optional<absl::StatusOr<bool>> Upkeep(const std::string& data_dir) {
+std::optional<absl::StatusOr<bool>> Upkeep(const ServerOptions& options) {
   const std::string archive = absl::GetFlag(FLAGS_restore);
   const bool repair = absl::GetFlag(FLAGS_repair);
   if (archive.empty() && !repair && !absl::GetFlag(FLAGS_check)) return std::nullopt;
+  if (options.IsReplica()) {
+    return absl::InvalidArgumentError(
+        "The data directory of a serving replica (--role=serving) holds nothing that --check, "
+        "--repair and --restore are about.");
+  }
+  const std::string& data_dir = options.data_dir;
   const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   if (archive.empty()) {
     return upkeep::CheckDataDirectory({.data_dir = data_dir, .repair = repair, .print = print});
@@ -316,7 +330,7 @@ int Main(int argc, char** argv) {
   flags::RespellArguments(argc, argv, '-', '_', IsFlag);
   const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
   if (!options.ok()) return Fail(options.status());
-  if (const auto sound = Upkeep(options->data_dir); sound.has_value()) {
+  if (const auto sound = Upkeep(*options); sound.has_value()) {
     if (!sound->ok()) return Fail(sound->status());
     return **sound ? 0 : kFailure;
   }

@@ -16,6 +16,7 @@
 #include "server/base/machine.h"
 #include "server/jobs/notify_url.h"
 #include "server/jobs/resource_names.h"
+#include "server/role_flags.h"
 
 namespace atelier::server {
 namespace {
@@ -125,7 +126,9 @@ absl::Status ReadArtifacts(const ServerFlags& flags, ServerOptions* options) {
   options->artifact_cache = flags.artifact_cache;
   for (const auto& [name, value] : flags.artifact_settings) {
     if (value.empty() || value == "auto") continue;
-    if (flags.artifacts.empty()) return Wrong(name, "it has no effect without --artifacts=s3://…");
+    if (flags.artifacts.empty() && !absl::StartsWith(flags.registry, "s3://")) {
+      return Wrong(name, "it has no effect without --artifacts=s3://… or --registry=s3://…");
+    }
     options->artifact_settings.emplace(name, value);
   }
   return CheckRange("artifact_cache", flags.artifact_cache, 0, kMaxDatasetSpace);
@@ -173,6 +176,18 @@ absl::StatusOr<std::string> AbsolutePath(absl::string_view flag, const std::stri
   const auto absolute = std::filesystem::absolute(path, error);
   if (error) return Wrong(flag, absl::StrCat(path, ": ", error.message()));
   return absolute.lexically_normal().string();
+}
+
+absl::Status ReadRegistry(const ServerFlags& flags, ServerOptions* options) {
+  if (auto status = CheckRole(flags); !status.ok()) return status;
+  if (flags.registry.empty() || absl::StartsWith(flags.registry, "s3://")) {
+    options->registry = flags.registry;
+    return absl::OkStatus();
+  }
+  auto folder = AbsolutePath("registry", flags.registry);
+  if (!folder.ok()) return folder.status();
+  options->registry = *std::move(folder);
+  return absl::OkStatus();
 }
 
 absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
@@ -363,7 +378,8 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   if (!data_dir.ok()) return data_dir.status();
   options.data_dir = *std::move(data_dir);
   options.worker_binary = flags.worker_binary;
-  absl::Status status = ReadAddresses(flags, &options);
+  absl::Status status = ReadRegistry(flags, &options);
+  if (status.ok()) status = ReadAddresses(flags, &options);
   if (status.ok()) status = ReadExecutor(flags, &options);
   if (status.ok()) status = ReadArtifacts(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);

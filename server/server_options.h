@@ -43,7 +43,10 @@ struct ServerFlags {
   std::map<std::string, std::string> executor_settings = {};
   std::string artifacts;  // Default: the data directory alone.
   std::int64_t artifact_cache = std::int64_t{20} << 30;
-  // Flags that only one kind of --artifacts reads, by name; their names begin with that kind's.
+  std::string role = "all";  // all or serving.
+  std::string registry;
+  // Flags that only one kind of --artifacts and --registry reads, by name; their names begin with
+  // that kind's.
   std::map<std::string, std::string> artifact_settings = {};
   std::string tls_cert;
   std::string tls_key;
@@ -99,6 +102,10 @@ struct ServerOptions {
   std::string artifacts;            // artifact_stores.h knows which there are; empty: a folder.
   std::int64_t artifact_cache = 0;  // Bytes of files that are elsewhere as well.
   std::map<std::string, std::string> artifact_settings;  // Those that were given, unchecked.
+  std::string registry;  // Of a serving replica: s3://… or an absolute folder; empty for others.
+
+  // Whether it is a serving replica, which follows the registry of another server.
+  bool IsReplica() const { return !registry.empty(); }
 
   // Whether workers run on other machines.
   bool WorkersAreRemote() const { return executor != "process"; }

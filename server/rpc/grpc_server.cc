@@ -97,6 +97,14 @@ void GivingWay(Function function) {
   }).join();
 }
 
+// Before anybody can ask.
+void SetHealth(grpc::Server* server, bool serving, const std::vector<NamedService>& services) {
+  auto* const health = server->GetHealthCheckService();
+  if (health == nullptr) return;
+  for (const NamedService& named : services) health->SetServingStatus(named.name, serving);
+  if (!serving) health->SetServingStatus(false);
+}
+
 }  // namespace
 
 GrpcThreads::GrpcThreads() { GivingWay(grpc_init); }
@@ -123,18 +131,18 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     reflection = std::make_unique<ReflectionService>(NamesOf(options, services));
     builder.RegisterService(reflection.get());
   }
+  if (options.others != nullptr) builder.RegisterCallbackGenericService(options.others);
   AddInterceptors(options, services, &builder);
   std::unique_ptr<grpc::Server> server;
   GivingWay([&] {
     server = builder.BuildAndStart();
-    if (server != nullptr) (*listener)->Start(std::move(acceptor));
+    if (server == nullptr) return;
+    SetHealth(server.get(), options.serving, services);
+    (*listener)->Start(std::move(acceptor));
   });
   if (server == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("cannot serve on ", options.address, ": gRPC does not start"));
-  }
-  if (auto* health = server->GetHealthCheckService()) {
-    for (const NamedService& named : services) health->SetServingStatus(named.name, true);
   }
   return std::unique_ptr<GrpcServer>(
       new GrpcServer(*std::move(listener), std::move(reflection), std::move(server)));

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "server/access/audit_log.h"
@@ -60,6 +61,11 @@ class GrpcServer {
     // Where calls go that change something, if there is a gatekeeper; null for nowhere. Must
     // outlive the server.
     access::AuditLog* audit = nullptr;
+    // What the health service says at the start.
+    bool serving = true;
+    // Answers calls of methods that no service has; null leaves that to gRPC. Must outlive the
+    // server.
+    grpc::CallbackGenericService* others = nullptr;
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the
@@ -74,7 +80,7 @@ class GrpcServer {
   // As in Options, with the port that was really taken.
   const std::string& address() const { return listener_->address(); }
 
-  // What the health service says of all services. Serving from the start.
+  // What the health service says of all services.
   void SetServing(bool serving);
 
   // Takes no new calls, waits for those there are, cancels what is left after `patience`.

@@ -46,8 +46,7 @@ grpc::ServerUnaryReactor* OpenInferenceService::ServerLive(
 grpc::ServerUnaryReactor* OpenInferenceService::ServerReady(
     grpc::CallbackServerContext* context, const inference::ServerReadyRequest* /*request*/,
     inference::ServerReadyResponse* response) {
-  // A server that is not ready does not listen yet.
-  response->set_ready(true);
+  response->set_ready(ready_());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

@@ -2,6 +2,7 @@
 #ifndef ATELIER_SERVER_RPC_OPEN_INFERENCE_SERVICE_H_
 #define ATELIER_SERVER_RPC_OPEN_INFERENCE_SERVICE_H_
 
+#include <functional>
 #include <string>
 
 #include "inference/grpc_service.grpc.pb.h"
@@ -17,14 +18,17 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
  public:
   // All must outlive the service; `memory`, for streams, may be null. On `loading_tasks` run the
   // calls that wait for versions to be loaded or unloaded. `software_version` is what
-  // ServerMetadata tells.
-  OpenInferenceService(serving::Classifier* classifier, TaskQueue* tasks, TaskQueue* loading_tasks,
-                       std::string software_version, CallMemory* memory = nullptr)
+  // ServerMetadata tells. `ready` says whether the server is, and never waits.
+  OpenInferenceService(
+      serving::Classifier* classifier, TaskQueue* tasks, TaskQueue* loading_tasks,
+      std::string software_version, CallMemory* memory = nullptr,
+      std::function<bool()> ready = [] { return true; })
       : classifier_(classifier),
         tasks_(tasks),
         loading_tasks_(loading_tasks),
         software_version_(std::move(software_version)),
-        memory_(memory) {}
+        memory_(memory),
+        ready_(std::move(ready)) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const inference::ServerLiveRequest* request,
@@ -75,6 +79,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
   TaskQueue* const loading_tasks_;
   const std::string software_version_;
   CallMemory* const memory_;
+  const std::function<bool()> ready_;
 };
 
 }  // namespace atelier::rpc

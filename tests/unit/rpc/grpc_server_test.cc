@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "server/rpc/inference_service.h"
+#include "server/rpc/other_methods.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 #include "tests/unit/wait.h"
@@ -245,6 +246,25 @@ TEST_F(GrpcServerTest, LeavesAFileAloneThatIsNoSocket) {
 
 TEST_F(GrpcServerTest, RefusesASocketInAMissingFolder) {
   EXPECT_EQ(StartAt("unix:/nowhere/a.sock").status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(GrpcServerTest, ItMayBeginWithoutServingAndSayWhyItLacksMethods) {
+  OtherMethods others(OnlyReplica());
+  auto server = GrpcServer::Start({.address = "127.0.0.1:0",
+                                   .credentials = grpc::InsecureServerCredentials(),
+                                   .public_services = true,
+                                   .serving = false,
+                                   .others = &others},
+                                  services_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto channel =
+      grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials());
+  const std::string serving("\x08\x01", 2);
+  EXPECT_EQ(CallRaw(channel, "/grpc.health.v1.Health/Check", ""), std::string("\x08\x02", 2));
+  (*server)->SetServing(true);
+  EXPECT_EQ(CallRaw(channel, "/grpc.health.v1.Health/Check", ""), serving);
+  EXPECT_THAT(CallRaw(channel, "/atelier.v1.TrainingService/StartTraining", "x"),
+              HasSubstr("This server is a serving replica"));
 }
 
 }  // namespace

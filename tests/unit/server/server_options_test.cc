@@ -274,5 +274,45 @@ TEST(ServerOptionsTest, TheAuditLogsSpaceIsNothingOrOneMebibyteAndMore) {
   }
 }
 
+TEST(ServerOptionsTest, AReplicaFollowsAFolderOrAnObjectStore) {
+  ServerFlags flags = Flags();
+  EXPECT_FALSE(ServerOptions::Create(flags)->IsReplica());
+  flags.role = "serving";
+  flags.registry = "/srv/./primary";
+  EXPECT_EQ(ServerOptions::Create(flags)->registry, "/srv/primary");
+  EXPECT_TRUE(ServerOptions::Create(flags)->IsReplica());
+  flags.registry = "s3://bucket/prefix";
+  flags.artifact_settings = {{"s3_region", "eu-central-1"}};
+  const auto options = ServerOptions::Create(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->registry, "s3://bucket/prefix");
+}
+
+TEST(ServerOptionsTest, RefusesFlagsThatDoNotFitTheRole) {
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.role = "some"; }),
+              HasSubstr("--role: 'some' is not all or serving"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.registry = "/srv/primary"; }),
+              HasSubstr("--registry: it has no effect without --role=serving"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.role = "serving"; }),
+              HasSubstr("--registry: a serving replica needs it"));
+  const auto replica = [](auto change) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.role = "serving";
+      flags.registry = "/srv/primary";
+      change(flags);
+    });
+  };
+  EXPECT_EQ(replica([](ServerFlags&) {}), "");
+  EXPECT_THAT(replica([](ServerFlags& flags) { flags.executor = "slurm"; }),
+              HasSubstr("--executor: it has no effect with --role=serving"));
+  EXPECT_THAT(replica([](ServerFlags& flags) { flags.workers = 2; }), StartsWith("--workers"));
+  EXPECT_THAT(replica([](ServerFlags& flags) { flags.artifacts = "s3://bucket/x"; }),
+              StartsWith("--artifacts"));
+  EXPECT_THAT(replica([](ServerFlags& flags) {
+                flags.artifact_settings = {{"s3_region", "x"}};
+              }),
+              StartsWith("--s3_region"));
+}
+
 }  // namespace
 }  // namespace atelier::server
