@@ -28,7 +28,8 @@ using Executors = absl::StatusOr<std::unique_ptr<jobs::Executor>>;
 launch::WorkerCommand::Options WorkerOptions(const ServerOptions& options) {
   return {.program = options.worker_binary,
           .server_address = options.worker_listen.ToString(),
-          .server_certificate = options.WorkersUseTls() ? options.tls->certificate : ""};
+          .server_certificate = options.WorkersUseTls() ? options.tls->certificate : "",
+          .sandbox = options.worker_sandbox};
 }
 
 Executors MakeProcesses(const Context& context) {

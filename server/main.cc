@@ -126,6 +126,10 @@ ABSL_FLAG(std::string, s3_path_style, "auto",
 ABSL_FLAG(std::string, worker_binary, "",
           "Path of the worker program. Default: atelier-worker in the folder of atelierd.");
 ABSL_FLAG(
+    std::string, worker_sandbox, "best_effort",
+    "Walls around workers, by Landlock and seccomp: best_effort (as Linux has them where they "
+    "run; their logs say what is missing), required (jobs fail without) or off.");
+ABSL_FLAG(
     std::string, tls_cert, "",
     "The server's certificate chain, a PEM file. Enables TLS for clients and for workers that "
     "connect by TCP.");
@@ -271,6 +275,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
                              {"s3_region", absl::GetFlag(FLAGS_s3_region)},
                              {"s3_path_style", absl::GetFlag(FLAGS_s3_path_style)}};
   flags.worker_binary = absl::GetFlag(FLAGS_worker_binary);
+  flags.worker_sandbox = absl::GetFlag(FLAGS_worker_sandbox);
   flags.tls_cert = absl::GetFlag(FLAGS_tls_cert);
   flags.tls_key = absl::GetFlag(FLAGS_tls_key);
   flags.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);

@@ -121,6 +121,16 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadSandbox(const ServerFlags& flags, ServerOptions* options) {
+  const std::string& mode = flags.worker_sandbox;
+  if (mode != "best_effort" && mode != "required" && mode != "off") {
+    return Wrong("worker_sandbox",
+                 absl::StrCat("'", mode, "' is not best_effort, required or off"));
+  }
+  options->worker_sandbox = mode;
+  return absl::OkStatus();
+}
+
 absl::Status ReadArtifacts(const ServerFlags& flags, ServerOptions* options) {
   options->artifacts = flags.artifacts;
   options->artifact_cache = flags.artifact_cache;
@@ -380,6 +390,7 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   options.worker_binary = flags.worker_binary;
   absl::Status status = ReadRegistry(flags, &options);
   if (status.ok()) status = ReadAddresses(flags, &options);
+  if (status.ok()) status = ReadSandbox(flags, &options);
   if (status.ok()) status = ReadExecutor(flags, &options);
   if (status.ok()) status = ReadArtifacts(flags, &options);
   if (status.ok()) status = ReadTls(flags, &options);

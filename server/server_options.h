@@ -35,7 +35,8 @@ struct ServerFlags {
   int kept_checkpoints = 20;
   absl::Duration lease = absl::Seconds(30);
   absl::Duration shutdown_grace = absl::Seconds(30);
-  std::string worker_binary;   // Default: atelier-worker in the folder of atelierd.
+  std::string worker_binary;  // Default: atelier-worker in the folder of atelierd.
+  std::string worker_sandbox = "best_effort";
   std::string worker_address;  // Default: worker_listen.
   std::string executor = "process";
   int max_jobs = 0;
@@ -92,6 +93,7 @@ struct ServerOptions {
   absl::Duration lease;
   absl::Duration shutdown_grace;
   std::string worker_binary;   // Empty: the one in the folder of atelierd.
+  std::string worker_sandbox;  // best_effort, required or off.
   std::string worker_address;  // What workers on other machines dial; empty if there are none.
   std::string notify_url;      // Told of every job's end; empty: none.
   std::string notify_secret;   // Signs what is told; empty: nothing does.

@@ -44,6 +44,9 @@ std::vector<std::string> WorkerCommand::Arguments(const jobs::LaunchRequest& req
   if (!options_.server_certificate.empty()) {
     arguments.push_back(absl::StrCat("--server_certificate=", options_.server_certificate));
   }
+  if (!options_.sandbox.empty()) {
+    arguments.push_back(absl::StrCat("--sandbox=", options_.sandbox));
+  }
   return arguments;
 }
 

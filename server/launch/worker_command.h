@@ -13,7 +13,8 @@
 namespace atelier::launch {
 
 // Immutable, hence thread-safe. The command line is
-//   <program> --server=<address> [--server_certificate=<file>] --job=<job> --attempt=<n>
+//   <program> --server=<address> --job=<job> --attempt=<n> [--server_certificate=<file>]
+//             [--sandbox=<mode>]
 // The token is in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, the
 // arithmetic libraries' own threads are turned off, and of the server's own environment there is
 // only what LibTorch, gRPC and the loader read (see environment.h).
@@ -25,6 +26,7 @@ class WorkerCommand {
     std::string server_address;
     // The server's certificate, where workers report by TLS: they believe no other. A file.
     std::string server_certificate;
+    std::string sandbox = {};  // best_effort, required or off; empty: the worker's default.
   };
 
   // FAILED_PRECONDITION if the worker's program is not there.

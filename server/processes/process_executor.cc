@@ -29,13 +29,19 @@ using launch::WorkerCommand;
 
 int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
 
+absl::string_view Explanation(int signal) {
+  if (signal == SIGBUS) return ", as when the file of a data set that it had mapped is cut off";
+  // A thread that takes signals is refused the call alone.
+  if (signal == SIGSYS) return ", as when its sandbox refuses a system call";
+  return "";
+}
+
 std::string Sentence(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED) return absl::StrCat("exited with code ", info.si_status);
   const char* name = sigabbrev_np(info.si_status);
-  return absl::StrCat(
-      "killed by signal ", info.si_status, name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"),
-      info.si_status == SIGBUS ? ", as when the file of a data set that it had mapped is cut off"
-                               : "");
+  return absl::StrCat("killed by signal ", info.si_status,
+                      name == nullptr ? "" : absl::StrCat(" (SIG", name, ")"),
+                      Explanation(info.si_status));
 }
 
 // How a process that has ended did so; collects it if it is a child of this one. Only the parent

@@ -61,6 +61,18 @@ absl::Status ToStatus(const std::exception& error) {
                      absl::StrCat("The server's database failed: ", error.what(), "."));
 }
 
+bool IsFailedSync(const std::exception& error) {
+  const auto* sqlite = dynamic_cast<const SQLite::Exception*>(&error);
+  return sqlite != nullptr && (sqlite->getExtendedErrorCode() == SQLITE_IOERR_FSYNC ||
+                               sqlite->getExtendedErrorCode() == SQLITE_IOERR_DIR_FSYNC);
+}
+
+absl::Status WritingStopped() {
+  return jobs::Error(absl::StatusCode::kInternal, "STORE_STOPPED",
+                     "The disk did not take what was written to the server's database, so the "
+                     "server writes nothing more. Check the disk, and start the server again.");
+}
+
 absl::StatusOr<std::unique_ptr<Connections>> Connections::Open(const std::string& path,
                                                                int readers) {
   std::unique_ptr<Connections> connections(new Connections());

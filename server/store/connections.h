@@ -21,6 +21,12 @@ namespace atelier::store {
 // (DATABASE_DAMAGED) or INTERNAL (STORE_FAILED).
 absl::Status ToStatus(const std::exception& error);
 
+// Whether the disk did not take what a commit had written.
+bool IsFailedSync(const std::exception& error);
+
+// INTERNAL (STORE_STOPPED): nothing is written any more.
+absl::Status WritingStopped();
+
 // Thread-safe: a connection serves one caller at a time; others wait.
 class Connections {
  public:
@@ -30,10 +36,13 @@ class Connections {
   Connections& operator=(const Connections&) = delete;
 
   // Answers with `work(database)`, an absl::Status or StatusOr, done in one transaction: committed
-  // if that is OK, rolled back otherwise.
+  // if that is OK, rolled back otherwise. After a commit that could not be synced nothing is
+  // written any more (WritingStopped): what the disk has is not known, and a later sync would not
+  // tell.
   template <typename Work>
   auto Write(Work work) -> decltype(work(std::declval<SQLite::Database&>())) {
     MutexLock lock(&write_mutex_);
+    if (sync_failed_) return WritingStopped();
     try {
       // Takes the write lock at once: nothing can come between reading and writing.
       SQLite::Transaction transaction(*writer_, SQLite::TransactionBehavior::IMMEDIATE);
@@ -41,6 +50,7 @@ class Connections {
       if (result.ok()) transaction.commit();
       return result;
     } catch (const std::exception& error) {
+      sync_failed_ = IsFailedSync(error);
       return ToStatus(error);
     }
   }
@@ -77,6 +87,7 @@ class Connections {
 
   Mutex write_mutex_;
   std::unique_ptr<SQLite::Database> writer_ ABSL_PT_GUARDED_BY(write_mutex_);
+  bool sync_failed_ ABSL_GUARDED_BY(write_mutex_) = false;
   Mutex read_mutex_;
   CondVar returned_;
   std::vector<std::unique_ptr<SQLite::Database>> idle_ ABSL_GUARDED_BY(read_mutex_);

@@ -53,6 +53,12 @@ absl::StatusOr<std::string> ShareFile(const std::string& path, const std::string
   const auto content = models::ReadWholeFile(path, kMaxShared);
   if (!content.ok()) return Failed(path, content.status());
   const std::string copy = absl::StrCat(data_dir, "/", name);
+  // A file that is replaced is out of the sight of workers that run.
+  std::error_code ignored;
+  if (std::filesystem::exists(copy, ignored)) {
+    const auto before = models::ReadWholeFile(copy, kMaxShared);
+    if (before.ok() && *before == *content) return copy;
+  }
   const absl::Status written = models::WriteFileDurably(copy, *content);
   if (!written.ok()) return Failed(copy, written);
   return copy;

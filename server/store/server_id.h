@@ -16,7 +16,7 @@ namespace atelier::store {
 absl::StatusOr<std::string> ServerId(const std::string& data_dir);
 
 // Copies a file, of at most 1 MiB, into the data directory under a name and answers with its path.
-// FAILED_PRECONDITION with a sentence.
+// A copy of the same content stays in its place. FAILED_PRECONDITION with a sentence.
 absl::StatusOr<std::string> ShareFile(const std::string& path, const std::string& data_dir,
                                       const std::string& name);
 

@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/flags/flag.h"
@@ -21,15 +24,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "models/base/allocator.h"
+#include "models/base/failure.h"
 #include "proto/flags/spelling.h"
 #include "proto/lifecycle/lifecycle.h"
 #include "server/base/short_address.h"
+#include "server/sandbox/sandbox.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_sink.h"
 #include "server/worker/memory_limit.h"
 #include "server/worker/resource_sampler.h"
 #include "server/worker/session.h"
 #include "server/worker/ticker.h"
+#include "server/worker/walls.h"
 #include "spdlog/spdlog.h"
 
 ABSL_FLAG(std::string, server, "", "Address of the server: unix:/absolute/path or host:port");
@@ -37,11 +43,16 @@ ABSL_FLAG(std::string, server_certificate, "",
           "The server's certificate if it uses TLS, a PEM file");
 ABSL_FLAG(std::string, job, "", "ID of the job, without jobs/");
 ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
+ABSL_FLAG(std::string, sandbox, "best_effort",
+          "Walls around the job: best_effort (as Linux has them here), required or off");
 
 namespace atelier::worker {
 namespace {
 
 constexpr char kTokenVariable[] = "ATELIER_WORKER_TOKEN";
+constexpr char kSandboxAsThereIs[] = "best_effort";
+constexpr char kSandboxRequired[] = "required";
+constexpr char kNoSandbox[] = "off";
 constexpr std::int64_t kLogBytes = std::int64_t{16} << 20;
 constexpr absl::Duration kSampleInterval = absl::Seconds(1);
 // A worker beyond its memory limit has this long to say so.
@@ -66,11 +77,22 @@ void HandleBusError(int number) {
   signal(number, SIG_DFL);
 }
 
+v1::WorkerEvent IncompleteSandboxEvent(const absl::Status& missing) {
+  v1::WorkerEvent event;
+  event.mutable_failure()->set_reason(
+      std::string(models::FailureReasonName(models::FailureReason::kInternal)));
+  event.mutable_failure()->set_message(absl::StrCat(
+      "The sandbox is not complete, which --worker_sandbox=required demands: ", missing.message(),
+      "."));
+  return event;
+}
+
 class WorkerProgram {
  public:
-  WorkerProgram(const v1::Hello& hello, const std::string& server,
-                const std::string& server_certificate)
-      : run_([this](v1::WorkerEvent event) {
+  WorkerProgram(const v1::Hello& hello, ServerLine server, std::string sandboxing)
+      : server_(std::move(server)),
+        sandboxing_(std::move(sandboxing)),
+        run_([this](v1::WorkerEvent event) {
           // However short it was, what it used is known.
           if (EndsAttempt(event)) ReportResources();
           session_->Send(std::move(event));
@@ -80,8 +102,8 @@ class WorkerProgram {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGBUS, HandleBusError);
     Session::Options options;
-    options.server = server;
-    options.server_certificate = server_certificate;
+    options.server = server_.address;
+    options.server_certificate = server_.certificate;
     options.hello = hello;
     options.on_command = [this](Command command) { Obey(command); };
     session_ = std::make_unique<Session>(std::move(options));
@@ -91,8 +113,10 @@ class WorkerProgram {
   ExitCode Run() {
     const std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
     if (!assignment.has_value()) return kServerLost;
-    GuardMemory(*assignment);
-    {
+    if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {
+      session_->Send(IncompleteSandboxEvent(walled));
+    } else {
+      GuardMemory(*assignment);
       const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
       run_.Run(*assignment);
     }
@@ -100,6 +124,25 @@ class WorkerProgram {
   }
 
  private:
+  // Before anything is read that others made. An error where the job must not go on without.
+  absl::Status WallIn(const v1::Assignment& assignment) {
+    if (sandboxing_ == kNoSandbox) {
+      spdlog::warn("sandbox: turned off");
+      return absl::OkStatus();
+    }
+    const sandbox::Walls walls = WallsOf(assignment, server_);
+    for (const std::string& folder : walls.files.writes) {
+      std::error_code ignored;
+      std::filesystem::create_directories(folder, ignored);
+    }
+    const sandbox::Standing standing = sandbox::Enter(walls);
+    spdlog::info("sandbox: {}", standing.walls);
+    if (!standing.complete.ok()) {
+      spdlog::warn("sandbox: missing: {}", std::string(standing.complete.message()));
+    }
+    return sandboxing_ == kSandboxRequired ? standing.complete : absl::OkStatus();
+  }
+
   void Obey(Command command) {
     switch (command) {
       case Command::kStop:
@@ -144,6 +187,8 @@ class WorkerProgram {
     session_->Send(std::move(event));
   }
 
+  const ServerLine server_;
+  const std::string sandboxing_;
   // The ticker's thread and the run's sample.
   absl::Mutex sampler_mutex_;
   ResourceSampler sampler_ ABSL_GUARDED_BY(sampler_mutex_);
@@ -167,12 +212,17 @@ int Main() {
   hello.set_world_size(1);
   hello.set_pid(getpid());
   std::string problem;
+  const std::string sandboxing = absl::GetFlag(FLAGS_sandbox);
   if (absl::GetFlag(FLAGS_server).empty()) {
     problem = "--server is missing: unix:/absolute/path or host:port";
   } else if (hello.job().empty()) {
     problem = "--job is missing";
   } else if (hello.attempt() < 1) {
     problem = absl::StrCat("--attempt=", hello.attempt(), " is out of range (at least 1)");
+  } else if (sandboxing != kSandboxAsThereIs && sandboxing != kSandboxRequired &&
+             sandboxing != kNoSandbox) {
+    problem = absl::StrCat("--sandbox=", sandboxing, " is not ", kSandboxAsThereIs, ", ",
+                           kSandboxRequired, " or ", kNoSandbox);
   } else if (token == nullptr || *token == '\0') {
     problem = absl::StrCat("the environment has no ", kTokenVariable,
                            "; workers are started by atelierd, not by hand");
@@ -182,14 +232,18 @@ int Main() {
     return kUsage;
   }
   hello.set_token(token);
+  const absl::Status prepared = sandbox::Prepare();
   StartLogging();
+  if (!prepared.ok()) spdlog::warn("sandbox: {}", std::string(prepared.message()));
   const auto address = ShortAddress::Of(absl::GetFlag(FLAGS_server));
   if (!address.ok()) {
     spdlog::error("{}", std::string(address.status().message()));
     return kServerLost;
   }
   spdlog::info("attempt {} at job {}, process {}", hello.attempt(), hello.job(), hello.pid());
-  return WorkerProgram(hello, address->text(), absl::GetFlag(FLAGS_server_certificate)).Run();
+  return WorkerProgram(hello, {address->text(), absl::GetFlag(FLAGS_server_certificate)},
+                       sandboxing)
+      .Run();
 }
 
 }  // namespace
@@ -206,11 +260,13 @@ int main(int argc, char** argv) {
         "  --server=ADDRESS           %s\n"
         "  --server_certificate=FILE  %s\n"
         "  --job=ID                   %s\n"
-        "  --attempt=N                %s\n",
+        "  --attempt=N                %s\n"
+        "  --sandbox=MODE             %s\n",
         absl::GetFlagReflectionHandle(FLAGS_server).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_server_certificate).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_job).Help().c_str(),
-        absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str());
+        absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_sandbox).Help().c_str());
     return 0;
   }
   atelier::flags::RespellArguments(argc, argv, '-', '_', [](absl::string_view name) {

@@ -15,6 +15,7 @@ LIBRARIES = {
     "libarchive": r"archive(_entry)?\.h",
     "SQLite": r"(SQLiteCpp/|sqlite3)",
     "libcurl": r"curl/",
+    "libseccomp": r"seccomp\.h",
     "prometheus-cpp": r"prometheus/",
     "gRPC": r"(grpcpp/|grpc/|.*\.grpc\.pb\.h)",
     "CLI11": r"CLI/",

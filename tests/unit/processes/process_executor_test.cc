@@ -218,6 +218,13 @@ TEST_F(ProcessExecutorTest, TellsTheSignal) {
   EXPECT_EQ(exits_.Await(handle), "killed by signal 11 (SIGSEGV)");
 }
 
+TEST_F(ProcessExecutorTest, TellsWhatASignalOfTheSandboxMeans) {
+  const std::string handle = Launch();
+  ASSERT_EQ(kill(PidOf(handle), SIGSYS), 0);
+  EXPECT_EQ(exits_.Await(handle),
+            "killed by signal 31 (SIGSYS), as when its sandbox refuses a system call");
+}
+
 TEST_F(ProcessExecutorTest, AppendsToTheLog) {
   SetWorker("echo one line");
   exits_.Await(Launch());

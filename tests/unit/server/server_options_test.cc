@@ -47,6 +47,16 @@ TEST(ServerOptionsTest, DividesTheCoresAmongTheWorkers) {
   EXPECT_EQ(ServerOptions::Create(flags)->threads_per_worker, 1);
 }
 
+TEST(ServerOptionsTest, TheSandboxIsOneOfThree) {
+  EXPECT_EQ(ServerOptions::Create(Flags())->worker_sandbox, "best_effort");
+  const auto given = [](const std::string& mode) {
+    return Complaint([&](ServerFlags& flags) { flags.worker_sandbox = mode; });
+  };
+  EXPECT_EQ(given("required"), "");
+  EXPECT_EQ(given("off"), "");
+  EXPECT_THAT(given("on"), HasSubstr("--worker_sandbox: 'on' is not best_effort, required or off"));
+}
+
 TEST(ServerOptionsTest, TheDataDirectoryIsAbsoluteAndFollowsXdg) {
   ServerFlags flags = Flags();
   flags.data_dir = "/srv/./a/../b";

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 
 #include "models/files/sha256.h"
@@ -47,6 +48,14 @@ TEST(ServerIdTest, AFileIsSharedUnderAName) {
   std::string content;
   std::ifstream(*copy) >> content;
   EXPECT_EQ(content, "PEM");
+  // The same content stays the same file, which workers have open to their sight.
+  const std::string other_name = folder / "a second name";
+  std::filesystem::create_hard_link(*copy, other_name);
+  EXPECT_TRUE(ShareFile(folder / "certificate", folder / "", "worker-server.pem").ok());
+  EXPECT_TRUE(std::filesystem::equivalent(*copy, other_name));
+  std::ofstream(folder / "certificate") << "PEM of the next year";
+  EXPECT_TRUE(ShareFile(folder / "certificate", folder / "", "worker-server.pem").ok());
+  EXPECT_FALSE(std::filesystem::equivalent(*copy, other_name));
   EXPECT_NE(ShareFile(folder / "none", folder / "", "x").status().message().find("none"),
             std::string::npos);
 }
