@@ -1,7 +1,6 @@
 """What outlives a job is kept in an S3-compatible store: `atelierd --artifacts=s3://…`."""
 import hashlib
 import io
-import json
 import shutil
 import subprocess
 import tarfile
@@ -281,16 +280,6 @@ def replica_flags(s3):
     return ["--role=serving", f"--registry=s3://{fake_s3.BUCKET}/{PREFIX}", f"--s3_endpoint={s3.url}"]
 
 
-def answering(server, reference):
-    """The version that answers, or the error."""
-    ended = server.run("--output=json", "bench", "classify", reference, "--warmup=0", "--duration=0.1",
-                       "--concurrency=1")
-    if ended.returncode != DONE:
-        return ended.stderr
-    version, = json.loads(ended.stdout)["versions"]
-    return int(version.rsplit("/", 1)[1])
-
-
 def test_a_replica_follows_the_store_and_outlives_it(s3, kept, tmp_path):
     jobs = [kept.wait_job(kept.start_job("net", model_name="net", epochs=1, seed=seed)) for seed in (1, 2)]
     kept.run("alias", "net@1", "production", check=DONE)
@@ -298,20 +287,20 @@ def test_a_replica_follows_the_store_and_outlives_it(s3, kept, tmp_path):
     stored(s3, "registry.pb")
     wait_nothing_pending(kept)
     with Server(tmp_path / "replica", flags=replica_flags(s3)) as replica:
-        assert answering(replica, "net") == 2 and answering(replica, "net@production") == 1
+        assert replica.answering("net") == 2 and replica.answering("net", "production") == 1
         kept.run("alias", "net@2", "production", check=DONE)
-        wait_for(lambda: answering(replica, "net@production") == 2, 20, "the alias to be followed")
+        wait_for(lambda: replica.answering("net", "production") == 2, 20, "the alias to be followed")
         assert len(list((tmp_path / "replica" / "archives").iterdir())) == 2
         s3.stop()
         wait_for(lambda: Page(replica).value(
             "atelier_replica_registry_unreadable_since_timestamp_seconds"), 20, "it to be noticed")
-        assert answering(replica, "net") == 2
+        assert replica.answering("net") == 2
         replica.stop()
         replica.start()
-        assert answering(replica, "net@production") == 2, "by what it keeps"
+        assert replica.answering("net", "production") == 2, "by what it keeps"
         s3.start()
         kept.run("alias", "net@1", "production", check=DONE)
-        wait_for(lambda: answering(replica, "net@production") == 1, 30, "the store to be followed again")
+        wait_for(lambda: replica.answering("net", "production") == 1, 30, "the store to be followed again")
         assert s3.count("GET", "model.tar.gz") == 2, "each archive was fetched once"
 
 
@@ -324,9 +313,9 @@ def test_a_replica_refuses_damaged_archives(s3, kept, tmp_path):
     archive = s3.objects[key]
     s3.objects[key] = (bytes(len(archive[0])), *archive[1:])
     with Server(tmp_path / "replica", flags=replica_flags(s3)) as replica:
-        assert "other bytes than were stored" in answering(replica, "net")
+        assert "other bytes than were stored" in replica.answering("net").details()
         s3.objects[key] = archive
-        wait_for(lambda: answering(replica, "net") == 1, 20, "the archive to be asked for again")
+        wait_for(lambda: replica.answering("net") == 1, 20, "the archive to be asked for again")
 
 
 def test_an_archive_that_is_only_in_the_store_is_classified_with(s3, kept):
@@ -336,4 +325,4 @@ def test_an_archive_that_is_only_in_the_store_is_classified_with(s3, kept):
     kept.stop()
     lose_local(kept, "models")
     kept.start()
-    assert answering(kept, "net") == 1
+    assert kept.answering("net") == 1
