@@ -36,6 +36,7 @@ void ServerParts::StartClassifier() {
   classifying.batching.threads = options.serving_threads;
   classifying.batching.lingers = UsableCores() > 1;
   classifying.batching.queue.max_delay = options.batch_delay;
+  classifying.batching.answers = &connections;
   classifying.decoders = options.serving_threads;
   classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);
   classifying.versions.idle = options.serving_idle;
@@ -129,9 +130,10 @@ void ServerParts::MakeModelServices() {
           },
       .on_changed = [this](const std::string& model) { classifier->versions().Refresh(model); },
       .log = &Warn});
-  inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
+  inference_service = std::make_unique<rpc::InferenceService>(classifier.get(), &connections);
   open_inference_service = std::make_unique<rpc::OpenInferenceService>(
-      classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get());
+      classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get(),
+      &connections);
 }
 
 absl::Status ServerParts::ServeClients() {
@@ -146,7 +148,8 @@ absl::Status ServerParts::ServeClients() {
        .calls = metrics->calls(),
        .memory = call_memory.get(),
        .gatekeeper = gatekeeper.get(),
-       .audit = audit.get()},
+       .audit = audit.get(),
+       .corked = &connections},
       {{v1::TrainingService::service_full_name(), training_service.get()},
        {v1::ExperimentService::service_full_name(), experiment_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},

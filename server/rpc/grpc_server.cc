@@ -110,7 +110,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   }
   auto listener = ConnectionListener::Listen(
       {.address = options.address,
-       .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX});
+       .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX,
+       .corked = options.corked});
   if (!listener.ok()) return listener.status();
   grpc::EnableDefaultHealthCheckService(options.public_services);
   grpc::ServerBuilder builder;

@@ -16,6 +16,7 @@
 #include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
 #include "server/rpc/connection_listener.h"
+#include "server/rpc/corked_connections.h"
 #include "server/rpc/reflection_service.h"
 
 namespace atelier::rpc {
@@ -60,6 +61,8 @@ class GrpcServer {
     // Where calls go that change something, if there is a gatekeeper; null for nowhere. Must
     // outlive the server.
     access::AuditLog* audit = nullptr;
+    // Learns its connections; null for nobody. Must outlive the server.
+    CorkedConnections* corked = nullptr;
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the

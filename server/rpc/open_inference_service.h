@@ -7,6 +7,7 @@
 #include "inference/grpc_service.grpc.pb.h"
 #include "server/base/task_queue.h"
 #include "server/rpc/call_memory.h"
+#include "server/rpc/corked_connections.h"
 #include "server/rpc/infer_messages.h"
 #include "server/serving/classifier.h"
 
@@ -15,16 +16,18 @@ namespace atelier::rpc {
 // Thread-safe.
 class OpenInferenceService final : public inference::GRPCInferenceService::CallbackService {
  public:
-  // All must outlive the service; `memory`, for streams, may be null. On `loading_tasks` run the
-  // calls that wait for versions to be loaded or unloaded. `software_version` is what
-  // ServerMetadata tells.
+  // All must outlive the service; `memory`, for streams, and `connections`, which lets the answers
+  // of a batch leave together, may be null. On `loading_tasks` run the calls that wait for versions
+  // to be loaded or unloaded. `software_version` is what ServerMetadata tells.
   OpenInferenceService(serving::Classifier* classifier, TaskQueue* tasks, TaskQueue* loading_tasks,
-                       std::string software_version, CallMemory* memory = nullptr)
+                       std::string software_version, CallMemory* memory = nullptr,
+                       CorkedConnections* connections = nullptr)
       : classifier_(classifier),
         tasks_(tasks),
         loading_tasks_(loading_tasks),
         software_version_(std::move(software_version)),
-        memory_(memory) {}
+        memory_(memory),
+        connections_(connections) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const inference::ServerLiveRequest* request,
@@ -75,6 +78,7 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
   TaskQueue* const loading_tasks_;
   const std::string software_version_;
   CallMemory* const memory_;
+  CorkedConnections* const connections_;
 };
 
 }  // namespace atelier::rpc
