@@ -9,10 +9,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "server/access/audit_log.h"
 #include "server/access/gatekeeper.h"
+#include "server/base/tick_thread.h"
 #include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
 #include "server/rpc/connection_listener.h"
@@ -21,14 +23,18 @@
 
 namespace atelier::rpc {
 
-// The threads that gRPC has for itself, giving way to those that compute as a server's do. To be
-// made before anything else of gRPC's, which would start them as they come.
+// The threads that gRPC has for itself, giving way to those that compute as a server's do, and kept
+// awake. To be made before anything else of gRPC's, which would start them as they come.
 class GrpcThreads {
  public:
   GrpcThreads();
   ~GrpcThreads();
   GrpcThreads(const GrpcThreads&) = delete;
   GrpcThreads& operator=(const GrpcThreads&) = delete;
+
+ private:
+  std::unique_ptr<grpc::GenericStub> nobody_;  // Its calls fail.
+  std::unique_ptr<TickThread> calls_;
 };
 
 // A service and the name by which clients ask for its health.
