@@ -33,6 +33,7 @@ void ServerParts::StartClassifier(serving::VersionSource* source) {
   classifying.batching.threads = options.serving_threads;
   classifying.batching.lingers = UsableCores() > 1;
   classifying.batching.queue.max_delay = options.batch_delay;
+  classifying.batching.answers = &connections;
   classifying.decoders = options.serving_threads;
   classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);
   classifying.versions.idle = options.serving_idle;
@@ -120,10 +121,10 @@ void ServerParts::MakeModelServices() {
 }
 
 void ServerParts::MakeInferenceServices() {
-  inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
+  inference_service = std::make_unique<rpc::InferenceService>(classifier.get(), &connections);
   open_inference_service = std::make_unique<rpc::OpenInferenceService>(
       classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get(),
-      [this] { return mirror == nullptr || mirror->ready(); });
+      &connections, [this] { return mirror == nullptr || mirror->ready(); });
 }
 
 void ServerParts::MakeOperatorServices() {
@@ -156,7 +157,8 @@ absl::Status ServerParts::Listen(const std::vector<rpc::NamedService>& services)
                                         .gatekeeper = gatekeeper.get(),
                                         .audit = audit.get(),
                                         .serving = mirror == nullptr || mirror->ready(),
-                                        .others = other_methods.get()},
+                                        .others = other_methods.get(),
+                                        .corked = &connections},
                                        services);
   if (!server.ok()) return server.status();
   public_server = *std::move(server);

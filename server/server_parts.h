@@ -30,6 +30,7 @@
 #include "server/registry/registry_publisher.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/call_memory.h"
+#include "server/rpc/corked_connections.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/experiment_service.h"
 #include "server/rpc/grpc_server.h"
@@ -100,6 +101,7 @@ struct ServerParts {
   std::unique_ptr<rpc::GrpcServer> worker_server;
 
   // Clients.
+  rpc::CorkedConnections connections;
   std::unique_ptr<serving::Classifier> classifier;
   std::unique_ptr<rpc::CallMemory> call_memory;
   std::unique_ptr<TaskQueue> tasks;

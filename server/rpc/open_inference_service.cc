@@ -114,7 +114,10 @@ grpc::ServerUnaryReactor* OpenInferenceService::ModelInfer(
     inference::ModelInferResponse* response) {
   return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
     Infer(classifier_, *context, *request, response,
-          [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+          [this, context, reactor](const absl::Status& status) {
+            if (connections_ != nullptr) connections_->Cork(*context);
+            reactor->Finish(ToGrpcStatus(status));
+          });
   });
 }
 

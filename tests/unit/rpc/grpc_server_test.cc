@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/other_methods.h"
@@ -90,6 +92,23 @@ TEST_F(GrpcServerTest, ItsThreadsGiveWayToThoseThatCompute) {
   for (const id_t id : threads) {
     EXPECT_EQ(getpriority(PRIO_PROCESS, id), std::min(own + 5, 19));
   }
+}
+
+// In gRPC 1.51 each would wait for some 60 ms.
+TEST_F(GrpcServerTest, ACallAfterASilentSecondDoesNotWait) {
+  const GrpcThreads threads;
+  RpcTestServer server(services_);
+  const auto health = grpc::health::v1::Health::NewStub(server.channel());
+  absl::Duration quickest = absl::InfiniteDuration();
+  for (int i = 0; i < 4; ++i) {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckResponse response;
+    const absl::Time begin = absl::Now();
+    ASSERT_TRUE(health->Check(&context, {}, &response).ok());
+    if (i > 0) quickest = std::min(quickest, absl::Now() - begin);
+    absl::SleepFor(absl::Milliseconds(1040));
+  }
+  EXPECT_LT(quickest, absl::Milliseconds(20));
 }
 
 TEST_F(GrpcServerTest, RefusesAPortThatIsTakenAndNamesIt) {
