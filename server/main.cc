@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "models/base/allocator.h"
+#include "models/network/torch_library.h"
 #include "proto/flags/duration.h"
 #include "proto/flags/size.h"
 #include "proto/flags/spelling.h"
@@ -339,6 +340,7 @@ int Main(int argc, char** argv) {
     if (!sound->ok()) return Fail(sound->status());
     return **sound ? 0 : kFailure;
   }
+  if (const absl::Status held = models::TorchLibrary::Hold(); !held.ok()) return Fail(held);
   atelier::models::KeepFreedMemory(64 << 20);
   RaiseFileLimit();
   for (const std::string& warning : {options->AccessWarning(), options->MetricsWarning()}) {
