@@ -388,19 +388,11 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   if (!data_dir.ok()) return data_dir.status();
   options.data_dir = *std::move(data_dir);
   options.worker_binary = flags.worker_binary;
-  absl::Status status = ReadRegistry(flags, &options);
-  if (status.ok()) status = ReadAddresses(flags, &options);
-  if (status.ok()) status = ReadSandbox(flags, &options);
-  if (status.ok()) status = ReadExecutor(flags, &options);
-  if (status.ok()) status = ReadArtifacts(flags, &options);
-  if (status.ok()) status = ReadTls(flags, &options);
-  if (status.ok()) status = ReadAccess(flags, &options);
-  if (status.ok()) status = ReadMetricsAccess(flags, &options);
-  if (status.ok()) status = ReadDatasets(flags, &options);
-  if (status.ok()) status = ReadServingDevice(flags, &options);
-  if (status.ok()) status = ReadNotices(flags, &options);
-  if (status.ok()) status = ReadNumbers(flags, &options);
-  if (!status.ok()) return status;
+  for (const auto read :
+       {ReadRegistry, ReadAddresses, ReadSandbox, ReadExecutor, ReadArtifacts, ReadTls, ReadAccess,
+        ReadMetricsAccess, ReadDatasets, ReadServingDevice, ReadNotices, ReadNumbers}) {
+    if (absl::Status status = read(flags, &options); !status.ok()) return status;
+  }
   return options;
 }
 
