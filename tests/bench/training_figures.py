@@ -5,10 +5,10 @@
 
 ready: a server's way from its process' begin to the line that says it serves, with an empty data
 directory and with one that has jobs and a model in memory. start: a worker's way from its process'
-begin to its first step. memory: a worker's largest resident memory. together: two jobs at once over the same two one after the other. beside: the 99th percentile
-of Classify at 100 requests a second beside a training on all cores, over the one without. Prints a
-line per figure with its median and range, and whether it is what docs/performance.md promises; the
-exit code is 1 if it is not.
+begin to its first step. memory: a worker's largest resident memory. together: two jobs at once over
+the same two one after the other. beside: the 99th percentile of Classify at 100 requests a second
+beside a training on all cores, over the one without. Prints a line per figure with its median and
+range, and whether it is what docs/performance.md promises; the exit code is 1 if it is not.
 """
 import argparse
 import json
