@@ -23,7 +23,8 @@ struct ConnectionOption {
 
 std::vector<ConnectionOption> OptionsOf(Session::Options* options) {
   return {{"server", "ATELIER_SERVER", "HOST:PORT",
-           "or unix:PATH [$ATELIER_SERVER or 127.0.0.1:50051]", &options->server},
+           "or unix:PATH, or several replicas: HOST:PORT,… [$ATELIER_SERVER or 127.0.0.1:50051]",
+           &options->server},
           {"tls-ca", "ATELIER_TLS_CA", "FILE", "Use TLS; trust these CAs [$ATELIER_TLS_CA]",
            &options->tls.authorities},
           {"tls-cert", "ATELIER_TLS_CERT", "FILE",

@@ -1,5 +1,5 @@
-// Where artifacts are kept: a folder, or an object store behind one. The rest of the server knows
-// them by their interface alone.
+// Where artifacts are kept: a folder, or an object store behind one; and where serving replicas
+// find them. The rest of the server knows them by their interfaces alone.
 #ifndef ATELIER_SERVER_ARTIFACT_STORES_H_
 #define ATELIER_SERVER_ARTIFACT_STORES_H_
 
@@ -11,6 +11,7 @@
 #include "server/base/clock.h"
 #include "server/jobs/artifact_store.h"
 #include "server/objects/object_observer.h"
+#include "server/registry/registry_place.h"
 #include "server/server_options.h"
 #include "server/store/sqlite_store.h"
 
@@ -25,9 +26,20 @@ struct ArtifactContext {
   std::function<void(const std::string&)> log;  // Told what nobody else is there to hear of.
 };
 
+struct Artifacts {
+  std::unique_ptr<jobs::ArtifactStore> store;
+  // Told that the file at this path, the registry for serving replicas, is another one; lives no
+  // longer than the store. Empty if nobody has to know.
+  std::function<absl::Status(const std::string& path)> keep_registry;
+};
+
 // Errors are one sentence for the operator.
-absl::StatusOr<std::unique_ptr<jobs::ArtifactStore>> MakeArtifacts(const ServerOptions& options,
-                                                                   const ArtifactContext& context);
+absl::StatusOr<Artifacts> MakeArtifacts(const ServerOptions& options,
+                                        const ArtifactContext& context);
+
+// Where a serving replica finds what it follows.
+absl::StatusOr<std::unique_ptr<registry::RegistryPlace>> MakeRegistryPlace(
+    const ServerOptions& options, const Clock* clock, objects::ObjectObserver* observer);
 
 }  // namespace atelier::server
 

@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "models/base/allocator.h"
+#include "models/network/torch_library.h"
 #include "proto/flags/duration.h"
 #include "proto/flags/size.h"
 #include "proto/flags/spelling.h"
@@ -32,9 +33,8 @@ using atelier::flags::Size;
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "Address for clients: HOST:PORT (port 0 picks a free port) or unix:PATH.");
-ABSL_FLAG(
-    std::string, metrics_listen, "127.0.0.1:9464",
-    "Address of the Prometheus page /metrics: HOST:PORT over IPv4 (port 0 picks a free port).");
+ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
+          "Address of the Prometheus page /metrics: HOST:PORT (port 0 picks a free port).");
 ABSL_FLAG(
     std::string, worker_listen, "",
     "Address for workers: unix:PATH or HOST:PORT. Default: worker.sock in the data directory.");
@@ -110,6 +110,12 @@ ABSL_FLAG(
 ABSL_FLAG(Size, artifact_cache, Size{std::int64_t{20} << 30},
           "Bytes of files in the data directory that are in the object store as well; those used "
           "longest ago go.");
+ABSL_FLAG(std::string, role, "all",
+          "What the server does: all, or serving: a serving replica, which classifies with the "
+          "models of another server.");
+ABSL_FLAG(std::string, registry, "",
+          "Of a serving replica: the data directory of the server whose models it serves, or the "
+          "s3://BUCKET/PREFIX of that server's --artifacts.");
 ABSL_FLAG(std::string, s3_endpoint, "",
           "Address of the S3-compatible store, http://HOST:PORT or https://HOST. Default: "
           "$AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL or Amazon's.");
@@ -138,8 +144,9 @@ ABSL_FLAG(
 ABSL_FLAG(Size, audit_space, Size{std::int64_t{64} << 20},
           "Bytes for the audit log, who changed what, from 1MiB; the oldest goes. 0 keeps none.");
 ABSL_FLAG(bool, metrics_token, false,
-          "Ask readers of the metrics page for a token of --access_file, with any name, by basic "
-          "authentication.");
+          "Ask readers of the metrics page for a token of --access_file: as a bearer, or with any "
+          "name by basic authentication.");
+ABSL_FLAG(bool, metrics_tls, false, "Serve the metrics page over HTTPS, with --tls_cert.");
 ABSL_FLAG(
     bool, check, false,
     "Verify the data directory (database, checksums of all files, files without a row), print "
@@ -263,6 +270,8 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.worker_address = absl::GetFlag(FLAGS_worker_address);
   flags.artifacts = absl::GetFlag(FLAGS_artifacts);
   flags.artifact_cache = absl::GetFlag(FLAGS_artifact_cache).bytes;
+  flags.role = absl::GetFlag(FLAGS_role);
+  flags.registry = absl::GetFlag(FLAGS_registry);
   flags.artifact_settings = {{"s3_endpoint", absl::GetFlag(FLAGS_s3_endpoint)},
                              {"s3_region", absl::GetFlag(FLAGS_s3_region)},
                              {"s3_path_style", absl::GetFlag(FLAGS_s3_path_style)}};
@@ -274,6 +283,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.access_file = absl::GetFlag(FLAGS_access_file);
   flags.audit_space = absl::GetFlag(FLAGS_audit_space).bytes;
   flags.metrics_token = absl::GetFlag(FLAGS_metrics_token);
+  flags.metrics_tls = absl::GetFlag(FLAGS_metrics_tls);
   flags.allow_insecure = absl::GetFlag(FLAGS_allow_insecure);
   flags.notify_url = absl::GetFlag(FLAGS_notify_url);
   flags.notify_secret_file = absl::GetFlag(FLAGS_notify_secret_file);
@@ -283,10 +293,16 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
 
 // --check, --repair and --restore: what is done to a data directory without a server. Nothing if
 // none of them was given.
-std::optional<absl::StatusOr<bool>> Upkeep(const std::string& data_dir) {
+std::optional<absl::StatusOr<bool>> Upkeep(const ServerOptions& options) {
   const std::string archive = absl::GetFlag(FLAGS_restore);
   const bool repair = absl::GetFlag(FLAGS_repair);
   if (archive.empty() && !repair && !absl::GetFlag(FLAGS_check)) return std::nullopt;
+  if (options.IsReplica()) {
+    return absl::InvalidArgumentError(
+        "The data directory of a serving replica (--role=serving) holds nothing that --check, "
+        "--repair and --restore are about.");
+  }
+  const std::string& data_dir = options.data_dir;
   const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   if (archive.empty()) {
     return upkeep::CheckDataDirectory({.data_dir = data_dir, .repair = repair, .print = print});
@@ -320,10 +336,11 @@ int Main(int argc, char** argv) {
   flags::RespellArguments(argc, argv, '-', '_', IsFlag);
   const auto options = ReadFlags(absl::ParseCommandLine(argc, argv));
   if (!options.ok()) return Fail(options.status());
-  if (const auto sound = Upkeep(options->data_dir); sound.has_value()) {
+  if (const auto sound = Upkeep(*options); sound.has_value()) {
     if (!sound->ok()) return Fail(sound->status());
     return **sound ? 0 : kFailure;
   }
+  if (const absl::Status held = models::TorchLibrary::Hold(); !held.ok()) return Fail(held);
   atelier::models::KeepFreedMemory(64 << 20);
   RaiseFileLimit();
   for (const std::string& warning : {options->AccessWarning(), options->MetricsWarning()}) {

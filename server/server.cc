@@ -22,19 +22,8 @@ constexpr absl::Duration kExitPatience = absl::Seconds(5);
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   auto parts = std::make_unique<ServerParts>();
   parts->options = options;
-  absl::Status status = parts->OpenAccess();
-  if (status.ok()) status = parts->OpenData();
-  if (status.ok()) status = parts->StartMetrics();
-  if (status.ok()) status = parts->OpenArtifacts();
-  if (status.ok()) status = parts->OpenAudit();
-  if (status.ok()) status = parts->OpenCatalogs();
-  if (status.ok()) status = parts->StartJobs();
-  if (status.ok()) status = parts->StartExperiments();
-  if (status.ok()) status = parts->ServeWorkers();
-  if (status.ok()) status = parts->ServeClients();
+  const absl::Status status = options.IsReplica() ? parts->StartReplica() : parts->Start();
   if (!status.ok()) return status;
-  // Only now, so that a server that cannot listen starts no worker.
-  parts->Drive();
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
@@ -49,6 +38,14 @@ std::string Server::metrics_address() const {
 }
 
 void Server::Stop() {
+  if (parts_->options.IsReplica()) {
+    parts_->place->Stop();
+    parts_->registry_driver.reset();  // It tells the health service as well.
+    parts_->public_server->SetServing(false);
+    parts_->streams->EndAll(rpc::ServerStopping());
+    parts_->public_server->Shutdown(kCallPatience);
+    return;
+  }
   parts_->public_server->SetServing(false);
   parts_->controller->BeginShutdown();
   if (!parts_->controller->AwaitSuspended(parts_->options.shutdown_grace)) {

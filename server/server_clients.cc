@@ -1,10 +1,13 @@
 // ServerParts: what clients call.
 #include <cstdint>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/machine.h"
 #include "server/credentials.h"
+#include "server/rpc/status.h"
 #include "server/server_parts.h"
 #include "server/upkeep/backup.h"
 #include "server/wiring/network_description.h"
@@ -13,6 +16,9 @@
 namespace atelier::server {
 namespace {
 
+// Between two publications of the registry, however much changes.
+constexpr absl::Duration kPublishPause = absl::Milliseconds(500);
+
 absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
                                                  const std::string& job) {
   auto file = files->Update(job);
@@ -20,38 +26,24 @@ absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
   return rpc::GrowingFile{std::move(file->path), file->bytes};
 }
 
-// Loads versions whose archive may have to be brought back first.
-serving::EngineLoader LoadFetched(serving::VersionSource* versions, serving::EngineLoader load) {
-  return
-      [versions, load = std::move(load)](const serving::Version& version) -> serving::EngineResult {
-        if (auto fetched = versions->Fetch(version); !fetched.ok()) return fetched;
-        return load(version);
-      };
-}
-
 }  // namespace
 
-void ServerParts::StartClassifier() {
+void ServerParts::StartClassifier(serving::VersionSource* source) {
   serving::Classifier::Options classifying;
   classifying.batching.threads = options.serving_threads;
   classifying.batching.lingers = UsableCores() > 1;
   classifying.batching.queue.max_delay = options.batch_delay;
+  classifying.batching.answers = &connections;
   classifying.decoders = options.serving_threads;
   classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);
   classifying.versions.idle = options.serving_idle;
   classifying.versions.state_path = absl::StrCat(data_directory->path(), "/serving.json");
   classifying.versions.observer = metrics->serving();
   classifying.versions.log = &Warn;
+  classifying.versions.keeps_without_archive = options.IsReplica();
   classifier = std::make_unique<serving::Classifier>(
-      classifying, versions.get(),
-      LoadFetched(versions.get(),
-                  serving::LoadEngineOn(options.serving_on_gpu ? models::Device::kCuda
-                                                               : models::Device::kCpu)));
-  // Before anything is restored, so that no new version falls between the two.
-  model_signal->SetFollow(
-      [this](const std::string& model) { classifier->versions().Follow(model); });
-  // Ready means warm.
-  classifier->versions().Restore();
+      classifying, source,
+      serving::LoadEngineOn(options.serving_on_gpu ? models::Device::kCuda : models::Device::kCpu));
 }
 
 void ServerParts::StartTaskQueues() {
@@ -102,13 +94,6 @@ void ServerParts::MakeJobServices() {
       .check_data = [this](const std::string& creator, std::int64_t bytes, std::int64_t more) {
         return controller->CheckData(creator, bytes, more);
       }});
-  monitoring_service = std::make_unique<rpc::MonitoringService>(
-      [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
-      tasks.get());
-  admin_service = std::make_unique<rpc::AdminService>(rpc::AdminService::Dependencies{
-      .tasks = tasks.get(), .audit = audit.get(), .streams = streams.get(), .begin_backup = [this] {
-        return upkeep::Backup::Begin(data_directory->path(), store.get());
-      }});
 }
 
 void ServerParts::MakeModelServices() {
@@ -127,26 +112,75 @@ void ServerParts::MakeModelServices() {
           [this](const std::string& model, std::int64_t version) {
             return classifier->versions().Load(model, absl::StrCat(version)).status();
           },
-      .on_changed = [this](const std::string& model) { classifier->versions().Refresh(model); },
+      .on_changed =
+          [this, publish = registry_driver->kick()](const std::string& model) {
+            classifier->versions().Refresh(model);
+            publish();
+          },
       .log = &Warn});
-  inference_service = std::make_unique<rpc::InferenceService>(classifier.get());
+}
+
+void ServerParts::MakeInferenceServices() {
+  inference_service = std::make_unique<rpc::InferenceService>(classifier.get(), &connections);
   open_inference_service = std::make_unique<rpc::OpenInferenceService>(
-      classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get());
+      classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get(),
+      &connections, [this] { return mirror == nullptr || mirror->ready(); });
+}
+
+void ServerParts::MakeOperatorServices() {
+  monitoring_service = std::make_unique<rpc::MonitoringService>(
+      [this](const v1::GetMetricsRequest& request) { return metrics->Snapshot(request); },
+      tasks.get());
+  admin_service = std::make_unique<rpc::AdminService>(rpc::AdminService::Dependencies{
+      .tasks = tasks.get(),
+      .audit = audit.get(),
+      .streams = streams.get(),
+      .begin_backup = [this]() -> absl::StatusOr<std::unique_ptr<upkeep::Backup>> {
+        if (options.IsReplica()) return rpc::OnlyReplica();
+        return upkeep::Backup::Begin(data_directory->path(), store.get());
+      }});
+}
+
+// What happened before it began is published by its first tick.
+void ServerParts::StartPublishing() {
+  registry_driver =
+      std::make_unique<TickThread>(TickThread::Options{.name = "registry", .pause = kPublishPause},
+                                   [this] { return publisher->Tick(); });
+}
+
+absl::Status ServerParts::Listen(const std::vector<rpc::NamedService>& services) {
+  auto server = rpc::GrpcServer::Start({.address = options.listen.ToString(),
+                                        .credentials = ClientCredentials(options),
+                                        .public_services = true,
+                                        .calls = metrics->calls(),
+                                        .memory = call_memory.get(),
+                                        .gatekeeper = gatekeeper.get(),
+                                        .audit = audit.get(),
+                                        .serving = mirror == nullptr || mirror->ready(),
+                                        .others = other_methods.get(),
+                                        .corked = &connections},
+                                       services);
+  if (!server.ok()) return server.status();
+  public_server = *std::move(server);
+  return absl::OkStatus();
 }
 
 absl::Status ServerParts::ServeClients() {
-  StartClassifier();
+  StartPublishing();
+  StartClassifier(versions.get());
+  // Before anything is restored, so that no new version falls between the two.
+  model_signal->SetFollow([this, publish = registry_driver->kick()](const std::string& model) {
+    classifier->versions().Follow(model);
+    publish();
+  });
+  // Ready means warm.
+  classifier->versions().Restore();
   StartTaskQueues();
   MakeJobServices();
   MakeModelServices();
-  auto server = rpc::GrpcServer::Start(
-      {.address = options.listen.ToString(),
-       .credentials = ClientCredentials(options),
-       .public_services = true,
-       .calls = metrics->calls(),
-       .memory = call_memory.get(),
-       .gatekeeper = gatekeeper.get(),
-       .audit = audit.get()},
+  MakeInferenceServices();
+  MakeOperatorServices();
+  return Listen(
       {{v1::TrainingService::service_full_name(), training_service.get()},
        {v1::ExperimentService::service_full_name(), experiment_service.get()},
        {v1::DatasetService::service_full_name(), dataset_service.get()},
@@ -155,9 +189,6 @@ absl::Status ServerParts::ServeClients() {
        {v1::MonitoringService::service_full_name(), monitoring_service.get()},
        {v1::AdminService::service_full_name(), admin_service.get()},
        {inference::GRPCInferenceService::service_full_name(), open_inference_service.get()}});
-  if (!server.ok()) return server.status();
-  public_server = *std::move(server);
-  return absl::OkStatus();
 }
 
 }  // namespace atelier::server

@@ -16,6 +16,7 @@
 #include "server/base/machine.h"
 #include "server/jobs/notify_url.h"
 #include "server/jobs/resource_names.h"
+#include "server/role_flags.h"
 
 namespace atelier::server {
 namespace {
@@ -135,7 +136,9 @@ absl::Status ReadArtifacts(const ServerFlags& flags, ServerOptions* options) {
   options->artifact_cache = flags.artifact_cache;
   for (const auto& [name, value] : flags.artifact_settings) {
     if (value.empty() || value == "auto") continue;
-    if (flags.artifacts.empty()) return Wrong(name, "it has no effect without --artifacts=s3://…");
+    if (flags.artifacts.empty() && !absl::StartsWith(flags.registry, "s3://")) {
+      return Wrong(name, "it has no effect without --artifacts=s3://… or --registry=s3://…");
+    }
     options->artifact_settings.emplace(name, value);
   }
   return CheckRange("artifact_cache", flags.artifact_cache, 0, kMaxDatasetSpace);
@@ -156,9 +159,8 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
   options->listen = *std::move(listen);
   auto metrics = ParseFlag("metrics_listen", flags.metrics_listen);
   if (!metrics.ok()) return metrics.status();
-  if (!metrics->socket.empty() || metrics->host.front() == '[') {
-    return Wrong("metrics_listen",
-                 "the page is served over IPv4 only; give HOST:PORT, such as 127.0.0.1:9464");
+  if (!metrics->socket.empty()) {
+    return Wrong("metrics_listen", "give HOST:PORT, such as 127.0.0.1:9464");
   }
   options->metrics_listen = *std::move(metrics);
   if (flags.worker_listen.empty()) {
@@ -184,6 +186,18 @@ absl::StatusOr<std::string> AbsolutePath(absl::string_view flag, const std::stri
   const auto absolute = std::filesystem::absolute(path, error);
   if (error) return Wrong(flag, absl::StrCat(path, ": ", error.message()));
   return absolute.lexically_normal().string();
+}
+
+absl::Status ReadRegistry(const ServerFlags& flags, ServerOptions* options) {
+  if (auto status = CheckRole(flags); !status.ok()) return status;
+  if (flags.registry.empty() || absl::StartsWith(flags.registry, "s3://")) {
+    options->registry = flags.registry;
+    return absl::OkStatus();
+  }
+  auto folder = AbsolutePath("registry", flags.registry);
+  if (!folder.ok()) return folder.status();
+  options->registry = *std::move(folder);
+  return absl::OkStatus();
 }
 
 absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
@@ -236,14 +250,16 @@ absl::Status ReadMetricsAccess(const ServerFlags& flags, ServerOptions* options)
   if (flags.metrics_token && options->access_file.empty()) {
     return Wrong("metrics_token", "it needs --access_file, whose tokens the page accepts");
   }
-  if (flags.metrics_token && !options->metrics_listen.IsLocal()) {
-    return Wrong(
-        "metrics_token",
-        absl::StrCat(
-            "tokens would travel to ", options->metrics_listen.ToString(),
-            " from other machines in plain text; keep it on loopback, behind a proxy with TLS"));
+  if (flags.metrics_tls && !options->tls.has_value()) {
+    return Wrong("metrics_tls", "it needs --tls_cert and --tls_key, which the page then shows");
+  }
+  if (flags.metrics_token && !flags.metrics_tls && !options->metrics_listen.IsLocal()) {
+    return Wrong("metrics_token",
+                 absl::StrCat("tokens would travel to ", options->metrics_listen.ToString(),
+                              " from other machines in plain text; give --metrics_tls"));
   }
   options->metrics_token = flags.metrics_token;
+  options->metrics_tls = flags.metrics_tls;
   return absl::OkStatus();
 }
 
@@ -350,10 +366,12 @@ absl::Status ReadNumbers(const ServerFlags& flags, ServerOptions* options) {
 }  // namespace
 
 std::string ServerOptions::MetricsWarning() const {
-  if (metrics_listen.IsLocal()) return "";
+  if (metrics_listen.IsLocal() || (metrics_tls && metrics_token)) return "";
   return absl::StrCat("--metrics_listen: ", metrics_listen.ToString(),
-                      " can be read from other machines, without TLS or authentication; "
-                      "the page names jobs, models and data sets.");
+                      " can be read from other machines, without ",
+                      metrics_tls ? "authentication" : "TLS or authentication",
+                      "; the page names jobs, models and data sets. --metrics_tls and "
+                      "--metrics_token protect it.");
 }
 
 std::string ServerOptions::AccessWarning() const {
@@ -370,7 +388,8 @@ absl::StatusOr<ServerOptions> ServerOptions::Create(const ServerFlags& flags) {
   if (!data_dir.ok()) return data_dir.status();
   options.data_dir = *std::move(data_dir);
   options.worker_binary = flags.worker_binary;
-  absl::Status status = ReadAddresses(flags, &options);
+  absl::Status status = ReadRegistry(flags, &options);
+  if (status.ok()) status = ReadAddresses(flags, &options);
   if (status.ok()) status = ReadSandbox(flags, &options);
   if (status.ok()) status = ReadExecutor(flags, &options);
   if (status.ok()) status = ReadArtifacts(flags, &options);

@@ -44,7 +44,10 @@ struct ServerFlags {
   std::map<std::string, std::string> executor_settings = {};
   std::string artifacts;  // Default: the data directory alone.
   std::int64_t artifact_cache = std::int64_t{20} << 30;
-  // Flags that only one kind of --artifacts reads, by name; their names begin with that kind's.
+  std::string role = "all";  // all or serving.
+  std::string registry;
+  // Flags that only one kind of --artifacts and --registry reads, by name; their names begin with
+  // that kind's.
   std::map<std::string, std::string> artifact_settings = {};
   std::string tls_cert;
   std::string tls_key;
@@ -52,6 +55,7 @@ struct ServerFlags {
   std::string access_file;
   std::int64_t audit_space = std::int64_t{64} << 20;
   bool metrics_token = false;
+  bool metrics_tls = false;
   bool allow_insecure = false;
   std::string notify_url;  // Default: none.
   std::string notify_secret_file;
@@ -73,6 +77,7 @@ struct ServerOptions {
   std::int64_t audit_space = 0;                 // Bytes for the audit log; 0: there is none.
   std::string access_file;                      // Absolute; empty: nobody is asked who they are.
   bool metrics_token = false;                   // It asks for a token of the access file.
+  bool metrics_tls = false;                     // It is served over HTTPS, with `tls`.
   std::string data_dir;                         // Absolute.
   std::map<std::string, std::string> datasets;  // Absolute folders by name.
   std::int64_t dataset_space = 0;               // Bytes for pushed data sets.
@@ -99,6 +104,10 @@ struct ServerOptions {
   std::string artifacts;            // artifact_stores.h knows which there are; empty: a folder.
   std::int64_t artifact_cache = 0;  // Bytes of files that are elsewhere as well.
   std::map<std::string, std::string> artifact_settings;  // Those that were given, unchecked.
+  std::string registry;  // Of a serving replica: s3://… or an absolute folder; empty for others.
+
+  // Whether it is a serving replica, which follows the registry of another server.
+  bool IsReplica() const { return !registry.empty(); }
 
   // Whether workers run on other machines.
   bool WorkersAreRemote() const { return executor != "process"; }

@@ -22,6 +22,22 @@ ServerParts::~ServerParts() {
   if (model_signal != nullptr) model_signal->SetFollow({});
 }
 
+absl::Status ServerParts::Start() {
+  absl::Status status = OpenAccess();
+  if (status.ok()) status = OpenData();
+  if (status.ok()) status = StartMetrics();
+  if (status.ok()) status = OpenArtifacts();
+  if (status.ok()) status = OpenAudit();
+  if (status.ok()) status = OpenCatalogs();
+  if (status.ok()) status = StartJobs();
+  if (status.ok()) status = StartExperiments();
+  if (status.ok()) status = ServeWorkers();
+  if (status.ok()) status = ServeClients();
+  // Only now, so that a server that cannot listen starts no worker.
+  if (status.ok()) Drive();
+  return status;
+}
+
 absl::Status ServerParts::OpenAccess() {
   access::Gatekeeper::Options asking;
   asking.file = options.access_file;
@@ -55,8 +71,14 @@ absl::Status ServerParts::StartMetrics() {
   if (options.metrics_token) {
     counting.page.admit = [this](const std::string& token) { return gatekeeper->MayRead(token); };
   }
+  if (options.metrics_tls) {
+    counting.page.identity = [files = *options.tls]() {
+      return tls::ReadIdentity({"--tls_cert", files.certificate}, {"--tls_key", files.key});
+    };
+  }
   counting.page.libtorch_version = models::LibTorchVersion();
-  counting.jobs.worker_cores = options.workers * options.threads_per_worker;
+  counting.jobs.worker_cores =
+      options.IsReplica() ? 0 : options.workers * options.threads_per_worker;
   counting.jobs.queue_capacity = static_cast<std::size_t>(options.max_queued_jobs);
   counting.serving.max_versions = std::max(counting.serving.max_versions,
                                            2 * static_cast<std::size_t>(options.serving_versions));
@@ -79,7 +101,11 @@ absl::Status ServerParts::OpenArtifacts() {
                                       .data_dir = data_directory->path(),
                                       .log = &Warn});
   if (!made.ok()) return made.status();
-  artifacts = *std::move(made);
+  artifacts = std::move(made->store);
+  publisher = std::make_unique<registry::RegistryPublisher>(
+      registry::RegistryPublisher::Options{
+          .data_dir = data_directory->path(), .keep = std::move(made->keep_registry), .log = &Warn},
+      store.get(), metrics->registry());
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "server/access/audit_log.h"
@@ -24,8 +25,12 @@
 #include "server/launch/session_host.h"
 #include "server/launch/worker_service.h"
 #include "server/metrics/server_metrics.h"
+#include "server/registry/registry_mirror.h"
+#include "server/registry/registry_place.h"
+#include "server/registry/registry_publisher.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/call_memory.h"
+#include "server/rpc/corked_connections.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/experiment_service.h"
 #include "server/rpc/grpc_server.h"
@@ -33,6 +38,8 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/monitoring_service.h"
 #include "server/rpc/open_inference_service.h"
+#include "server/rpc/other_methods.h"
+#include "server/rpc/replica_model_service.h"
 #include "server/rpc/stream_set.h"
 #include "server/rpc/training_service.h"
 #include "server/server_options.h"
@@ -52,7 +59,7 @@
 namespace atelier::server {
 
 // In the order in which they are made; they go in the opposite one. Used by one thread. Errors are
-// one sentence for the operator.
+// one sentence for the operator. A serving replica has only some of them.
 struct ServerParts {
   rpc::GrpcThreads grpc_threads;
   ServerOptions options;
@@ -63,7 +70,10 @@ struct ServerParts {
   std::unique_ptr<store::SqliteStore> store;
   std::unique_ptr<metrics::ServerMetrics> metrics;
   std::unique_ptr<jobs::ArtifactStore> artifacts;
-  std::unique_ptr<access::AuditLog> audit;  // Null if there is none.
+  std::unique_ptr<registry::RegistryPublisher> publisher;
+  std::unique_ptr<registry::RegistryPlace> place;    // Of a serving replica,
+  std::unique_ptr<registry::RegistryMirror> mirror;  // and this.
+  std::unique_ptr<access::AuditLog> audit;           // Null if there is none.
   std::unique_ptr<JobLog> job_log;
   std::unique_ptr<wiring::ModelSignal> model_signal;
   std::unique_ptr<jobs::ExperimentSignal> experiment_signal;
@@ -91,6 +101,7 @@ struct ServerParts {
   std::unique_ptr<rpc::GrpcServer> worker_server;
 
   // Clients.
+  rpc::CorkedConnections connections;
   std::unique_ptr<serving::Classifier> classifier;
   std::unique_ptr<rpc::CallMemory> call_memory;
   std::unique_ptr<TaskQueue> tasks;
@@ -103,10 +114,12 @@ struct ServerParts {
   std::unique_ptr<rpc::ExperimentService> experiment_service;
   std::unique_ptr<rpc::DatasetService> dataset_service;
   std::unique_ptr<rpc::ModelService> model_service;
+  std::unique_ptr<rpc::ReplicaModelService> replica_model_service;
   std::unique_ptr<rpc::InferenceService> inference_service;
   std::unique_ptr<rpc::OpenInferenceService> open_inference_service;
   std::unique_ptr<rpc::MonitoringService> monitoring_service;
   std::unique_ptr<rpc::AdminService> admin_service;
+  std::unique_ptr<rpc::OtherMethods> other_methods;  // Of a serving replica.
   std::unique_ptr<rpc::GrpcServer> public_server;
 
   std::unique_ptr<jobs::JobDriver> driver;
@@ -114,8 +127,13 @@ struct ServerParts {
   std::unique_ptr<TickThread> upload_driver;
   std::unique_ptr<TickThread> webhook_driver;
   std::unique_ptr<TickThread> access_driver;
+  std::unique_ptr<TickThread> registry_driver;  // Publishes, or follows.
 
   ~ServerParts();
+
+  // server_parts.cc and server_replica.cc: everything of a server, and of a serving replica.
+  absl::Status Start();
+  absl::Status StartReplica();
 
   // server_parts.cc: access, data, metrics and catalogs.
   absl::Status OpenAccess();
@@ -135,12 +153,23 @@ struct ServerParts {
   absl::Status ServeWorkers();
 
   // server_clients.cc: what clients call.
-  // Loads the versions that the last server had in memory.
-  void StartClassifier();
+  // With the versions of `source`, which must live as long.
+  void StartClassifier(serving::VersionSource* source);
   void StartTaskQueues();
+  void StartPublishing();
   void MakeJobServices();
   void MakeModelServices();
+  // What servers and replicas have alike; needs classifier and task queues.
+  void MakeInferenceServices();
+  void MakeOperatorServices();
+  absl::Status Listen(const std::vector<rpc::NamedService>& services);
   absl::Status ServeClients();
+
+  // server_replica.cc: what only serving replicas have.
+  absl::Status OpenReplicaDirectory();
+  absl::Status OpenRegistry();
+  absl::Status ServeReplicaClients();
+  void FollowRegistry();
 };
 
 // Writes a sentence into the log, as a warning.

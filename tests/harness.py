@@ -249,6 +249,18 @@ class Server:
         """Waits for an event of the kind and returns it."""
         return self.events(name, after, lambda e: e.WhichOneof("event") == kind, timeout)[-1]
 
+    # Models.
+
+    def answering(self, model, reference=""):
+        """The number of the version that classifies a 28×28 image; the error in its place."""
+        name = f"models/{model}/versions/{reference}" if reference else f"models/{model}"
+        try:
+            answer = self.inference.Classify(inference_pb.ClassifyRequest(
+                model=name, raw=inference_pb.RawImages(pixels=bytes(28 * 28))))
+        except grpc.RpcError as error:
+            return error
+        return int(answer.model_version.rsplit("/", 1)[1])
+
 
 class Watcher(threading.Thread):
     """Follows a job's events until it ends, coming back after every break."""

@@ -3,12 +3,11 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/calls/connection_error.h"
 #include "client/calls/probe.h"
+#include "client/calls/server_addresses.h"
 #include "client/calls/token_interceptor.h"
 #include "client/terminal/display_text.h"
 #include "grpcpp/create_channel.h"
@@ -20,19 +19,6 @@ namespace atelier::client {
 namespace {
 
 constexpr int kMaxMessageBytes = 64 << 20;
-
-absl::Status CheckAddress(absl::string_view address) {
-  if (absl::StartsWith(address, "unix:") && address.size() > 5) return absl::OkStatus();
-  const auto colon = address.rfind(':');
-  int port = 0;
-  const bool valid = colon != absl::string_view::npos && colon > 0 &&
-                     absl::SimpleAtoi(address.substr(colon + 1), &port) && port > 0 &&
-                     port < 65536 && address.find_first_of(" \t\r\n/") == absl::string_view::npos;
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("--server: '", EscapeControls(address),
-                   "' is not an address; write HOST:PORT or unix:PATH."));
-}
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsOptions& tls) {
   if (tls.certificate.empty() != tls.key.empty()) {
@@ -57,7 +43,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsO
   return grpc::SslCredentials(options);
 }
 
-grpc::ChannelArguments Arguments() {
+grpc::ChannelArguments Arguments(const ServerAddresses& addresses) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   // Unanswered pings reveal a server that vanished without closing its connections.
@@ -70,6 +56,14 @@ grpc::ChannelArguments Arguments() {
   // Connects directly; http_proxy is for web pages.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  if (!addresses.balanced()) return arguments;
+  arguments.SetServiceConfigJSON(BalancingConfig());
+  // What is kept of a call to repeat it elsewhere: all of its images.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kMaxMessageBytes);
+  // All certificates are to hold the first one's name: several addresses share one.
+  if (addresses.all.size() > 1) {
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, addresses.all.front());
+  }
   return arguments;
 }
 
@@ -78,7 +72,8 @@ grpc::ChannelArguments Arguments() {
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(absl::string_view address,
                                                                const TlsOptions& tls,
                                                                const std::string& token_file) {
-  if (const absl::Status status = CheckAddress(address); !status.ok()) return status;
+  const auto addresses = ServerAddresses::Parse(address);
+  if (!addresses.ok()) return addresses.status();
   auto credentials = Credentials(tls);
   if (!credentials.ok()) return credentials.status();
   std::string token;
@@ -86,16 +81,23 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(absl::string_view
     auto read = ReadToken(token_file);
     if (!read.ok()) return read.status();
     token = *std::move(read);
-    const absl::Status safe = CheckTokenIsSafe(address, !tls.authorities.empty());
-    if (!safe.ok()) return safe;
+    for (const std::string& one : addresses->all) {
+      const absl::Status safe = CheckTokenIsSafe(one, !tls.authorities.empty());
+      if (!safe.ok()) return safe;
+    }
   }
+  const auto target = TargetOf(*addresses);
+  if (!target.ok()) return target.status();
   auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
-      std::string(address), *credentials, Arguments(), ShowToken(token));
-  return std::unique_ptr<Connection>(new Connection(std::string(address), tls, std::move(channel)));
+      *target, *credentials, Arguments(*addresses), ShowToken(token));
+  return std::unique_ptr<Connection>(
+      new Connection(std::string(address), addresses->balanced(), tls, std::move(channel)));
 }
 
-Connection::Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel)
+Connection::Connection(std::string address, bool balanced, TlsOptions tls,
+                       std::shared_ptr<grpc::Channel> channel)
     : address_(std::move(address)),
+      balanced_(balanced),
       tls_(std::move(tls)),
       channel_(std::move(channel)),
       training_(v1::TrainingService::NewStub(channel_)),
@@ -128,6 +130,10 @@ absl::Status Connection::WhyNot() {
 }
 
 absl::Status Connection::Explain(absl::string_view why) const {
+  if (balanced_) {
+    return absl::UnavailableError(absl::StrCat("None of the servers at ", EscapeControls(address_),
+                                               " can be used: ", EscapeControls(why), "."));
+  }
   const ProbeFiles files = {tls_.authorities, tls_.certificate, tls_.key};
   return NotConnected(why, address_, files, ProbeServer(address_, files));
 }

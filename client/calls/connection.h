@@ -1,4 +1,5 @@
-// The client's connection to one server: a channel and the calls on it. Thread-safe.
+// The client's connection to a server, or to several of which each call goes to one: a channel and
+// the calls on it. Thread-safe.
 #ifndef ATELIER_CLIENT_CALLS_CONNECTION_H_
 #define ATELIER_CLIENT_CALLS_CONNECTION_H_
 
@@ -52,9 +53,9 @@ struct TlsOptions {
 
 class Connection {
  public:
-  // `address` is HOST:PORT or unix:PATH; `token_file` holds the caller's token, empty for none.
-  // INVALID_ARGUMENT for any other address, for unusable files, and for a token that would travel
-  // in plain text. Does not connect.
+  // `address` is as ServerAddresses::Parse takes it; `token_file` holds the caller's token, empty
+  // for none. INVALID_ARGUMENT for any other address, for unusable files, and for a token that
+  // would travel in plain text. Does not connect.
   static absl::StatusOr<std::unique_ptr<Connection>> Create(absl::string_view address,
                                                             const TlsOptions& tls = {},
                                                             const std::string& token_file = "");
@@ -97,7 +98,8 @@ class Connection {
   const std::string& address() const { return address_; }
 
  private:
-  Connection(std::string address, TlsOptions tls, std::shared_ptr<grpc::Channel> channel);
+  Connection(std::string address, bool balanced, TlsOptions tls,
+             std::shared_ptr<grpc::Channel> channel);
 
   // Why the channel's last attempt to connect failed.
   absl::Status WhyNot();
@@ -109,6 +111,7 @@ class Connection {
 
   // Constant after construction.
   const std::string address_;
+  const bool balanced_;  // Whether there may be several servers.
   const TlsOptions tls_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<TrainingService> training_;

@@ -7,7 +7,7 @@
 
 #include "models/base/exception_guard.h"
 #include "models/compute/compile.h"
-#include "models/torch/block_gradient.h"
+#include "models/network/torch_library.h"
 
 namespace atelier::models {
 namespace {
@@ -164,7 +164,7 @@ absl::StatusOr<Explanation> ComputeOcclusion(const TrainedModel& model, const Oc
 absl::StatusOr<Explanation> GradCam(const TrainedModel& model, const PixelSpan& image,
                                     int64_t block, std::optional<int64_t> target) {
   return GuardExceptions("explaining an answer", [&]() -> absl::StatusOr<Explanation> {
-    BlockGradient gradient = BlockGradientOf(model, image, block, target);
+    BlockGradient gradient = TorchLibrary::Get().GradientOf(model, image, block, target);
     HeatMap heat = WeightedSum(gradient);
     return Explanation{std::move(gradient.probabilities), gradient.target, heat, heat};
   });

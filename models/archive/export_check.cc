@@ -1,49 +1,39 @@
 #include "models/archive/export_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <sstream>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "models/archive/model_archive.h"
-#include "models/archive/onnx_runner.h"
-#include "models/base/compute_thread.h"
 #include "models/base/exception_guard.h"
+#include "models/base/pixel_span.h"
 #include "models/compute/compile.h"
-#include "models/torch/libtorch_jit.h"
-#include "models/torch/network.h"
+#include "models/network/torch_library.h"
 
 namespace atelier::models {
 namespace {
 
-at::Tensor NetworkAnswers(const TrainedModel& model, absl::Span<const uint8_t> images,
-                          int64_t count) {
+std::vector<float> NetworkAnswers(const TrainedModel& model, absl::Span<const uint8_t> images,
+                                  int64_t count) {
   const auto network = Compile(model);
-  at::Tensor answers = at::empty({count, network->classes()}, at::kFloat);
+  std::vector<float> answers(static_cast<size_t>(count * network->classes()));
   const PixelSpan part = images;
-  network->Run(absl::MakeConstSpan(&part, 1), answers.data_ptr<float>());
+  network->Run(absl::MakeConstSpan(&part, 1), answers.data());
   return answers;
 }
 
-at::Tensor TorchScriptAnswers(const std::string& bytes, const at::Tensor& images) {
-  std::istringstream stream(bytes);
-  torch::jit::Module module = torch::jit::load(stream);
-  module.eval();
-  return module.forward({images}).toTensor();
-}
-
-at::Tensor OnnxAnswers(const std::string& bytes, const at::Tensor& images) {
-  onnx::ModelProto model;
-  if (!model.ParseFromString(bytes)) throw std::runtime_error("model.onnx cannot be parsed");
-  return OnnxRunner(model).Run(images);
-}
-
-// Infinite for answers of another shape, and where one of two numbers is none.
-double Difference(const at::Tensor& one, const at::Tensor& other) {
-  if (one.sizes() != other.sizes()) return std::numeric_limits<double>::infinity();
-  const double difference = (one - other).abs().max().item<double>();
-  return std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;
+// Infinite where there are more of one, and where one of two numbers is none.
+double Difference(const std::vector<float>& one, const std::vector<float>& other) {
+  if (one.size() != other.size()) return std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (size_t i = 0; i < one.size(); ++i) {
+    const double difference = std::abs(double{one[i]} - double{other[i]});
+    if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
+    largest = std::max(largest, difference);
+  }
+  return largest;
 }
 
 absl::Status CheckDifference(absl::string_view file, absl::string_view other, double difference,
@@ -63,13 +53,15 @@ absl::StatusOr<ExportDifferences> CheckExports(const TrainedModel& model,
   const absl::StatusOr<ModelArchive> archive = ReadModelArchive(archive_path);
   if (!archive.ok()) return archive.status();
   return GuardExceptions("checking the model files", [&]() -> absl::StatusOr<ExportDifferences> {
-    UseOneTorchThread();
-    const at::InferenceMode inference;
-    const at::Tensor batch = ImagesTensor(PlanOf(model.architecture), images).contiguous();
-    const int64_t count = batch.size(0);
-    const at::Tensor script = TorchScriptAnswers(archive->model_pt, batch);
-    const ExportDifferences found = {Difference(script, NetworkAnswers(model, images, count)),
-                                     Difference(OnnxAnswers(archive->model_onnx, batch), script)};
+    const ImageShape& shape = model.architecture.input;
+    const int64_t count = static_cast<int64_t>(images.size()) / shape.size();
+    std::vector<float> pixels;
+    for (const uint8_t byte : images) pixels.push_back(ToUnit(byte));
+    const TorchLibrary& torch = TorchLibrary::Get();
+    const std::vector<float> script = torch.RunTorchScript(archive->model_pt, shape, pixels);
+    const ExportDifferences found = {
+        Difference(script, NetworkAnswers(model, images, count)),
+        Difference(torch.RunOnnx(archive->model_onnx, shape, pixels), script)};
     if (auto status = CheckDifference("model.pt", "the network", found.torchscript, count);
         !status.ok()) {
       return status;

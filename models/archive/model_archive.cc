@@ -13,7 +13,7 @@
 #include "models/files/sha256.h"
 #include "models/files/tar_gz.h"
 #include "models/network/probabilities.h"
-#include "models/torch/torchscript.h"
+#include "models/network/torch_library.h"
 #include "models/training/metrics_json.h"
 
 namespace atelier::models {
@@ -214,7 +214,7 @@ absl::StatusOr<std::string> Pack(const ArchiveContents& contents) {
        {"metrics.jsonl", MetricsJsonLines(contents.outcome)},
        {"confusion_matrix.json", ConfusionMatrixJson(contents.evaluation, contents.class_names)},
        {"model.onnx", *std::move(onnx)},
-       {"model.pt", SerializeTorchScript(contents.model)}});
+       {"model.pt", TorchLibrary::Get().SerializeTorchScript(contents.model)}});
 }
 
 // Takes the parts out of the entries. Throws nlohmann's exceptions.
@@ -295,18 +295,18 @@ absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path, absl::str
 }
 
 absl::StatusOr<TrainedModel> TrainedModelOf(const ModelArchive& archive) {
-  return GuardExceptions("reading the network",
-                         [&] { return ParseTorchScript(archive.model_pt, archive.architecture); });
+  return GuardExceptions("reading the network", [&] {
+    if (!archive.model_onnx.empty()) return ParseOnnx(archive.model_onnx, archive.architecture);
+    return TorchLibrary::Get().ParseTorchScript(archive.model_pt, archive.architecture);
+  });
 }
 
 absl::StatusOr<std::string> OnnxOf(const ModelArchive& archive) {
   if (!archive.model_onnx.empty()) return archive.model_onnx;
-  return GuardExceptions("exporting the network", [&]() -> absl::StatusOr<std::string> {
-    const absl::StatusOr<TrainedModel> model =
-        ParseTorchScript(archive.model_pt, archive.architecture);
-    if (!model.ok()) return model.status();
-    return SerializeOnnx(*model, archive.class_names);
-  });
+  const absl::StatusOr<TrainedModel> model = TrainedModelOf(archive);
+  if (!model.ok()) return model.status();
+  return GuardExceptions("exporting the network",
+                         [&] { return SerializeOnnx(*model, archive.class_names); });
 }
 
 }  // namespace atelier::models

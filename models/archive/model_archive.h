@@ -90,8 +90,9 @@ inline constexpr int64_t kMaxArchiveBytes = int64_t{2} << 30;
 absl::StatusOr<ModelArchive> ReadModelArchive(const std::string& path,
                                               absl::string_view sha256 = "");
 
-// The network of an archive with its weights. kInternal if model.pt is damaged or is not the
-// network that metadata.json describes.
+// The network of an archive with its weights: those in model.onnx, or in model.pt if it has none.
+// kInternal if that file is damaged or has not the tensors of the network that metadata.json
+// describes.
 absl::StatusOr<TrainedModel> TrainedModelOf(const ModelArchive& archive);
 
 // The ONNX file of an archive, made of its TorchScript if it has none. kInternal if that is

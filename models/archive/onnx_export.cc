@@ -2,12 +2,16 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "models/archive/onnx_layers.h"
 #include "models/network/layer_plan.h"
 
@@ -52,6 +56,14 @@ void FillGraph(const TrainedModel& model, onnx::GraphProto* graph) {
                 "probabilities", graph);
 }
 
+// As AddWeights writes it.
+bool Holds(const onnx::TensorProto& tensor, const TensorSpec& spec) {
+  return tensor.data_type() == onnx::TensorProto::FLOAT &&
+         std::equal(tensor.dims().begin(), tensor.dims().end(), spec.shape.begin(),
+                    spec.shape.end()) &&
+         tensor.raw_data().size() == static_cast<size_t>(spec.size()) * sizeof(float);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> SerializeOnnx(const TrainedModel& model,
@@ -71,6 +83,30 @@ absl::StatusOr<std::string> SerializeOnnx(const TrainedModel& model,
         absl::StrCat("as ONNX the model has ", size, " bytes; at most 2147483647 are possible"));
   }
   return file.SerializeAsString();
+}
+
+absl::StatusOr<TrainedModel> ParseOnnx(const std::string& bytes, const Architecture& architecture) {
+  onnx::ModelProto file;
+  if (!file.ParseFromString(bytes)) return absl::InternalError("model.onnx cannot be parsed");
+  absl::flat_hash_map<absl::string_view, const onnx::TensorProto*> initializers;
+  for (const onnx::TensorProto& tensor : file.graph().initializer()) {
+    initializers[tensor.name()] = &tensor;
+  }
+  TrainedModel model{architecture, {}};
+  for (const TensorSpec& spec : TensorSpecsOf(architecture)) {
+    const auto found = initializers.find(spec.name);
+    if (found == initializers.end()) {
+      return absl::InternalError(absl::StrCat("model.onnx has no tensor ", spec.name));
+    }
+    if (!Holds(*found->second, spec)) {
+      return absl::InternalError(
+          absl::StrCat("the tensor ", spec.name, " of model.onnx has another shape or type"));
+    }
+    std::vector<float> values(static_cast<size_t>(spec.size()));
+    std::memcpy(values.data(), found->second->raw_data().data(), values.size() * sizeof(float));
+    model.tensors.push_back({spec.name, spec.shape, std::move(values)});
+  }
+  return model;
 }
 
 }  // namespace atelier::models

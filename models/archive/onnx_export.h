@@ -1,5 +1,6 @@
 // The network as ONNX, the form in which other inference programs load it: standard operators
-// alone, any batch size. Private to models/, without ONNX's headers. Thread-safe: free functions.
+// alone, any batch size; and its weights back from there. Private to models/, without ONNX's
+// headers. Thread-safe: free functions.
 #ifndef ATELIER_MODELS_ARCHIVE_ONNX_EXPORT_H_
 #define ATELIER_MODELS_ARCHIVE_ONNX_EXPORT_H_
 
@@ -21,6 +22,10 @@ inline constexpr int kOnnxOpset = 13;
 // nlohmann's exception for a name that is no UTF-8.
 absl::StatusOr<std::string> SerializeOnnx(const TrainedModel& model,
                                           const std::vector<std::string>& class_names);
+
+// The network whose initialisers a model.onnx of ours holds, bit for bit. kInternal naming the
+// tensor that is missing or of another shape or type than the architecture's.
+absl::StatusOr<TrainedModel> ParseOnnx(const std::string& bytes, const Architecture& architecture);
 
 }  // namespace atelier::models
 

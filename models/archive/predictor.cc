@@ -1,7 +1,7 @@
 #include "models/archive/predictor.h"
 
+#include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <utility>
 #include <variant>
 
@@ -10,17 +10,17 @@
 #include "models/base/exception_guard.h"
 #include "models/base/failure.h"
 #include "models/compute/compile.h"
-#include "models/torch/libtorch_jit.h"
-#include "models/torch/network.h"
-#include "models/torch/torchscript.h"
+#include "models/network/torch_library.h"
 
 namespace atelier::models {
 namespace {
 
-// How far probabilities may be from what the TorchScript module answers.
-constexpr double kTolerance = 1e-4;
+// How far probabilities may be from what model.pt answers.
+constexpr float kTolerance = 1e-4F;
 
 constexpr int64_t kTrialImages = 32;
+// Of those, what model.pt has to answer: its first calls are slow.
+constexpr int64_t kComparedImages = 2;
 
 // Images to try a network on: every pixel value comes up.
 std::vector<float> TrialPixels(const ImageShape& shape) {
@@ -31,44 +31,44 @@ std::vector<float> TrialPixels(const ImageShape& shape) {
 
 // What a network makes of the trial pixels. This is its warm-up, too: the largest batch it has
 // memory for runs once.
-std::vector<float> Try(const InferenceNetwork& network, const std::vector<float>& pixels) {
+std::vector<float> Try(const InferenceNetwork& network, absl::Span<const float> pixels) {
   std::vector<float> answers(static_cast<size_t>(kTrialImages * network.classes()));
-  const PixelSpan part = absl::MakeConstSpan(pixels);
+  const PixelSpan part = pixels;
   network.Run(absl::MakeConstSpan(&part, 1), answers.data());
   return answers;
 }
 
-// Whether the module answers trial images as the network did; a few of them are enough, as its
-// first calls are slow.
-bool AnswersAlike(torch::jit::Module& module, const ImageShape& shape, std::vector<float>& pixels,
-                  std::vector<float>& ours) {
-  const int64_t images = 2;
-  const at::Tensor answer =
-      module
-          .forward({at::from_blob(pixels.data(),
-                                  {images, shape.channels, shape.height, shape.width}, at::kFloat)})
-          .toTensor();
-  const auto classes = static_cast<int64_t>(ours.size()) / kTrialImages;
-  const at::Tensor expected = at::from_blob(ours.data(), {images, classes}, at::kFloat);
-  return answer.sizes() == expected.sizes() && at::allclose(answer, expected, 0, kTolerance);
+// That model.pt answers as the network does in float32 on the processor, whatever it is to classify
+// with.
+absl::Status CheckTorchScript(const TrainedModel& model, const std::string& model_pt,
+                              PathChoice path_choice, absl::Span<const float> trial) {
+  const auto network = Compile(model, {Precision::kFloat32, Device::kCpu, path_choice});
+  std::vector<float> ours = Try(*network, trial);
+  ours.resize(static_cast<size_t>(kComparedImages * network->classes()));
+  const ImageShape& shape = network->input_shape();
+  const std::vector<float> answers = TorchLibrary::Get().RunTorchScript(
+      model_pt, shape, trial.first(static_cast<size_t>(kComparedImages * shape.size())));
+  const auto near = [](float one, float other) { return std::abs(one - other) <= kTolerance; };
+  if (std::equal(ours.begin(), ours.end(), answers.begin(), answers.end(), near)) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError("model.pt does not answer as the network in metadata.json does");
 }
 
-// Makes the network that the module holds ready to classify, having checked that it then answers as
-// the module does: in float32 on the processor, whatever it is to classify with.
-absl::StatusOr<std::unique_ptr<const InferenceNetwork>> CompileChecked(
-    const TrainedModel& model, torch::jit::Module& module, const CompileOptions& options) {
-  UseOneTorchThread();
-  const at::InferenceMode inference;
-  std::vector<float> pixels = TrialPixels(model.architecture.input);
-  auto network = Compile(model, {Precision::kFloat32, Device::kCpu, options.path_choice});
-  std::vector<float> ours = Try(*network, pixels);
-  if (!AnswersAlike(module, network->input_shape(), pixels, ours)) {
-    return absl::InternalError("model.pt does not answer as the network in metadata.json does");
+absl::StatusOr<std::unique_ptr<const InferenceNetwork>> MakeReady(const ModelArchive& archive,
+                                                                  Device device,
+                                                                  PathChoice path_choice) {
+  const absl::StatusOr<TrainedModel> model = TrainedModelOf(archive);
+  if (!model.ok()) return model.status();
+  const std::vector<float> trial = TrialPixels(archive.architecture.input);
+  // With model.onnx came the check of both files before they are stored (export_check.h).
+  if (archive.model_onnx.empty()) {
+    const absl::Status alike = CheckTorchScript(*model, archive.model_pt, path_choice, trial);
+    if (!alike.ok()) return alike;
   }
-  if (options.device == Device::kCpu && options.precision == Precision::kFloat32) return network;
-  network.reset();
-  network = Compile(model, options);
-  Try(*network, pixels);
+  auto network =
+      Compile(*model, {archive.serving_precision, device, path_choice, archive.round_products});
+  Try(*network, trial);
   return network;
 }
 
@@ -100,13 +100,7 @@ absl::StatusOr<std::unique_ptr<const Predictor>> Predictor::Load(const std::stri
   absl::StatusOr<ModelArchive> archive = ReadModelArchive(archive_path);
   if (!archive.ok()) return archive.status();
   const auto load = [&]() -> absl::StatusOr<std::unique_ptr<const Predictor>> {
-    std::istringstream bytes(std::exchange(archive->model_pt, {}));
-    torch::jit::Module module = torch::jit::load(bytes);
-    module.eval();
-    absl::StatusOr<TrainedModel> model = TensorsIn(module, archive->architecture);
-    if (!model.ok()) return model.status();
-    auto network = CompileChecked(
-        *model, module, {archive->serving_precision, device, path_choice, archive->round_products});
+    auto network = MakeReady(*archive, device, path_choice);
     if (!network.ok()) return network.status();
     auto impl = std::make_unique<Impl>(*std::move(archive), *std::move(network));
     return std::unique_ptr<const Predictor>(new Predictor(std::move(impl)));

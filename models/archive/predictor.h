@@ -21,11 +21,11 @@ namespace atelier::models {
 
 class Predictor {
  public:
-  // Reads the archive, compiles its network and warms it up. Errors as ReadModelArchive, and
-  // kInternal if model.pt is damaged or is not the network that metadata.json describes: it must
-  // hold its tensors and answer trial images as the compiled network does, in float32. Where our
-  // kernels compute, the dense layers' weights are then kept as the archive says they are served;
-  // LibTorch keeps them in float32. kInternal if there is no such device.
+  // Reads the archive, compiles its network and warms it up. Errors as ReadModelArchive and
+  // TrainedModelOf. The model.pt of an archive without model.onnx must answer trial images as the
+  // compiled network does in float32, else kInternal: nothing checked it when it was stored. Where
+  // our kernels compute, the dense layers' weights are then kept as the archive says they are
+  // served; LibTorch keeps them in float32. kInternal if there is no such device.
   static absl::StatusOr<std::unique_ptr<const Predictor>> Load(
       const std::string& archive_path, Device device = Device::kCpu,
       PathChoice path_choice = PathChoice::kAutomatic);

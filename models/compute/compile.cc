@@ -2,7 +2,7 @@
 
 #include "models/kernels/coverage.h"
 #include "models/kernels/inference_program.h"
-#include "models/torch/torch_program.h"
+#include "models/network/torch_library.h"
 
 namespace atelier::models {
 
@@ -13,7 +13,7 @@ std::unique_ptr<const InferenceNetwork> Compile(const TrainedModel& model,
     return std::make_unique<const InferenceProgram>(model, options.precision,
                                                     options.round_products);
   }
-  return std::make_unique<const TorchProgram>(model, options.device);
+  return TorchLibrary::Get().Compile(model, options.device);
 }
 
 }  // namespace atelier::models

@@ -4,7 +4,7 @@
 #include "models/kernels/packed_layout.h"
 #include "models/kernels/packed_shard.h"
 #include "models/kernels/panel_kernels.h"
-#include "models/torch/torch_shard.h"
+#include "models/network/torch_library.h"
 
 namespace atelier::models {
 namespace {
@@ -46,7 +46,7 @@ class TorchTrainingNetwork : public TrainingNetwork {
   TorchTrainingNetwork(const TrainingOptions& options, const LabeledImages& images)
       : TrainingNetwork(PadToPanel(options.architecture.TrainableParameterCount())) {
     for (int64_t i = 0; i < options.shards; ++i) {
-      AddShard(MakeTorchShard(options, images, parameters()));
+      AddShard(TorchLibrary::Get().MakeShard(options, images, parameters()));
     }
   }
 

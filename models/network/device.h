@@ -11,7 +11,7 @@ enum class Device { kCpu, kCuda };
 
 // `cpu` or `cuda`.
 absl::string_view DeviceName(Device device);
-// True if LibTorch has a GPU to compute on.
+// True if LibTorch has a GPU to compute on. Loads LibTorch where there may be one.
 bool CudaAvailable();
 
 }  // namespace atelier::models

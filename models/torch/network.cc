@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "models/base/compute_thread.h"
 #include "models/base/pixel_span.h"
 #include "models/torch/convolution.h"
 
@@ -302,15 +303,13 @@ at::Tensor Logits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensor
 
 }  // namespace
 
-bool CudaAvailable() { return at::detail::getCUDAHooks().getNumGPUs() > 0; }
-
 at::Device TorchDevice(Device device) {
   return device == Device::kCuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
 }
 
 void UseOneTorchThread() {
   if (at::get_num_threads() != 1) at::set_num_threads(1);
-  at::globalContext().setFlushDenormal(true);
+  FlushDenormals();
 }
 
 at::Tensor GatherImages(const NetworkPlan& plan, const LabeledImages& images,
@@ -363,6 +362,12 @@ std::vector<at::Tensor> TensorsOf(const TrainedModel& model) {
     tensors.push_back(values.view(tensor.shape));
   }
   return tensors;
+}
+
+std::vector<float> NumbersOf(const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.detach().contiguous();
+  const float* const values = plain.data_ptr<float>();
+  return {values, values + plain.numel()};
 }
 
 }  // namespace atelier::models

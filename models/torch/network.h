@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "models/base/compute_thread.h"
 #include "models/base/random.h"
 #include "models/data/dataset.h"
 #include "models/network/layer_plan.h"
@@ -53,6 +52,13 @@ at::Tensor LogitsAndBlocks(const NetworkPlan& plan, const std::vector<at::Tensor
 
 // Tensors that own a copy of the model's values, in its order.
 std::vector<at::Tensor> TensorsOf(const TrainedModel& model);
+
+// The numbers of a tensor of floats in the order of its dimensions, whatever it is in memory.
+std::vector<float> NumbersOf(const at::Tensor& tensor);
+
+// One LibTorch thread for what the calling thread computes from now on, and FlushDenormals: at this
+// size LibTorch's own threads cost more than they bring, and results would depend on their number.
+void UseOneTorchThread();
 
 // LibTorch's name of a device.
 at::Device TorchDevice(Device device);

@@ -49,6 +49,7 @@ class TorchShard : public ShardNetwork {
   }
 
   PassResult Run(absl::Span<const int32_t> indices, int64_t batch, RandomStream& random) override {
+    UseOneTorchThread();
     profile_.Start();
     std::fill_n(gradients_.data(), gradients_.size(), 0.0F);
     if (!device_.is_cpu()) CopyToDevice();

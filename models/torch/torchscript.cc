@@ -240,18 +240,9 @@ absl::StatusOr<TrainedModel> TensorsIn(const torch::jit::Module& module,
       return absl::InternalError(
           absl::StrCat("the tensor ", name, " of model.pt has another shape or type"));
     }
-    const at::Tensor values = tensor.detach().contiguous();
-    const float* const first = values.data_ptr<float>();
-    model.tensors.push_back(
-        {spec.name, spec.shape, std::vector<float>(first, first + values.numel())});
+    model.tensors.push_back({spec.name, spec.shape, NumbersOf(tensor)});
   }
   return model;
-}
-
-absl::StatusOr<TrainedModel> ParseTorchScript(const std::string& bytes,
-                                              const Architecture& architecture) {
-  std::istringstream stream(bytes);
-  return TensorsIn(torch::jit::load(stream), architecture);
 }
 
 }  // namespace atelier::models

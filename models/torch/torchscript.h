@@ -24,9 +24,6 @@ std::string SerializeTorchScript(const TrainedModel& model);
 // another shape or type than the architecture's.
 absl::StatusOr<TrainedModel> TensorsIn(const torch::jit::Module& module,
                                        const Architecture& architecture);
-// The same of the bytes of a model.pt.
-absl::StatusOr<TrainedModel> ParseTorchScript(const std::string& bytes,
-                                              const Architecture& architecture);
 
 // What a tensor of TrainedModel is called there.
 std::string TorchScriptName(absl::string_view tensor);

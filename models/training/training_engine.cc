@@ -33,9 +33,9 @@ class TrainingEngine::Impl {
       : options_(options),
         images_(images),
         specs_(TensorSpecsOf(options.architecture)),
-        team_(options.threads, UseOneTorchThread),
+        team_(options.threads, FlushDenormals),
         results_(static_cast<size_t>(options.shards)) {
-    UseOneTorchThread();
+    FlushDenormals();
     network_ = TrainingNetwork::Create(options_, images);
     update_ = std::make_unique<ParameterUpdate>(options_, *network_, team_);
     SetWeights(model, parameters(), statistics_);

@@ -34,8 +34,7 @@ class CurlTransport final : public Transport {
   CurlTransport& operator=(const CurlTransport&) = delete;
 
   absl::StatusOr<Answer> Perform(const Request& request) override;
-  // Requests that are under way end soon, later ones at once. Any thread.
-  void Stop() { stopped_ = true; }
+  void Stop() override { stopped_ = true; }
 
  private:
   struct Transfer;

@@ -57,6 +57,9 @@ class Transport {
   // PERMISSION_DENIED if the address is one that is not to be used; CANCELLED when stopped; the
   // reader's error.
   virtual absl::StatusOr<Answer> Perform(const Request& request) = 0;
+
+  // Requests that are under way end soon, later ones at once.
+  virtual void Stop() {}
 };
 
 }  // namespace atelier::http

@@ -20,6 +20,11 @@ inline absl::Time FromTimestamp(const google::protobuf::Timestamp& timestamp) {
   return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
 }
 
+// Seconds since 1970, as Prometheus has times.
+inline double UnixSeconds(const google::protobuf::Timestamp& timestamp) {
+  return static_cast<double>(timestamp.seconds()) + static_cast<double>(timestamp.nanos()) * 1e-9;
+}
+
 inline google::protobuf::Duration ToDuration(absl::Duration duration) {
   const timespec parts = absl::ToTimespec(duration);
   google::protobuf::Duration message;

@@ -51,10 +51,6 @@ const Histogram::BucketBoundaries kDurationBuckets = {5,    15,   60,    300,   
 // The state as a label: `queued`.
 std::string Word(v1::JobState state) { return absl::AsciiStrToLower(jobs::StateWord(state)); }
 
-double UnixSeconds(const google::protobuf::Timestamp& time) {
-  return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
-}
-
 // Seconds from `begin` to `end`, both by Elapsed.
 double SecondsBetween(absl::Duration begin, absl::Duration end) {
   return absl::ToDoubleSeconds(std::max(end - begin, absl::ZeroDuration()));
@@ -115,7 +111,7 @@ void JobMetrics::CountTransition(const std::string& job, const v1::StateTransiti
   const std::string reason = ReasonOf(transition);
   transitions_.Add({{"state", Word(transition.state())}, {"reason", reason}}).Increment();
   if (transition.state() != v1::JOB_STATE_FAILED) return;
-  failures_.push_back({job, reason, UnixSeconds(transition.time())});
+  failures_.push_back({job, reason, jobs::UnixSeconds(transition.time())});
   if (failures_.size() > options_.failures_named) failures_.pop_front();
 }
 

@@ -1,17 +1,10 @@
 #include "server/metrics/job_series.h"
 
-#include "google/protobuf/timestamp.pb.h"
 #include "server/jobs/job_kind.h"
+#include "server/jobs/timestamps.h"
 #include "server/metrics/samples.h"
 
 namespace atelier::metrics {
-namespace {
-
-double Seconds(const google::protobuf::Timestamp& time) {
-  return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
-}
-
-}  // namespace
 
 void JobSeries::BeginAttempt(const jobs::JobRecord& record) {
   const v1::Attempt& attempt = record.job.attempts(record.attempt() - 1);
@@ -19,7 +12,7 @@ void JobSeries::BeginAttempt(const jobs::JobRecord& record) {
   kind_ = KindOf(record.job);
   memory_limit_bytes_ = static_cast<double>(jobs::NeedsOf(record.job).memory_bytes);
   epochs_ = record.job.spec().epochs();
-  last_checkpoint_ = Seconds(attempt.start_time());
+  last_checkpoint_ = jobs::UnixSeconds(attempt.start_time());
   progress_.reset();
   resources_.reset();
 }
@@ -36,7 +29,7 @@ void JobSeries::Apply(const v1::JobEvent& event) {
       resources_ = event.resources();
       break;
     case v1::JobEvent::kCheckpoint:
-      last_checkpoint_ = Seconds(event.time());
+      last_checkpoint_ = jobs::UnixSeconds(event.time());
       break;
     case v1::JobEvent::kRewound:
       if (epoch_.has_value() && epoch_->epoch() > event.rewound().epoch()) epoch_.reset();

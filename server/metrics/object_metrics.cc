@@ -1,13 +1,8 @@
 #include "server/metrics/object_metrics.h"
 
+#include "server/metrics/plain_gauge.h"
+
 namespace atelier::metrics {
-namespace {
-
-prometheus::Gauge& AddGauge(prometheus::Registry* registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({});
-}
-
-}  // namespace
 
 ObjectMetrics::ObjectMetrics(prometheus::Registry* registry)
     : operations_(prometheus::BuildCounter()

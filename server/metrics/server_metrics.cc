@@ -26,7 +26,8 @@ ServerMetrics::ServerMetrics(const Options& options, const Clock* clock,
       calls_(&page_->registry()),
       webhooks_(&page_->registry()),
       access_(&page_->registry()),
-      objects_(&page_->registry()) {
+      objects_(&page_->registry()),
+      registry_(&page_->registry()) {
   page_->Add(process_);
   page_->Add(machine_);
   page_->Add(jobs_);

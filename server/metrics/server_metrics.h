@@ -17,6 +17,7 @@
 #include "server/metrics/metrics_page.h"
 #include "server/metrics/object_metrics.h"
 #include "server/metrics/process_metrics.h"
+#include "server/metrics/registry_metrics.h"
 #include "server/metrics/serving_metrics.h"
 #include "server/metrics/webhook_metrics.h"
 
@@ -43,6 +44,7 @@ class ServerMetrics {
   webhooks::WebhookObserver* webhooks() { return &webhooks_; }
   access::AccessObserver* access() { return &access_; }
   objects::ObjectObserver* objects() { return &objects_; }
+  registry::RegistryObserver* registry() { return &registry_; }
   // What the page would show now.
   v1::GetMetricsResponse Snapshot(const v1::GetMetricsRequest& request) const;
   int port() const { return page_->port(); }
@@ -60,6 +62,7 @@ class ServerMetrics {
   WebhookMetrics webhooks_;
   AccessMetrics access_;
   ObjectMetrics objects_;
+  RegistryMetrics registry_;
 };
 
 }  // namespace atelier::metrics

@@ -13,30 +13,16 @@
 #include "absl/strings/strip.h"
 #include "models/files/folder_names.h"
 #include "server/jobs/resource_names.h"
+#include "server/jobs/whole_models.h"
+#include "server/objects/object_keys.h"
+#include "server/objects/store_transport.h"
 
 namespace atelier::objects {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPage = 1000;
 constexpr long kFirstTimeoutMs = 10'000;
-
-http::CurlTransport::Options TransportOptions(const Environment& environment, long timeout_ms) {
-  http::CurlTransport::Options options;
-  options.proxies = true;
-  options.authorities = environment("AWS_CA_BUNDLE");
-  options.timeout_ms = timeout_ms;
-  return options;
-}
-
-std::string DatasetKey(absl::string_view dataset, std::int64_t version) {
-  return absl::StrCat("datasets/", dataset, "/", version, "/packed.dataset");
-}
-
-std::string ModelKey(absl::string_view job_id) {
-  return absl::StrCat(job_id, "/output/model.tar.gz");
-}
 
 }  // namespace
 
@@ -141,6 +127,13 @@ absl::Status ObjectArtifactStore::Publish(const jobs::Publication& publication) 
   ReportPending();
   thread_->kick()();
   return status;
+}
+
+absl::Status ObjectArtifactStore::KeepRegistry(const std::string& path) {
+  const absl::Status added = Add(path, kRegistryKey);
+  ReportPending();
+  thread_->kick()();
+  return added;
 }
 
 absl::Status ObjectArtifactStore::FreeJob(absl::string_view job_id) {
@@ -249,23 +242,11 @@ absl::Status ObjectArtifactStore::AddVersions(const v1::Model& model) {
 }
 
 absl::Status ObjectArtifactStore::AddKnown() {
-  v1::ListModelsResponse models;
-  do {
-    auto page = with_.models->ListModels(kPage, models.next_page_token());
-    if (!page.ok()) return page.status();
-    models = *std::move(page);
-    for (const v1::Model& one : models.models()) {
-      const auto name = jobs::ParseModelName(one.name());
-      std::string token;
-      do {
-        const auto model = with_.models->GetModel(name.ok() ? name->model : "", kPage, token);
-        if (absl::IsNotFound(model.status())) break;
-        if (!model.ok()) return model.status();
-        if (auto added = AddVersions(*model); !added.ok()) return added;
-        token = model->next_page_token();
-      } while (!token.empty());
-    }
-  } while (!models.next_page_token().empty());
+  const auto models = jobs::WholeModels(with_.models);
+  if (!models.ok()) return models.status();
+  for (const v1::Model& model : *models) {
+    if (auto added = AddVersions(model); !added.ok()) return added;
+  }
   const auto datasets = with_.datasets->ListDatasetVersions();
   if (!datasets.ok()) return datasets.status();
   for (const jobs::DatasetReference& one : *datasets) {

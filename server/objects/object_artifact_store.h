@@ -3,7 +3,8 @@
 // and uploaded in the background, so that the store may be away; the folder is then a cache of it.
 //
 // Keys, behind the prefix: `<job>/output/model.tar.gz`, `<job>/logs/<attempt>/worker.log`,
-// `<job>/checkpoints/<file>`, `datasets/<name>/<version>/packed.dataset`, `atelier-server`.
+// `<job>/checkpoints/<file>`, `datasets/<name>/<version>/packed.dataset`, `registry.pb`,
+// `atelier-server`.
 #ifndef ATELIER_SERVER_OBJECTS_OBJECT_ARTIFACT_STORE_H_
 #define ATELIER_SERVER_OBJECTS_OBJECT_ARTIFACT_STORE_H_
 
@@ -90,6 +91,9 @@ class ObjectArtifactStore final : public jobs::ArtifactStore {
   absl::Status Fetch(const std::string& path) override;
   std::string UriOf(const jobs::Publication& publication) const override;
   void Stop() override { transport_.Stop(); }
+
+  // The file at `path`, the registry for replicas, is another one and to be uploaded.
+  absl::Status KeepRegistry(const std::string& path);
 
   absl::Status Publish(const jobs::Publication& publication) override;
   // Logs and the last checkpoint are to be uploaded.

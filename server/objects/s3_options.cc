@@ -55,21 +55,21 @@ std::string ValueOf(const std::map<std::string, std::string>& flags, const std::
   return value == flags.end() ? "" : value->second;
 }
 
-absl::Status ReadLocation(absl::string_view location, S3Options* options) {
+absl::Status ReadLocation(absl::string_view flag, absl::string_view location, S3Options* options) {
   if (!absl::ConsumePrefix(&location, "s3://")) {
-    return Wrong("artifacts", absl::StrCat("'", location, "' is not s3://BUCKET/PREFIX"));
+    return Wrong(flag, absl::StrCat("'", location, "' is not s3://BUCKET/PREFIX"));
   }
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(location, absl::MaxSplits('/', 1));
   if (!IsBucket(parts.first)) {
-    return Wrong("artifacts", absl::StrCat("'", parts.first,
-                                           "' is no bucket's name: 3 to 63 characters of a-z, 0-9, "
-                                           "'-' and '.'"));
+    return Wrong(flag, absl::StrCat("'", parts.first,
+                                    "' is no bucket's name: 3 to 63 characters of a-z, 0-9, "
+                                    "'-' and '.'"));
   }
   options->bucket = std::string(parts.first);
   options->prefix = std::string(absl::StripSuffix(parts.second, "/"));
   const std::string problem = options->prefix.empty() ? "" : PrefixProblem(options->prefix);
-  return problem.empty() ? absl::OkStatus() : Wrong("artifacts", problem);
+  return problem.empty() ? absl::OkStatus() : Wrong(flag, problem);
 }
 
 absl::Status ReadEndpoint(absl::string_view endpoint, S3Options* options) {
@@ -106,9 +106,10 @@ absl::Status ReadPathStyle(const std::string& style, bool amazon, S3Options* opt
 
 absl::StatusOr<S3Options> S3Options::Create(absl::string_view location,
                                             const std::map<std::string, std::string>& flags,
-                                            const Environment& environment) {
+                                            const Environment& environment,
+                                            absl::string_view flag) {
   S3Options options;
-  if (auto status = ReadLocation(location, &options); !status.ok()) return status;
+  if (auto status = ReadLocation(flag, location, &options); !status.ok()) return status;
   options.region = FirstOf({ValueOf(flags, "s3_region"), environment("AWS_REGION"),
                             environment("AWS_DEFAULT_REGION"), "us-east-1"});
   const auto fits = [](char c) { return absl::ascii_isalnum(c) || c == '-'; };

@@ -8,9 +8,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "grpc/compression.h"
 #include "grpc/grpc.h"
 #include "grpc/health/v1/health.pb.h"
+#include "grpcpp/create_channel.h"
 #include "grpcpp/ext/health_check_service_server_builder_option.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
@@ -97,11 +99,50 @@ void GivingWay(Function function) {
   }).join();
 }
 
+// Before anybody can ask.
+void SetHealth(grpc::Server* server, bool serving, const std::vector<NamedService>& services) {
+  auto* const health = server->GetHealthCheckService();
+  if (health == nullptr) return;
+  for (const NamedService& named : services) health->SetServingStatus(named.name, serving);
+  if (!serving) health->SetServingStatus(false);
+}
+
+// When gRPC's threads that answer calls have had nothing to do for a second, all of them sleep for
+// a tenth of a second, and a call that comes meanwhile waits. So they get something this often.
+constexpr absl::Duration kWakeful = absl::Milliseconds(500);
+
+// A call that fails at once; its end is what they get.
+void CallNobody(grpc::GenericStub* nobody) {
+  grpc::ClientContext context;
+  grpc::Slice empty;
+  grpc::ByteBuffer request(&empty, 1);
+  grpc::ByteBuffer response;
+  absl::Notification ended;
+  nobody->UnaryCall(&context, "/nobody", grpc::StubOptions(), &request, &response,
+                    [&ended](const grpc::Status& /*status*/) { ended.Notify(); });
+  ended.WaitForNotification();
+}
+
 }  // namespace
 
-GrpcThreads::GrpcThreads() { GivingWay(grpc_init); }
+GrpcThreads::GrpcThreads() {
+  GivingWay([this] {
+    grpc_init();
+    // Without credentials a channel is one on which every call fails.
+    nobody_ = std::make_unique<grpc::GenericStub>(
+        grpc::CreateCustomChannel("nobody", nullptr, grpc::ChannelArguments()));
+    calls_ = std::make_unique<TickThread>(TickThread::Options{.name = "grpc-wakeful"}, [this] {
+      CallNobody(nobody_.get());
+      return kWakeful;
+    });
+  });
+}
 
-GrpcThreads::~GrpcThreads() { grpc_shutdown(); }
+GrpcThreads::~GrpcThreads() {
+  calls_.reset();
+  nobody_.reset();
+  grpc_shutdown();
+}
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const Options& options, const std::vector<NamedService>& services) {
@@ -110,7 +151,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   }
   auto listener = ConnectionListener::Listen(
       {.address = options.address,
-       .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX});
+       .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX,
+       .corked = options.corked});
   if (!listener.ok()) return listener.status();
   grpc::EnableDefaultHealthCheckService(options.public_services);
   grpc::ServerBuilder builder;
@@ -123,18 +165,18 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     reflection = std::make_unique<ReflectionService>(NamesOf(options, services));
     builder.RegisterService(reflection.get());
   }
+  if (options.others != nullptr) builder.RegisterCallbackGenericService(options.others);
   AddInterceptors(options, services, &builder);
   std::unique_ptr<grpc::Server> server;
   GivingWay([&] {
     server = builder.BuildAndStart();
-    if (server != nullptr) (*listener)->Start(std::move(acceptor));
+    if (server == nullptr) return;
+    SetHealth(server.get(), options.serving, services);
+    (*listener)->Start(std::move(acceptor));
   });
   if (server == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("cannot serve on ", options.address, ": gRPC does not start"));
-  }
-  if (auto* health = server->GetHealthCheckService()) {
-    for (const NamedService& named : services) health->SetServingStatus(named.name, true);
   }
   return std::unique_ptr<GrpcServer>(
       new GrpcServer(*std::move(listener), std::move(reflection), std::move(server)));

@@ -9,25 +9,33 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "server/access/audit_log.h"
 #include "server/access/gatekeeper.h"
+#include "server/base/tick_thread.h"
 #include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
 #include "server/rpc/connection_listener.h"
+#include "server/rpc/corked_connections.h"
 #include "server/rpc/reflection_service.h"
 
 namespace atelier::rpc {
 
-// The threads that gRPC has for itself, giving way to those that compute as a server's do. To be
-// made before anything else of gRPC's, which would start them as they come.
+// The threads that gRPC has for itself, giving way to those that compute as a server's do, and kept
+// awake. To be made before anything else of gRPC's, which would start them as they come.
 class GrpcThreads {
  public:
   GrpcThreads();
   ~GrpcThreads();
   GrpcThreads(const GrpcThreads&) = delete;
   GrpcThreads& operator=(const GrpcThreads&) = delete;
+
+ private:
+  std::unique_ptr<grpc::GenericStub> nobody_;  // Its calls fail.
+  std::unique_ptr<TickThread> calls_;
 };
 
 // A service and the name by which clients ask for its health.
@@ -60,6 +68,13 @@ class GrpcServer {
     // Where calls go that change something, if there is a gatekeeper; null for nowhere. Must
     // outlive the server.
     access::AuditLog* audit = nullptr;
+    // What the health service says at the start.
+    bool serving = true;
+    // Answers calls of methods that no service has; null leaves that to gRPC. Must outlive the
+    // server.
+    grpc::CallbackGenericService* others = nullptr;
+    // Learns its connections; null for nobody. Must outlive the server.
+    CorkedConnections* corked = nullptr;
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the
@@ -74,7 +89,7 @@ class GrpcServer {
   // As in Options, with the port that was really taken.
   const std::string& address() const { return listener_->address(); }
 
-  // What the health service says of all services. Serving from the start.
+  // What the health service says of all services.
   void SetServing(bool serving);
 
   // Takes no new calls, waits for those there are, cancels what is left after `patience`.

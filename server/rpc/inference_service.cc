@@ -24,14 +24,16 @@ grpc::ServerUnaryReactor* InferenceService::Classify(grpc::CallbackServerContext
     if (!converted.ok()) return reactor->Finish(ToGrpcStatus(converted.status()));
     converted->cancelled = [context] { return context->IsCancelled(); };
     converted->deadline = SteadyDeadline(*context);
-    classifier_->Classify(*std::move(converted),
-                          [reactor, response](absl::StatusOr<serving::ClassifyResult> result) {
-                            if (!result.ok()) {
-                              return reactor->Finish(ToGrpcStatus(WithDetail(result.status())));
-                            }
-                            *response = ToProto(*result);
-                            reactor->Finish(grpc::Status::OK);
-                          });
+    classifier_->Classify(
+        *std::move(converted),
+        [this, context, reactor, response](absl::StatusOr<serving::ClassifyResult> result) {
+          if (connections_ != nullptr) connections_->Cork(*context);
+          if (!result.ok()) {
+            return reactor->Finish(ToGrpcStatus(WithDetail(result.status())));
+          }
+          *response = ToProto(*result);
+          reactor->Finish(grpc::Status::OK);
+        });
   });
 }
 

@@ -3,6 +3,7 @@
 #define ATELIER_SERVER_RPC_INFERENCE_SERVICE_H_
 
 #include "atelier/v1/inference_service.grpc.pb.h"
+#include "server/rpc/corked_connections.h"
 #include "server/serving/classifier.h"
 
 namespace atelier::rpc {
@@ -14,8 +15,11 @@ serving::SteadyTime SteadyDeadline(const grpc::CallbackServerContext& context);
 // Thread-safe.
 class InferenceService final : public v1::InferenceService::CallbackService {
  public:
-  // `classifier` must outlive the service.
-  explicit InferenceService(serving::Classifier* classifier) : classifier_(classifier) {}
+  // Both must outlive the service; `connections`, which lets the answers of a batch leave together,
+  // may be null.
+  explicit InferenceService(serving::Classifier* classifier,
+                            CorkedConnections* connections = nullptr)
+      : classifier_(classifier), connections_(connections) {}
 
   grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
                                      const v1::ClassifyRequest* request,
@@ -23,6 +27,7 @@ class InferenceService final : public v1::InferenceService::CallbackService {
 
  private:
   serving::Classifier* const classifier_;
+  CorkedConnections* const connections_;
 };
 
 }  // namespace atelier::rpc

@@ -12,6 +12,7 @@
 #include "server/jobs/resource_names.h"
 #include "server/rpc/conversions.h"
 #include "server/rpc/download_source.h"
+#include "server/rpc/model_requests.h"
 #include "server/rpc/ownership.h"
 #include "server/rpc/picture_messages.h"
 #include "server/rpc/stream_reactor.h"
@@ -19,22 +20,6 @@
 
 namespace atelier::rpc {
 namespace {
-
-constexpr int kDefaultPage = 100;
-constexpr int kMaxPage = 1000;
-
-// The model in `models/{model}`; a version is not allowed.
-absl::StatusOr<std::string> ParseModelAlone(const std::string& name) {
-  auto reference = jobs::ParseModelName(name);
-  if (!reference.ok()) return reference.status();
-  if (!reference->version.empty()) {
-    return jobs::InvalidField("name", absl::StrCat("'", name,
-                                                   "' names a version; a model is asked "
-                                                   "for, such as models/",
-                                                   reference->model, "."));
-  }
-  return std::move(reference->model);
-}
 
 absl::Status CheckAlias(const v1::SetAliasRequest& request) {
   std::vector<jobs::FieldViolation> wrong;
@@ -78,12 +63,12 @@ models::StillWanted UntilCancelled(grpc::CallbackServerContext* context) {
 grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* context,
                                                    const v1::ListModelsRequest* request,
                                                    v1::ListModelsResponse* response) {
-  return RunUnary(
-      context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::ListModelsResponse> {
-        const auto page = jobs::ResolvePageSize(request->page_size(), kDefaultPage, kMaxPage);
-        if (!page.ok()) return page.status();
-        return with_.models->ListModels(*page, request->page_token());
-      });
+  return RunUnary(context, with_.tasks, response,
+                  [this, request]() -> absl::StatusOr<v1::ListModelsResponse> {
+                    const auto page = ModelsPageSize(*request);
+                    if (!page.ok()) return page.status();
+                    return with_.models->ListModels(*page, request->page_token());
+                  });
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,
@@ -92,7 +77,7 @@ grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* co
   return RunUnary(context, with_.tasks, response, [this, request]() -> absl::StatusOr<v1::Model> {
     const auto model = ParseModelAlone(request->name());
     if (!model.ok()) return model.status();
-    const auto page = jobs::ResolvePageSize(request->page_size(), kMaxPage, kMaxPage);
+    const auto page = VersionsPageSize(*request);
     if (!page.ok()) return page.status();
     return with_.models->GetModel(*model, *page, request->page_token());
   });

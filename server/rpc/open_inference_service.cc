@@ -46,8 +46,7 @@ grpc::ServerUnaryReactor* OpenInferenceService::ServerLive(
 grpc::ServerUnaryReactor* OpenInferenceService::ServerReady(
     grpc::CallbackServerContext* context, const inference::ServerReadyRequest* /*request*/,
     inference::ServerReadyResponse* response) {
-  // A server that is not ready does not listen yet.
-  response->set_ready(true);
+  response->set_ready(ready_());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;
@@ -115,7 +114,10 @@ grpc::ServerUnaryReactor* OpenInferenceService::ModelInfer(
     inference::ModelInferResponse* response) {
   return BeginUnary(context, [&](grpc::ServerUnaryReactor* reactor) {
     Infer(classifier_, *context, *request, response,
-          [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+          [this, context, reactor](const absl::Status& status) {
+            if (connections_ != nullptr) connections_->Cork(*context);
+            reactor->Finish(ToGrpcStatus(status));
+          });
   });
 }
 

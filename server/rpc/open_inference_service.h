@@ -2,11 +2,13 @@
 #ifndef ATELIER_SERVER_RPC_OPEN_INFERENCE_SERVICE_H_
 #define ATELIER_SERVER_RPC_OPEN_INFERENCE_SERVICE_H_
 
+#include <functional>
 #include <string>
 
 #include "inference/grpc_service.grpc.pb.h"
 #include "server/base/task_queue.h"
 #include "server/rpc/call_memory.h"
+#include "server/rpc/corked_connections.h"
 #include "server/rpc/infer_messages.h"
 #include "server/serving/classifier.h"
 
@@ -15,16 +17,21 @@ namespace atelier::rpc {
 // Thread-safe.
 class OpenInferenceService final : public inference::GRPCInferenceService::CallbackService {
  public:
-  // All must outlive the service; `memory`, for streams, may be null. On `loading_tasks` run the
-  // calls that wait for versions to be loaded or unloaded. `software_version` is what
-  // ServerMetadata tells.
-  OpenInferenceService(serving::Classifier* classifier, TaskQueue* tasks, TaskQueue* loading_tasks,
-                       std::string software_version, CallMemory* memory = nullptr)
+  // All must outlive the service; `memory`, for streams, and `connections`, which lets the answers
+  // of a batch leave together, may be null. On `loading_tasks` run the calls that wait for versions
+  // to be loaded or unloaded. `software_version` is what ServerMetadata tells. `ready` says whether
+  // the server is, and never waits.
+  OpenInferenceService(
+      serving::Classifier* classifier, TaskQueue* tasks, TaskQueue* loading_tasks,
+      std::string software_version, CallMemory* memory = nullptr,
+      CorkedConnections* connections = nullptr, std::function<bool()> ready = [] { return true; })
       : classifier_(classifier),
         tasks_(tasks),
         loading_tasks_(loading_tasks),
         software_version_(std::move(software_version)),
-        memory_(memory) {}
+        memory_(memory),
+        connections_(connections),
+        ready_(std::move(ready)) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const inference::ServerLiveRequest* request,
@@ -75,6 +82,8 @@ class OpenInferenceService final : public inference::GRPCInferenceService::Callb
   TaskQueue* const loading_tasks_;
   const std::string software_version_;
   CallMemory* const memory_;
+  CorkedConnections* const connections_;
+  const std::function<bool()> ready_;
 };
 
 }  // namespace atelier::rpc

@@ -82,4 +82,10 @@ absl::Status ServerStopping() {
   return jobs::Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN", "The server is stopping.");
 }
 
+absl::Status OnlyReplica() {
+  return jobs::Error(absl::StatusCode::kUnimplemented, "SERVING_REPLICA",
+                     "This server is a serving replica: it classifies with the models of another "
+                     "server, which is to be asked for all else.");
+}
+
 }  // namespace atelier::rpc

@@ -21,6 +21,9 @@ absl::Status ServerBusy();
 // UNAVAILABLE (SHUTTING_DOWN): the server is stopping; clients come back to its successor.
 absl::Status ServerStopping();
 
+// UNIMPLEMENTED (SERVING_REPLICA): what a serving replica does not do.
+absl::Status OnlyReplica();
+
 }  // namespace atelier::rpc
 
 #endif  // ATELIER_SERVER_RPC_STATUS_H_

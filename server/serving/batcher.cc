@@ -30,7 +30,9 @@ void Tell(BatchItem& item) {
 }  // namespace
 
 Batcher::Batcher(Options options)
-    : lingers_(options.lingers), queue_(options.queue, static_cast<std::size_t>(options.threads)) {
+    : lingers_(options.lingers),
+      answers_(options.answers),
+      queue_(options.queue, static_cast<std::size_t>(options.threads)) {
   for (int i = 0; i < options.threads; ++i) {
     threads_.emplace_back([this] { Run(); });
     pthread_setname_np(threads_.back().native_handle(), absl::StrCat("classify-", i).c_str());
@@ -69,7 +71,7 @@ absl::Status Batcher::Submit(const std::shared_ptr<BatchItem>& item) {
 void Batcher::Run() {
   BatchQueue::Work work;
   while (Await(&work)) {
-    for (const auto& item : work.given_up) Tell(*item);
+    TellAll(work.given_up);
     if (work.batch.has_value()) Compute(*work.batch);
     work = {};
     Linger();
@@ -139,7 +141,7 @@ void Batcher::Compute(const BatchQueue::Batch& batch) {
       from += count;
     }
   }
-  std::vector<std::shared_ptr<BatchItem>> finished;
+  std::vector<BatchQueue::ItemPtr> finished;
   {
     absl::MutexLock lock(&mutex_);
     computed_ = end;
@@ -147,7 +149,14 @@ void Batcher::Compute(const BatchQueue::Batch& batch) {
       if (queue_.Complete(slice, answer.status())) finished.push_back(slice.item);
     }
   }
-  for (const auto& item : finished) Tell(*item);
+  TellAll(finished);
+}
+
+void Batcher::TellAll(const std::vector<BatchQueue::ItemPtr>& items) {
+  const bool together = answers_ != nullptr && items.size() > 1;
+  if (together) answers_->Begin();
+  for (const auto& item : items) Tell(*item);
+  if (together) answers_->End();
 }
 
 }  // namespace atelier::serving

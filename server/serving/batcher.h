@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "server/serving/answer_batches.h"
 #include "server/serving/batch_queue.h"
 
 namespace atelier::serving {
@@ -23,6 +24,8 @@ class Batcher {
     // a machine's only core.
     bool lingers = true;
     BatchQueue::Options queue = {};
+    // Told around the answers of each batch; null for nobody. Must outlive the batcher.
+    AnswerBatches* answers = nullptr;
   };
 
   explicit Batcher(Options options);
@@ -43,8 +46,10 @@ class Batcher {
   // False when the threads have to end.
   bool Await(BatchQueue::Work* work);
   void Compute(const BatchQueue::Batch& batch);
+  void TellAll(const std::vector<BatchQueue::ItemPtr>& items);
 
   const bool lingers_;
+  AnswerBatches* const answers_;
   absl::Mutex mutex_;
   absl::CondVar changed_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);

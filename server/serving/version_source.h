@@ -38,6 +38,9 @@ class VersionSource {
   // All models, by name.
   virtual absl::StatusOr<std::vector<std::string>> Models() = 0;
 
+  // Whether archives that are not at their paths may be brought there.
+  virtual bool MayFetch() const { return false; }
+
   // Makes a version's archive lie at its path, wherever else it is kept; may wait for the network,
   // for minutes. UNAVAILABLE with a sentence.
   virtual absl::Status Fetch(const Version& /*version*/) { return absl::OkStatus(); }

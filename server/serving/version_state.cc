@@ -27,7 +27,7 @@ absl::Status VersionState::RecentFailure(const File& file, SteadyTime now,
 }
 
 bool VersionState::CanAnswer(const File& file) const {
-  if (kept_out_ || !file.has_value()) return false;
+  if (kept_out_) return false;
   const Failed* failed = std::get_if<Failed>(&state_);
   return failed == nullptr || failed->file != file;
 }
@@ -38,7 +38,7 @@ VersionState::ServedPtr VersionState::BeginLoading() {
   return before;
 }
 
-void VersionState::FinishLoading(ServedPtr served, const FileIdentity& file) {
+void VersionState::FinishLoading(ServedPtr served, const models::FileIdentity& file) {
   if (loading()) state_ = Ready{std::move(served), file};
 }
 

@@ -15,7 +15,7 @@
 #include <variant>
 
 #include "absl/status/status.h"
-#include "server/serving/file_identity.h"
+#include "models/files/file_identity.h"
 #include "server/serving/served_version.h"
 
 namespace atelier::serving {
@@ -24,7 +24,7 @@ namespace atelier::serving {
 class VersionState {
  public:
   using ServedPtr = std::shared_ptr<ServedVersion>;
-  using File = std::optional<FileIdentity>;  // Nothing if there is no file.
+  using File = std::optional<models::FileIdentity>;  // Nothing if there is no file.
 
   bool loading() const { return std::holds_alternative<Loading>(state_); }
   bool kept_out() const { return kept_out_; }
@@ -38,7 +38,7 @@ class VersionState {
   absl::Status RecentFailure(const File& file, SteadyTime now,
                              std::chrono::nanoseconds retry_delay) const;
   // True if a request would be answered as far as is known: nothing speaks against loading the
-  // version from this file, or it is in memory.
+  // version from this file, or from one that is brought there, or it is in memory.
   bool CanAnswer(const File& file) const;
   // True if there is nothing to be remembered.
   bool blank() const { return std::holds_alternative<Absent>(state_) && !kept_out_; }
@@ -46,7 +46,7 @@ class VersionState {
   // Answers with what was in memory, which is so no longer; null if nothing was.
   [[nodiscard]] ServedPtr BeginLoading();
   // Only while it is loading; they do nothing otherwise.
-  void FinishLoading(ServedPtr served, const FileIdentity& file);
+  void FinishLoading(ServedPtr served, const models::FileIdentity& file);
   void FailLoading(absl::Status why, const File& file, SteadyTime now);
   // Answers with what was in memory; null, and nothing changes, if it was not ready.
   [[nodiscard]] ServedPtr Drop();
@@ -59,7 +59,7 @@ class VersionState {
   struct Loading {};
   struct Ready {
     ServedPtr served;
-    FileIdentity file;
+    models::FileIdentity file;
   };
   struct Failed {
     absl::Status why;

@@ -176,14 +176,14 @@ VersionTable::Result VersionTable::Obtain(const Route& route) {
 
 VersionTable::Result VersionTable::LoadVersion(const Version& version) {
   const Number number(version.model, version.number);
-  const auto file = FileIdentity::Of(version.archive_path);
+  auto file = models::FileIdentity::Of(version.archive_path);
   ServedPtr old;  // What was loaded from another file.
   {
     absl::MutexLock lock(&mutex_);
     if (IsUnloaded(number)) return WasUnloaded(version);
     const SteadyTime now = Clock::now();
     VersionState& state = states_[number];
-    if (ServedPtr served = state.ServedFrom(file); served != nullptr) {
+    if (ServedPtr served = Valid(state, file); served != nullptr) {
       served->Touch(now);
       return served;
     }
@@ -194,7 +194,7 @@ VersionTable::Result VersionTable::LoadVersion(const Version& version) {
     EraseRoutesTo(old);
   }
   old.reset();  // Before the new one needs memory.
-  Result result = LoadAnew(version, file);
+  Result result = LoadAnew(version, &file);
   {
     absl::MutexLock lock(&mutex_);
     VersionState& state = states_[number];
@@ -208,9 +208,19 @@ VersionTable::Result VersionTable::LoadVersion(const Version& version) {
   return result;
 }
 
+VersionTable::ServedPtr VersionTable::Valid(const VersionState& state,
+                                            const std::optional<models::FileIdentity>& file) const {
+  return options_.keeps_without_archive && !file.has_value() ? state.served()
+                                                             : state.ServedFrom(file);
+}
+
 VersionTable::Result VersionTable::LoadAnew(const Version& version,
-                                            const std::optional<FileIdentity>& file) {
-  if (!file.has_value()) {
+                                            std::optional<models::FileIdentity>* file) {
+  if (absl::Status fetched = source_->Fetch(version); !fetched.ok()) {
+    return CannotBeUsed(version, fetched.message());
+  }
+  *file = models::FileIdentity::Of(version.archive_path);
+  if (!file->has_value()) {
     return CannotBeUsed(version, absl::StrCat(version.archive_path, " is missing."));
   }
   std::shared_ptr<VersionObserver> observer =
@@ -219,7 +229,7 @@ VersionTable::Result VersionTable::LoadAnew(const Version& version,
   const SteadyTime begin = Clock::now();
   auto engine = loader_(version);
   if (!engine.ok()) return CannotBeUsed(version, engine.status().message());
-  if (FileIdentity::Of(version.archive_path) != file) {
+  if (models::FileIdentity::Of(version.archive_path) != *file) {
     return CannotBeUsed(version,
                         absl::StrCat(version.archive_path, " was changed while it was loaded."));
   }
@@ -232,6 +242,7 @@ VersionTable::Result VersionTable::LoadAnew(const Version& version,
 
 void VersionTable::Restore() {
   PostAndWait([this] {
+    restored_ = true;
     const ServingState state = ReadServingState(options_.state_path);
     {
       absl::MutexLock lock(&mutex_);
@@ -326,10 +337,10 @@ absl::StatusOr<bool> VersionTable::CanAnswer(const std::string& model,
   }
   const auto version = source_->Resolve(model, reference);
   if (!version.ok()) return version.status();
-  const auto file = FileIdentity::Of(version->archive_path);
+  const auto file = models::FileIdentity::Of(version->archive_path);
   const Number number(model, version->number);
   absl::MutexLock lock(&mutex_);
-  if (IsUnloaded(number)) return false;
+  if (IsUnloaded(number) || (!file.has_value() && !source_->MayFetch())) return false;
   const VersionState* state = Find(number);
   return (state == nullptr ? VersionState() : *state).CanAnswer(file);
 }

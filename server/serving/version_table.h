@@ -51,7 +51,10 @@ class VersionTable {
     // How often the archives are looked at for changes, and references that could not switch are
     // tried again.
     absl::Duration check_interval = absl::Seconds(1);
-    std::string state_path;               // Remembers what is loaded; empty for nothing.
+    std::string state_path;  // Remembers what is loaded, from Restore on; empty for nothing.
+    // Whether a version stays in memory although its archive is missing, until the source has it no
+    // longer.
+    bool keeps_without_archive = false;
     ServingObserver* observer = nullptr;  // Must outlive the table; null for nobody.
     std::function<void(const std::string& sentence)> log;  // May be empty.
   };
@@ -118,11 +121,14 @@ class VersionTable {
   // On the loading thread.
   Result Obtain(const Route& route);
   Result LoadVersion(const Version& version);
-  Result LoadAnew(const Version& version, const std::optional<FileIdentity>& file);
+  // `file` is the archive, which may be brought to its place first.
+  Result LoadAnew(const Version& version, std::optional<models::FileIdentity>* file);
   void FollowRegistry(const std::string& model);
   // Looks for files that changed, tries again what could not switch, and frees what is idle.
   void Check();
   void Drop(const Number& number);
+  // What is in memory, if it still counts now that its archive is this file.
+  ServedPtr Valid(const VersionState& state, const std::optional<models::FileIdentity>& file) const;
   void EraseRoutesTo(const ServedPtr& served) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Frees the versions that were least recently used, but never `kept`, which was just loaded:
   // its caller is about to use it.
@@ -152,8 +158,10 @@ class VersionTable {
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // The loading thread's: what it said last of each reference that could not switch, and saved.
+  // The loading thread's: what it said last of each reference that could not switch, whether it may
+  // save, and what it saved.
   absl::flat_hash_map<Route, std::string> complaints_;
+  bool restored_ = false;
   std::string saved_state_;
   std::thread thread_;
 };

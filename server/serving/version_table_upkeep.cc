@@ -41,12 +41,12 @@ void VersionTable::Check() {
   const SteadyTime now = std::chrono::steady_clock::now();
   for (const ServedPtr& served : Loaded()) {
     const Number number(served->version.model, served->version.number);
-    const auto file = FileIdentity::Of(served->version.archive_path);
+    const auto file = models::FileIdentity::Of(served->version.archive_path);
     bool same = false;
     {
       absl::MutexLock lock(&mutex_);
       const VersionState* state = Find(number);
-      same = state != nullptr && state->ServedFrom(file) != nullptr;
+      same = state != nullptr && Valid(*state, file) != nullptr;
     }
     const bool idle = absl::FromChrono(now - served->last_use.load()) >= options_.idle;
     if (!same) {
@@ -92,7 +92,7 @@ void VersionTable::EvictBeyondLimit(const ServedPtr& kept) {
 }
 
 void VersionTable::SaveState() {
-  if (options_.state_path.empty()) return;
+  if (options_.state_path.empty() || !restored_) return;
   ServingState state;
   {
     absl::MutexLock lock(&mutex_);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/jobs/error.h"
+#include "server/jobs/model_errors.h"
 #include "server/jobs/page_token.h"
 #include "server/jobs/resource_names.h"
 #include "server/jobs/timestamps.h"
@@ -33,15 +34,8 @@ using SQLite::Statement;
 constexpr const char kLatest[] = "latest";
 constexpr int kMaxVersions = 1000;  // In one message.
 
-absl::Status NoModel(absl::string_view model) {
-  return jobs::Error(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                     absl::StrCat("There is no model ", model, "."));
-}
-
-absl::Status NoVersion(absl::string_view model, std::int64_t version) {
-  return jobs::Error(absl::StatusCode::kNotFound, "VERSION_NOT_FOUND",
-                     absl::StrCat("Model ", model, " has no version ", version, "."));
-}
+using jobs::NoModel;
+using jobs::NoVersion;
 
 bool HasModel(Database& database, absl::string_view model) {
   Statement select(database, "SELECT 1 FROM versions WHERE model = ? LIMIT 1");
@@ -127,16 +121,11 @@ absl::StatusOr<std::int64_t> ResolveReference(Database& database, absl::string_v
   } else if (reference.empty() || reference == kLatest) {
     const auto latest = FindLatest(database, model);
     if (latest.has_value()) return *latest;
-    return jobs::Error(absl::StatusCode::kFailedPrecondition, "NO_LATEST_VERSION",
-                       absl::StrCat("No version of model ", model,
-                                    " is its latest: what was stopped, what diverged and what "
-                                    "differs from the latest there was never is; name a version."));
+    return jobs::NoLatest(model);
   } else if (const auto version = FindAlias(database, model, reference); version.has_value()) {
     return *version;
   }
-  return jobs::Error(absl::StatusCode::kNotFound, "ALIAS_NOT_FOUND",
-                     absl::StrCat("Model ", model, " has no version and no alias '",
-                                  absl::Utf8SafeCEscape(reference.substr(0, 80)), "'."));
+  return jobs::NoReference(model, reference);
 }
 
 // Aliases of one version, or of all (0), as a list for a message.

@@ -94,7 +94,10 @@ bool IsComplete(const fs::path& upload) {
 }  // namespace
 
 absl::Status LinkPublished(const std::string& data_dir, const std::string& target) {
-  absl::Status status = LinkTree(data_dir, "models", target, Lasts);
+  // The registry for serving replicas lies above the versions, and is made anew by the next server.
+  absl::Status status = LinkTree(data_dir, "models", target, [](const fs::path& within) {
+    return within.has_parent_path() && Lasts(within);
+  });
   if (status.ok()) status = LinkTree(data_dir, "datasets", target, Lasts);
   return status;
 }

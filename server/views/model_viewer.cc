@@ -162,7 +162,7 @@ absl::StatusOr<ModelViewer::Kept> ModelViewer::Open(const std::string& model,
   auto version = source_->Resolve(model, reference);
   if (!version.ok()) return version.status();
   if (auto fetched = source_->Fetch(*version); !fetched.ok()) return fetched;
-  const auto file = serving::FileIdentity::Of(version->archive_path);
+  const auto file = models::FileIdentity::Of(version->archive_path);
   if (!file.has_value()) {
     return absl::UnavailableError(absl::StrCat(version->archive_path, " is missing."));
   }

@@ -17,9 +17,9 @@
 #include "absl/synchronization/mutex.h"
 #include "models/archive/explanation.h"
 #include "models/archive/feature_maps.h"
+#include "models/files/file_identity.h"
 #include "models/network/trained_model.h"
 #include "models/pictures/tiled_picture.h"
-#include "server/serving/file_identity.h"
 #include "server/serving/image_input.h"
 #include "server/serving/version_source.h"
 
@@ -119,7 +119,7 @@ class ModelViewer {
   };
   struct Kept {
     serving::Version version;
-    serving::FileIdentity file;
+    models::FileIdentity file;
     std::shared_ptr<const Contents> contents;
   };
 

@@ -1,7 +1,7 @@
 // atelier-worker: one attempt at one job. Its server starts it, and it reports to nobody
 // else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
-// failed), 1 wrong flags, 3 the server does not want the attempt, 4 the server could not be reached
-// for the lease, 5 over its memory limit and unable to say so.
+// failed), 1 wrong flags or no libatelier_torch.so, 3 the server does not want the attempt, 4 the
+// server could not be reached for the lease, 5 over its memory limit and unable to say so.
 #include <signal.h>
 #include <unistd.h>
 
@@ -25,6 +25,7 @@
 #include "absl/synchronization/mutex.h"
 #include "models/base/allocator.h"
 #include "models/base/failure.h"
+#include "models/network/torch_library.h"
 #include "proto/flags/spelling.h"
 #include "proto/lifecycle/lifecycle.h"
 #include "server/base/short_address.h"
@@ -226,6 +227,8 @@ int Main() {
   } else if (token == nullptr || *token == '\0') {
     problem = absl::StrCat("the environment has no ", kTokenVariable,
                            "; workers are started by atelierd, not by hand");
+  } else if (const absl::Status held = models::TorchLibrary::Hold(); !held.ok()) {
+    problem = std::string(held.message());
   }
   if (!problem.empty()) {
     fprintf(stderr, "atelier-worker: %s\n", problem.c_str());

@@ -16,11 +16,11 @@ namespace atelier::worker {
 namespace {
 
 // For threads' stacks, the session and the log, whose failed allocation would end the process
-// without a word: the job's own fail first.
+// without a word: the job's own fail first. And for LibTorch, of which loading takes 81 MiB.
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
 constexpr std::int64_t kReserveBytes = std::int64_t{1} << 30;  // The sanitizer's own bookkeeping.
 #else
-constexpr std::int64_t kReserveBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kReserveBytes = std::int64_t{160} << 20;
 #endif
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
 

@@ -6,7 +6,8 @@ docs/performance.md.
 
 Every round runs train_bench and each peer in turn, so that what else the machine does hits all alike: Debian's
 PyTorch in an ordinary loop, current PyTorch as it is and with what makes it fast, Keras on TensorFlow.
-A ratio is Atelier's images a second over those of the round's fastest peer. On a machine that others use
+A ratio is Atelier's images a second over those of the round's fastest peer; where
+--precision names float32 second, that row's is over the fastest peer in float32. On a machine that others use
 too, compare by processor time on one thread (--by=cpu --threads=1). Peers of PyPI are installed below
 build/peers, once; one that cannot be had is SKIPPED.
 """
@@ -50,11 +51,12 @@ def chosen(network):
 class Atelier:
     """Trains about as long as the peers: the first run says how many steps that is."""
 
-    def __init__(self, flags, options):
+    def __init__(self, flags, options, precision):
         self.command = [flags.train_bench, *options, f"--threads={flags.threads}",
-                        f"--precision={flags.precision}", "--json"]
-        rate = run([*self.command, "--steps=5"])["images_per_s"]
-        self.steps = max(5, round(rate * flags.seconds / 128))
+                        f"--precision={precision}", "--json"]
+        first = run([*self.command, "--steps=5"])
+        self.precision = first["precision"]
+        self.steps = max(5, round(first["images_per_s"] * flags.seconds / 128))
 
     def run(self):
         return run([*self.command, f"--steps={self.steps}"])
@@ -74,28 +76,38 @@ def available(names):
 
 
 def compare(network, commands, flags):
+    """A result for each precision of Atelier's that is another."""
     options, figure = chosen(network), FIGURE[flags.by]
-    atelier = Atelier(flags, options)
-    ours, theirs, ratios, precision = [], {name: [] for name in commands}, [], ""
+    ours = {}
+    for precision in flags.precision.split(","):
+        atelier = Atelier(flags, options, precision)
+        ours.setdefault(atelier.precision, (atelier, []))
+    theirs = {name: [] for name in commands}
     for _ in range(flags.rounds):
-        mine = atelier.run()
-        ours.append(mine[figure])
-        precision = mine["precision"]
+        for atelier, speeds in ours.values():
+            speeds.append(atelier.run()[figure])
         for name, command in commands.items():
             theirs[name].append(run([*command, *options, f"--threads={flags.threads}",
                                      f"--seconds={flags.seconds}"])[figure])
-        ratios.append(ours[-1] / max(speeds[-1] for speeds in theirs.values()))
+    return [result(network, precision, speeds, theirs, precision != next(iter(ours)), flags)
+            for precision, (_, speeds) in ours.items()]
+
+
+def result(network, precision, ours, theirs, only_float32, flags):
+    others = {name: speeds for name, speeds in theirs.items()
+              if not only_float32 or "bfloat16" not in name}
+    ratios = [mine / max(speeds[i] for speeds in others.values()) for i, mine in enumerate(ours)]
     medians = {name: statistics.median(speeds) for name, speeds in theirs.items()}
     return {"network": network, "precision": precision, "threads": flags.threads, "rounds": flags.rounds,
             "by": flags.by, "atelier": statistics.median(ours), "peers": medians,
-            "best": max(medians, key=medians.get), "ratio": statistics.median(ratios),
+            "best": max(others, key=medians.get), "ratio": statistics.median(ratios),
             "ratio_min": min(ratios), "ratio_max": max(ratios)}
 
 
-def print_row(result):
-    cells = [result["network"], f"{result['precision']}", f"{result['atelier']:,.0f}",
-             *(f"{speed:,.0f}" for speed in result["peers"].values()),
-             f"{result['ratio']:.2f}", f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}"]
+def print_row(row):
+    cells = [row["network"], f"{row['precision']}", f"{row['atelier']:,.0f}",
+             *(f"{speed:,.0f}" for speed in row["peers"].values()),
+             f"{row['ratio']:.2f}", f"{row['ratio_min']:.2f} to {row['ratio_max']:.2f}"]
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
@@ -108,7 +120,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of a run, without its start")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--precision", default="auto", help="of Atelier")
+    parser.add_argument("--precision", default="auto,float32", help="of Atelier, one or several")
     parser.add_argument("--by", choices=sorted(FIGURE), default="wall")
     parser.add_argument("--json", action="store_true", help="one JSON object a network")
     flags = parser.parse_args()
@@ -120,17 +132,17 @@ def main():
     if not set(names) <= set(PEERS):
         parser.error(f"--peers {flags.peers}: peers are {'; '.join(PEERS)}")
     commands = available(names)
-    if not commands:
-        sys.exit("SKIPPED: no peer can be had")
+    if all("bfloat16" in name for name in commands):
+        sys.exit("SKIPPED: no peer in float32 can be had")
     if not flags.json:
         heads = ["network", "precision", "Atelier", *commands, "over the fastest", "smallest to largest"]
         print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for network in flags.networks.split(","):
-        result = compare(network, commands, flags)
-        if flags.json:
-            print(json.dumps(result), flush=True)
-        else:
-            print_row(result)
+        for row in compare(network, commands, flags):
+            if flags.json:
+                print(json.dumps(row), flush=True)
+            else:
+                print_row(row)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/numbers.h"
 #include "models/base/allocator.h"
-#include "models/base/compute_thread.h"
 #include "models/compute/compile.h"
 #include "models/torch/libtorch_jit.h"
 #include "models/torch/network.h"

@@ -35,6 +35,7 @@ ABSL_FLAG(std::string, preset, "cnn-3", "Network, a preset as `atelier train` ha
 ABSL_FLAG(std::string, network, "",
           "File with a network as `atelier train` reads it, for --preset.");
 ABSL_FLAG(std::string, images, "", "As 3x32x32: random images of that shape, for --dataset.");
+ABSL_FLAG(int64_t, classes, 10, "Classes of --images.");
 ABSL_FLAG(std::string, path, "auto", "auto, or libtorch for networks that kernels cover, too.");
 ABSL_FLAG(std::string, dataset, "/usr/share/datasets/fashion-mnist", "Folder of IDX files.");
 ABSL_FLAG(int64_t, steps, 100, "Steps to measure, at least 1.");
@@ -137,11 +138,12 @@ absl::StatusOr<Device> DeviceFromFlag() {
       absl::StrCat("--device is '", name, "'; it must be auto, cpu or cuda"));
 }
 
-LabeledImages DrawImages(const ImageShape& shape, int64_t count, RandomStream& random) {
+LabeledImages DrawImages(const ImageShape& shape, int64_t classes, int64_t count,
+                         RandomStream& random) {
   std::vector<uint8_t> pixels(static_cast<size_t>(shape.size() * count));
   for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(random.NextBelow(256));
   std::vector<ClassLabel> labels(static_cast<size_t>(count));
-  for (ClassLabel& label : labels) label = static_cast<ClassLabel>(random.NextBelow(10));
+  for (ClassLabel& label : labels) label = static_cast<ClassLabel>(random.NextBelow(classes));
   return {std::move(pixels), std::move(labels)};
 }
 
@@ -155,9 +157,14 @@ absl::StatusOr<std::shared_ptr<const Dataset>> DatasetFromFlags() {
     return absl::InvalidArgumentError(
         absl::StrCat("--images is '", images, "'; it must be as 3x32x32"));
   }
+  const int64_t classes = absl::GetFlag(FLAGS_classes);
+  if (classes < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("--classes is ", classes, ", not 1 or more"));
+  }
   RandomStream random(1, RandomPurpose::kWeights);
-  return Dataset::Create(shape, std::vector<std::string>(10, "class"),
-                         DrawImages(shape, 20'000, random), DrawImages(shape, 1'000, random));
+  return Dataset::Create(shape, std::vector<std::string>(static_cast<size_t>(classes), "class"),
+                         DrawImages(shape, classes, 20'000, random),
+                         DrawImages(shape, classes, 1'000, random));
 }
 
 absl::StatusOr<Architecture> ArchitectureFromFlags(const Dataset& dataset) {

@@ -27,7 +27,7 @@ def test_compose_accepts_it():
 
 
 def test_it_has_the_whole_of_the_monitoring():
-    assert set(SERVICES) == {"atelierd", "prometheus", "grafana", "node-exporter"}
+    assert set(SERVICES) == {"atelierd", "replica", "prometheus", "grafana", "node-exporter"}
 
 
 def test_every_service_is_checked_limited_and_restarted(service):
@@ -58,8 +58,20 @@ def test_what_is_mounted_exists(service):
             assert source in COMPOSE["volumes"], source
 
 
-def test_the_servers_flags_are_known():
-    deployment.assert_known_flags(SERVICES["atelierd"]["command"])
+@pytest.mark.parametrize("name", ["atelierd", "replica"])
+def test_the_servers_flags_are_known(name):
+    deployment.assert_known_flags(SERVICES[name]["command"])
+
+
+def test_two_replicas_follow_the_server_where_it_keeps_its_data():
+    replica = SERVICES["replica"]
+    flags = deployment.flag_values(replica["command"])
+    assert flags["role"] == "serving" and replica["image"] == SERVICES["atelierd"]["image"]
+    volume = f"{SERVICES['atelierd']['volumes'][0].split(':')[0]}:{flags['registry']}:ro"
+    assert volume in replica["volumes"]
+    assert replica["deploy"]["replicas"] == 2 and replica["profiles"] == ["replicas"]
+    first, last = map(int, replica["ports"][0].split(":")[1].split("-"))
+    assert last - first + 1 == 2
 
 
 def test_the_published_ports_are_those_it_listens_on():

@@ -10,12 +10,12 @@ from dashboards import BUILT_IN, Dashboard, with_values
 
 BOARDS = [Dashboard(path) for path in deployment.DASHBOARDS]
 # Metrics that no panel shows and no rule uses, and why.
-NOT_CHARTED = {name: "the page's own, for whoever wonders what scraping costs"
-               for name in ("exposer_scrapes_total", "exposer_transferred_bytes_total",
-                            "exposer_request_latencies")}
-NOT_CHARTED["atelier_job_imported_images"] = "takes seconds to minutes; `atelier watch` shows it"
-NOT_CHARTED["atelier_job_scored_images"] = NOT_CHARTED["atelier_job_imported_images"]
-NOT_CHARTED["atelier_log_lines_dropped_total"] = "the log itself tells how many, once it is read again"
+SHORT = "takes seconds to minutes; `atelier watch` shows it"
+NOT_CHARTED = {
+    "atelier_job_imported_images": SHORT,
+    "atelier_job_scored_images": SHORT,
+    "atelier_log_lines_dropped_total": "the log itself tells how many, once it is read again",
+}
 
 
 @pytest.fixture(params=BOARDS, ids=repr)

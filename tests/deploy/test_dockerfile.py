@@ -2,9 +2,12 @@
 steps in a plain Debian system, as a container engine would."""
 
 import fnmatch
+import json
 import os
 import pathlib
+import re
 import shutil
+import urllib.parse
 
 import pytest
 
@@ -87,6 +90,25 @@ def test_the_version_is_the_projects():
     assert f"atelier:{version}" in PATH.read_text()
 
 
+def read_sbom(text):
+    """The versions by package of a bill of materials, whose form is checked."""
+    bill = json.loads(text)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    for component in bill["components"]:
+        assert component["type"] == "library"
+        assert re.fullmatch(r"pkg:deb/debian/[a-z0-9.+-]+@[^@:+?]+\?arch=\w+&distro=debian-\d+", component["purl"])
+        assert urllib.parse.unquote(component["purl"].partition("@")[2].partition("?")[0]) == component["version"]
+    return {c["name"]: c["version"] for c in bill["components"]}
+
+
+def test_the_bill_of_materials_lists_every_package():
+    script = deployment.DEPLOY / "sbom.sh"
+    deployment.run(deployment.tool("shellcheck"), script)
+    listed = deployment.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n")
+    installed = dict(line.split()[1:] for line in listed.splitlines() if line.startswith("installed "))
+    assert read_sbom(deployment.run(script)) == installed
+
+
 class Engine:
     """As much of a container engine as the Dockerfile asks for."""
 
@@ -152,6 +174,8 @@ def copy_context(source, target):
 def test_its_steps_make_an_image_that_runs_the_main_job(tmp_path):
     debian_root.require()
     root, settings = Engine(tmp_path).build(STAGES)
+    packages = read_sbom((root.path / "usr/share/atelier/sbom.cdx.json").read_text())
+    assert packages["atelier-server"].startswith(deployment.project_version()) and "libpng16-16t64" in packages
     assert not root.has("cmake") and not root.has("g++"), "the build stage's programs came along"
     owner = root.shell(f"stat -c %u:%g {only('VOLUME').text}").strip()
     assert owner == settings["USER"]

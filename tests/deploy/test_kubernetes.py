@@ -11,7 +11,7 @@ import deployment
 import dockerfile
 
 FOLDER = deployment.DEPLOY / "kubernetes"
-VARIANTS = [".", "server", "tls", "workers"]
+VARIANTS = [".", "server", "tls", "workers", "replicas"]
 SCHEMAS = deployment.ROOT / "build" / "deploy-tests" / "kubernetes-validate"
 
 
@@ -46,7 +46,8 @@ def find(documents, kind):
 
 
 def test_every_manifest_is_part_of_a_kustomization():
-    for folder in (FOLDER / "server", FOLDER / "monitoring", FOLDER / "workers"):
+    for folder in (FOLDER / "server", FOLDER / "monitoring", FOLDER / "workers",
+                   FOLDER / "replicas"):
         kustomization = deployment.load_yaml(folder / "kustomization.yaml")
         listed = kustomization["resources"]
         patches = {patch["path"] for patch in kustomization.get("patches", [])}
@@ -58,7 +59,7 @@ def test_the_base_is_complete():
     kinds = sorted(d["kind"] for d in kustomize("."))
     assert kinds == ["ConfigMap", "Namespace", "NetworkPolicy", "PodDisruptionBudget",
                      "PrometheusRule", "Service", "Service", "ServiceAccount", "ServiceMonitor",
-                     "StatefulSet"]
+                     "ServiceMonitor", "StatefulSet"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -95,7 +96,7 @@ for document in yaml.safe_load_all(sys.stdin):
 def test_kubernetes_schemas_accept_it(schemas, variant):
     accepted = deployment.run(sys.executable, "-c", VALIDATE, env={"PYTHONPATH": str(schemas)},
                               input=yaml.safe_dump_all(kustomize(variant)))
-    assert "StatefulSet" in accepted.split()
+    assert {"StatefulSet", "Deployment"} & set(accepted.split())
 
 
 def test_kubernetes_schemas_reject_what_is_wrong(schemas):
@@ -106,9 +107,9 @@ def test_kubernetes_schemas_reject_what_is_wrong(schemas):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_servers_flags_are_known(variant):
-    stateful, = find(kustomize(variant), "StatefulSet")
-    arguments = stateful["spec"]["template"]["spec"]["containers"][0]["args"]
-    deployment.assert_known_flags(arguments)
+    pods = [d for d in kustomize(variant) if d["kind"] in ("StatefulSet", "Deployment")]
+    assert len(pods) == 1
+    deployment.assert_known_flags(pods[0]["spec"]["template"]["spec"]["containers"][0]["args"])
 
 
 def test_it_runs_without_privilege_as_the_images_user():
@@ -139,6 +140,33 @@ def test_workers_run_as_the_server_does():
     assert flags["worker_address"] == f"atelier-workers:{service['spec']['ports'][0]['port']}"
     mounts = {mount["mountPath"] for mount in worker["volumeMounts"]}
     assert flags["data_dir"] in mounts
+
+
+def test_replicas_run_as_the_server_does_and_scale():
+    deployed = source("Deployment", "atelier-replicas")
+    template = deployed["spec"]["template"]["spec"]
+    assert template["securityContext"] == pod()["securityContext"]
+    replica, = template["containers"]
+    assert replica["securityContext"] == container()["securityContext"]
+    flags = deployment.flag_values(replica["args"])
+    assert flags["role"] == "serving"
+    built = kustomize("replicas")
+    settings, = find(built, "ConfigMap")
+    variable, = [name for name in settings["data"] if flags["registry"] == f"$({name})"]
+    assert settings["data"][variable].startswith("s3://")
+    assert {one.get("configMapRef", one.get("secretRef"))["name"] for one in
+            find(built, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["envFrom"]} == {
+                settings["metadata"]["name"], "atelier-s3"}
+    assert "replicas" not in deployed["spec"], "the autoscaler sets it"
+    scaler = source("HorizontalPodAutoscaler", "atelier-replicas")["spec"]
+    assert scaler["scaleTargetRef"]["name"] == deployed["metadata"]["name"] and scaler["minReplicas"] == 2
+    service = source("Service", "atelier-replicas")["spec"]
+    assert service["clusterIP"] == "None"
+    labels = deployed["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"] == labels == deployed["spec"]["selector"]["matchLabels"]
+    assert {p["targetPort"] for p in service["ports"]} == {p["name"] for p in replica["ports"]}
+    for kind, field in (("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
+        assert source(kind, "atelier-replicas")["spec"][field]["matchLabels"] == labels
 
 
 def test_probes_ask_the_port_it_listens_on():
@@ -213,5 +241,6 @@ def test_the_dashboards_are_grafanas_own():
 
 
 def test_the_image_is_the_projects_version():
-    image, = deployment.load_yaml(FOLDER / "server" / "kustomization.yaml")["images"]
-    assert image["newTag"] == deployment.project_version()
+    for folder in ("server", "replicas"):
+        image, = deployment.load_yaml(FOLDER / folder / "kustomization.yaml")["images"]
+        assert image["newTag"] == deployment.project_version()

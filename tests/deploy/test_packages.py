@@ -70,7 +70,8 @@ def test_the_server_demands_mended_decoders(packages):
 @pytest.mark.slow
 def test_everything_is_in_its_place(packages):
     server, client = contents(packages["atelier-server"]), contents(packages["atelier-client"])
-    for path in ("/usr/sbin/atelierd", "/usr/sbin/atelier-worker", "/etc/atelier/atelierd.flags",
+    for path in ("/usr/sbin/atelierd", "/usr/sbin/atelier-worker",
+                 "/usr/lib/atelier/libatelier_torch.so", "/etc/atelier/atelierd.flags",
                  "/usr/lib/systemd/system/atelierd.service", "/usr/lib/sysusers.d/atelier.conf",
                  "/usr/lib/tmpfiles.d/atelier.conf", "/usr/share/man/man8/atelierd.8.gz",
                  "/usr/share/man/man8/atelier-worker.8.gz"):

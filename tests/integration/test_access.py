@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 
 import grpc
@@ -487,30 +488,31 @@ def test_a_configuration_file_that_is_wrong_is_refused(tmp_path, text, words):
 
 # The metrics page.
 
-def read_page(address, password=None):
-    """The status and text of the page."""
-    words = ["curl", "--silent", "--show-error", "--max-time", "30", "-w", "\n%{http_code}"]
-    words += ["--user", f"prometheus:{password}"] if password else []
-    ended = subprocess.run([*words, f"http://{address}/metrics"], capture_output=True, text=True,
-                           timeout=60)
+def read_page(address, *words):
+    """The status and text of the page; 0 and the complaint if there is no answer."""
+    ended = subprocess.run(["curl", "--silent", "--show-error", "--max-time", "30", "-w", "\n%{http_code}",
+                            *words, f"{address}/metrics"], capture_output=True, text=True, timeout=60)
     text, _, status = ended.stdout.rpartition("\n")
-    return int(status), text
+    return int(status), text or ended.stderr
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_the_metrics_page_asks_for_a_token(tmp_path, small_dataset):
     with Guarded(tmp_path, {"small": small_dataset}, ["--metrics_token"]) as server:
         assert read_page(server.metrics_address)[0] == 401
-        assert read_page(server.metrics_address, "wrong")[0] == 401
-        assert read_page(server.metrics_address, server.tokens["app"])[0] == 401
-        status, text = read_page(server.metrics_address, server.tokens["reader"])
-        assert status == 200 and "atelier_build_info" in text
+        assert read_page(server.metrics_address, "--user", "prometheus:wrong")[0] == 401
+        assert read_page(server.metrics_address, "--user", f"prometheus:{server.tokens['app']}")[0] == 401
+        for words in (["--user", f"prometheus:{server.tokens['reader']}"],
+                      ["--header", f"Authorization: Bearer {server.tokens['reader']}"]):
+            status, text = read_page(server.metrics_address, *words)
+            assert status == 200 and "atelier_build_info" in text
 
 
 @pytest.mark.parametrize("flags, words", [
     (["--metrics_token"], ["--metrics_token", "needs --access_file"]),
     (["--metrics_token", "--access_file={0}/access", "--metrics_listen=0.0.0.0:0"],
-     ["--metrics_token", "plain text", "loopback"]),
+     ["--metrics_token", "plain text", "--metrics_tls"]),
+    (["--metrics_tls"], ["--metrics_tls", "needs --tls_cert"]),
 ])
 def test_flags_of_the_metrics_page_that_do_not_fit(tmp_path, flags, words):
     (tmp_path / "access").write_text("")
@@ -541,6 +543,34 @@ def test_a_certificate_names_its_holder(certificates, tmp_path, small_dataset):
                            "--dataset=small", "--epochs=1", "--cores=1", "--detach", env=NOBODY,
                            check=harness.DONE)
         assert json.loads(ended.stdout.splitlines()[0])["creator"] == "bob"
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_metrics_page_over_https(tmp_path, small_dataset):
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    authority.issue("server")
+    other.issue("renewed")
+
+    def page(server, *words, scheme="https"):
+        return read_page(f"{scheme}://{server.metrics_address}", *words)
+
+    flags = [*server_flags(tmp_path), "--metrics_tls", "--metrics_token"]
+    with Guarded(tmp_path, {"small": small_dataset}, flags) as server:
+        token = ["--header", f"Authorization: Bearer {server.tokens['reader']}"]
+        trusted, renewed = (["--cacert", a.path(f"{a.name}.crt")] for a in (authority, other))
+        status, text = page(server, *trusted, *token)
+        assert status == 200 and "atelier_build_info" in text
+        assert page(server, *trusted)[0] == 401
+        assert page(server, *token)[0] == 0, "who issued the certificate is all the same"
+        assert page(server, *trusted, *token, scheme="http")[0] == 0
+        assert page(server, *trusted, *token, "--tls-max", "1.1")[0] == 0
+        # A key whose certificate is still to come changes nothing; both together are shown soon.
+        os.replace(other.path("renewed.key"), authority.path("server.key"))
+        time.sleep(6)
+        assert page(server, *trusted, *token)[0] == 200
+        os.replace(other.path("renewed.crt"), authority.path("server.crt"))
+        harness.wait_for(lambda: page(server, *renewed, *token)[0] == 200)
+        assert page(server, *trusted, *token)[0] == 0
 
 
 def test_the_access_file_gives_certificates_roles(certificates, tmp_path, small_dataset):

@@ -272,3 +272,57 @@ def test_wrong_flags_are_named(data_dir):
     assert "--artifacts: '/srv' is not s3://" in refused(data_dir, "--artifacts=/srv")
     assert "--s3_region: it has no effect" in refused(data_dir, "--s3_region=eu-west-1")
     assert "--s3_endpoint: 'store'" in refused(data_dir, "--artifacts=s3://bucket", "--s3_endpoint=store")
+
+
+# Serving replicas.
+
+def replica_flags(s3):
+    return ["--role=serving", f"--registry=s3://{fake_s3.BUCKET}/{PREFIX}", f"--s3_endpoint={s3.url}"]
+
+
+def test_a_replica_follows_the_store_and_outlives_it(s3, kept, tmp_path):
+    jobs = [kept.wait_job(kept.start_job("net", model_name="net", epochs=1, seed=seed)) for seed in (1, 2)]
+    kept.run("alias", "net@1", "production", check=DONE)
+    stored(s3, archive_key(jobs[1]))
+    stored(s3, "registry.pb")
+    wait_nothing_pending(kept)
+    with Server(tmp_path / "replica", flags=replica_flags(s3)) as replica:
+        assert replica.answering("net") == 2 and replica.answering("net", "production") == 1
+        kept.run("alias", "net@2", "production", check=DONE)
+        wait_for(lambda: replica.answering("net", "production") == 2, 20, "the alias to be followed")
+        assert len(list((tmp_path / "replica" / "archives").iterdir())) == 2
+        s3.stop()
+        wait_for(lambda: Page(replica).value(
+            "atelier_replica_registry_unreadable_since_timestamp_seconds"), 20, "it to be noticed")
+        assert replica.answering("net") == 2
+        replica.stop()
+        replica.start()
+        assert replica.answering("net", "production") == 2, "by what it keeps"
+        s3.start()
+        kept.run("alias", "net@1", "production", check=DONE)
+        wait_for(lambda: replica.answering("net", "production") == 1, 30, "the store to be followed again")
+        assert s3.count("GET", "model.tar.gz") == 2, "each archive was fetched once"
+
+
+def test_a_replica_refuses_damaged_archives(s3, kept, tmp_path):
+    job = kept.wait_job(kept.start_job("net", model_name="net", epochs=1))
+    stored(s3, archive_key(job))
+    stored(s3, "registry.pb")
+    wait_nothing_pending(kept)
+    key = f"{PREFIX}/{archive_key(job)}"
+    archive = s3.objects[key]
+    s3.objects[key] = (bytes(len(archive[0])), *archive[1:])
+    with Server(tmp_path / "replica", flags=replica_flags(s3)) as replica:
+        assert "other bytes than were stored" in replica.answering("net").details()
+        s3.objects[key] = archive
+        wait_for(lambda: replica.answering("net") == 1, 20, "the archive to be asked for again")
+
+
+def test_an_archive_that_is_only_in_the_store_is_classified_with(s3, kept):
+    job = kept.wait_job(kept.start_job("net", model_name="net", epochs=1))
+    stored(s3, archive_key(job))
+    wait_nothing_pending(kept)
+    kept.stop()
+    lose_local(kept, "models")
+    kept.start()
+    assert kept.answering("net") == 1

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import harness
+from metrics_page import Page
 
 PACKAGE = harness.ROOT / "client" / "python"
 EXAMPLES = PACKAGE / "examples"
@@ -138,6 +139,39 @@ def test_a_build_without_protoc_says_what_to_install(sources, tmp_path):
                               capture_output=True, text=True, env={"PATH": str(tmp_path)})
     assert finished.returncode != 0
     assert "apt install protobuf-compiler protobuf-compiler-grpc" in finished.stderr, finished.stderr
+
+
+# Connecting to several servers.
+
+def test_calls_go_to_several_replicas_and_a_kill_fails_none(python, trained, tmp_path):
+    flags = ["--role=serving", f"--registry={trained.data_dir}"]
+    with harness.Server(tmp_path / "one", flags=flags) as one, \
+            harness.Server(tmp_path / "two", flags=flags) as two:
+        process = python.start(f"""
+client = atelier.connect("{one.address},{two.address}")
+model = client.model("net")
+images = numpy.zeros((300, 28, 28), numpy.uint8)
+for i in range(400):
+    assert len(model.classify(images).labels) == 300
+    if i == 100:
+        print("now", flush=True)
+print("done")
+""")
+        assert process.stdout.readline() == "now\n", process.stderr.read()
+        answered = [sum(value for name, _, value in Page(replica).samples
+                        if name == "atelier_inference_requests_total") for replica in (one, two)]
+        assert min(answered) > 0.3 * sum(answered), answered
+        one.kill()
+        out, errors = process.communicate(timeout=120)
+        assert out == "done\n", errors
+
+
+def test_addresses_of_several_servers_are_checked(python):
+    for address, words in [("127.0.0.1:1,", "'' is not an address"),
+                           ("127.0.0.1:1,unix:/a", "cannot be one of several"),
+                           ("nohost.invalid:1,nohost.invalid:2", "None of the names"),
+                           ("127.0.0.1:1,127.0.0.1:2", "None of the servers at")]:
+        assert words in python.error(f"atelier.connect('{address}')")[1]
 
 
 # Training.

@@ -32,9 +32,9 @@
 #include "models/base/random.h"
 #include "models/compute/compile.h"
 #include "models/network/architecture.h"
+#include "models/network/torch_library.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
-#include "models/torch/torchscript.h"
 #include "models/training/training_engine.h"
 
 ABSL_FLAG(std::string, architecture, "", "File with the network's architecture as JSON.");
@@ -152,7 +152,7 @@ absl::Status WriteModel(const std::string& folder, const TrainedModel& model,
   absl::Status status = WriteTensors(folder + "/weights", model.tensors);
   status.Update(WriteValues(folder + "/probabilities.f32", probabilities));
   status.Update(WriteValues(folder + "/model.onnx", *onnx));
-  status.Update(WriteValues(folder + "/model.pt", SerializeTorchScript(model)));
+  status.Update(WriteValues(folder + "/model.pt", TorchLibrary::Get().SerializeTorchScript(model)));
   return status;
 }
 

@@ -44,8 +44,9 @@ std::string ReadAll(int connection) {
   return answer;
 }
 
-std::string Scrape(int port, const std::string& path = "/metrics") {
-  return ReadAll(Connect(port, "GET " + path + " HTTP/1.0\r\n\r\n"));
+std::string Scrape(int port, const std::string& path = "/metrics",
+                   const std::string& headers = "") {
+  return ReadAll(Connect(port, "GET " + path + " HTTP/1.0\r\n" + headers + "\r\n"));
 }
 
 absl::StatusOr<std::unique_ptr<MetricsPage>> Start(int port = 0,
@@ -99,6 +100,58 @@ TEST(MetricsPageTest, HasNothingElse) {
   for (const char* path : {"/", "/CMakeLists.txt", "/../etc/passwd", "/metrics/../.."}) {
     EXPECT_THAT(Scrape((*page)->port(), path), Not(HasSubstr("200 OK"))) << path;
   }
+}
+
+TEST(MetricsPageTest, IsOnlyRead) {
+  const auto page = Start();
+  ASSERT_TRUE(page.ok()) << page.status();
+  for (const char* request : {"POST /metrics HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc",
+                              "DELETE /metrics HTTP/1.0\r\n\r\n"}) {
+    EXPECT_THAT(ReadAll(Connect((*page)->port(), request)), HasSubstr(" 405 ")) << request;
+  }
+  const std::string head = ReadAll(Connect((*page)->port(), "HEAD /metrics HTTP/1.0\r\n\r\n"));
+  EXPECT_THAT(head, HasSubstr("200 OK"));
+  EXPECT_THAT(head, Not(HasSubstr("atelier_build_info")));
+}
+
+TEST(MetricsPageTest, RefusesHeadersThatAreTooLong) {
+  const auto page = Start();
+  ASSERT_TRUE(page.ok()) << page.status();
+  const std::string answer =
+      Scrape((*page)->port(), "/metrics", "X-Long: " + std::string(100'000, 'x') + "\r\n");
+  EXPECT_THAT(answer, Not(HasSubstr("200 OK")));
+  EXPECT_THAT(Scrape((*page)->port()), HasSubstr("200 OK"));
+}
+
+TEST(MetricsPageTest, TakesATokenAsABearerOrAsAPassword) {
+  const auto page = MetricsPage::Start(
+      {.host = "127.0.0.1", .admit = [](const std::string& token) { return token == "secret"; }});
+  ASSERT_TRUE(page.ok()) << page.status();
+  const auto status = [&](const std::string& headers) {
+    return Scrape((*page)->port(), "/metrics", headers).substr(9, 3);
+  };
+  EXPECT_EQ(status("Authorization: Bearer secret\r\n"), "200");
+  EXPECT_EQ(status("Authorization: Basic YW55b25lOnNlY3JldA==\r\n"), "200");  // anyone:secret
+  for (const char* wrong : {"", "Authorization: Bearer\r\n", "Authorization: Bearer secrets\r\n",
+                            "Authorization: Basic secret\r\n", "Authorization: Basic ????\r\n",
+                            "Authorization: Basic c2VjcmV0\r\n", "Authorization: secret\r\n"}) {
+    EXPECT_EQ(status(wrong), "401") << wrong;
+  }
+}
+
+TEST(MetricsPageTest, ListensOnIpv6) {
+  const auto page = MetricsPage::Start({.host = "[::1]"});
+  if (absl::IsUnavailable(page.status())) GTEST_SKIP() << "This machine has no IPv6.";
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_GT((*page)->port(), 0);
+}
+
+TEST(MetricsPageTest, RefusesACertificateThatIsNone) {
+  const auto with = [](absl::StatusOr<tls::Identity> identity) {
+    return MetricsPage::Start({.host = "127.0.0.1", .identity = [=] { return identity; }}).status();
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(with(tls::Identity{"no certificate", "no key"})));
+  EXPECT_TRUE(absl::IsNotFound(with(absl::NotFoundError("no file"))));
 }
 
 TEST(MetricsPageTest, AnswersSeveralAtOnce) {

@@ -3,25 +3,20 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
-#include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/archive/predictor.h"
 #include "models/base/failure.h"
 #include "models/files/sha256.h"
 #include "models/files/tar_gz.h"
-#include "models/kernels/fastest_precision.h"
-#include "models/network/presets.h"
-#include "tests/unit/models/small_training.h"
-#include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/models/written_archive.h"
 
 namespace atelier::models {
 namespace {
@@ -29,66 +24,6 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// A trained network, evaluated; made once.
-struct Trained {
-  TrainingOptions options = SmallOptions();
-  TrainingOutcome outcome;
-  TrainedModel model;
-  Evaluation evaluation;
-
-  static const Trained& Get() {
-    static const auto* trained = [] {
-      auto* made = new Trained;
-      auto trainer = Trainer::Create(made->options, SmallDataset()).value();
-      made->outcome = trainer->Run().value();
-      made->model = trainer->BestModel().value();
-      made->outcome.calibration = trainer->CalibrateBestModel().value();
-      EvaluationOptions how;
-      how.temperature = made->outcome.calibration->temperature;
-      made->evaluation = Evaluate(made->model, *SmallDataset(), SplitName::kTest, how).value();
-      return made;
-    }();
-    return *trained;
-  }
-
-  ArchiveContents Contents() const {
-    return {model,      SmallDataset()->class_names(),
-            options,    outcome,
-            evaluation, "fashion-mnist",
-            "checksum", "small-20260101",
-            "1.2.3"};
-  }
-};
-
-class ModelArchiveTest : public testing::Test {
- protected:
-  std::string Path() const { return folder_.File("model.tar.gz"); }
-  ArchiveInfo WriteGood() { return WriteModelArchive(Path(), Trained::Get().Contents()).value(); }
-  // As older versions wrote them, without ONNX.
-  std::map<std::string, std::string> GoodEntries() {
-    WriteGood();
-    const ModelArchive good = ReadModelArchive(Path()).value();
-    return {{"class_names.json", json(good.class_names).dump()},
-            {"metadata.json", good.metadata_json},
-            {"metrics.jsonl", good.metrics_jsonl},
-            {"confusion_matrix.json", good.confusion_matrix_json},
-            {"model.pt", good.model_pt}};
-  }
-  void WriteEntries(const std::map<std::string, std::string>& entries) {
-    std::vector<TarEntry> list;
-    for (const auto& [name, bytes] : entries) list.push_back({name, bytes});
-    folder_.Write("model.tar.gz", PackTarGz(list).value());
-  }
-  void ExpectBad(const std::string& message) {
-    const auto archive = ReadModelArchive(Path());
-    ASSERT_FALSE(archive.ok());
-    EXPECT_THAT(std::string(archive.status().message()), HasSubstr(Path()));
-    EXPECT_THAT(std::string(archive.status().message()), HasSubstr(message));
-  }
-
-  TemporaryFolder folder_;
-};
 
 TEST_F(ModelArchiveTest, HoldsWhatWasTrained) {
   const ArchiveInfo info = WriteGood();
@@ -231,6 +166,18 @@ TEST_F(ModelArchiveTest, MakesTheOnnxFileThatAnOlderArchiveLacks) {
   EXPECT_FALSE(OnnxOf(damaged).ok());
 }
 
+// The same numbers, whichever file they are read from.
+TEST_F(ModelArchiveTest, HasTheWeightsInBothFiles) {
+  for (const bool onnx : {false, true}) {
+    auto entries = GoodEntries(onnx);
+    if (onnx) entries["model.pt"] = "not read";
+    WriteEntries(entries);
+    const auto model = TrainedModelOf(ReadModelArchive(Path()).value());
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(*model, Trained::Get().model) << "with model.onnx: " << onnx;
+  }
+}
+
 TEST_F(ModelArchiveTest, ReportsDamagedJson) {
   const auto entries = GoodEntries();
   const std::vector<std::tuple<std::string, std::string, std::string>> damages = {
@@ -283,168 +230,6 @@ TEST_F(ModelArchiveTest, ReportsEntriesThatAreNoPlainFileTwiceOrHuge) {
     gzclose(file);
     ExpectBad(message);
   }
-}
-
-class PredictorTest : public ModelArchiveTest {
- protected:
-  PredictorTest() { WriteGood(); }
-  static std::vector<uint8_t> TestPixels(int64_t count) {
-    const SharedBytes& all = SmallDataset()->test().pixels;
-    return {all.begin(), all.begin() + count * 784};
-  }
-};
-
-// What holds on both paths.
-class PredictorPathTest : public PredictorTest, public testing::WithParamInterface<PathChoice> {
- protected:
-  absl::StatusOr<std::unique_ptr<const Predictor>> Load() const {
-    return Predictor::Load(Path(), Device::kCpu, GetParam());
-  }
-};
-
-INSTANTIATE_TEST_SUITE_P(All, PredictorPathTest,
-                         testing::Values(PathChoice::kAutomatic, PathChoice::kLibTorch),
-                         [](const auto& test) {
-                           return test.param == PathChoice::kLibTorch ? "LibTorch" : "Kernels";
-                         });
-
-TEST_P(PredictorPathTest, AnswersAsTheNetworkDid) {
-  const auto predictor = Load();
-  ASSERT_TRUE(predictor.ok()) << predictor.status();
-  EXPECT_EQ((*predictor)->input_shape(), (ImageShape{1, 28, 28}));
-  EXPECT_EQ((*predictor)->path(),
-            GetParam() == PathChoice::kLibTorch ? ComputePath::kLibTorch : ComputePath::kKernels);
-  const auto probabilities = (*predictor)->Classify(TestPixels(300));
-  ASSERT_TRUE(probabilities.ok()) << probabilities.status();
-  ASSERT_EQ(probabilities->size(), 3000U);
-  for (const Prediction& prediction : Trained::Get().evaluation.predictions) {
-    const float* row = &(*probabilities)[static_cast<size_t>(prediction.index * 10)];
-    EXPECT_NEAR(row[prediction.predicted_class], prediction.probability, 1e-5);
-    EXPECT_NEAR(row[prediction.true_class], prediction.true_probability, 1e-5);
-  }
-}
-
-TEST_F(PredictorTest, KeepsWeightsInBfloat16IfThatCostsNextToNothing) {
-  const auto full = Predictor::Load(Path());
-  ASSERT_TRUE(full.ok()) << full.status();
-  EXPECT_EQ((*full)->precision(), Precision::kFloat32);
-  ArchiveContents contents = Trained::Get().Contents();
-  TrainingOutcome outcome = contents.outcome;
-  const double accuracy =
-      outcome.history[static_cast<size_t>(outcome.best_epoch - 1)].validation_accuracy;
-  bool rounds_products = false;
-  const auto load_with = [&](double bfloat16_accuracy) {
-    outcome.bfloat16_validation = {bfloat16_accuracy, rounds_products};
-    const Trained& t = Trained::Get();
-    EXPECT_TRUE(WriteModelArchive(Path(), {t.model, contents.class_names, t.options, outcome,
-                                           t.evaluation, "", "", "", ""})
-                    .ok());
-    return Predictor::Load(Path()).value();
-  };
-  const auto half = load_with(accuracy - 0.001);
-  EXPECT_EQ(half->precision(), Precision::kBfloat16);
-  EXPECT_LT(half->memory_bytes(), (*full)->memory_bytes());
-  const std::vector<float> expected = (*full)->Classify(TestPixels(100)).value();
-  const std::vector<float> answers = half->Classify(TestPixels(100)).value();
-  EXPECT_NE(answers, expected);
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(answers[i], expected[i], 0.02);
-  // Products are rounded where that was measured and is faster here.
-  rounds_products = true;
-  const auto rounded = load_with(accuracy)->Classify(TestPixels(100)).value();
-  EXPECT_EQ(rounded != answers, PairsAreFaster());
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(rounded[i], expected[i], 0.04);
-  EXPECT_EQ(load_with(accuracy - 0.0011)->precision(), Precision::kFloat32);
-}
-
-TEST_F(PredictorTest, SaysThatThereIsNoGpu) {
-  if (CudaAvailable()) GTEST_SKIP() << "there is one";
-  const auto predictor = Predictor::Load(Path(), Device::kCuda);
-  EXPECT_EQ(ReasonOf(predictor.status()), FailureReason::kInternal);
-}
-
-// What Python gets from model.pt is what Classify answers, for every preset.
-TEST_F(PredictorTest, AgreesWithTheTorchScriptOfEveryPreset) {
-  const Trained& t = Trained::Get();
-  for (const std::string& preset : PresetNames()) {
-    const TrainedModel model =
-        TrainedModel::Initial(*Architecture::FromPreset(preset, {3, 20, 24}, 10, 0.3), 3);
-    ASSERT_TRUE(WriteModelArchive(Path(), {model, SmallDataset()->class_names(), t.options,
-                                           t.outcome, t.evaluation, "", "", "", ""})
-                    .ok());
-    // Load compares the two.
-    const auto predictor = Predictor::Load(Path());
-    EXPECT_TRUE(predictor.ok()) << preset << ": " << predictor.status();
-  }
-}
-
-TEST_F(PredictorTest, ReportsANetworkOfAnotherArchive) {
-  auto entries = GoodEntries();
-  json metadata = json::parse(entries["metadata.json"]);
-  metadata["architecture"]["network"]["layers"][2]["batch_norm"]["epsilon"] = 0.5;
-  entries["metadata.json"] = metadata.dump();
-  WriteEntries(entries);
-  const auto predictor = Predictor::Load(Path());
-  EXPECT_THAT(std::string(predictor.status().message()), HasSubstr("does not answer as"));
-}
-
-TEST_P(PredictorPathTest, TakesFloatsAndBytesInAnyNumber) {
-  const auto predictor = Load();
-  ASSERT_TRUE(predictor.ok()) << predictor.status();
-  const std::vector<uint8_t> bytes = TestPixels(17);
-  std::vector<float> floats;
-  for (const uint8_t byte : bytes) floats.push_back(static_cast<float>(byte) / 255.0F);
-  const auto all = (*predictor)->Classify(bytes);
-  ASSERT_TRUE(all.ok());
-  EXPECT_EQ(*(*predictor)->Classify(floats), *all);
-  for (size_t i = 0; i < 17; ++i) {
-    const auto one = (*predictor)->Classify(absl::MakeConstSpan(bytes).subspan(i * 784, 784));
-    ASSERT_TRUE(one.ok());
-    for (size_t c = 0; c < 10; ++c) EXPECT_NEAR((*one)[c], (*all)[i * 10 + c], 1e-5);
-  }
-}
-
-TEST_P(PredictorPathTest, ServesManyThreadsAtOnce) {
-  const auto predictor = Load();
-  ASSERT_TRUE(predictor.ok());
-  const std::vector<uint8_t> pixels = TestPixels(4);
-  const std::vector<float> expected = *(*predictor)->Classify(pixels);
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < 20; ++i) EXPECT_EQ(*(*predictor)->Classify(pixels), expected);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
-
-TEST_P(PredictorPathTest, RefusesWhatIsNoImage) {
-  const auto predictor = Load();
-  ASSERT_TRUE(predictor.ok());
-  EXPECT_TRUE(absl::IsInvalidArgument((*predictor)->Classify(std::vector<uint8_t>()).status()));
-  EXPECT_THAT(std::string((*predictor)->Classify(std::vector<uint8_t>(783)).status().message()),
-              HasSubstr("783 pixel values; an image of this model has 784"));
-  std::vector<float> pixels(784, 0.5F);
-  pixels[5] = std::nanf("");
-  EXPECT_TRUE(absl::IsInvalidArgument((*predictor)->Classify(pixels).status()));
-}
-
-TEST_F(PredictorTest, ReportsADamagedNetwork) {
-  auto entries = GoodEntries();
-  entries["model.pt"].resize(entries["model.pt"].size() / 2);
-  WriteEntries(entries);
-  const auto predictor = Predictor::Load(Path());
-  ASSERT_FALSE(predictor.ok());
-  EXPECT_THAT(std::string(predictor.status().message()), HasSubstr("cannot use the model archive"));
-}
-
-TEST_F(PredictorTest, ReportsANetworkThatDoesNotFitItsMetadata) {
-  auto entries = GoodEntries();
-  json metadata = json::parse(entries["metadata.json"]);
-  metadata["architecture"]["input"]["height"] = 40;
-  entries["metadata.json"] = metadata.dump();
-  WriteEntries(entries);
-  const auto predictor = Predictor::Load(Path());
-  EXPECT_THAT(std::string(predictor.status().message()), HasSubstr("dense1_weight"));
 }
 
 }  // namespace

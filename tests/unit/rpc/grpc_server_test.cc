@@ -13,9 +13,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "server/rpc/inference_service.h"
+#include "server/rpc/other_methods.h"
 #include "tests/unit/models/temporary_folder.h"
 #include "tests/unit/rpc/rpc_test_server.h"
 #include "tests/unit/wait.h"
@@ -89,6 +92,23 @@ TEST_F(GrpcServerTest, ItsThreadsGiveWayToThoseThatCompute) {
   for (const id_t id : threads) {
     EXPECT_EQ(getpriority(PRIO_PROCESS, id), std::min(own + 5, 19));
   }
+}
+
+// In gRPC 1.51 each would wait for some 60 ms.
+TEST_F(GrpcServerTest, ACallAfterASilentSecondDoesNotWait) {
+  const GrpcThreads threads;
+  RpcTestServer server(services_);
+  const auto health = grpc::health::v1::Health::NewStub(server.channel());
+  absl::Duration quickest = absl::InfiniteDuration();
+  for (int i = 0; i < 4; ++i) {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckResponse response;
+    const absl::Time begin = absl::Now();
+    ASSERT_TRUE(health->Check(&context, {}, &response).ok());
+    if (i > 0) quickest = std::min(quickest, absl::Now() - begin);
+    absl::SleepFor(absl::Milliseconds(1040));
+  }
+  EXPECT_LT(quickest, absl::Milliseconds(20));
 }
 
 TEST_F(GrpcServerTest, RefusesAPortThatIsTakenAndNamesIt) {
@@ -245,6 +265,25 @@ TEST_F(GrpcServerTest, LeavesAFileAloneThatIsNoSocket) {
 
 TEST_F(GrpcServerTest, RefusesASocketInAMissingFolder) {
   EXPECT_EQ(StartAt("unix:/nowhere/a.sock").status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(GrpcServerTest, ItMayBeginWithoutServingAndSayWhyItLacksMethods) {
+  OtherMethods others(OnlyReplica());
+  auto server = GrpcServer::Start({.address = "127.0.0.1:0",
+                                   .credentials = grpc::InsecureServerCredentials(),
+                                   .public_services = true,
+                                   .serving = false,
+                                   .others = &others},
+                                  services_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto channel =
+      grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials());
+  const std::string serving("\x08\x01", 2);
+  EXPECT_EQ(CallRaw(channel, "/grpc.health.v1.Health/Check", ""), std::string("\x08\x02", 2));
+  (*server)->SetServing(true);
+  EXPECT_EQ(CallRaw(channel, "/grpc.health.v1.Health/Check", ""), serving);
+  EXPECT_THAT(CallRaw(channel, "/atelier.v1.TrainingService/StartTraining", "x"),
+              HasSubstr("This server is a serving replica"));
 }
 
 }  // namespace

@@ -104,8 +104,8 @@ TEST(ServerOptionsTest, NamesTheWrongFlag) {
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.listen = "x"; }), StartsWith("--listen:"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "unix:/x"; }),
               StartsWith("--metrics_listen:"));
-  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_listen = "[::1]:0"; }),
-              HasSubstr("IPv4"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.metrics_tls = true; }),
+              StartsWith("--metrics_tls: it needs --tls_cert"));
   EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.worker_listen = "127.0.0.1:0"; }),
               StartsWith("--worker_listen:"));
   EXPECT_THAT(
@@ -177,6 +177,10 @@ TEST(ServerOptionsTest, WarnsOfAMetricsPageThatOtherMachinesCanRead) {
     ASSERT_TRUE(options.ok()) << options.status();
     EXPECT_THAT(options->MetricsWarning(), StartsWith(absl::StrCat("--metrics_listen: ", open)));
   }
+  ServerOptions guarded;
+  guarded.metrics_listen.host = "0.0.0.0";
+  guarded.metrics_token = guarded.metrics_tls = true;
+  EXPECT_EQ(guarded.MetricsWarning(), "");
 }
 
 TEST(ServerOptionsTest, WorkersOnOtherMachinesNeedAnAddressThatTheyReach) {
@@ -278,6 +282,46 @@ TEST(ServerOptionsTest, TheAuditLogsSpaceIsNothingOrOneMebibyteAndMore) {
     EXPECT_THAT(Complaint([wrong](ServerFlags& changed) { changed.audit_space = wrong; }),
                 StartsWith("--audit_space: "));
   }
+}
+
+TEST(ServerOptionsTest, AReplicaFollowsAFolderOrAnObjectStore) {
+  ServerFlags flags = Flags();
+  EXPECT_FALSE(ServerOptions::Create(flags)->IsReplica());
+  flags.role = "serving";
+  flags.registry = "/srv/./primary";
+  EXPECT_EQ(ServerOptions::Create(flags)->registry, "/srv/primary");
+  EXPECT_TRUE(ServerOptions::Create(flags)->IsReplica());
+  flags.registry = "s3://bucket/prefix";
+  flags.artifact_settings = {{"s3_region", "eu-central-1"}};
+  const auto options = ServerOptions::Create(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->registry, "s3://bucket/prefix");
+}
+
+TEST(ServerOptionsTest, RefusesFlagsThatDoNotFitTheRole) {
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.role = "some"; }),
+              HasSubstr("--role: 'some' is not all or serving"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.registry = "/srv/primary"; }),
+              HasSubstr("--registry: it has no effect without --role=serving"));
+  EXPECT_THAT(Complaint([](ServerFlags& flags) { flags.role = "serving"; }),
+              HasSubstr("--registry: a serving replica needs it"));
+  const auto replica = [](auto change) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.role = "serving";
+      flags.registry = "/srv/primary";
+      change(flags);
+    });
+  };
+  EXPECT_EQ(replica([](ServerFlags&) {}), "");
+  EXPECT_THAT(replica([](ServerFlags& flags) { flags.executor = "slurm"; }),
+              HasSubstr("--executor: it has no effect with --role=serving"));
+  EXPECT_THAT(replica([](ServerFlags& flags) { flags.workers = 2; }), StartsWith("--workers"));
+  EXPECT_THAT(replica([](ServerFlags& flags) { flags.artifacts = "s3://bucket/x"; }),
+              StartsWith("--artifacts"));
+  EXPECT_THAT(replica([](ServerFlags& flags) {
+                flags.artifact_settings = {{"s3_region", "x"}};
+              }),
+              StartsWith("--s3_region"));
 }
 
 }  // namespace

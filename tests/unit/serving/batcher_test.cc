@@ -93,6 +93,33 @@ TEST_F(BatcherTest, WhatCameWhileTheEngineWasBusyIsOneBatch) {
   EXPECT_EQ(observer_->queued, 0);
 }
 
+TEST_F(BatcherTest, SaysWhenTheAnswersOfABatchBeginAndEnd) {
+  struct Noted final : AnswerBatches {
+    void Begin() override { open = true; }
+    void End() override {
+      open = false;
+      ended.Notify();
+    }
+    bool open = false;
+    absl::Notification ended;
+  } noted;
+  absl::Notification gate;
+  engine_->gate = &gate;
+  Batcher batcher({.threads = 1, .answers = &noted});
+  const Asked alone = Ask(&batcher, 1);
+  engine_->begun.WaitForNotification();
+  const Asked one = Ask(&batcher, 1);
+  const Asked two = Ask(&batcher, 1);
+  bool together = false;
+  one.item->done = [&](BatchItem&) { together = noted.open; };
+  bool single = true;
+  alone.item->done = [&](BatchItem&) { single = noted.open; };
+  gate.Notify();
+  noted.ended.WaitForNotification();
+  EXPECT_TRUE(together);
+  EXPECT_FALSE(single);
+}
+
 // Some pauses are shorter than an idle thread stays awake, some longer, some end just then.
 TEST_F(BatcherTest, AnswersWhateverPauseIsBetweenTheRequests) {
   for (int threads : {1, 3}) {

@@ -3,6 +3,7 @@
 #define ATELIER_TESTS_UNIT_SERVING_FAKES_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -95,6 +96,13 @@ class FakeVersions final : public VersionSource {
     }
     if (versions.empty()) return absl::NotFoundError("no such model");
     return versions;
+  }
+  // What brings archives; empty: nothing does.
+  std::function<absl::Status(const Version& version)> fetch;
+
+  bool MayFetch() const override { return fetch != nullptr; }
+  absl::Status Fetch(const Version& version) override {
+    return fetch ? fetch(version) : absl::OkStatus();
   }
   absl::StatusOr<std::vector<std::string>> Models() override {
     absl::MutexLock lock(&mutex_);

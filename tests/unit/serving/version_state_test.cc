@@ -15,8 +15,8 @@ class VersionStateTest : public testing::Test {
   VersionStateTest() {
     folder_.Write("one", "1");
     folder_.Write("other", "12");
-    file_ = FileIdentity::Of(folder_.File("one"));
-    other_ = FileIdentity::Of(folder_.File("other"));
+    file_ = models::FileIdentity::Of(folder_.File("one"));
+    other_ = models::FileIdentity::Of(folder_.File("other"));
   }
 
   // Brings a state that is new to where its name says.
@@ -45,7 +45,6 @@ TEST_F(VersionStateTest, BeginsAbsentAndAllowed) {
   EXPECT_EQ(state_.served(), nullptr);
   EXPECT_TRUE(state_.failure().ok());
   EXPECT_TRUE(state_.CanAnswer(file_)) << "it would be loaded";
-  EXPECT_FALSE(state_.CanAnswer(std::nullopt)) << "there is nothing to load";
 }
 
 TEST_F(VersionStateTest, FromAbsentToLoading) {

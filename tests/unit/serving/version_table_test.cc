@@ -312,6 +312,7 @@ TEST_F(VersionTableTest, RestoresWhatTheLastServerHad) {
   options_.state_path = folder_.File("serving.json");
   {
     const auto table = Table();
+    table->Restore();
     ASSERT_TRUE(table->Load("net", "").ok());
     ASSERT_TRUE(table->Load("net", "2").ok());
     table->Unload("net", 3);
@@ -325,6 +326,51 @@ TEST_F(VersionTableTest, RestoresWhatTheLastServerHad) {
   table->Get("net", "", [&](VersionTable::Result result) { at_once = result.ok(); });
   EXPECT_TRUE(at_once);
   EXPECT_TRUE(absl::IsUnavailable(table->Load("net", "3").status()));
+}
+
+TEST_F(VersionTableTest, WhatIsRememberedStaysUntilItIsRestored) {
+  options_.state_path = folder_.File("serving.json");
+  {
+    const auto table = Table();
+    table->Restore();
+    ASSERT_TRUE(table->Load("net", "2").ok());
+  }
+  Table()->Refresh("net");
+  const auto table = Table();
+  table->Restore();
+  EXPECT_EQ(table->Loaded().size(), 1);
+}
+
+TEST_F(VersionTableTest, BringsAnArchiveThatIsAway) {
+  const std::string archive = folder_.File("1.tar.gz");
+  const std::string away = folder_.File("away");
+  std::filesystem::rename(archive, away);
+  const auto table = Table();
+  EXPECT_FALSE(*table->CanAnswer("net", "1")) << "nobody brings it";
+  source_.fetch = [](const Version&) { return absl::UnavailableError("The store is away."); };
+  EXPECT_TRUE(*table->CanAnswer("net", "1"));
+  EXPECT_THAT(std::string(table->Load("net", "1").status().message()),
+              HasSubstr("cannot be used: The store is away."));
+  EXPECT_FALSE(*table->CanAnswer("net", "1"));
+  source_.fetch = [&](const Version&) {
+    std::filesystem::rename(away, archive);
+    return absl::OkStatus();
+  };
+  options_.retry_delay = absl::ZeroDuration();
+  EXPECT_EQ(NumberOf(Table()->Load("net", "1")), 1);
+}
+
+TEST_F(VersionTableTest, AVersionMayStayWithoutItsArchive) {
+  options_.keeps_without_archive = true;
+  options_.check_interval = absl::Milliseconds(1);
+  const auto table = Table();
+  const auto loaded = table->Load("net", "1");
+  ASSERT_TRUE(loaded.ok());
+  std::filesystem::remove(folder_.File("1.tar.gz"));
+  for (int i = 0; i < 10; ++i) table->Refresh("net");
+  EXPECT_EQ(*table->Load("net", ""), *loaded) << "by another name, too";
+  table->Forget("net", 1);
+  EXPECT_TRUE(absl::IsUnavailable(table->Load("net", "1").status()));
 }
 
 TEST_F(VersionTableTest, WhoWaitsAtTheEndIsAnswered) {

@@ -42,7 +42,8 @@ def connect(server: str | None = None, *, tls_ca: str | os.PathLike[str] = "",
             tls_cert: str | os.PathLike[str] = "", tls_key: str | os.PathLike[str] = "",
             token_file: str | os.PathLike[str] = "", context: str = "",
             timeout: float = 5) -> Client:
-    """Connects to a server: HOST:PORT or unix:PATH.
+    """Connects to a server: HOST:PORT or unix:PATH; or to serving replicas, of which each call goes to
+    another one: HOST:PORT,HOST:PORT,… or dns:HOST:PORT, for all that a name leads to.
 
     What is not given comes from the environment, as for the command line: ATELIER_SERVER (else
     127.0.0.1:50051), ATELIER_TLS_CA, ATELIER_TLS_CERT, ATELIER_TLS_KEY. `tls_ca` is a PEM file of

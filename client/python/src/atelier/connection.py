@@ -1,4 +1,5 @@
-"""The connection to one server: a channel, the stubs on it, and calls whose errors are exceptions.
+"""The connection to a server, or to several: a channel, the stubs on it, and calls whose errors are
+exceptions.
 
 Thread-safe.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import grpc
 
 from atelier import identity, probe
+from atelier.addresses import parse_addresses
 from atelier.errors import (SHARED, FieldNamer, InvalidArgument, Unavailable, argument_of, from_rpc,
                             is_broken, printable)
 from atelier.v1 import (dataset_service_pb2_grpc, experiment_service_pb2_grpc,
@@ -64,31 +66,24 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def check_address(address: str) -> None:
-    """InvalidArgument unless it is HOST:PORT or unix:PATH."""
-    if address.startswith("unix:") and len(address) > len("unix:"):
-        return
-    host, _, port = address.rpartition(":")
-    number = int(port) if port.isascii() and port.isdigit() else 0
-    if not host or not 0 < number < 65536 or any(c in " \t\r\n/" for c in address):
-        raise InvalidArgument(
-            f"server: '{printable(address)}' is not an address; write HOST:PORT or unix:PATH.")
-
-
 class Connection:
-    """`address` is HOST:PORT or unix:PATH, `token` the caller's or empty. Does not connect by itself."""
+    """`address` is as parse_addresses takes it, `token` the caller's or empty. Does not connect by itself."""
 
     def __init__(self, address: str, tls: Tls, token: str = "") -> None:
-        check_address(address)
+        self._addresses = parse_addresses(address)
         credentials = tls.credentials()
         self.address = address
         self._tls = tls
-        if credentials is None:
-            self.channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        else:
-            self.channel = grpc.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
         if token:
-            identity.check_token_is_safe(address, credentials is not None)
+            for one in self._addresses.all:
+                identity.check_token_is_safe(one, credentials is not None)
+        target = self._addresses.target()
+        options = [*_CHANNEL_OPTIONS, *self._addresses.channel_options()]
+        if credentials is None:
+            self.channel = grpc.insecure_channel(target, options=options)
+        else:
+            self.channel = grpc.secure_channel(target, credentials, options=options)
+        if token:
             self.channel = grpc.intercept_channel(self.channel, identity.ShowToken(token))
         self.training = training_service_pb2_grpc.TrainingServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
@@ -110,6 +105,9 @@ class Connection:
             self.health(SHARED["grpc.health.v1.HealthCheckRequest"](), timeout=timeout)
         except grpc.RpcError as error:
             why = error.details() or error.code().name
+            if self._addresses.balanced:
+                raise Unavailable(f"None of the servers at {printable(self.address)} can be used: "
+                                  f"{printable(why)}.") from None
             raise Unavailable(probe.explain(self.address, self._tls, why)) from None
 
     def is_back(self, timeout: float) -> bool:

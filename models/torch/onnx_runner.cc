@@ -1,4 +1,4 @@
-#include "models/archive/onnx_runner.h"
+#include "models/torch/onnx_runner.h"
 
 #include <cstdint>
 #include <limits>

@@ -1,12 +1,12 @@
 // Tells whether a file is still the one that was read. Thread-safe: a value.
-#ifndef ATELIER_SERVER_SERVING_FILE_IDENTITY_H_
-#define ATELIER_SERVER_SERVING_FILE_IDENTITY_H_
+#ifndef ATELIER_MODELS_FILES_FILE_IDENTITY_H_
+#define ATELIER_MODELS_FILES_FILE_IDENTITY_H_
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
-namespace atelier::serving {
+namespace atelier::models {
 
 // Which file a path names at the moment; two of them are equal if it is the same and unchanged.
 struct FileIdentity {
@@ -20,6 +20,6 @@ struct FileIdentity {
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
-}  // namespace atelier::serving
+}  // namespace atelier::models
 
-#endif  // ATELIER_SERVER_SERVING_FILE_IDENTITY_H_
+#endif  // ATELIER_MODELS_FILES_FILE_IDENTITY_H_

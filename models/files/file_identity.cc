@@ -1,8 +1,8 @@
-#include "server/serving/file_identity.h"
+#include "models/files/file_identity.h"
 
 #include <sys/stat.h>
 
-namespace atelier::serving {
+namespace atelier::models {
 
 std::optional<FileIdentity> FileIdentity::Of(const std::string& path) {
   struct stat file;
@@ -11,4 +11,4 @@ std::optional<FileIdentity> FileIdentity::Of(const std::string& path) {
                       file.st_mtim.tv_sec * 1'000'000'000 + file.st_mtim.tv_nsec};
 }
 
-}  // namespace atelier::serving
+}  // namespace atelier::models

@@ -1,8 +1,8 @@
 // Computes the graph of a model.onnx with LibTorch, node by node, each operator as ONNX defines it:
 // what shows that the file answers as the network it was made from. Private to models/: it needs
 // LibTorch's and ONNX's headers. Used by one thread.
-#ifndef ATELIER_MODELS_ARCHIVE_ONNX_RUNNER_H_
-#define ATELIER_MODELS_ARCHIVE_ONNX_RUNNER_H_
+#ifndef ATELIER_MODELS_TORCH_ONNX_RUNNER_H_
+#define ATELIER_MODELS_TORCH_ONNX_RUNNER_H_
 
 #include <onnx/onnx_pb.h>
 
@@ -41,4 +41,4 @@ class OnnxRunner {
 
 }  // namespace atelier::models
 
-#endif  // ATELIER_MODELS_ARCHIVE_ONNX_RUNNER_H_
+#endif  // ATELIER_MODELS_TORCH_ONNX_RUNNER_H_

@@ -1,32 +1,41 @@
-#include "models/torch/block_gradient.h"
+#include "models/torch/blocks.h"
 
 #include <c10/core/GradMode.h>
 
 #include <variant>
 
-#include "models/base/compute_thread.h"
 #include "models/torch/libtorch.h"
 #include "models/torch/network.h"
 
 namespace atelier::models {
 namespace {
 
-// In the order of its dimensions, whatever it is in memory.
-std::vector<float> NumbersOf(const at::Tensor& tensor) {
-  const at::Tensor plain = tensor.detach().contiguous();
-  const float* const values = plain.data_ptr<float>();
-  return {values, values + plain.numel()};
+// Of the first image of N×C×H×W.
+ImageShape ShapeOf(const at::Tensor& maps) { return {maps.size(1), maps.size(2), maps.size(3)}; }
+
+at::Tensor BatchOf(const NetworkPlan& plan, const PixelSpan& image) {
+  return std::visit([&](const auto& pixels) { return ImagesTensor(plan, pixels); }, image);
 }
 
 }  // namespace
 
-BlockGradient BlockGradientOf(const TrainedModel& model, const PixelSpan& image, int64_t block,
-                              std::optional<int64_t> target) {
+std::vector<BlockOutput> RunBlocks(const TrainedModel& model, const PixelSpan& image) {
+  UseOneTorchThread();
+  const at::InferenceMode inference;
+  const NetworkPlan plan = PlanOf(model.architecture);
+  std::vector<at::Tensor> blocks;
+  LogitsAndBlocks(plan, TensorsOf(model), BatchOf(plan, image), &blocks);
+  std::vector<BlockOutput> outputs;
+  for (const at::Tensor& maps : blocks) outputs.push_back({ShapeOf(maps), NumbersOf(maps)});
+  return outputs;
+}
+
+BlockGradient GradientOf(const TrainedModel& model, const PixelSpan& image, int64_t block,
+                         std::optional<int64_t> target) {
   UseOneTorchThread();
   const at::AutoGradMode gradients(true);
   const NetworkPlan plan = PlanOf(model.architecture);
-  at::Tensor batch =
-      std::visit([&](const auto& pixels) { return ImagesTensor(plan, pixels); }, image);
+  at::Tensor batch = BatchOf(plan, image);
   // Of the weights no gradient is needed; without one of the image none would be kept at all.
   batch.set_requires_grad(true);
   std::vector<at::Tensor> blocks;
@@ -37,7 +46,7 @@ BlockGradient BlockGradientOf(const TrainedModel& model, const PixelSpan& image,
   result.probabilities = NumbersOf(at::softmax(logits, 0));
   result.target = target.value_or(logits.argmax().item<int64_t>());
   logits[result.target].backward();
-  result.shape = {maps.size(1), maps.size(2), maps.size(3)};
+  result.shape = ShapeOf(maps);
   result.activations = NumbersOf(maps);
   const at::Tensor gradient = maps.grad();
   result.gradient = NumbersOf(gradient.defined() ? gradient : at::zeros_like(maps));

@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+"""What a server with a long past costs: the figures of docs/reliability.md on many stored jobs and events.
+
+    tests/bench/store_figures.py [--jobs=100000] [--events=10000000] [--long=1000000] [--rounds=5] [--json]
+
+Trains one small job, stops the server and writes copies of that job into its database, so that jobs and
+events are as many as asked for, one job having --long of them. Then it starts the server on it several
+times and measures: start to the first answer, ListJobs of the newest and the oldest page, a job, and the events
+of the long job from the first to the last. Prints a line per figure with its median and range, and whether it
+is what docs/reliability.md promises; the exit code is 1 if it is not. Needs about 100 bytes an event of disk.
+"""
+import argparse
+import json
+import pathlib
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import harness  # noqa: E402
+
+job_pb, training_pb = harness.job_pb, harness.training_pb
+
+
+def padded(template, count):
+    """The job's events, (kind, message) each, with its first step repeated so that they are `count`."""
+    step = next(i for i, event in enumerate(template) if event.WhichOneof("event") == "step")
+    events = template[:step] + [template[step]] * (1 + count - len(template)) + template[step + 1:]
+    for number, event in enumerate(events, 1):
+        copy = job_pb.JobEvent.FromString(event.SerializeToString())
+        copy.number = number
+        kind = job_pb.JobEvent.DESCRIPTOR.fields_by_name[copy.WhichOneof("event")].number
+        yield number, kind, copy.SerializeToString()
+
+
+def multiply(database, template, flags):
+    """Writes the copies; returns the id of the long job."""
+    base = sqlite3.connect(database)
+    base.row_factory = sqlite3.Row
+    base.execute("PRAGMA synchronous = OFF")
+    row = dict(base.execute("SELECT * FROM jobs").fetchone())
+    columns = [name for name in row if name != "key"]
+    insert = f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    each = max(len(template), (flags.events - flags.long) // flags.jobs)
+    common = list(padded(template, each))
+
+    def add(job_id, events):
+        job = job_pb.TrainingJob.FromString(row["job"])
+        job.name = f"jobs/{job_id}"
+        values = {**row, "id": job_id, "job": job.SerializeToString(), "request_id": None,
+                  "last_event": events[-1][0]}
+        key = base.execute(insert, [values[name] for name in columns]).lastrowid
+        base.executemany("INSERT INTO events (job, number, kind, event) VALUES (?, ?, ?, ?)",
+                         ((key, *event) for event in events))
+
+    with base:
+        for i in range(flags.jobs - 1):
+            add(f"copy-{i:07}", common)
+        add("long", list(padded(template, flags.long)))
+    base.close()
+
+
+class Figures:
+    def __init__(self, flags):
+        self.flags, self.kept = flags, True
+
+    def report(self, name, values, unit, promise=None, at_least=False):
+        """`promise`: what the median must not be above, or below with at_least."""
+        median = statistics.median(values)
+        kept = promise is None or (median >= promise if at_least else median <= promise)
+        self.kept = self.kept and kept
+        words = "" if promise is None else f"at {'least' if at_least else 'most'} {promise:,}"
+        if self.flags.json:
+            print(json.dumps({"figure": name, "values": values, "median": median, "unit": unit,
+                              "promise": words, "kept": kept}), flush=True)
+        else:
+            print(f"{name:34}{median:12,.2f} ({min(values):,.2f} to {max(values):,.2f}) {unit:9}{words:18}"
+                  f"{'kept' if kept else 'NOT KEPT'}", flush=True)
+
+
+def timed(call):
+    begin = time.monotonic()
+    answer = call()
+    return time.monotonic() - begin, answer
+
+
+def measure(server, flags):
+    figures = Figures(flags)
+    starts, replays = [], []
+    pages = {"newest": [], "oldest": []}
+    jobs = []
+    for _ in range(flags.rounds):
+        def ready():
+            server.start()
+            server.training.GetJob(training_pb.GetJobRequest(name="jobs/long"))
+
+        starts.append(timed(ready)[0])
+
+        def page(token=""):
+            return server.training.ListJobs(training_pb.ListJobsRequest(page_size=100, page_token=token))
+
+        token = ""
+        while True:
+            seconds, answer = timed(lambda token=token: page(token))
+            if not token:
+                pages["newest"].append(1000 * seconds)
+            if not answer.next_page_token:
+                pages["oldest"].append(1000 * seconds)
+                break
+            token = answer.next_page_token
+        for i in range(0, flags.jobs - 1, max(1, flags.jobs // 50)):
+            request = training_pb.GetJobRequest(name=f"jobs/copy-{i:07}")
+            jobs.append(1000 * timed(lambda request=request: server.training.GetJob(request))[0])
+        replay = json.loads(subprocess.check_output(
+            [str(harness.BIN / "stream_bench"), f"--server={server.address}", f"--pid={server.process.pid}",
+             "--job=jobs/long", "--connections=1", "--seconds=0", "--json"]))
+        assert replay["events"] == flags.long, f"{replay['events']} of {flags.long} events came"
+        replays.append(replay["events"] / replay["seconds_to_catch_up"])
+        server.stop()
+    figures.report("start to the first answer", starts, "s", 2)
+    for name, values in pages.items():
+        figures.report(f"ListJobs, the {name} page", values, "ms", 20)
+    figures.report("GetJob", jobs, "ms", 20)
+    figures.report("events replayed to one client", replays, "events/s", 100_000, at_least=True)
+    return figures.kept
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--long", type=int, default=1_000_000, help="events of one of the jobs")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", help="where the database is put; default: the system's for temporary files")
+    parser.add_argument("--json", action="store_true")
+    flags = parser.parse_args()
+    if flags.jobs < 2 or flags.rounds < 1 or flags.long < 100:
+        parser.error("--jobs must be at least 2, --rounds 1, --long 100")
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-", dir=flags.folder) as folder:
+        folder = pathlib.Path(folder)
+        (folder / "small").mkdir()
+        small = harness.make_subset(folder / "small", training=2000, test=500)
+        server = harness.Server(folder / "data", datasets={"small": small})
+        with server:
+            job = server.start_job("template", epochs=1)
+            server.wait_job(job)
+            template = server.events(job)
+            server.stop()
+            seconds, _ = timed(lambda: multiply(folder / "data" / "atelier.db", template, flags))
+            print(f"{flags.jobs:,} jobs with {flags.events:,} events, written in {seconds:.0f} s; the database has "
+                  f"{(folder / 'data' / 'atelier.db').stat().st_size / 1e9:.1f} GB", file=sys.stderr)
+            kept = measure(server, flags)
+    sys.exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    main()
