@@ -99,6 +99,7 @@ class Server:
 
     def __init__(self, data_dir, datasets=None, flags=(), stderr=None):
         self.stderr = stderr  # Where its log goes; None for a file beside its folder.
+        self.environment = {}  # Variables besides this process' own, from its next start on.
         self.data_dir = pathlib.Path(data_dir)
         self.datasets = datasets or {}
         self.flags = list(flags)
@@ -129,7 +130,8 @@ class Server:
         self.log = self.data_dir.parent / f"{self.data_dir.name}.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE,
-                                            stderr=log if self.stderr is None else self.stderr)
+                                            stderr=log if self.stderr is None else self.stderr,
+                                            env={**os.environ, **self.environment})
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"atelierd: serving on (\S+), metrics on (\S+)\n", line)
         if not found:

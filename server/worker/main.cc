@@ -206,6 +206,8 @@ void StartLogging() {
 }
 
 int Main() {
+  // Before anything is opened: it leaves nothing open.
+  const absl::Status prepared = sandbox::Prepare();
   const char* token = getenv(kTokenVariable);
   v1::Hello hello;
   hello.set_job(absl::GetFlag(FLAGS_job));
@@ -235,7 +237,6 @@ int Main() {
     return kUsage;
   }
   hello.set_token(token);
-  const absl::Status prepared = sandbox::Prepare();
   StartLogging();
   if (!prepared.ok()) spdlog::warn("sandbox: {}", std::string(prepared.message()));
   const auto address = ShortAddress::Of(absl::GetFlag(FLAGS_server));
