@@ -334,6 +334,7 @@ TEST_F(VersionTableTest, WhatIsRememberedStaysUntilItIsRestored) {
     const auto table = Table();
     table->Restore();
     ASSERT_TRUE(table->Load("net", "2").ok());
+    table->Refresh("net");  // What is loaded is written down when this returns.
   }
   Table()->Refresh("net");
   const auto table = Table();
