@@ -21,10 +21,13 @@ def compare(*options, check=True):
 
 def test_a_network_is_trained_by_atelier_and_by_the_peer():
     network = "cnn-1:3x16x16"
-    result = json.loads(compare("--peers=Debian's PyTorch", f"--networks={network}", "--json").stdout)
-    assert result["network"] == network and result["rounds"] == 1
-    assert result["atelier"] > 0 and result["peers"]["Debian's PyTorch"] > 0
-    assert result["ratio"] == pytest.approx(result["atelier"] / result["peers"]["Debian's PyTorch"])
+    printed = compare("--peers=Debian's PyTorch", f"--networks={network}", "--json").stdout
+    results = [json.loads(line) for line in printed.splitlines()]
+    assert results[-1]["precision"] == "float32" and len({r["precision"] for r in results}) == len(results)
+    for result in results:
+        assert result["network"] == network and result["rounds"] == 1
+        assert result["atelier"] > 0 and result["peers"]["Debian's PyTorch"] > 0
+        assert result["ratio"] == pytest.approx(result["atelier"] / result["peers"]["Debian's PyTorch"])
 
 
 def test_unknown_peers_and_networks_are_named():

@@ -46,7 +46,9 @@ class Prometheus:
                             "evaluation_interval": SCRAPE_INTERVAL}
         config["rule_files"] = [str(path) for path in deployment.RULES]
         for scrape in config["scrape_configs"]:
-            scrape["static_configs"] = [{"targets": [self.targets[scrape["job_name"]]]}]
+            scrape["static_configs"] = [{"targets": [self.targets.pop(scrape["job_name"])]}]
+        config["scrape_configs"] += [{"job_name": name, "static_configs": [{"targets": [target]}]}
+                                     for name, target in self.targets.items()]
         (self.folder / "prometheus.yml").write_text(deployment.yaml.safe_dump(config))
         with open(self.folder / "prometheus.log", "wb") as log:
             self.process = subprocess.Popen(
@@ -113,15 +115,17 @@ class Load(threading.Thread):
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory, small_dataset):
-    """A server under training and load, and the Prometheus that has watched it from its start."""
+    """A server under training and load, its replica, and the Prometheus that has watched them from their start."""
     folder = tmp_path_factory.mktemp("monitoring")
     node = free_port()
     exporter = subprocess.Popen(
         [deployment.tool("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{node}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with harness.Server(folder / "data", datasets={"small": small_dataset}) as server:
-            targets = {"atelier": server.metrics_address, "node": f"127.0.0.1:{node}"}
+        with (harness.Server(folder / "data", datasets={"small": small_dataset}) as server,
+              harness.Server(folder / "replica", flags=["--role=serving", f"--registry={server.data_dir}"]) as replica):
+            targets = {"atelier": server.metrics_address, "node": f"127.0.0.1:{node}",
+                       "replica": replica.metrics_address}
             prometheus = Prometheus(folder, targets | {"prometheus": "127.0.0.1:1"})
             with prometheus:
                 # What happens before the first scrape cannot be seen to happen.

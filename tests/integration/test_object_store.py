@@ -287,7 +287,8 @@ def test_a_replica_follows_the_store_and_outlives_it(s3, kept, tmp_path):
     stored(s3, "registry.pb")
     wait_nothing_pending(kept)
     with Server(tmp_path / "replica", flags=replica_flags(s3)) as replica:
-        assert replica.answering("net") == 2 and replica.answering("net", "production") == 1
+        assert replica.answering("net") == 2
+        wait_for(lambda: replica.answering("net", "production") == 1, 20, "the alias to be published")
         kept.run("alias", "net@2", "production", check=DONE)
         wait_for(lambda: replica.answering("net", "production") == 2, 20, "the alias to be followed")
         assert len(list((tmp_path / "replica" / "archives").iterdir())) == 2

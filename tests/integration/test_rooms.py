@@ -17,6 +17,7 @@ LIBRARIES = {
     "libcurl": r"curl/",
     "libseccomp": r"seccomp\.h",
     "prometheus-cpp": r"prometheus/",
+    "libmicrohttpd": r"microhttpd\.h",
     "gRPC": r"(grpcpp/|grpc/|.*\.grpc\.pb\.h)",
     "CLI11": r"CLI/",
 }
