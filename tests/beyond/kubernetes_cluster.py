@@ -365,8 +365,8 @@ class Cluster:
 
     def template(self, folder, data_dir, **changes):
         """A file with a Job in which the worker finds this machine's programs and libraries."""
-        paths = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", str(BIN), str(data_dir),
-                 *changes.pop("paths", [])]
+        paths = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", str(BIN),
+                 str(BIN.parent / "lib"), str(data_dir), *changes.pop("paths", [])]
         worker = {"name": "worker", "image": "localhost/worker:1", "imagePullPolicy": "Never",
                   "volumeMounts": [{"name": f"v{i}", "mountPath": path} for i, path in enumerate(paths)]}
         worker.update(changes)
