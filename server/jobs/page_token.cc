@@ -2,7 +2,9 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/jobs/error.h"
 
@@ -25,6 +27,8 @@ std::string Seal(absl::string_view scope, absl::string_view position) {
   return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
 }
 
+std::string VersionsScope(absl::string_view model) { return absl::StrCat("versions:", model); }
+
 }  // namespace
 
 std::string MakePageToken(absl::string_view scope, absl::string_view position) {
@@ -43,6 +47,20 @@ absl::StatusOr<std::string> ReadPageToken(absl::string_view scope, absl::string_
   return InvalidField("page_token",
                       "The page token does not belong to this list with these filters; "
                       "use next_page_token unchanged, or leave it empty for the first page.");
+}
+
+std::string MakeVersionsToken(absl::string_view model, std::int64_t last) {
+  return MakePageToken(VersionsScope(model), absl::StrCat(last));
+}
+
+absl::StatusOr<std::int64_t> ReadVersionsToken(absl::string_view model, absl::string_view token) {
+  const auto position = ReadPageToken(VersionsScope(model), token);
+  if (!position.ok()) return position.status();
+  std::int64_t before = INT64_MAX;
+  if (!position->empty() && !absl::SimpleAtoi(*position, &before)) {
+    return absl::InternalError("A page token holds no number.");
+  }
+  return before;
 }
 
 absl::StatusOr<int> ResolvePageSize(int requested, int default_size, int max_size) {

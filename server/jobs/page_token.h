@@ -4,6 +4,7 @@
 #define ATELIER_SERVER_JOBS_PAGE_TOKEN_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,11 @@ std::string MakePageToken(absl::string_view scope, absl::string_view position);
 // The position in a token that MakePageToken made for the same scope; INVALID_ARGUMENT naming
 // `page_token` for any other text. An empty token is the first page: an empty position.
 absl::StatusOr<std::string> ReadPageToken(absl::string_view scope, absl::string_view token);
+
+// The same for a model's versions, newest first: the token behind version `last` leads to those
+// below it. An empty one reads as INT64_MAX.
+std::string MakeVersionsToken(absl::string_view model, std::int64_t last);
+absl::StatusOr<std::int64_t> ReadVersionsToken(absl::string_view model, absl::string_view token);
 
 // `requested`, or `default_size` if that is 0; INVALID_ARGUMENT naming `page_size` unless it is in
 // 0 to `max_size`.

@@ -50,8 +50,6 @@ std::set<std::int64_t> NumbersOf(const v1::Model& model) {
   return numbers;
 }
 
-std::string VersionsScope(absl::string_view model) { return absl::StrCat("versions:", model); }
-
 // The model with a page of its versions, those below `before`.
 v1::Model PageOf(const v1::Model& model, const std::string& name, int page_size,
                  std::int64_t before) {
@@ -63,8 +61,7 @@ v1::Model PageOf(const v1::Model& model, const std::string& name, int page_size,
   for (const v1::ModelVersion& version : model.versions()) {
     if (version.version() >= before) continue;
     if (!room.Take(version.ByteSizeLong())) {
-      page.set_next_page_token(jobs::MakePageToken(
-          VersionsScope(name), absl::StrCat(page.versions().rbegin()->version())));
+      page.set_next_page_token(jobs::MakeVersionsToken(name, page.versions().rbegin()->version()));
       break;
     }
     *page.add_versions() = version;
@@ -244,15 +241,11 @@ absl::StatusOr<v1::ListModelsResponse> RegistryMirror::ListModels(int page_size,
 
 absl::StatusOr<v1::Model> RegistryMirror::GetModel(const std::string& model, int page_size,
                                                    absl::string_view page_token) {
-  const auto position = jobs::ReadPageToken(VersionsScope(model), page_token);
-  if (!position.ok()) return position.status();
-  std::int64_t before = INT64_MAX;
-  if (!position->empty() && !absl::SimpleAtoi(*position, &before)) {
-    return absl::InternalError("A page token holds no number.");
-  }
+  const auto before = jobs::ReadVersionsToken(model, page_token);
+  if (!before.ok()) return before.status();
   const auto found = Find(model);
   if (!found.ok()) return found.status();
-  return PageOf(**found, model, page_size, before);
+  return PageOf(**found, model, page_size, *before);
 }
 
 }  // namespace atelier::registry

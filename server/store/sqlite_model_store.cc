@@ -80,8 +80,6 @@ void ReadAliases(Database& database, absl::string_view model, v1::Model* message
             [](const auto& a, const auto& b) { return a.alias() < b.alias(); });
 }
 
-std::string VersionsScope(absl::string_view model) { return absl::StrCat("versions:", model); }
-
 // With a page of the versions below `before`.
 v1::Model ReadModel(Database& database, absl::string_view model, int page_size = kMaxVersions,
                     std::int64_t before = INT64_MAX) {
@@ -98,8 +96,8 @@ v1::Model ReadModel(Database& database, absl::string_view model, int page_size =
     v1::ModelVersion version;
     ReadMessage(select.getColumn(0), &version);
     if (!room.Take(version.ByteSizeLong())) {
-      message.set_next_page_token(jobs::MakePageToken(
-          VersionsScope(model), absl::StrCat(message.versions().rbegin()->version())));
+      message.set_next_page_token(
+          jobs::MakeVersionsToken(model, message.versions().rbegin()->version()));
       break;
     }
     message.add_versions()->Swap(&version);
@@ -218,15 +216,11 @@ absl::StatusOr<v1::ListModelsResponse> SqliteStore::ListModels(int page_size,
 
 absl::StatusOr<v1::Model> SqliteStore::GetModel(absl::string_view model, int page_size,
                                                 absl::string_view page_token) {
-  const auto position = jobs::ReadPageToken(VersionsScope(model), page_token);
-  if (!position.ok()) return position.status();
-  std::int64_t before = INT64_MAX;
-  if (!position->empty() && !absl::SimpleAtoi(*position, &before)) {
-    return absl::InternalError("A page token holds no number.");
-  }
+  const auto before = jobs::ReadVersionsToken(model, page_token);
+  if (!before.ok()) return before.status();
   return connections_->Read([&](Database& database) -> absl::StatusOr<v1::Model> {
     if (!HasModel(database, model)) return NoModel(model);
-    return ReadModel(database, model, page_size, before);
+    return ReadModel(database, model, page_size, *before);
   });
 }
 
