@@ -9,8 +9,19 @@
 
 namespace atelier::rpc {
 
+// What a replica cannot do is left to the server's OtherMethods.
+using ReplicaModelMethods = v1::ModelService::WithCallbackMethod_ListModels<
+    v1::ModelService::WithCallbackMethod_GetModel<v1::ModelService::WithGenericMethod_SetAlias<
+        v1::ModelService::WithGenericMethod_DeleteModel<
+            v1::ModelService::WithGenericMethod_DownloadModel<
+                v1::ModelService::WithGenericMethod_GetFilters<
+                    v1::ModelService::WithGenericMethod_GetFeatureMaps<
+                        v1::ModelService::WithGenericMethod_Explain<
+                            v1::ModelService::WithGenericMethod_EvaluateModel<
+                                v1::ModelService::Service>>>>>>>>>;
+
 // Thread-safe.
-class ReplicaModelService final : public v1::ModelService::CallbackService {
+class ReplicaModelService final : public ReplicaModelMethods {
  public:
   // Both must outlive the service.
   ReplicaModelService(registry::RegistryMirror* mirror, TaskQueue* tasks)
@@ -22,26 +33,6 @@ class ReplicaModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
                                      const v1::GetModelRequest* request,
                                      v1::Model* response) override;
-  grpc::ServerUnaryReactor* SetAlias(grpc::CallbackServerContext* context,
-                                     const v1::SetAliasRequest* request,
-                                     v1::Model* response) override;
-  grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context,
-                                        const v1::DeleteModelRequest* request,
-                                        google::protobuf::Empty* response) override;
-  grpc::ServerWriteReactor<v1::DownloadChunk>* DownloadModel(
-      grpc::CallbackServerContext* context, const v1::DownloadModelRequest* request) override;
-  grpc::ServerUnaryReactor* GetFilters(grpc::CallbackServerContext* context,
-                                       const v1::GetFiltersRequest* request,
-                                       v1::Filters* response) override;
-  grpc::ServerUnaryReactor* GetFeatureMaps(grpc::CallbackServerContext* context,
-                                           const v1::GetFeatureMapsRequest* request,
-                                           v1::FeatureMaps* response) override;
-  grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
-                                    const v1::ExplainRequest* request,
-                                    v1::Explanation* response) override;
-  grpc::ServerUnaryReactor* EvaluateModel(grpc::CallbackServerContext* context,
-                                          const v1::EvaluateModelRequest* request,
-                                          v1::TrainingJob* response) override;
 
  private:
   registry::RegistryMirror* const mirror_;
