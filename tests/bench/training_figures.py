@@ -24,6 +24,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import harness  # noqa: E402
+from report import Report  # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -33,17 +34,7 @@ class Figures:
 
     def __init__(self, server, flags):
         self.server, self.flags = server, flags
-        self.kept = True
-
-    def report(self, name, values, unit, promise, kept):
-        self.kept = self.kept and kept
-        median = statistics.median(values)
-        if self.flags.json:
-            print(json.dumps({"figure": name, "values": values, "median": median, "unit": unit,
-                              "promise": promise, "kept": kept}), flush=True)
-        else:
-            print(f"{name:40}{median:10.2f} ({min(values):.2f} to {max(values):.2f}) {unit:6}"
-                  f"{promise:16}{'kept' if kept else 'NOT KEPT'}", flush=True)
+        self.report = Report(flags.json)
 
     def start(self, epochs, **spec):
         fields = dict(preset=self.flags.preset, dataset="fashion-mnist", epochs=epochs,
@@ -64,7 +55,7 @@ class Figures:
         return seconds
 
     def report_ready(self, name, seconds):
-        self.report(name, seconds, "s", "below 0.3", statistics.median(seconds) < 0.3)
+        self.report.add(name, seconds, "s", "below 0.3", statistics.median(seconds) < 0.3)
 
     def figure_ready(self):
         with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
@@ -85,7 +76,7 @@ class Figures:
             self.stop(job)
             if i > 0:  # The first unpacks the data set.
                 seconds.append(float(re.search(r"first step (\S+) s after", log)[1]))
-        self.report("worker's begin to first step", seconds, "s", "below 0.2",
+        self.report.add("worker's begin to first step", seconds, "s", "below 0.2",
                     statistics.median(seconds) < 0.2)
 
     def figure_memory(self):
@@ -93,7 +84,7 @@ class Figures:
         self.server.wait_job(job, timeout=600)
         samples = harness.kinds(self.server.events(job), "resources")
         mib = max(s.peak_resident_bytes for s in samples) / 2**20
-        self.report("worker's largest memory", [mib], "MiB", "below 600", mib < 600)
+        self.report.add("worker's largest memory", [mib], "MiB", "below 600", mib < 600)
 
     def figure_together(self):
         """Jobs of one core each, so that two have room at once."""
@@ -107,7 +98,7 @@ class Figures:
             for job in [self.start(1, cores=max(1, CORES // 2)) for _ in range(2)]:
                 self.server.wait_job(job, timeout=600)
             ratios.append((time.monotonic() - begin) / apart)
-        self.report("two at once over one after the other", ratios, "", "at most 1",
+        self.report.add("two at once over one after the other", ratios, "", "at most 1",
                     statistics.median(ratios) <= 1)
 
     def p99(self):
@@ -127,9 +118,9 @@ class Figures:
             busy.append(self.p99())
             self.stop(job)
             ratios.append(busy[-1] / idle[-1])
-        self.report("p99 of Classify, nothing else", idle, "ms", "", True)
-        self.report("p99 of Classify beside a training", busy, "ms", "", True)
-        self.report("ratio", ratios, "", "at most 3", statistics.median(ratios) <= 3)
+        self.report.add("p99 of Classify, nothing else", idle, "ms")
+        self.report.add("p99 of Classify beside a training", busy, "ms")
+        self.report.add("ratio", ratios, "", "at most 3", statistics.median(ratios) <= 3)
 
 
 def main():
@@ -148,7 +139,7 @@ def main():
             figures = Figures(server, flags)
             for name in flags.only.split(","):
                 getattr(figures, f"figure_{name}")()
-    sys.exit(0 if figures.kept else 1)
+    sys.exit(0 if figures.report.kept else 1)
 
 
 if __name__ == "__main__":
