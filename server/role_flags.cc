@@ -4,20 +4,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "server/base/wrong_flag.h"
 
 namespace atelier::server {
 namespace {
 
-absl::Status Wrong(absl::string_view flag, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", what, "."));
-}
-
 absl::Status CheckReplica(const ServerFlags& flags) {
   if (flags.registry.empty()) {
-    return Wrong("registry",
-                 "a serving replica needs it: the data directory of the server whose models it "
-                 "serves, or the s3://BUCKET/PREFIX of that server's --artifacts");
+    return WrongFlag("registry",
+                     "a serving replica needs it: the data directory of the server whose models it "
+                     "serves, or the s3://BUCKET/PREFIX of that server's --artifacts");
   }
   const ServerFlags unset;
   const std::pair<const char*, bool> given[] = {
@@ -41,9 +37,10 @@ absl::Status CheckReplica(const ServerFlags& flags) {
   const auto useless = std::find_if(std::begin(given), std::end(given),
                                     [](const auto& flag) { return flag.second; });
   if (useless == std::end(given)) return absl::OkStatus();
-  return Wrong(useless->first,
-               "it has no effect with --role=serving: a serving replica has no jobs, data sets and "
-               "workers; give it to the server whose registry it follows");
+  return WrongFlag(
+      useless->first,
+      "it has no effect with --role=serving: a serving replica has no jobs, data sets and "
+      "workers; give it to the server whose registry it follows");
 }
 
 }  // namespace
@@ -51,10 +48,10 @@ absl::Status CheckReplica(const ServerFlags& flags) {
 absl::Status CheckRole(const ServerFlags& flags) {
   if (flags.role == "serving") return CheckReplica(flags);
   if (flags.role != "all") {
-    return Wrong("role", absl::StrCat("'", flags.role, "' is not all or serving"));
+    return WrongFlag("role", absl::StrCat("'", flags.role, "' is not all or serving"));
   }
   if (flags.registry.empty()) return absl::OkStatus();
-  return Wrong("registry", "it has no effect without --role=serving");
+  return WrongFlag("registry", "it has no effect without --role=serving");
 }
 
 }  // namespace atelier::server

@@ -14,6 +14,7 @@
 #include "models/network/training_options.h"
 #include "proto/tls/pem_files.h"
 #include "server/base/machine.h"
+#include "server/base/wrong_flag.h"
 #include "server/jobs/notify_url.h"
 #include "server/jobs/resource_names.h"
 #include "server/role_flags.h"
@@ -28,22 +29,18 @@ constexpr std::int64_t kMinAuditSpace = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxAuditSpace = std::int64_t{1} << 40;
 constexpr std::int64_t kMaxDatasetSpace = std::int64_t{1} << 50;
 
-absl::Status Wrong(absl::string_view flag, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", what, "."));
-}
-
 absl::Status CheckRange(absl::string_view flag, std::int64_t value, std::int64_t low,
                         std::int64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Wrong(flag, absl::StrCat(value, " is out of range (", low, " to ", high, ")"));
+  return WrongFlag(flag, absl::StrCat(value, " is out of range (", low, " to ", high, ")"));
 }
 
 absl::Status CheckRange(absl::string_view flag, absl::Duration value, absl::Duration low,
                         absl::Duration high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Wrong(flag,
-               absl::StrCat(absl::FormatDuration(value), " is out of range (",
-                            absl::FormatDuration(low), " to ", absl::FormatDuration(high), ")"));
+  return WrongFlag(
+      flag, absl::StrCat(absl::FormatDuration(value), " is out of range (",
+                         absl::FormatDuration(low), " to ", absl::FormatDuration(high), ")"));
 }
 
 absl::StatusOr<std::string> DataDirectoryOf(const ServerFlags& flags) {
@@ -55,16 +52,16 @@ absl::StatusOr<std::string> DataDirectoryOf(const ServerFlags& flags) {
   } else if (path.empty() && home != nullptr && home[0] == '/') {
     path = std::filesystem::path(home) / ".local/share/atelier";
   }
-  if (path.empty()) return Wrong("data_dir", "there is no home directory; give a folder");
+  if (path.empty()) return WrongFlag("data_dir", "there is no home directory; give a folder");
   std::error_code error;
   path = std::filesystem::absolute(path, error);
-  if (error) return Wrong("data_dir", absl::StrCat(path.string(), ": ", error.message()));
+  if (error) return WrongFlag("data_dir", absl::StrCat(path.string(), ": ", error.message()));
   return path.lexically_normal().string();
 }
 
 absl::StatusOr<ListenAddress> ParseFlag(absl::string_view flag, const std::string& text) {
   auto address = ListenAddress::Parse(text);
-  if (!address.ok()) return Wrong(flag, address.status().message());
+  if (!address.ok()) return WrongFlag(flag, address.status().message());
   return address;
 }
 
@@ -78,18 +75,18 @@ absl::Status ReadWorkerAddress(const ServerFlags& flags, ServerOptions* options)
     address = *std::move(given);
   }
   if (!options->worker_listen.socket.empty() || !address.socket.empty()) {
-    return Wrong(
+    return WrongFlag(
         !address.socket.empty() ? flag : "worker_listen",
         absl::StrCat((address.socket.empty() ? options->worker_listen : address).ToString(),
                      " is a socket of this machine, but workers dial "
                      "from others; give HOST:PORT, by which they reach this machine"));
   }
   if (address.host == "0.0.0.0" || address.host == "[::]" || address.port == 0) {
-    return Wrong(flag,
-                 absl::StrCat(address.ToString(),
-                              " names no machine and port, and workers are given this address "
-                              "to dial; give the one by which they reach this machine, by "
-                              "--worker_address if it is another one"));
+    return WrongFlag(flag,
+                     absl::StrCat(address.ToString(),
+                                  " names no machine and port, and workers are given this address "
+                                  "to dial; give the one by which they reach this machine, by "
+                                  "--worker_address if it is another one"));
   }
   options->worker_address = address.ToString();
   return absl::OkStatus();
@@ -101,7 +98,7 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
   for (const auto& [name, value] : flags.executor_settings) {
     if (value.empty()) continue;
     if (!absl::StartsWith(name, absl::StrCat(flags.executor, "_"))) {
-      return Wrong(name, absl::StrCat("it has no effect with --executor=", flags.executor));
+      return WrongFlag(name, absl::StrCat("it has no effect with --executor=", flags.executor));
     }
     options->executor_settings.emplace(name, value);
   }
@@ -111,10 +108,10 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
     return range.ok() ? ReadWorkerAddress(flags, options) : range;
   }
   if (!flags.worker_address.empty()) {
-    return Wrong("worker_address", "workers of this machine dial --worker_listen");
+    return WrongFlag("worker_address", "workers of this machine dial --worker_listen");
   }
   if (flags.max_jobs != 0) {
-    return Wrong(
+    return WrongFlag(
         "max_jobs",
         "on this machine --workers and --threads_per_worker say how many jobs run at once");
   }
@@ -124,8 +121,8 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
 absl::Status ReadSandbox(const ServerFlags& flags, ServerOptions* options) {
   const std::string& mode = flags.worker_sandbox;
   if (mode != "best_effort" && mode != "required" && mode != "off") {
-    return Wrong("worker_sandbox",
-                 absl::StrCat("'", mode, "' is not best_effort, required or off"));
+    return WrongFlag("worker_sandbox",
+                     absl::StrCat("'", mode, "' is not best_effort, required or off"));
   }
   options->worker_sandbox = mode;
   return absl::OkStatus();
@@ -137,7 +134,7 @@ absl::Status ReadArtifacts(const ServerFlags& flags, ServerOptions* options) {
   for (const auto& [name, value] : flags.artifact_settings) {
     if (value.empty() || value == "auto") continue;
     if (flags.artifacts.empty() && !absl::StartsWith(flags.registry, "s3://")) {
-      return Wrong(name, "it has no effect without --artifacts=s3://… or --registry=s3://…");
+      return WrongFlag(name, "it has no effect without --artifacts=s3://… or --registry=s3://…");
     }
     options->artifact_settings.emplace(name, value);
   }
@@ -147,10 +144,11 @@ absl::Status ReadArtifacts(const ServerFlags& flags, ServerOptions* options) {
 absl::Status CheckExposure(absl::string_view flag, const ListenAddress& address,
                            const ServerFlags& flags) {
   if (address.IsLocal() || !flags.tls_cert.empty() || flags.allow_insecure) return absl::OkStatus();
-  return Wrong(flag, absl::StrCat(address.ToString(),
-                                  " can be reached from other machines, so anyone could use this "
-                                  "server and read its traffic; give --tls_cert and --tls_key, or "
-                                  "--allow_insecure to allow that"));
+  return WrongFlag(flag,
+                   absl::StrCat(address.ToString(),
+                                " can be reached from other machines, so anyone could use this "
+                                "server and read its traffic; give --tls_cert and --tls_key, or "
+                                "--allow_insecure to allow that"));
 }
 
 absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
@@ -160,7 +158,7 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
   auto metrics = ParseFlag("metrics_listen", flags.metrics_listen);
   if (!metrics.ok()) return metrics.status();
   if (!metrics->socket.empty()) {
-    return Wrong("metrics_listen", "give HOST:PORT, such as 127.0.0.1:9464");
+    return WrongFlag("metrics_listen", "give HOST:PORT, such as 127.0.0.1:9464");
   }
   options->metrics_listen = *std::move(metrics);
   if (flags.worker_listen.empty()) {
@@ -170,9 +168,10 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
     auto worker = ParseFlag("worker_listen", flags.worker_listen);
     if (!worker.ok()) return worker.status();
     if (worker->socket.empty() && worker->port == 0) {
-      return Wrong("worker_listen",
-                   "port 0 would pick another port after a restart, but workers reconnect to the "
-                   "old one; give a port");
+      return WrongFlag(
+          "worker_listen",
+          "port 0 would pick another port after a restart, but workers reconnect to the "
+          "old one; give a port");
     }
     options->worker_listen = *std::move(worker);
   }
@@ -184,7 +183,7 @@ absl::Status ReadAddresses(const ServerFlags& flags, ServerOptions* options) {
 absl::StatusOr<std::string> AbsolutePath(absl::string_view flag, const std::string& path) {
   std::error_code error;
   const auto absolute = std::filesystem::absolute(path, error);
-  if (error) return Wrong(flag, absl::StrCat(path, ": ", error.message()));
+  if (error) return WrongFlag(flag, absl::StrCat(path, ": ", error.message()));
   return absolute.lexically_normal().string();
 }
 
@@ -203,13 +202,13 @@ absl::Status ReadRegistry(const ServerFlags& flags, ServerOptions* options) {
 absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
   if (flags.tls_cert.empty() != flags.tls_key.empty()) {
     return flags.tls_cert.empty()
-               ? Wrong("tls_key", "it needs --tls_cert, the certificate of this key")
-               : Wrong("tls_cert", "it needs its key, --tls_key");
+               ? WrongFlag("tls_key", "it needs --tls_cert, the certificate of this key")
+               : WrongFlag("tls_cert", "it needs its key, --tls_key");
   }
   if (flags.tls_cert.empty()) {
     return flags.tls_client_ca.empty()
                ? absl::OkStatus()
-               : Wrong("tls_client_ca", "it needs --tls_cert and --tls_key as well");
+               : WrongFlag("tls_client_ca", "it needs --tls_cert and --tls_key as well");
   }
   TlsFiles files;
   const std::tuple<const char*, const std::string&, std::string*> paths[] = {
@@ -236,9 +235,10 @@ absl::Status ReadTls(const ServerFlags& flags, ServerOptions* options) {
 absl::Status ReadAccess(const ServerFlags& flags, ServerOptions* options) {
   if (flags.access_file.empty()) return absl::OkStatus();
   if (!options->listen.IsLocal() && !options->tls.has_value()) {
-    return Wrong("access_file",
-                 absl::StrCat("tokens would travel to ", options->listen.ToString(),
-                              " from other machines in plain text; give --tls_cert and --tls_key"));
+    return WrongFlag(
+        "access_file",
+        absl::StrCat("tokens would travel to ", options->listen.ToString(),
+                     " from other machines in plain text; give --tls_cert and --tls_key"));
   }
   auto absolute = AbsolutePath("access_file", flags.access_file);
   if (!absolute.ok()) return absolute.status();
@@ -248,15 +248,15 @@ absl::Status ReadAccess(const ServerFlags& flags, ServerOptions* options) {
 
 absl::Status ReadMetricsAccess(const ServerFlags& flags, ServerOptions* options) {
   if (flags.metrics_token && options->access_file.empty()) {
-    return Wrong("metrics_token", "it needs --access_file, whose tokens the page accepts");
+    return WrongFlag("metrics_token", "it needs --access_file, whose tokens the page accepts");
   }
   if (flags.metrics_tls && !options->tls.has_value()) {
-    return Wrong("metrics_tls", "it needs --tls_cert and --tls_key, which the page then shows");
+    return WrongFlag("metrics_tls", "it needs --tls_cert and --tls_key, which the page then shows");
   }
   if (flags.metrics_token && !flags.metrics_tls && !options->metrics_listen.IsLocal()) {
-    return Wrong("metrics_token",
-                 absl::StrCat("tokens would travel to ", options->metrics_listen.ToString(),
-                              " from other machines in plain text; give --metrics_tls"));
+    return WrongFlag("metrics_token",
+                     absl::StrCat("tokens would travel to ", options->metrics_listen.ToString(),
+                                  " from other machines in plain text; give --metrics_tls"));
   }
   options->metrics_token = flags.metrics_token;
   options->metrics_tls = flags.metrics_tls;
@@ -269,15 +269,16 @@ absl::Status ReadDatasets(const ServerFlags& flags, ServerOptions* options) {
     const std::string name = entry.substr(0, equals);
     if (equals == std::string::npos || equals + 1 == entry.size() ||
         !jobs::IsSlug(name, jobs::kMaxDatasetName)) {
-      return Wrong("datasets", absl::StrCat("'", entry,
-                                            "' is not NAME=FOLDER with a name of a-z, 0-9 and '-', "
-                                            "such as kmnist=/srv/kmnist"));
+      return WrongFlag("datasets",
+                       absl::StrCat("'", entry,
+                                    "' is not NAME=FOLDER with a name of a-z, 0-9 and '-', "
+                                    "such as kmnist=/srv/kmnist"));
     }
     std::error_code error;
     const auto folder = std::filesystem::absolute(entry.substr(equals + 1), error);
-    if (error) return Wrong("datasets", absl::StrCat(entry, ": ", error.message()));
+    if (error) return WrongFlag("datasets", absl::StrCat(entry, ": ", error.message()));
     if (!options->datasets.emplace(name, folder.lexically_normal().string()).second) {
-      return Wrong("datasets", absl::StrCat("'", name, "' is given twice"));
+      return WrongFlag("datasets", absl::StrCat("'", name, "' is given twice"));
     }
   }
   std::error_code error;
@@ -292,19 +293,20 @@ absl::Status ReadNotices(const ServerFlags& flags, ServerOptions* options) {
   constexpr std::size_t kMaxSecret = 1000;
   if (!flags.notify_url.empty()) {
     const std::string problem = jobs::NotifyUrlProblem(flags.notify_url);
-    if (!problem.empty()) return Wrong("notify_url", problem);
+    if (!problem.empty()) return WrongFlag("notify_url", problem);
   }
   options->notify_url = flags.notify_url;
   options->notify_private_addresses = flags.notify_private_addresses;
   if (flags.notify_secret_file.empty()) return absl::OkStatus();
   const auto content = models::ReadWholeFile(flags.notify_secret_file, 2 * kMaxSecret);
-  if (!content.ok()) return Wrong("notify_secret_file", content.status().message());
+  if (!content.ok()) return WrongFlag("notify_secret_file", content.status().message());
   options->notify_secret = std::string(absl::StripSuffix(*content, "\n"));
   const std::size_t size = options->notify_secret.size();
   if (size < kMinSecret || size > kMaxSecret || absl::StrContains(options->notify_secret, '\n')) {
-    return Wrong("notify_secret_file",
-                 absl::StrCat(flags.notify_secret_file, " is not one line of ", kMinSecret, " to ",
-                              kMaxSecret, " characters, such as `openssl rand -hex 32` prints"));
+    return WrongFlag(
+        "notify_secret_file",
+        absl::StrCat(flags.notify_secret_file, " is not one line of ", kMinSecret, " to ",
+                     kMaxSecret, " characters, such as `openssl rand -hex 32` prints"));
   }
   return absl::OkStatus();
 }
@@ -312,11 +314,11 @@ absl::Status ReadNotices(const ServerFlags& flags, ServerOptions* options) {
 absl::Status ReadServingDevice(const ServerFlags& flags, ServerOptions* options) {
   const std::string& device = flags.serving_device;
   if (device != "cpu" && device != "cuda" && device != "auto") {
-    return Wrong("serving_device", absl::StrCat("'", device, "' is not cpu, cuda or auto"));
+    return WrongFlag("serving_device", absl::StrCat("'", device, "' is not cpu, cuda or auto"));
   }
   const bool there = device != "cpu" && models::CudaAvailable();
   if (device == "cuda" && !there) {
-    return Wrong("serving_device", "LibTorch finds no usable GPU; use cpu");
+    return WrongFlag("serving_device", "LibTorch finds no usable GPU; use cpu");
   }
   options->serving_on_gpu = there;
   return absl::OkStatus();

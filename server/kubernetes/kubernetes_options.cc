@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "models/files/durable_file.h"
+#include "server/base/wrong_flag.h"
 #include "server/jobs/resource_names.h"
 
 namespace atelier::kubernetes {
@@ -15,7 +16,6 @@ namespace {
 
 using remote::EngineFlags;
 using remote::ValueOf;
-using remote::WrongFlag;
 
 constexpr std::size_t kMaxTemplate = std::size_t{1} << 20;
 constexpr std::size_t kMaxNamespace = 63;

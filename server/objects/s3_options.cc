@@ -7,16 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "server/base/wrong_flag.h"
 
 namespace atelier::objects {
 namespace {
 
 // Of S3's 1,024 bytes for a key, what our own part of it may need is left over.
 constexpr std::size_t kMaxPrefix = 500;
-
-absl::Status Wrong(absl::string_view flag, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", what, "."));
-}
 
 bool IsBucket(absl::string_view name) {
   const auto fits = [](char c) {
@@ -57,19 +54,19 @@ std::string ValueOf(const std::map<std::string, std::string>& flags, const std::
 
 absl::Status ReadLocation(absl::string_view flag, absl::string_view location, S3Options* options) {
   if (!absl::ConsumePrefix(&location, "s3://")) {
-    return Wrong(flag, absl::StrCat("'", location, "' is not s3://BUCKET/PREFIX"));
+    return WrongFlag(flag, absl::StrCat("'", location, "' is not s3://BUCKET/PREFIX"));
   }
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(location, absl::MaxSplits('/', 1));
   if (!IsBucket(parts.first)) {
-    return Wrong(flag, absl::StrCat("'", parts.first,
-                                    "' is no bucket's name: 3 to 63 characters of a-z, 0-9, "
-                                    "'-' and '.'"));
+    return WrongFlag(flag, absl::StrCat("'", parts.first,
+                                        "' is no bucket's name: 3 to 63 characters of a-z, 0-9, "
+                                        "'-' and '.'"));
   }
   options->bucket = std::string(parts.first);
   options->prefix = std::string(absl::StripSuffix(parts.second, "/"));
   const std::string problem = options->prefix.empty() ? "" : PrefixProblem(options->prefix);
-  return problem.empty() ? absl::OkStatus() : Wrong(flag, problem);
+  return problem.empty() ? absl::OkStatus() : WrongFlag(flag, problem);
 }
 
 absl::Status ReadEndpoint(absl::string_view endpoint, S3Options* options) {
@@ -82,9 +79,10 @@ absl::Status ReadEndpoint(absl::string_view endpoint, S3Options* options) {
            absl::StrContains("-._:[]", absl::string_view(&c, 1));
   };
   if (!scheme || host.empty() || !std::all_of(host.begin(), host.end(), fits)) {
-    return Wrong("s3_endpoint", absl::StrCat("'", endpoint,
-                                             "' is not http://HOST:PORT or https://HOST, without a "
-                                             "path"));
+    return WrongFlag("s3_endpoint",
+                     absl::StrCat("'", endpoint,
+                                  "' is not http://HOST:PORT or https://HOST, without a "
+                                  "path"));
   }
   // As the host stands in the signature, and in what libcurl sends: without the scheme's own port.
   options->host = absl::AsciiStrToLower(absl::StripSuffix(host, options->tls ? ":443" : ":80"));
@@ -93,7 +91,7 @@ absl::Status ReadEndpoint(absl::string_view endpoint, S3Options* options) {
 
 absl::Status ReadPathStyle(const std::string& style, bool amazon, S3Options* options) {
   if (style != "" && style != "auto" && style != "true" && style != "false") {
-    return Wrong("s3_path_style", absl::StrCat("'", style, "' is not auto, true or false"));
+    return WrongFlag("s3_path_style", absl::StrCat("'", style, "' is not auto, true or false"));
   }
   // A name with dots is not covered by a store's certificate.
   options->path_style =
@@ -114,8 +112,8 @@ absl::StatusOr<S3Options> S3Options::Create(absl::string_view location,
                             environment("AWS_DEFAULT_REGION"), "us-east-1"});
   const auto fits = [](char c) { return absl::ascii_isalnum(c) || c == '-'; };
   if (!std::all_of(options.region.begin(), options.region.end(), fits)) {
-    return Wrong("s3_region",
-                 absl::StrCat("'", options.region, "' is no region such as eu-central-1"));
+    return WrongFlag("s3_region",
+                     absl::StrCat("'", options.region, "' is no region such as eu-central-1"));
   }
   const std::string endpoint =
       FirstOf({ValueOf(flags, "s3_endpoint"), environment("AWS_ENDPOINT_URL_S3"),

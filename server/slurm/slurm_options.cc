@@ -6,13 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "server/base/wrong_flag.h"
 #include "server/slurm/slurm_text.h"
 
 namespace atelier::slurm {
 namespace {
 
 using remote::ValueOf;
-using remote::WrongFlag;
 
 constexpr std::size_t kMaxArguments = 32;
 
