@@ -1,6 +1,5 @@
 #include "client/calls/probe.h"
 
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -19,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "client/calls/server_addresses.h"
 
 namespace atelier::client {
 namespace {
@@ -64,26 +64,14 @@ Socket ConnectUnix(absl::string_view path) {
   return ConnectTo(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
-// The host of HOST:PORT, without the brackets of [::1].
-std::string HostOf(absl::string_view address) {
-  absl::string_view host = address.substr(0, address.rfind(':'));
-  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
-  return std::string(host);
-}
-
 Socket Connect(absl::string_view address) {
   if (absl::string_view path = address; absl::ConsumePrefix(&path, "unix:")) {
     return ConnectUnix(path);
   }
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const std::string port(address.substr(address.rfind(':') + 1));
-  if (getaddrinfo(HostOf(address).c_str(), port.c_str(), &hints, &found) != 0) return Socket();
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   Socket socket;
-  for (; found != nullptr && !socket.open(); found = found->ai_next) {
-    socket = ConnectTo(found->ai_family, found->ai_addr, found->ai_addrlen);
+  const SocketAddresses found = Resolve(address);
+  for (const addrinfo* one = found.get(); one != nullptr && !socket.open(); one = one->ai_next) {
+    socket = ConnectTo(one->ai_family, one->ai_addr, one->ai_addrlen);
   }
   return socket;
 }

@@ -1,7 +1,6 @@
 #include "client/calls/server_addresses.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -38,16 +37,14 @@ struct Numeric {
   std::vector<std::string> v6;
 };
 
-void Resolve(absl::string_view address, Numeric* found) {
-  const auto colon = address.rfind(':');
-  absl::string_view host = address.substr(0, colon);
-  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
-  const std::string port(address.substr(colon + 1));
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* first = nullptr;
-  if (getaddrinfo(std::string(host).c_str(), port.c_str(), &hints, &first) != 0) return;
-  for (const addrinfo* one = first; one != nullptr; one = one->ai_next) {
+std::string PortOf(absl::string_view address) {
+  return std::string(address.substr(address.rfind(':') + 1));
+}
+
+void AddNumeric(absl::string_view address, Numeric* found) {
+  const std::string port = PortOf(address);
+  const SocketAddresses addresses = Resolve(address);
+  for (const addrinfo* one = addresses.get(); one != nullptr; one = one->ai_next) {
     std::array<char, NI_MAXHOST> name = {};
     if (getnameinfo(one->ai_addr, one->ai_addrlen, name.data(), name.size(), nullptr, 0,
                     NI_NUMERICHOST) != 0) {
@@ -59,10 +56,23 @@ void Resolve(absl::string_view address, Numeric* found) {
       found->v6.push_back(absl::StrCat("[", text, "]:", port));
     }
   }
-  freeaddrinfo(first);
 }
 
 }  // namespace
+
+std::string HostOf(absl::string_view address) {
+  absl::string_view host = address.substr(0, address.rfind(':'));
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  return std::string(host);
+}
+
+SocketAddresses Resolve(absl::string_view address) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(HostOf(address).c_str(), PortOf(address).c_str(), &hints, &found);
+  return {error == 0 ? found : nullptr, freeaddrinfo};
+}
 
 bool ServerAddresses::balanced() const {
   return all.size() > 1 || absl::StartsWith(all.front(), "dns:");
@@ -93,7 +103,7 @@ absl::StatusOr<ServerAddresses> ServerAddresses::Parse(absl::string_view text) {
 absl::StatusOr<std::string> TargetOf(const ServerAddresses& addresses) {
   if (addresses.all.size() == 1) return addresses.all.front();
   Numeric found;
-  for (const std::string& address : addresses.all) Resolve(address, &found);
+  for (const std::string& address : addresses.all) AddNumeric(address, &found);
   if (found.v6.empty() && !found.v4.empty()) {
     return absl::StrCat("ipv4:", absl::StrJoin(found.v4, ","));
   }

@@ -3,6 +3,9 @@
 #ifndef ATELIER_CLIENT_CALLS_SERVER_ADDRESSES_H_
 #define ATELIER_CLIENT_CALLS_SERVER_ADDRESSES_H_
 
+#include <netdb.h>
+
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +14,13 @@
 #include "absl/strings/string_view.h"
 
 namespace atelier::client {
+
+// The host of HOST:PORT, without the brackets of [::1].
+std::string HostOf(absl::string_view address);
+
+// Where HOST:PORT leads, as the system resolves it; null if nowhere.
+using SocketAddresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+SocketAddresses Resolve(absl::string_view address);
 
 struct ServerAddresses {
   std::vector<std::string> all;  // HOST:PORT, or one that is unix:PATH or dns:HOST:PORT.
