@@ -21,7 +21,7 @@ class FewDescriptors(harness.Server):
 def test_connections_without_end_cost_no_job_an_attempt(data_dir, small_dataset, long_undisturbed):
     with FewDescriptors(data_dir, {"small": small_dataset}, ["--workers=1"]) as server:
         name = server.start_job("beside", **LONG_SPEC)
-        queued = server.start_job("queued", epochs=1)
+        queued = server.start_job("queued", epochs=1, cores=2)
         watcher = harness.Watcher(server, name)
         wait_epoch(server, name, 2)
         host, _, port = server.address.rpartition(":")

@@ -49,11 +49,15 @@ def infer_forever(pixels):
         yield request
 
 
+def downloads(models):
+    return [models.DownloadModel(model_pb.DownloadModelRequest(name="models/big", format=kind))
+            for kind in (1, 2, 3)]
+
+
 def open_streams(channel, job, experiment, sends):
     """A call of each stream of the server, by method; a download in each of its formats. The one that
     also sends only if asked for."""
     training = harness.stubs("training_service").TrainingServiceStub(channel)
-    models = harness.stubs("model_service").ModelServiceStub(channel)
     experiments = harness.stubs("experiment_service").ExperimentServiceStub(channel)
     pixels = numpy.zeros(64 * 28 * 28, numpy.float32)
     return {
@@ -63,8 +67,7 @@ def open_streams(channel, job, experiment, sends):
             training_pb.DownloadTensorboardRequest(name=job))],
         "StreamExperiment": [experiments.StreamExperiment(
             experiment_pb.StreamExperimentRequest(name=experiment))],
-        "DownloadModel": [models.DownloadModel(
-            model_pb.DownloadModelRequest(name="models/big", format=kind)) for kind in (1, 2, 3)],
+        "DownloadModel": downloads(harness.stubs("model_service").ModelServiceStub(channel)),
         "ModelStreamInfer": [open_stubs.GRPCInferenceServiceStub(channel).ModelStreamInfer(
             infer_forever(pixels))] if sends else [],
     }
@@ -84,6 +87,9 @@ def test_readers_that_stop_reading_hold_nothing_up(server, long_undisturbed):
     name = server.start_job("beside", **LONG_SPEC)
     watcher = harness.Watcher(server, name)
     wait_epoch(server, name, 1)
+    # What the server loads once, for its first reader, is nobody's cost.
+    for download in downloads(server.models):
+        assert sum(len(chunk.data) for chunk in download)
     before = resident(server)
     channel = grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
     calls = [open_streams(channel, name, experiment, reader < SENDING_READERS)
