@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kCompleteMark[] = "complete";
-constexpr int kJobsAtOnce = 500;
+constexpr int kJobsAtOnce = 20;
 // Files without content that may lie before the one that has it.
 constexpr int kEmptied = 10;
 
@@ -146,6 +146,8 @@ absl::Status Replace(const Place& place, EventFile* file) {
 EventFiles::EventFiles(Options options, Dependencies dependencies)
     : options_(std::move(options)),
       with_(dependencies),
+      look_back_{.page_size = kJobsAtOnce,
+                 .states = {v1::JOB_STATE_COMPLETED, v1::JOB_STATE_FAILED, v1::JOB_STATE_STOPPED}},
       thread_({.name = "tensorboard", .pause = options_.pause}, [this] { return Tick(); }) {}
 
 void EventFiles::Stored(const jobs::JobRecord& record,
@@ -265,39 +267,42 @@ absl::Duration EventFiles::Tick() {
     changed.swap(changed_);
     deleted.swap(deleted_);
   }
-  if (!std::exchange(looked_back_, true)) AddIncomplete(&changed);
-  // Those that failed are tried again with whatever comes next, but told of once.
-  changed.insert(failing_.begin(), failing_.end());
-  std::set<std::string> failed;
-  for (const std::string& id : changed) {
-    const absl::Status status = Update(id).status();
-    if (status.ok() || absl::IsNotFound(status)) continue;
-    failed.insert(id);
-    if (failing_.count(id) > 0) continue;
-    Log(absl::StrCat("The TensorBoard log of job ", id, " cannot be written: ", status.message()));
-  }
-  failing_.swap(failed);
+  // Those that failed are tried again with whatever comes next.
+  changed.merge(std::set<std::string>(failing_));
+  for (const std::string& id : changed) WriteNow(id);
   for (const std::string& id : deleted) {
     const absl::Status status = Remove(id);
     if (!status.ok()) Log(std::string(status.message()));
   }
-  return failing_.empty() ? absl::InfiniteDuration() : options_.retry_delay;
+  // A part at a time, so that neither what changes waits for all of it nor the end of the server.
+  const absl::Duration begin = clock_.Elapsed();
+  while (!looked_back_ && failing_.empty()) {
+    LookBack();
+    if (clock_.Elapsed() - begin > options_.pause) break;
+  }
+  if (!failing_.empty()) return options_.retry_delay;
+  return looked_back_ ? absl::InfiniteDuration() : absl::ZeroDuration();
 }
 
-void EventFiles::AddIncomplete(std::set<std::string>* ids) const {
-  jobs::JobQuery query{
-      .page_size = kJobsAtOnce,
-      .states = {v1::JOB_STATE_COMPLETED, v1::JOB_STATE_FAILED, v1::JOB_STATE_STOPPED}};
-  do {
-    const auto page = with_.store->List(query);
-    if (!page.ok()) return Log(std::string(page.status().message()));
-    for (const jobs::JobRecord& record : page->records) {
-      if (!record.job.has_spec()) continue;
-      if (CompleteFile(PlaceOf(*with_.artifacts, record)).has_value()) continue;
-      ids->insert(record.id);
-    }
-    query.page_token = page->next_page_token;
-  } while (!query.page_token.empty());
+void EventFiles::WriteNow(const std::string& job_id) {
+  const absl::Status status = Update(job_id).status();
+  if (status.ok() || absl::IsNotFound(status)) {
+    failing_.erase(job_id);
+  } else if (failing_.insert(job_id).second) {  // Told of once.
+    Log(absl::StrCat("The TensorBoard log of job ", job_id,
+                     " cannot be written: ", status.message()));
+  }
+}
+
+void EventFiles::LookBack() {
+  const auto page = with_.store->List(look_back_);
+  looked_back_ = !page.ok() || page->next_page_token.empty();
+  if (!page.ok()) return Log(std::string(page.status().message()));
+  for (const jobs::JobRecord& record : page->records) {
+    if (!record.job.has_spec()) continue;
+    if (!CompleteFile(PlaceOf(*with_.artifacts, record)).has_value()) WriteNow(record.id);
+  }
+  look_back_.page_token = page->next_page_token;
 }
 
 void EventFiles::Log(const std::string& sentence) const {

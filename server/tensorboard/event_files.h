@@ -23,6 +23,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/base/mutex.h"
+#include "server/base/system_clock.h"
 #include "server/base/tick_thread.h"
 #include "server/jobs/artifact_store.h"
 #include "server/jobs/event_log.h"
@@ -78,8 +79,11 @@ class EventFiles final : public jobs::JobObserver {
   };
 
   absl::Duration Tick();
-  // Adds the ended jobs whose files are not complete, for the server ended before they were.
-  void AddIncomplete(std::set<std::string>* ids) const;
+  // Writes a job's file and remembers whether that failed.
+  void WriteNow(const std::string& job_id);
+  // Writes the files of the next few ended jobs that are not complete, for the server ended before
+  // they were.
+  void LookBack();
   absl::Status Remove(const std::string& job_id);
 
   // Brings the file up to what is stored; `written` says how far it is and goes along. True if it
@@ -94,6 +98,8 @@ class EventFiles final : public jobs::JobObserver {
   const Options options_;
   const Dependencies with_;
 
+  const SystemClock clock_;
+
   // Held while files are written.
   Mutex writing_;
   std::map<std::string, Written> written_ ABSL_GUARDED_BY(writing_);
@@ -103,6 +109,7 @@ class EventFiles final : public jobs::JobObserver {
   std::set<std::string> deleted_ ABSL_GUARDED_BY(changed_mutex_);
 
   // The thread's own.
+  jobs::JobQuery look_back_;  // For the next ones.
   bool looked_back_ = false;
   std::set<std::string> failing_;  // Ids of the jobs whose files could not be written.
 

@@ -62,9 +62,13 @@ class EventFilesTest : public testing::Test {
     record_.job.mutable_spec()->set_pooling(v1::POOLING_KIND_AVERAGE);
     record_.job.mutable_spec()->add_pool(2);
     record_.job.mutable_spec()->add_pool(0);
-    log_.Open("job", 0);
-    record_.sequence = *store_->Insert(record_, {});
+    Insert();
     Open();
+  }
+
+  void Insert() {
+    log_.Open(record_.id, 0);
+    record_.sequence = *store_->Insert(record_, {});
   }
 
   // A server begins.
@@ -88,7 +92,7 @@ class EventFilesTest : public testing::Test {
     update.withdraw_from = withdraw_from;
     update.evaluation = std::move(evaluation);
     ASSERT_TRUE(store_->Commit(update).ok());
-    ASSERT_THAT(log_.Append("job", withdraw_from, events), IsEmpty());
+    ASSERT_THAT(log_.Append(record_.id, withdraw_from, events), IsEmpty());
   }
 
   void StoreEpoch(int epoch) { Store({store::EpochEvent(epoch)}); }
@@ -299,6 +303,49 @@ TEST_F(EventFilesTest, WritesByItselfAndWhatAnEarlierServerLeft) {
                                         EventFiles::Dependencies{store_.get(), &log_, &artifacts_});
   drawn.WaitForNotification();
   EXPECT_THAT(StepsOf(Written(), "test/accuracy"), ElementsAre(2));
+}
+
+TEST_F(EventFilesTest, WhatChangesDoesNotWaitForWhatEarlierServersLeft) {
+  constexpr int kLeft = 60;
+  files_.reset();
+  StoreEnd();
+  const jobs::JobRecord changed = record_;
+  record_.job.set_state(v1::JOB_STATE_STOPPED);
+  record_.last_event = 0;
+  for (int i = 0; i < kLeft; ++i) {
+    record_.id = absl::StrCat("left-", i);
+    Insert();
+  }
+  record_.id = "newest";  // Begun with.
+  Insert();
+  StoreEnd();
+
+  const auto is_complete = [&](int i) {
+    return std::filesystem::exists(folder_ /
+                                   absl::StrCat("jobs/left-", i, "/tensorboard/complete"));
+  };
+  absl::Notification began, told, over;
+  int draws = 0, complete = 0;
+  EventFiles::Options options;
+  options.pause = absl::ZeroDuration();
+  options.draw_filters = [&](const std::string&) -> absl::StatusOr<Picture> {
+    if (++draws == 1) {
+      began.Notify();
+      told.WaitForNotification();
+    } else if (draws == 2) {
+      for (int i = 0; i < kLeft; ++i) complete += is_complete(i);
+      over.Notify();
+    }
+    return absl::NotFoundError("none");
+  };
+  files_ = std::make_unique<EventFiles>(options,
+                                        EventFiles::Dependencies{store_.get(), &log_, &artifacts_});
+  began.WaitForNotification();
+  files_->Stored(changed, {});
+  told.Notify();
+  over.WaitForNotification();
+  EXPECT_LT(complete, kLeft);
+  EXPECT_TRUE(WaitFor([&] { return is_complete(0) && is_complete(kLeft - 1); }));
 }
 
 TEST_F(EventFilesTest, KnowsNoJobThatIsNotThere) {
