@@ -63,6 +63,9 @@ class ArtifactStore {
   // Where a published data set's file is.
   virtual std::string DatasetPath(absl::string_view dataset, std::int64_t version) const = 0;
 
+  // Whether files may be kept elsewhere too, from where the next two calls bring them.
+  virtual bool KeepsElsewhere() const { return false; }
+
   // Whether a file that one of the calls above names lies there, to be opened soon: true also if
   // nobody can bring it back, which its reader will notice. False while it is brought back from
   // where else it is kept, which this call begins: ask again. UNAVAILABLE with a sentence if that

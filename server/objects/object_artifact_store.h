@@ -87,6 +87,7 @@ class ObjectArtifactStore final : public jobs::ArtifactStore {
   }
   std::string UploadsDir() const override { return with_.local->UploadsDir(); }
 
+  bool KeepsElsewhere() const override { return true; }
   absl::StatusOr<bool> Bring(const std::string& path) override;
   absl::Status Fetch(const std::string& path) override;
   std::string UriOf(const jobs::Publication& publication) const override;

@@ -22,6 +22,7 @@ class RegistryVersions final : public serving::VersionSource {
                                            const std::string& reference) override;
   absl::StatusOr<std::vector<serving::Version>> Versions(const std::string& model) override;
   absl::StatusOr<std::vector<std::string>> Models() override;
+  bool MayFetch() const override { return artifacts_->KeepsElsewhere(); }
   absl::Status Fetch(const serving::Version& version) override {
     return artifacts_->Fetch(version.archive_path);
   }

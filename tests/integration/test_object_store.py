@@ -13,6 +13,9 @@ import npz
 from harness import BIN, DONE, ERROR, Server, wait_for
 from metrics_page import Page
 
+open_pb = harness.importlib.import_module("inference.grpc_service_pb2")
+open_grpc = harness.importlib.import_module("inference.grpc_service_pb2_grpc")
+
 PREFIX = "team/ä b+c=d&e@f%g"
 
 
@@ -326,4 +329,6 @@ def test_an_archive_that_is_only_in_the_store_is_classified_with(s3, kept):
     kept.stop()
     lose_local(kept, "models")
     kept.start()
+    stub = open_grpc.GRPCInferenceServiceStub(kept.channel)
+    assert stub.ModelReady(open_pb.ModelReadyRequest(name="net")).ready, "it answers when it is asked"
     assert kept.answering("net") == 1
