@@ -89,7 +89,9 @@ class FakeS3 final : public http::Transport {
     std::string decoded;
     for (std::size_t i = 0; i < text.size(); ++i) {
       if (text[i] == '%') {
-        decoded += absl::HexStringToBytes(text.substr(i + 1, 2));
+        int byte = 0;
+        if (!absl::SimpleHexAtoi(text.substr(i + 1, 2), &byte)) return "";
+        decoded += static_cast<char>(byte);
         i += 2;
       } else {
         decoded += text[i];
