@@ -1,6 +1,7 @@
 """The Debian packages: built from the release build, looked into, and installed into a plain Debian
 system, where the main job runs."""
 
+import os
 import platform
 import shutil
 
@@ -28,15 +29,31 @@ def test_the_changelog_names_the_version():
     assert first.startswith(f"atelier ({deployment.project_version()}-1) ")
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory):
-    """The two packages by name, made from the release build."""
-    config = deployment.BIN.parent / "CPackConfig.cmake"
+def make_packages(build, folder):
+    """The two packages by name, made from a release build."""
+    config = build / "CPackConfig.cmake"
     if not config.exists():
         pytest.skip(f"{config} is not there: build the preset `release` first")
-    folder = tmp_path_factory.mktemp("packages")
     deployment.run("cpack", "--config", config, "-B", folder, timeout=600)
     return {p.name.partition("_")[0]: p for p in folder.glob("*.deb")}
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    return make_packages(deployment.BIN.parent, tmp_path_factory.mktemp("packages"))
+
+
+@pytest.mark.slow
+def test_built_twice_they_are_the_same_bytes(packages, tmp_path):
+    """The second time from another folder, without the compiler cache."""
+    sources = tmp_path / "elsewhere"
+    deployment.run("git", "clone", "--quiet", deployment.ROOT, sources)
+    for step in (["--preset", "release"], ["--build", "--preset", "release", "--target", "atelierd",
+                 "atelier-worker", "atelier", "atelier_torch", "atelier_documents"]):
+        deployment.run("cmake", *step, cwd=sources, timeout=3600, env={**os.environ, "CCACHE_DISABLE": "1"})
+    again = make_packages(sources / "build" / "release", tmp_path / "packages")
+    for name, package in packages.items():
+        assert again[name].read_bytes() == package.read_bytes(), name
 
 
 def field(package, name):
