@@ -20,6 +20,7 @@ namespace {
 struct Context {
   const ServerOptions& options;
   const Clock* clock;
+  remote::EngineObserver* observer;
   std::function<void(const std::string&)> log;
 };
 
@@ -57,6 +58,7 @@ Executors MakeRemote(const Context& context, std::unique_ptr<remote::Engine> eng
   remote::RemoteExecutor::Options executing;
   executing.server_id = *std::move(id);
   if (context.options.max_jobs > 0) executing.max_launches = context.options.max_jobs;
+  executing.observer = context.observer;
   executing.log = context.log;
   executing.poll_interval = poll_interval;
   executing.least_interval = std::min(poll_interval, absl::Seconds(1));
@@ -101,10 +103,12 @@ constexpr Entry kExecutors[] = {
 }  // namespace
 
 Executors MakeExecutor(const ServerOptions& options, const Clock* clock,
+                       remote::EngineObserver* observer,
                        std::function<void(const std::string&)> log) {
   std::string names;
   for (const Entry& entry : kExecutors) {
-    if (options.executor == entry.name) return entry.make({options, clock, std::move(log)});
+    if (options.executor == entry.name)
+      return entry.make({options, clock, observer, std::move(log)});
     absl::StrAppend(&names, names.empty() ? "" : " or ", entry.name);
   }
   return absl::InvalidArgumentError(

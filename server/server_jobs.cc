@@ -114,7 +114,7 @@ void ServerParts::StartWebhooks() {
 }
 
 absl::Status ServerParts::StartJobs() {
-  auto executors = MakeExecutor(options, &clock, &Warn);
+  auto executors = MakeExecutor(options, &clock, metrics->engine(), &Warn);
   if (!executors.ok()) return executors.status();
   executor = *std::move(executors);
   resolver = std::make_unique<jobs::SpecResolver>(

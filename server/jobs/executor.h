@@ -29,11 +29,13 @@ struct ResourceRequest {
 // meanwhile.
 struct LaunchPending {
   std::string why;  // A sentence's end, with the engine's own word: "Slurm job 12 waits: Priority".
+  std::string reason = {};  // That word alone; empty if the engine has said none.
 };
 
 // The process runs.
 struct LaunchRunning {
   std::string where = {};  // For people: "node n2, Slurm job 12". Empty: this machine.
+  std::string node = {};   // The same node alone.
 };
 
 // How a worker process ended.

@@ -125,7 +125,7 @@ void KubernetesEngine::Explain(ListedJob* listed) const {
   const std::string why = WhyNoPod(*events);
   if (why.empty()) return;
   listed->launch.status =
-      jobs::LaunchPending{absl::StrCat(Title(listed->launch.key.id), " has no pod: ", why)};
+      jobs::LaunchPending{absl::StrCat(Title(listed->launch.key.id), " has no pod: ", why), why};
 }
 
 absl::Status KubernetesEngine::DeleteJob(const std::string& job) const {

@@ -108,7 +108,8 @@ void SetWaiting(const json& pod, absl::Time now, remote::ListedLaunch* launch) {
   const json& unscheduled = ConditionOf(pod, "PodScheduled", "False");
   const json& waiting = WaitingOf(pod);
   const std::string reason = TextOf(waiting, "/reason");
-  std::string why = Reason(unscheduled.is_null() ? waiting : unscheduled);
+  const json& held_up = unscheduled.is_null() ? waiting : unscheduled;
+  std::string why = Reason(held_up);
   absl::Time since;
   const bool aged =
       absl::ParseTime(absl::RFC3339_full, TextOf(pod, "/status/startTime"), &since, nullptr) &&
@@ -117,7 +118,8 @@ void SetWaiting(const json& pod, absl::Time now, remote::ListedLaunch* launch) {
     launch->never_why = why;
   }
   if (why.empty()) why = "its pod is not scheduled yet";
-  launch->status = jobs::LaunchPending{absl::StrCat(title, " waits: ", why)};
+  launch->status =
+      jobs::LaunchPending{absl::StrCat(title, " waits: ", why), TextOf(held_up, "/reason")};
 }
 
 void SetByPod(const json& pod, absl::Time now, remote::ListedLaunch* launch) {
@@ -127,8 +129,8 @@ void SetByPod(const json& pod, absl::Time now, remote::ListedLaunch* launch) {
   if (phase == "Succeeded" || phase == "Failed") {
     launch->status = EndOf(title, pod);
   } else if (FieldOf(state, "/running").is_object()) {
-    launch->status = jobs::LaunchRunning{
-        absl::StrCat("node ", Printable(TextOf(pod, "/spec/nodeName")), ", ", title)};
+    const std::string node = Printable(TextOf(pod, "/spec/nodeName"));
+    launch->status = jobs::LaunchRunning{absl::StrCat("node ", node, ", ", title), node};
   } else if (phase == "Pending") {
     SetWaiting(pod, now, launch);
   }
@@ -150,7 +152,8 @@ void SetWithoutPod(const json& job, ListedJob* listed) {
   if (!listed->silent) {
     why = queue.empty() ? "it is suspended" : absl::StrCat("in Kueue's queue ", queue);
   }
-  launch.status = jobs::LaunchPending{absl::StrCat(title, " waits: ", why)};
+  launch.status =
+      jobs::LaunchPending{absl::StrCat(title, " waits: ", why), listed->silent ? "" : "Suspended"};
 }
 
 // The last pod of each Job, by the Job's uid.

@@ -22,6 +22,7 @@ ServerMetrics::ServerMetrics(const Options& options, const Clock* clock,
       machine_(
           std::make_shared<MachineMetrics>(MachineMetrics::Options{.data_dir = options.data_dir})),
       jobs_(std::make_shared<JobMetrics>(options.jobs, clock, &page_->registry())),
+      engine_(std::make_shared<EngineMetrics>()),
       serving_(options.serving, clock, &page_->registry()),
       calls_(&page_->registry()),
       webhooks_(&page_->registry()),
@@ -31,13 +32,14 @@ ServerMetrics::ServerMetrics(const Options& options, const Clock* clock,
   page_->Add(process_);
   page_->Add(machine_);
   page_->Add(jobs_);
+  page_->Add(engine_);
 }
 
 v1::GetMetricsResponse ServerMetrics::Snapshot(const v1::GetMetricsRequest& request) const {
   v1::GetMetricsResponse response;
   *response.mutable_time() = jobs::ToTimestamp(clock_->Now());
   const prometheus::Collectable* const sources[] = {&page_->registry(), process_.get(),
-                                                    machine_.get(), jobs_.get()};
+                                                    machine_.get(), jobs_.get(), engine_.get()};
   for (const prometheus::Collectable* source : sources) {
     AddSamples(source->Collect(), request, &response);
   }

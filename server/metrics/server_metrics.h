@@ -12,6 +12,7 @@
 #include "server/base/clock.h"
 #include "server/metrics/access_metrics.h"
 #include "server/metrics/call_metrics.h"
+#include "server/metrics/engine_metrics.h"
 #include "server/metrics/job_metrics.h"
 #include "server/metrics/machine_metrics.h"
 #include "server/metrics/metrics_page.h"
@@ -45,6 +46,7 @@ class ServerMetrics {
   access::AccessObserver* access() { return &access_; }
   objects::ObjectObserver* objects() { return &objects_; }
   registry::RegistryObserver* registry() { return &registry_; }
+  remote::EngineObserver* engine() { return engine_.get(); }
   // What the page would show now.
   v1::GetMetricsResponse Snapshot(const v1::GetMetricsRequest& request) const;
   int port() const { return page_->port(); }
@@ -57,6 +59,7 @@ class ServerMetrics {
   const std::shared_ptr<ProcessMetrics> process_;
   const std::shared_ptr<MachineMetrics> machine_;
   const std::shared_ptr<JobMetrics> jobs_;
+  const std::shared_ptr<EngineMetrics> engine_;
   ServingMetrics serving_;
   CallMetrics calls_;
   WebhookMetrics webhooks_;

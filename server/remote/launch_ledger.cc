@@ -1,7 +1,9 @@
 #include "server/remote/launch_ledger.h"
 
+#include <algorithm>
 #include <variant>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -17,6 +19,13 @@ std::string TextOf(const jobs::LaunchStatus& status) {
   }
   const auto* running = std::get_if<jobs::LaunchRunning>(&status);
   return running == nullptr ? "ended" : absl::StrCat("running ", running->where);
+}
+
+// What follows may name nodes or numbers, of which there are many.
+std::string FirstWord(const std::string& reason) {
+  const auto end = std::find_if_not(reason.begin(), reason.end(),
+                                    [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
+  return end == reason.begin() ? "None" : std::string(reason.begin(), end);
 }
 
 const jobs::ProcessEnd* EndOf(const ListedLaunch& listed) {
@@ -40,6 +49,7 @@ std::string LaunchKey::ToHandle() const { return absl::StrCat(id, ":", name); }
 void LaunchLedger::Watch(const LaunchKey& key, const jobs::LaunchStatus& told, absl::Duration now) {
   Launch launch{.key = key, .since = now};
   launch.told = TextOf(told);
+  launch.status = told;
   launch.ran = std::holds_alternative<jobs::LaunchRunning>(told);
   launches_.insert_or_assign(key.ToHandle(), std::move(launch));
 }
@@ -90,6 +100,7 @@ bool LaunchLedger::TakeOne(const ListedLaunch* listed, absl::Duration asked, abs
   }
   launch->absent = 0;
   if (!listed->status.has_value()) return true;
+  launch->status = *listed->status;
   if (const jobs::ProcessEnd* const end = EndOf(*listed)) {
     if (launch->watched) findings->ended.emplace_back(launch->key, *end);
     return launch->watched;
@@ -138,6 +149,18 @@ LaunchLedger::Findings LaunchLedger::TakeSilence(absl::string_view why) {
     Tell(jobs::LaunchPending{absl::StrCat(title, ": ", why)}, &launch, &findings);
   }
   return findings;
+}
+
+EngineLoad LaunchLedger::Load() const {
+  EngineLoad load;
+  for (const auto& [handle, launch] : launches_) {
+    if (const auto* const running = std::get_if<jobs::LaunchRunning>(&launch.status)) {
+      ++load.running[running->node];
+    } else if (const auto* pending = std::get_if<jobs::LaunchPending>(&launch.status)) {
+      ++load.pending[FirstWord(pending->reason)];
+    }
+  }
+  return load;
 }
 
 }  // namespace atelier::remote

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "server/jobs/executor.h"
 #include "server/remote/engine.h"
+#include "server/remote/engine_observer.h"
 
 namespace atelier::remote {
 
@@ -68,12 +69,15 @@ class LaunchLedger {
   Findings TakeSilence(absl::string_view why);
 
   bool empty() const { return launches_.empty(); }
+  // Of those that have not ended, also of those that are to be cancelled.
+  EngineLoad Load() const;
 
  private:
   struct Launch {
     LaunchKey key;
-    absl::Duration since;   // When it was put here.
-    std::string told = {};  // What was said last.
+    absl::Duration since;                               // When it was put here.
+    std::string told = {};                              // What was said last.
+    jobs::LaunchStatus status = jobs::LaunchPending();  // Listed last.
     bool watched = true;
     bool doomed = false;
     bool ran = false;

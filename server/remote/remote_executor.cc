@@ -160,6 +160,7 @@ absl::Duration RemoteExecutor::Tick() {
   const LaunchLedger::Findings findings = TakeAnswer(list, asked, &news);
   if (news) Log(absl::StrCat(list.status().message(), "; it is asked again."));
   Deliver(findings);
+  Show();
   MutexLock lock(&mutex_);
   if (ledger_.empty() && !search_due_) return absl::InfiniteDuration();
   return std::max(next_poll_ - clock_->Elapsed(), absl::ZeroDuration());
@@ -170,10 +171,12 @@ LaunchLedger::Findings RemoteExecutor::TakeAnswer(
   MutexLock lock(&mutex_);
   if (list.ok()) {
     failures_ = 0;
+    silent_since_.reset();
     next_poll_ = asked + options_.poll_interval;
     return ledger_.Take(*list, asked, clock_->Elapsed());
   }
   *silence = failures_++ == 0;
+  if (*silence) silent_since_ = clock_->Now();
   search_due_ = true;
   next_poll_ = asked + std::min(options_.least_interval * (1 << std::min(failures_, 10)),
                                 options_.max_poll_interval);
@@ -212,6 +215,13 @@ void RemoteExecutor::DeliverEnd(const LaunchKey& key, const std::optional<jobs::
   }
   callback(key.ToHandle(), *end);
   engine_->Release(key);
+}
+
+void RemoteExecutor::Show() const {
+  if (options_.observer == nullptr) return;
+  MutexLock lock(&mutex_);
+  options_.observer->Asked(ledger_.Load());
+  options_.observer->Silent(silent_since_);
 }
 
 void RemoteExecutor::Log(const std::string& sentence) const {

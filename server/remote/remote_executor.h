@@ -33,6 +33,7 @@ class RemoteExecutor final : public jobs::Executor {
     absl::Duration poll_interval = absl::Seconds(1);       // Between two lists.
     absl::Duration least_interval = absl::Seconds(1);      // However much happens.
     absl::Duration max_poll_interval = absl::Seconds(30);  // While the engine does not answer.
+    EngineObserver* observer = nullptr;                    // Must live as long; may be null.
     // Told one sentence of what nobody else is there to hear of. May be empty.
     std::function<void(const std::string&)> log = {};
     bool own_thread = true;  // Calls Tick by itself.
@@ -71,6 +72,7 @@ class RemoteExecutor final : public jobs::Executor {
   LaunchLedger::Findings TakeAnswer(const absl::StatusOr<std::vector<ListedLaunch>>& list,
                                     absl::Duration asked, bool* silence);
   void Deliver(const LaunchLedger::Findings& findings);
+  void Show() const;
   void DeliverEnd(const LaunchKey& key, const std::optional<jobs::ProcessEnd>& listed,
                   const StatusCallback& callback);
   void Log(const std::string& sentence) const;
@@ -79,13 +81,14 @@ class RemoteExecutor final : public jobs::Executor {
   const Options options_;
   const Clock* const clock_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   StatusCallback callback_ ABSL_GUARDED_BY(mutex_);
   LaunchLedger ledger_ ABSL_GUARDED_BY(mutex_);
   bool recovered_ ABSL_GUARDED_BY(mutex_) = false;
   // The engine may have launches of this server that are not in the ledger.
   bool search_due_ ABSL_GUARDED_BY(mutex_) = true;
   int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // Questions in a row that were not answered.
+  std::optional<absl::Time> silent_since_ ABSL_GUARDED_BY(mutex_);
   absl::Duration last_poll_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   absl::Duration next_poll_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   std::optional<absl::StatusOr<std::vector<ListedLaunch>>> recent_ ABSL_GUARDED_BY(mutex_);

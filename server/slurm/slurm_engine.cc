@@ -32,12 +32,12 @@ jobs::LaunchPending WaitOf(const ListedJob& listed) {
     if (listed.reason.empty() || listed.reason == "None") {
       return {absl::StrCat(job, " has not been considered yet")};
     }
-    return {absl::StrCat(job, " waits: ", listed.reason)};
+    return {absl::StrCat(job, " waits: ", listed.reason), listed.reason};
   }
   if (listed.state == "CONFIGURING") {
-    return {absl::StrCat(job, " waits for its node to start: CONFIGURING")};
+    return {absl::StrCat(job, " waits for its node to start: CONFIGURING"), listed.state};
   }
-  return {absl::StrCat(job, " does not run: ", listed.state)};
+  return {absl::StrCat(job, " does not run: ", listed.state), listed.state};
 }
 
 jobs::ProcessEnd ListedEnd(const ListedJob& listed) {
@@ -63,7 +63,8 @@ std::optional<jobs::LaunchStatus> StatusOf(const ListedJob& listed) {
   if (!stage.has_value()) return std::nullopt;
   if (*stage == Stage::kEnded) return ListedEnd(listed);
   if (*stage == Stage::kPending) return WaitOf(listed);
-  return jobs::LaunchRunning{absl::StrCat("node ", listed.nodes, ", ", TitleOf(listed.id))};
+  return jobs::LaunchRunning{absl::StrCat("node ", listed.nodes, ", ", TitleOf(listed.id)),
+                             listed.nodes};
 }
 
 jobs::ProcessEnd EndOf(const std::string& id, const JobDetails& details) {

@@ -15,6 +15,7 @@ import recovery
 import slurm_cluster
 from campaign import ROUNDS, SPEC
 from harness import BIN, JOB_FAILED, Server, Watcher, error_details, wait_for
+from metrics_page import Page
 
 
 def flags(port, *further):
@@ -86,6 +87,9 @@ def test_two_jobs_train_on_two_nodes_at_once(server, slurm):
     second = server.start_job("second", slurm_args="--nodelist=n2", **SPEC)
     assert wait_running(slurm, first)[0] == "n1"
     assert wait_running(slurm, second)[0] == "n2"
+    wait_for(lambda: all(Page(server).values("atelier_engine_running", node=node) == [1] for node in ("n1", "n2")),
+             what="the metrics page to show where they run")
+    assert Page(server).value("atelier_engine_silent_since_timestamp_seconds") == 0
     for name in (first, second):
         server.wait_job(name, "TRAINING")
         server.run("stop", name.removeprefix("jobs/"))
@@ -103,6 +107,8 @@ def test_a_job_that_waits_says_for_what_and_is_stopped(server, slurm):
                          event.waiting.reason)
     assert found, event
     assert event.number == server.events(name, until=lambda e: e.HasField("waiting"))[-2].number
+    reason = re.match("[A-Za-z]+", found.group(2))[0]
+    assert Page(server).values("atelier_engine_pending", reason=reason) == [1]
     for command in (("show", identifier), ("jobs",), ("top",)):
         assert f"Slurm job {found.group(1)}" in server.run(*command).stdout, command
     # The place in Slurm's queue is kept over a restart of the server.

@@ -199,8 +199,9 @@ def test_nothing_alerts_while_all_is_well(watched):
 @pytest.mark.parametrize("board", BOARDS, ids=repr)
 def test_every_query_of_every_panel_finds_data(watched, board):
     _, prometheus = watched
+    # Of Slurm and Kubernetes there are none here: tests/beyond has them.
     missing = [(panel["title"], target["expr"]) for panel in board.panels()
-               for target in panel["targets"]]
+               for target in panel["targets"] if "atelier_engine_" not in target["expr"]]
 
     def all_found():
         # A query is crossed off when it has data; panels of rare events have theirs at their time.

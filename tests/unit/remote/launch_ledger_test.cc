@@ -183,6 +183,23 @@ TEST_F(LaunchLedgerTest, SilenceEndsNothing) {
   }
 }
 
+TEST_F(LaunchLedgerTest, CountsByNodeAndByTheFirstWordOfTheReason) {
+  const LaunchKey second = {"13", "atelier:here/b/1"}, third = {"14", "atelier:here/c/1"};
+  ledger_.Watch(second, jobs::LaunchPending{"submitted"}, now_);
+  ledger_.Watch(third, jobs::LaunchPending{"submitted"}, now_);
+  EXPECT_EQ(ledger_.Load(), (EngineLoad{.running = {}, .pending = {{"None", 3}}}));
+  Take({Listed(jobs::LaunchRunning{"node n1, Slurm job 12", "n1"}),
+        Listed(jobs::LaunchPending{"waits: …", "ReqNodeNotAvail, UnavailableNodes:n2"}, second),
+        Listed(jobs::LaunchPending{"waits: …", "Priority"}, third)});
+  const EngineLoad load = {.running = {{"n1", 1}},
+                           .pending = {{"Priority", 1}, {"ReqNodeNotAvail", 1}}};
+  EXPECT_EQ(ledger_.Load(), load);
+  ledger_.TakeSilence("it does not answer");
+  EXPECT_EQ(ledger_.Load(), load) << "as it was when the engine answered last";
+  ledger_.Forget(kKey.ToHandle());
+  EXPECT_EQ(ledger_.Load(), (EngineLoad{.running = {}, .pending = load.pending}));
+}
+
 TEST(LaunchKeyTest, HandlesAreReadAsTheyAreWritten) {
   const auto key = LaunchKey::Parse(kKey.ToHandle());
   ASSERT_TRUE(key.ok());
