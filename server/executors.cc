@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/files/durable_file.h"
 #include "server/base/cgroup.h"
+#include "server/base/wrong_flag.h"
 #include "server/kubernetes/http_api.h"
 #include "server/kubernetes/kubernetes_engine.h"
 #include "server/launch/worker_command.h"
@@ -15,6 +17,8 @@
 
 namespace atelier::server {
 namespace {
+
+constexpr std::int64_t kMaxCertificate = std::int64_t{64} << 10;
 
 // What an executor is made from.
 struct Context {
@@ -39,12 +43,21 @@ Executors MakeProcesses(const Context& context) {
        .oom_kills = [] { return ControlGroup::OfThisProcess().oom_kills(); }});
 }
 
-// As options for processes on other machines, which see the data directory, but not where the
-// server has its certificate.
+// As options for processes on other machines, which do not see where the server has its
+// certificate: it is copied to the data directory or, where they do not see that, given along.
 absl::StatusOr<launch::WorkerCommand::Options> RemoteWorkerOptions(const ServerOptions& options) {
   launch::WorkerCommand::Options worker = WorkerOptions(options);
   worker.server_address = options.worker_address;
+  worker.cache_dir = options.worker_cache_dir;
+  worker.cache_bytes = options.worker_cache_bytes;
   if (worker.server_certificate.empty()) return worker;
+  if (!worker.cache_dir.empty()) {
+    auto text = models::ReadWholeFile(worker.server_certificate, kMaxCertificate);
+    if (!text.ok()) return WrongFlag("tls_cert", text.status().message());
+    worker.server_certificate.clear();
+    worker.certificate_text = *std::move(text);
+    return worker;
+  }
   auto copied = store::ShareFile(worker.server_certificate, options.data_dir, "worker-server.pem");
   if (!copied.ok()) return copied.status();
   worker.server_certificate = *std::move(copied);

@@ -104,6 +104,15 @@ ABSL_FLAG(
     "Address that workers on other machines dial, HOST:PORT, where --worker_listen is not it: "
     "that of a Kubernetes Service, or of a forwarded port.");
 ABSL_FLAG(
+    std::string, worker_cache_dir, "",
+    "Folder on the cluster's nodes for workers that do not see the data directory: they fetch "
+    "what they read and send what they leave. Empty: the data directory is on every node.");
+ABSL_FLAG(Size, worker_cache_bytes, Size{std::int64_t{20} << 30},
+          "Bytes that data sets may take in --worker_cache_dir of a node, from 1MiB; the least "
+          "recently used go.");
+ABSL_FLAG(Size, transfer_rate, Size{0},
+          "Bytes per second that all workers together fetch and send, from 64KiB. 0: no limit.");
+ABSL_FLAG(
     std::string, artifacts, "",
     "Keep what outlives jobs in an object store, too: s3://BUCKET/PREFIX. Default: in the data "
     "directory alone.");
@@ -268,6 +277,9 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
       {"kubernetes_ca_file", absl::GetFlag(FLAGS_kubernetes_ca_file)},
       {"kubernetes_gpu_resource", absl::GetFlag(FLAGS_kubernetes_gpu_resource)}};
   flags.worker_address = absl::GetFlag(FLAGS_worker_address);
+  flags.worker_cache_dir = absl::GetFlag(FLAGS_worker_cache_dir);
+  flags.worker_cache_bytes = absl::GetFlag(FLAGS_worker_cache_bytes).bytes;
+  flags.transfer_rate = absl::GetFlag(FLAGS_transfer_rate).bytes;
   flags.artifacts = absl::GetFlag(FLAGS_artifacts);
   flags.artifact_cache = absl::GetFlag(FLAGS_artifact_cache).bytes;
   flags.role = absl::GetFlag(FLAGS_role);

@@ -28,6 +28,8 @@ absl::Status CheckReplica(const ServerFlags& flags) {
       {"shutdown_grace", flags.shutdown_grace != unset.shutdown_grace},
       {"worker_binary", flags.worker_binary != unset.worker_binary},
       {"worker_address", flags.worker_address != unset.worker_address},
+      {"worker_cache_dir", flags.worker_cache_dir != unset.worker_cache_dir},
+      {"transfer_rate", flags.transfer_rate != unset.transfer_rate},
       {"executor", flags.executor != unset.executor},
       {"max_jobs", flags.max_jobs != unset.max_jobs},
       {"artifacts", flags.artifacts != unset.artifacts},

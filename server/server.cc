@@ -60,6 +60,7 @@ void Server::Stop() {
   parts_->streams->EndAll(rpc::ServerStopping());
   parts_->public_server->Shutdown(kCallPatience);
   parts_->controller->AwaitProcessesGone(kExitPatience);
+  parts_->attempt_files->Stop();
   parts_->worker_server->Shutdown(kCallPatience);
 }
 

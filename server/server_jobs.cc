@@ -176,7 +176,12 @@ absl::Status ServerParts::ServeWorkers() {
   // The service refers to its queue, but the queue's last tasks to the service's host.
   session_tasks = std::make_unique<TaskQueue>(
       TaskQueue::Options{.name = "session", .threads = 2, .capacity = 10'000});
-  worker_service = std::make_unique<launch::WorkerService>(session_host.get(), session_tasks.get());
+  attempt_files = std::make_unique<transfers::AttemptFiles>(
+      transfers::AttemptFiles::Options{.rate = options.transfer_rate}, &clock);
+  transfer_tasks = std::make_unique<TaskQueue>(TaskQueue::Options{
+      .name = "transfer", .threads = launch::kTransfers, .capacity = launch::kWaitingTransfers});
+  worker_service = std::make_unique<launch::WorkerService>(
+      session_host.get(), session_tasks.get(), attempt_files.get(), transfer_tasks.get());
   auto address = ShortAddress::Of(options.worker_listen.ToString());
   if (!address.ok()) return address.status();
   worker_address = std::make_unique<ShortAddress>(*std::move(address));

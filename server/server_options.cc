@@ -25,6 +25,7 @@ namespace {
 constexpr char kFashionMnist[] = "/usr/share/datasets/fashion-mnist";
 constexpr int kRemoteCores = 4;
 constexpr std::int64_t kMinDatasetSpace = std::int64_t{1} << 20;
+constexpr std::int64_t kMinTransferRate = std::int64_t{64} << 10;
 constexpr std::int64_t kMinAuditSpace = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxAuditSpace = std::int64_t{1} << 40;
 constexpr std::int64_t kMaxDatasetSpace = std::int64_t{1} << 50;
@@ -92,6 +93,32 @@ absl::Status ReadWorkerAddress(const ServerFlags& flags, ServerOptions* options)
   return absl::OkStatus();
 }
 
+// Files for workers that do not see the data directory.
+absl::Status ReadTransfers(const ServerFlags& flags, ServerOptions* options) {
+  const std::string& folder = flags.worker_cache_dir;
+  if (!folder.empty() && !options->WorkersAreRemote()) {
+    return WrongFlag("worker_cache_dir",
+                     "workers of this machine see the data directory; it is for "
+                     "--executor=slurm and --executor=kubernetes");
+  }
+  if (!folder.empty() && (folder[0] != '/' || folder == "/")) {
+    return WrongFlag("worker_cache_dir",
+                     absl::StrCat("'", folder,
+                                  "' is not the absolute path of a folder, such as "
+                                  "/var/cache/atelier"));
+  }
+  absl::Status status = CheckRange("worker_cache_bytes", flags.worker_cache_bytes, kMinDatasetSpace,
+                                   kMaxDatasetSpace);
+  if (flags.transfer_rate != 0) {
+    status.Update(
+        CheckRange("transfer_rate", flags.transfer_rate, kMinTransferRate, kMaxDatasetSpace));
+  }
+  options->worker_cache_dir = folder;
+  options->worker_cache_bytes = flags.worker_cache_bytes;
+  options->transfer_rate = flags.transfer_rate;
+  return status;
+}
+
 absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
   options->executor = flags.executor;
   options->max_jobs = flags.max_jobs;
@@ -102,6 +129,7 @@ absl::Status ReadExecutor(const ServerFlags& flags, ServerOptions* options) {
     }
     options->executor_settings.emplace(name, value);
   }
+  if (auto status = ReadTransfers(flags, options); !status.ok()) return status;
   if (options->WorkersAreRemote()) {
     const absl::Status range =
         flags.max_jobs == 0 ? absl::OkStatus() : CheckRange("max_jobs", flags.max_jobs, 1, 10'000);

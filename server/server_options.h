@@ -38,6 +38,9 @@ struct ServerFlags {
   std::string worker_binary;  // Default: atelier-worker in the folder of atelierd.
   std::string worker_sandbox = "best_effort";
   std::string worker_address;  // Default: worker_listen.
+  std::string worker_cache_dir;
+  std::int64_t worker_cache_bytes = std::int64_t{20} << 30;
+  std::int64_t transfer_rate = 0;
   std::string executor = "process";
   int max_jobs = 0;
   // Flags that only one executor reads, by name; their names begin with its own.
@@ -95,8 +98,12 @@ struct ServerOptions {
   std::string worker_binary;   // Empty: the one in the folder of atelierd.
   std::string worker_sandbox;  // best_effort, required or off.
   std::string worker_address;  // What workers on other machines dial; empty if there are none.
-  std::string notify_url;      // Told of every job's end; empty: none.
-  std::string notify_secret;   // Signs what is told; empty: nothing does.
+  // Folder on the nodes of workers that do not see the data directory, absolute; empty: all see it.
+  std::string worker_cache_dir;
+  std::int64_t worker_cache_bytes = 0;  // What data sets may take there.
+  std::int64_t transfer_rate = 0;       // Bytes per second to and from workers; 0: no limit.
+  std::string notify_url;               // Told of every job's end; empty: none.
+  std::string notify_secret;            // Signs what is told; empty: nothing does.
   bool notify_private_addresses = false;
   std::string executor;  // Its name; executors.h knows which there are.
   int max_jobs = 0;      // 0: the executor's default, or no limit of its own.

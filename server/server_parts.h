@@ -47,6 +47,7 @@
 #include "server/store/data_directory.h"
 #include "server/store/sqlite_store.h"
 #include "server/tensorboard/event_files.h"
+#include "server/transfers/attempt_files.h"
 #include "server/uploads/upload_folder.h"
 #include "server/views/dataset_catalog.h"
 #include "server/views/model_viewer.h"
@@ -95,8 +96,10 @@ struct ServerParts {
   std::unique_ptr<jobs::JobController> controller;
   std::unique_ptr<jobs::ExperimentController> experiments;
   std::unique_ptr<launch::ControllerSessionHost> session_host;
+  std::unique_ptr<transfers::AttemptFiles> attempt_files;
   std::unique_ptr<launch::WorkerService> worker_service;
   std::unique_ptr<TaskQueue> session_tasks;
+  std::unique_ptr<TaskQueue> transfer_tasks;
   std::unique_ptr<ShortAddress> worker_address;
   std::unique_ptr<rpc::GrpcServer> worker_server;
 

@@ -43,6 +43,12 @@ class ArtifactStore {
   // worker makes durable within it can be found again.
   virtual absl::Status MakeAttemptDir(absl::string_view job_id, int attempt) = 0;
 
+  // What the file `probe` in that folder holds, which is made if it is not there: something random,
+  // by which a worker tells whether it sees this folder. Empty if there is no such file.
+  virtual absl::StatusOr<std::string> Probe(absl::string_view /*job_id*/, int /*attempt*/) {
+    return "";
+  }
+
   // Frees what attempts before this one left but their logs: its own checkpoint is durable. Nothing
   // to free is no error.
   virtual absl::Status FreeAttemptsBefore(absl::string_view job_id, int attempt) = 0;

@@ -141,6 +141,9 @@ class JobController {
   absl::StatusOr<Attachment> Attach(const worker::v1::Hello& hello,
                                     std::shared_ptr<WorkerLink> link);
 
+  // The assignment of a worker, as it would be given it now. Errors as Attach; nothing changes.
+  absl::StatusOr<worker::v1::Assignment> Assigned(const worker::v1::Hello& hello);
+
   // Stores events and answers with the number of the attempt's last stored one, to be acknowledged.
   // Events stored before are left out. ABORTED (ATTEMPT_NOT_WANTED) when the attempt is over;
   // INVALID_ARGUMENT (PROTOCOL_VIOLATION) for events that cannot be (a gap, an unknown kind), which
@@ -301,6 +304,10 @@ class JobController {
   void AfterEnd(const std::string& id, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LiveJob* Find(absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job if `attempt` is its active one, else ABORTED.
+  // As FindAttempt, but for who has its token: UNAUTHENTICATED, and UNAVAILABLE while the attempt is
+  // being stored.
+  absl::StatusOr<LiveJob*> FindWorker(const worker::v1::Hello& hello)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<LiveJob*> FindAttempt(absl::string_view id, int attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JobChange Change(const LiveJob& live) const { return {live.record, with_.clock->Now()}; }

@@ -45,16 +45,8 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
                                                  std::shared_ptr<WorkerLink> link) {
   Effects effects;
   MutexLock lock(&mutex_);
-  auto live = FindAttempt(hello.job(), hello.attempt());
-  if (!live.ok() && watch_.launching(hello.job())) {
-    return absl::UnavailableError("The attempt is being stored; dial again.");
-  }
+  auto live = FindWorker(hello);
   if (!live.ok()) return live.status();
-  if (!SameToken(hello.token(), (*live)->record.token)) {
-    return Error(absl::StatusCode::kUnauthenticated, "WRONG_TOKEN",
-                 absl::StrCat("The token is not that of attempt ", hello.attempt(), " of job ",
-                              hello.job(), "."));
-  }
   Attachment attachment;
   auto assignment = MakeAssignment(**live);
   if (absl::IsNotFound(assignment.status())) {
@@ -64,7 +56,10 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
                        : failed;
   }
   if (!assignment.ok()) return assignment.status();
+  const auto probe = with_.artifacts->Probe(hello.job(), hello.attempt());
+  if (!probe.ok()) return absl::UnavailableError(probe.status().message());
   attachment.assignment = *std::move(assignment);
+  attachment.assignment.set_probe(*probe);
   attachment.stop = (*live)->record.stop_requested;
   attachment.suspend = shutting_down_;
   if ((*live)->link != nullptr && (*live)->link != link) {
@@ -80,6 +75,24 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   if (attachment.stop) watch_.TellToStop(hello.job(), now);
   if (kick_) effects.Add(kick_);
   return attachment;
+}
+
+absl::StatusOr<JobController::LiveJob*> JobController::FindWorker(const worker::v1::Hello& hello) {
+  auto live = FindAttempt(hello.job(), hello.attempt());
+  if (!live.ok() && watch_.launching(hello.job())) {
+    return absl::UnavailableError("The attempt is being stored; dial again.");
+  }
+  if (!live.ok() || SameToken(hello.token(), (*live)->record.token)) return live;
+  return Error(absl::StatusCode::kUnauthenticated, "WRONG_TOKEN",
+               absl::StrCat("The token is not that of attempt ", hello.attempt(), " of job ",
+                            hello.job(), "."));
+}
+
+absl::StatusOr<worker::v1::Assignment> JobController::Assigned(const worker::v1::Hello& hello) {
+  MutexLock lock(&mutex_);
+  const auto live = FindWorker(hello);
+  if (!live.ok()) return live.status();
+  return MakeAssignment(**live);
 }
 
 absl::StatusOr<worker::v1::Assignment> JobController::MakeAssignment(const LiveJob& live) {

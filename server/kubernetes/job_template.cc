@@ -107,15 +107,16 @@ void SetEnvironment(const std::vector<std::string>& variables, const std::string
                   {"valueFrom", {{"secretKeyRef", {{"name", secret}, {"key", kTokenKey}}}}}});
 }
 
-// The worker's command line, with what it prints in its log. A container that names a command has
-// the worker's program by that.
+// The worker's command line, with what it prints in its log, if that is a file. A container that
+// names a command has the worker's program by that.
 void SetCommand(const std::vector<std::string>& arguments, const std::string& log,
                 json* container) {
   std::vector<std::string> program = {arguments.front()};
   if (const json& given = ListOf(*container, "/command"); !given.empty()) {
     program = given.get<std::vector<std::string>>();
   }
-  std::vector<std::string> command = {"/bin/sh", "-c", R"(exec "$@" >>"$0" 2>&1)", log};
+  std::vector<std::string> command;
+  if (!log.empty()) command = {"/bin/sh", "-c", R"(exec "$@" >>"$0" 2>&1)", log};
   command.insert(command.end(), program.begin(), program.end());
   (*container)["command"] = command;
   (*container)["args"] = std::vector<std::string>(arguments.begin() + 1, arguments.end());

@@ -75,12 +75,13 @@ std::string KubernetesEngine::JobPath(absl::string_view job) const {
 absl::StatusOr<std::string> KubernetesEngine::Submit(const jobs::LaunchRequest& request,
                                                      const std::string& name) {
   const std::string job = JobName(request.job_id, request.attempt, Suffix());
-  const JobTemplate::Launch launch = {.name = name,
-                                      .server_id = options_.server_id,
-                                      .arguments = worker_.Arguments(request),
-                                      .environment = launch::WorkerCommand::OwnVariables(),
-                                      .log = request.attempt_dir + "/worker.log",
-                                      .gpu_resource = options_.kubernetes.gpu_resource};
+  const JobTemplate::Launch launch = {
+      .name = name,
+      .server_id = options_.server_id,
+      .arguments = worker_.Arguments(request),
+      .environment = worker_.OwnVariables(),
+      .log = worker_.sends_log() ? "" : request.attempt_dir + "/worker.log",
+      .gpu_resource = options_.kubernetes.gpu_resource};
   const auto created =
       api_->Call("POST", jobs_, options_.kubernetes.job.JobOf(request, launch, job));
   if (!created.ok()) return Refusal(created.status());

@@ -17,6 +17,7 @@ namespace {
 // Exit codes of the worker program that say why it ended (see server/worker/main.cc).
 constexpr int kServerLostCode = 4;
 constexpr int kOutOfMemoryCode = 5;
+constexpr int kDiskFailedCode = 6;
 
 std::string BesideThisProgram(const std::string& name) {
   std::error_code ignored;
@@ -47,17 +48,26 @@ std::vector<std::string> WorkerCommand::Arguments(const jobs::LaunchRequest& req
   if (!options_.sandbox.empty()) {
     arguments.push_back(absl::StrCat("--sandbox=", options_.sandbox));
   }
+  if (!options_.cache_dir.empty()) {
+    arguments.push_back(absl::StrCat("--cache_dir=", options_.cache_dir));
+    arguments.push_back(absl::StrCat("--cache_bytes=", options_.cache_bytes));
+  }
   return arguments;
 }
 
-std::vector<std::string> WorkerCommand::Environment(const std::string& token) {
+std::vector<std::string> WorkerCommand::Environment(const std::string& token) const {
   std::vector<std::string> own = OwnVariables();
   own.push_back(TokenVariable(token));
   return WorkerEnvironment(own);
 }
 
-std::vector<std::string> WorkerCommand::OwnVariables() {
-  return {"OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"};
+std::vector<std::string> WorkerCommand::OwnVariables() const {
+  std::vector<std::string> own = {"OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
+                                  "OPENBLAS_NUM_THREADS=1", "GOTO_NUM_THREADS=1"};
+  if (!options_.certificate_text.empty()) {
+    own.push_back(absl::StrCat("ATELIER_SERVER_CERTIFICATE=", options_.certificate_text));
+  }
+  return own;
 }
 
 std::string WorkerCommand::JobArgument(const std::string& job) {
@@ -77,6 +87,9 @@ jobs::ProcessEnd WorkerCommand::EndOf(std::string how, int exit_code) {
   if (exit_code == kServerLostCode) return {std::move(how), Cause::kServerUnreachable};
   if (exit_code == kOutOfMemoryCode) {
     return {absl::StrCat("over its memory limit (", how, ")"), Cause::kOutOfMemory};
+  }
+  if (exit_code == kDiskFailedCode) {
+    return {absl::StrCat("its node's disk failed, as its log says (", how, ")"), Cause::kUnknown};
   }
   return {std::move(how), Cause::kUnknown};
 }

@@ -3,6 +3,7 @@
 #ifndef ATELIER_SERVER_LAUNCH_WORKER_COMMAND_H_
 #define ATELIER_SERVER_LAUNCH_WORKER_COMMAND_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,7 @@ namespace atelier::launch {
 
 // Immutable, hence thread-safe. The command line is
 //   <program> --server=<address> --job=<job> --attempt=<n> [--server_certificate=<file>]
-//             [--sandbox=<mode>]
+//             [--sandbox=<mode>] [--cache_dir=<folder> --cache_bytes=<n>]
 // The token is in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, the
 // arithmetic libraries' own threads are turned off, and of the server's own environment there is
 // only what LibTorch, gRPC and the loader read (see environment.h).
@@ -26,7 +27,13 @@ class WorkerCommand {
     std::string server_address;
     // The server's certificate, where workers report by TLS: they believe no other. A file.
     std::string server_certificate;
+    // The same as text instead of a file: for machines that have no such file.
+    std::string certificate_text = {};
     std::string sandbox = {};  // best_effort, required or off; empty: the worker's default.
+    // Where workers that do not see the data directory keep what they fetch, and how many bytes of
+    // data sets; empty if all see it. With it, workers send their log, wherever they run.
+    std::string cache_dir = {};
+    std::int64_t cache_bytes = 0;
   };
 
   // FAILED_PRECONDITION if the worker's program is not there.
@@ -35,9 +42,11 @@ class WorkerCommand {
   // The first is the program's path.
   std::vector<std::string> Arguments(const jobs::LaunchRequest& request) const;
   // NAME=value, all there is.
-  static std::vector<std::string> Environment(const std::string& token);
+  std::vector<std::string> Environment(const std::string& token) const;
   // Those of them that are every worker's, on whatever machine.
-  static std::vector<std::string> OwnVariables();
+  std::vector<std::string> OwnVariables() const;
+  // Whether workers send their log, so that nothing else has to take what they print.
+  bool sends_log() const { return !options_.cache_dir.empty(); }
 
   // Those of them that name an attempt, as they stand in a list of arguments or of variables.
   static std::string JobArgument(const std::string& job);

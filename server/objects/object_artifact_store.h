@@ -69,6 +69,9 @@ class ObjectArtifactStore final : public jobs::ArtifactStore {
   absl::Status MakeAttemptDir(absl::string_view job_id, int attempt) override {
     return with_.local->MakeAttemptDir(job_id, attempt);
   }
+  absl::StatusOr<std::string> Probe(absl::string_view job_id, int attempt) override {
+    return with_.local->Probe(job_id, attempt);
+  }
   absl::Status FreeAttemptsBefore(absl::string_view job_id, int attempt) override {
     return with_.local->FreeAttemptsBefore(job_id, attempt);
   }

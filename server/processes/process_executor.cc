@@ -136,7 +136,7 @@ absl::StatusOr<jobs::Launched> ProcessExecutor::Start(const jobs::LaunchRequest&
   }
   launch::SpawnRequest spawn;
   spawn.arguments = worker_.Arguments(request);
-  spawn.environment = launch::WorkerCommand::Environment(request.token);
+  spawn.environment = worker_.Environment(request.token);
   {
     MutexLock lock(&mutex_);
     spawn.cpus = cpus_.Take(request.resources.cores);

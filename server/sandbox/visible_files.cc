@@ -253,6 +253,7 @@ absl::StatusOr<int> RestrictFiles(const VisibleFiles& files) {
   if (files.gpu) AllowGpu(&rules);
   for (const std::string& path : files.reads) AllowReading(path, &rules);
   for (const std::string& path : files.writes) rules.Allow(path, kWrite);
+  for (const std::string& path : files.empties) rules.Allow(path, kRemoveFolder);
   if (!rules.status().ok()) return rules.status();
   // The others first: who is restricted may not signal those who are not.
   absl::Status status = RestrictOtherThreads(rules.descriptor());

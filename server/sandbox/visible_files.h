@@ -20,6 +20,8 @@ struct VisibleFiles {
   // Folders in which files and folders may be made, changed, renamed and removed as well. Neither
   // links nor devices can be made there.
   std::vector<std::string> writes = {};
+  // Folders below which empty folders may be removed, and nothing else.
+  std::vector<std::string> empties = {};
   // The port of the only server that may be dialled by TCP; 0: none. With it come the files of /etc
   // by which names of machines are looked up.
   int tcp_port = 0;

@@ -117,8 +117,11 @@ std::vector<std::string> SlurmEngine::SubmitArguments(const jobs::LaunchRequest&
       absl::StrCat("--comment=", name), "--nodes=1", "--ntasks=1",
       absl::StrCat("--cpus-per-task=", request.resources.cores),
       absl::StrCat("--signal=B:TERM@", kWarning), "--open-mode=append",
-      absl::StrCat("--output=", OutputPattern(request.attempt_dir), "/worker.log"),
-      absl::StrCat("--chdir=", request.attempt_dir),
+      // A node that does not see the attempt's folder could not even begin.
+      worker_.sends_log()
+          ? "--output=/dev/null"
+          : absl::StrCat("--output=", OutputPattern(request.attempt_dir), "/worker.log"),
+      absl::StrCat("--chdir=", worker_.sends_log() ? "/" : request.attempt_dir),
       // All of what sbatch is given here, which is little.
       "--export=ALL"};
   if (memory > 0) {
@@ -137,8 +140,7 @@ std::vector<std::string> SlurmEngine::SubmitArguments(const jobs::LaunchRequest&
 
 absl::StatusOr<std::string> SlurmEngine::Submit(const jobs::LaunchRequest& request,
                                                 const std::string& name) {
-  return commands_.Submit(SubmitArguments(request, name),
-                          launch::WorkerCommand::Environment(request.token),
+  return commands_.Submit(SubmitArguments(request, name), worker_.Environment(request.token),
                           BatchScript(worker_.Arguments(request)));
 }
 

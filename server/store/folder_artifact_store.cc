@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <random>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "models/files/durable_file.h"
 #include "models/files/file_io.h"
 #include "models/files/sha256.h"
 
@@ -30,6 +32,7 @@ namespace fs = std::filesystem;
 constexpr const char kLogName[] = "worker.log";
 constexpr const char kArchiveName[] = "model.tar.gz";
 constexpr const char kDatasetName[] = "packed.dataset";
+constexpr std::size_t kProbeDigits = 64;
 
 absl::Status FileError(absl::string_view what, const std::string& path, int error) {
   const std::string message =
@@ -221,6 +224,31 @@ absl::Status FolderArtifactStore::MakeAttemptDir(absl::string_view job_id, int a
   fs::create_directories(folder, error);
   if (error) return FileError("made", folder, error.value());
   return SyncFoldersUpTo(root_, folder);
+}
+
+// Not synced: after a crash of the machine another one does as well.
+absl::StatusOr<std::string> FolderArtifactStore::Probe(absl::string_view job_id, int attempt) {
+  const std::string folder = AttemptDir(job_id, attempt);
+  const std::string path = absl::StrCat(folder, "/probe");
+  if (const auto made = models::ReadWholeFile(path, kProbeDigits);
+      made.ok() && made->size() == kProbeDigits) {
+    return made;
+  }
+  std::random_device source;
+  std::string probe;
+  while (probe.size() < kProbeDigits) {
+    absl::StrAppend(&probe, absl::Hex(source(), absl::kZeroPad8));
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  const std::string partial = path + ".part";
+  const int target = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (target < 0) return FileError("made", partial, errno);
+  const bool written = models::WriteAll(target, probe);
+  if (close(target) != 0 || !written || rename(partial.c_str(), path.c_str()) != 0) {
+    return FileError("written", path, errno);
+  }
+  return probe;
 }
 
 absl::Status FolderArtifactStore::FreeJob(absl::string_view job_id) {

@@ -26,6 +26,7 @@ class FolderArtifactStore final : public jobs::ArtifactStore {
   std::string DatasetCacheDir() const override { return root_ + "/cache/datasets"; }
   // `worker.log` in the attempt's folder.
   absl::Status MakeAttemptDir(absl::string_view job_id, int attempt) override;
+  absl::StatusOr<std::string> Probe(absl::string_view job_id, int attempt) override;
   absl::Status FreeAttemptsBefore(absl::string_view job_id, int first_kept) override;
   std::string LogPath(absl::string_view job_id, int attempt) const override;
   std::string TensorboardDir(absl::string_view job_id) const override;

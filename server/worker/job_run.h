@@ -42,6 +42,7 @@ class JobRun {
     training_stop_.Suspend();
     suspend_.Suspend();
   }
+  bool suspended() const { return suspend_.Get() == models::StopRequest::kSuspend; }
 
  private:
   struct Training {

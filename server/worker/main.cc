@@ -1,7 +1,8 @@
 // atelier-worker: one attempt at one job. Its server starts it, and it reports to nobody
 // else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
 // failed), 1 wrong flags or no libatelier_torch.so, 3 the server does not want the attempt, 4 the
-// server could not be reached for the lease, 5 over its memory limit and unable to say so.
+// server could not be reached for the lease, 5 over its memory limit and unable to say so, 6 this
+// machine's disk failed, so that another one has to try.
 #include <signal.h>
 #include <unistd.h>
 
@@ -30,9 +31,15 @@
 #include "proto/lifecycle/lifecycle.h"
 #include "server/base/short_address.h"
 #include "server/sandbox/sandbox.h"
+#include "server/worker/fetched_assignment.h"
+#include "server/worker/file_line.h"
+#include "server/worker/file_sender.h"
 #include "server/worker/job_run.h"
+#include "server/worker/log_buffer.h"
 #include "server/worker/log_sink.h"
 #include "server/worker/memory_limit.h"
+#include "server/worker/node_cache.h"
+#include "server/worker/node_work.h"
 #include "server/worker/resource_sampler.h"
 #include "server/worker/session.h"
 #include "server/worker/ticker.h"
@@ -44,6 +51,11 @@ ABSL_FLAG(std::string, server_certificate, "",
           "The server's certificate if it uses TLS, a PEM file");
 ABSL_FLAG(std::string, job, "", "ID of the job, without jobs/");
 ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
+ABSL_FLAG(std::string, cache_dir, "",
+          "Folder of this machine for what the worker fetches and writes, if it does not see the "
+          "server's data directory; its log goes to the server then");
+ABSL_FLAG(std::int64_t, cache_bytes, std::int64_t{20} << 30,
+          "Bytes that data sets may take in --cache_dir; the least recently used go");
 ABSL_FLAG(std::string, sandbox, "best_effort",
           "Walls around the job: best_effort (as Linux has them here), required or off");
 
@@ -51,6 +63,8 @@ namespace atelier::worker {
 namespace {
 
 constexpr char kTokenVariable[] = "ATELIER_WORKER_TOKEN";
+// The server's certificate itself, where there is no file.
+constexpr char kCertificateVariable[] = "ATELIER_SERVER_CERTIFICATE";
 constexpr char kSandboxAsThereIs[] = "best_effort";
 constexpr char kSandboxRequired[] = "required";
 constexpr char kNoSandbox[] = "off";
@@ -59,7 +73,17 @@ constexpr absl::Duration kSampleInterval = absl::Seconds(1);
 // A worker beyond its memory limit has this long to say so.
 constexpr absl::Duration kLastWords = absl::Seconds(5);
 
-enum ExitCode { kDelivered = 0, kUsage = 1, kNotWanted = 3, kServerLost = 4, kOutOfMemory = 5 };
+// A file system on a network may show the server's newest file late.
+constexpr absl::Duration kProbePatience = absl::Seconds(5);
+
+enum ExitCode {
+  kDelivered = 0,
+  kUsage = 1,
+  kNotWanted = 3,
+  kServerLost = 4,
+  kOutOfMemory = 5,
+  kDiskFailed = 6
+};
 
 // What the signal handler suspends.
 std::atomic<JobRun*> running{nullptr};
@@ -78,33 +102,57 @@ void HandleBusError(int number) {
   signal(number, SIG_DFL);
 }
 
-v1::WorkerEvent IncompleteSandboxEvent(const absl::Status& missing) {
+v1::WorkerEvent FailureEvent(models::FailureReason reason, const std::string& sentence) {
   v1::WorkerEvent event;
-  event.mutable_failure()->set_reason(
-      std::string(models::FailureReasonName(models::FailureReason::kInternal)));
-  event.mutable_failure()->set_message(absl::StrCat(
-      "The sandbox is not complete, which --worker_sandbox=required demands: ", missing.message(),
-      "."));
+  event.mutable_failure()->set_reason(std::string(models::FailureReasonName(reason)));
+  event.mutable_failure()->set_message(sentence);
   return event;
 }
 
+v1::WorkerEvent IncompleteSandboxEvent(const absl::Status& missing) {
+  return FailureEvent(
+      models::FailureReason::kInternal,
+      absl::StrCat("The sandbox is not complete, which --worker_sandbox=required demands: ",
+                   missing.message(), "."));
+}
+
+// The last event of an attempt that could not fetch its files.
+v1::WorkerEvent NotFetchedEvent(const absl::Status& status) {
+  v1::WorkerEvent event;
+  if (absl::IsCancelled(status)) {
+    event.mutable_suspended();
+    return event;
+  }
+  return FailureEvent(
+      absl::IsNotFound(status) ? models::FailureReason::kBadData : models::FailureReason::kInternal,
+      absl::StrCat("The job's files could not be fetched from the server: ", status.message(),
+                   "."));
+}
+
+// How the program was started, besides what it says of itself to the server.
+struct Settings {
+  ServerLine server;
+  std::string certificate_text;  // Instead of the line's certificate.
+  std::string sandboxing;
+  std::string cache_dir;  // Empty: the server's data directory is seen.
+  std::int64_t cache_bytes = 0;
+  std::shared_ptr<LogBuffer> log;  // With a cache_dir.
+};
+
 class WorkerProgram {
  public:
-  WorkerProgram(const v1::Hello& hello, ServerLine server, std::string sandboxing)
-      : server_(std::move(server)),
-        sandboxing_(std::move(sandboxing)),
-        run_([this](v1::WorkerEvent event) {
-          // However short it was, what it used is known.
-          if (EndsAttempt(event)) ReportResources();
-          session_->Send(std::move(event));
-        }) {
+  WorkerProgram(const v1::Hello& hello, Settings settings)
+      : settings_(std::move(settings)),
+        hello_(hello),
+        run_([this](v1::WorkerEvent event) { Report(std::move(event)); }) {
     running = &run_;
     for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGBUS, HandleBusError);
     Session::Options options;
-    options.server = server_.address;
-    options.server_certificate = server_.certificate;
+    options.server = settings_.server.address;
+    options.server_certificate = settings_.server.certificate;
+    options.certificate_text = settings_.certificate_text;
     options.hello = hello;
     options.on_command = [this](Command command) { Obey(command); };
     session_ = std::make_unique<Session>(std::move(options));
@@ -112,26 +160,102 @@ class WorkerProgram {
   ~WorkerProgram() { running = nullptr; }
 
   ExitCode Run() {
-    const std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
+    std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
     if (!assignment.has_value()) return kServerLost;
-    if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {
-      session_->Send(IncompleteSandboxEvent(walled));
+    const bool sees = SeesDataDirectory(
+        *assignment, settings_.cache_dir.empty() ? kProbePatience : absl::ZeroDuration());
+    absl::Status ready = sees ? absl::OkStatus() : FetchFiles(&*assignment);
+    if (absl::IsUnknown(ready)) {
+      spdlog::error("{}", std::string(ready.message()));
+      return kDiskFailed;
+    }
+    StartSending(sees ? "" : assignment->attempt_dir());
+    if (!ready.ok()) {
+      Report(NotFetchedEvent(ready));
+    } else if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {
+      Report(IncompleteSandboxEvent(walled));
     } else {
       GuardMemory(*assignment);
       const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
       run_.Run(*assignment);
     }
-    return session_->AwaitDelivered() ? kDelivered : kServerLost;
+    const bool delivered = session_->AwaitDelivered();
+    over_ = true;
+    return delivered ? kDelivered : kServerLost;
   }
 
  private:
+  void Report(v1::WorkerEvent event) {
+    // However short it was, what it used is known.
+    if (EndsAttempt(event)) ReportResources();
+    if (sender_ != nullptr) return sender_->Report(std::move(event));
+    session_->Send(std::move(event));
+  }
+
+  // Makes the assignment one of this machine's own. Errors as FetchAssignment.
+  absl::Status FetchFiles(v1::Assignment* assignment) {
+    if (settings_.cache_dir.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "this machine does not see the server's data directory (", assignment->attempt_dir(),
+          "); give the server --worker_cache_dir, a folder for copies, or put its data directory "
+          "on a file system that all nodes share"));
+    }
+    spdlog::info("the server's data directory is not on this machine; files are fetched and sent");
+    auto work = NodeWork::Create(settings_.cache_dir + "/work",
+                                 absl::StrCat(hello_.job(), "-", hello_.attempt()));
+    if (!work.ok()) return work.status();
+    const std::string folder = (*work)->path();
+    {
+      absl::MutexLock lock(&work_mutex_);
+      work_ = *std::move(work);
+    }
+    const auto given_up = [this] { return run_.suspended() || !session_->end().ok(); };
+    fetching_ = std::make_unique<FileLine>(
+        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = given_up});
+    const NodeCache cache({.dir = settings_.cache_dir + "/datasets",
+                           .max_bytes = settings_.cache_bytes,
+                           .given_up = given_up});
+    auto fetched = FetchAssignment(*assignment, fetching_.get(), cache, folder);
+    if (!fetched.ok()) return fetched.status();
+    *assignment = std::move(fetched->assignment);
+    dataset_ = std::move(fetched->dataset);
+    return absl::OkStatus();
+  }
+
+  // Where output is kept by nobody, or files are.
+  void StartSending(std::string attempt_dir) {
+    if (settings_.log == nullptr) return;
+    sending_ = std::make_unique<FileLine>(
+        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = [this] {
+                            return over_ || !session_->end().ok();
+                          }});
+    sender_ = std::make_unique<FileSender>(
+        FileSender::Options{
+            .attempt_dir = std::move(attempt_dir),
+            .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); }},
+        sending_.get(), settings_.log.get());
+  }
+
+  // Not by way of main: other threads go on until the process is gone.
+  [[noreturn]] void Quit(ExitCode code) ABSL_LOCKS_EXCLUDED(work_mutex_) {
+    absl::MutexLock lock(&work_mutex_);
+    if (work_ != nullptr) work_->Remove();
+    _exit(code);
+  }
+
   // Before anything is read that others made. An error where the job must not go on without.
   absl::Status WallIn(const v1::Assignment& assignment) {
-    if (sandboxing_ == kNoSandbox) {
+    if (settings_.sandboxing == kNoSandbox) {
       spdlog::warn("sandbox: turned off");
       return absl::OkStatus();
     }
-    const sandbox::Walls walls = WallsOf(assignment, server_);
+    sandbox::Walls walls = WallsOf(assignment, settings_.server);
+    absl::MutexLock lock(&work_mutex_);
+    if (work_ != nullptr) {
+      // To remove it in the end.
+      walls.files.writes.push_back(work_->path());
+      walls.files.empties.push_back(work_->root());
+    }
     for (const std::string& folder : walls.files.writes) {
       std::error_code ignored;
       std::filesystem::create_directories(folder, ignored);
@@ -141,7 +265,7 @@ class WorkerProgram {
     if (!standing.complete.ok()) {
       spdlog::warn("sandbox: missing: {}", std::string(standing.complete.message()));
     }
-    return sandboxing_ == kSandboxRequired ? standing.complete : absl::OkStatus();
+    return settings_.sandboxing == kSandboxRequired ? standing.complete : absl::OkStatus();
   }
 
   void Obey(Command command) {
@@ -156,7 +280,7 @@ class WorkerProgram {
         // The server has given this attempt up; the next goes on from its last checkpoint.
         return run_.Suspend();
       case Command::kUnwanted:
-        _exit(kNotWanted);
+        Quit(kNotWanted);
     }
   }
 
@@ -171,8 +295,7 @@ class WorkerProgram {
           OutOfMemoryEvent(assignment, absl::StrCat(FormatBytes(used), " were in use"));
       spdlog::error("failed, OUT_OF_MEMORY: {}", event.failure().message());
       session_->Send(event);
-      // Not by way of main: the training goes on allocating until the process is gone.
-      _exit(session_->AwaitDelivered(kLastWords) ? kDelivered : kOutOfMemory);
+      Quit(session_->AwaitDelivered(kLastWords) ? kDelivered : kOutOfMemory);
     });
   }
 
@@ -182,25 +305,41 @@ class WorkerProgram {
       absl::MutexLock lock(&sampler_mutex_);
       *event.mutable_resources() = sampler_.Sample();
     }
-    const Session::Traffic traffic = session_->traffic();
+    Session::Traffic traffic = session_->traffic();
+    for (const FileLine* line : {fetching_.get(), sending_.get()}) {
+      if (line == nullptr) continue;
+      traffic.sent_bytes += line->sent_bytes();
+      traffic.received_bytes += line->received_bytes();
+    }
     event.mutable_resources()->set_sent_bytes(traffic.sent_bytes);
     event.mutable_resources()->set_received_bytes(traffic.received_bytes);
     session_->Send(std::move(event));
   }
 
-  const ServerLine server_;
-  const std::string sandboxing_;
+  const Settings settings_;
+  const v1::Hello hello_;
   // The ticker's thread and the run's sample.
   absl::Mutex sampler_mutex_;
   ResourceSampler sampler_ ABSL_GUARDED_BY(sampler_mutex_);
   JobRun run_;
   std::unique_ptr<Session> session_;
+  // The attempt's end is delivered.
+  std::atomic<bool> over_{false};
+  // Of a worker that does not see the data directory; constant once the attempt is under way.
+  absl::Mutex work_mutex_;
+  std::unique_ptr<NodeWork> work_ ABSL_GUARDED_BY(work_mutex_);
+  std::optional<NodeCache::Held> dataset_;
+  std::unique_ptr<FileLine> fetching_;
+  std::unique_ptr<FileLine> sending_;
+  std::unique_ptr<FileSender> sender_;
   std::unique_ptr<MemoryWatch> memory_watch_;
 };
 
-void StartLogging() {
+// To standard output, and to what sends it to the server, if that is not null.
+void StartLogging(const std::shared_ptr<LogBuffer>& sent) {
   auto logger = std::make_shared<spdlog::logger>(
       "worker", std::make_shared<LogSink>(STDOUT_FILENO, kLogBytes));
+  if (sent != nullptr) logger->sinks().push_back(sent);
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
   spdlog::set_default_logger(std::move(logger));
 }
@@ -216,6 +355,7 @@ int Main() {
   hello.set_pid(getpid());
   std::string problem;
   const std::string sandboxing = absl::GetFlag(FLAGS_sandbox);
+  const std::string cache_dir = absl::GetFlag(FLAGS_cache_dir);
   if (absl::GetFlag(FLAGS_server).empty()) {
     problem = "--server is missing: unix:/absolute/path or host:port";
   } else if (hello.job().empty()) {
@@ -226,6 +366,11 @@ int Main() {
              sandboxing != kNoSandbox) {
     problem = absl::StrCat("--sandbox=", sandboxing, " is not ", kSandboxAsThereIs, ", ",
                            kSandboxRequired, " or ", kNoSandbox);
+  } else if (!cache_dir.empty() && cache_dir[0] != '/') {
+    problem = absl::StrCat("--cache_dir=", cache_dir, " is not an absolute path");
+  } else if (absl::GetFlag(FLAGS_cache_bytes) < 1) {
+    problem = absl::StrCat("--cache_bytes=", absl::GetFlag(FLAGS_cache_bytes),
+                           " is out of range (at least 1)");
   } else if (token == nullptr || *token == '\0') {
     problem = absl::StrCat("the environment has no ", kTokenVariable,
                            "; workers are started by atelierd, not by hand");
@@ -237,7 +382,8 @@ int Main() {
     return kUsage;
   }
   hello.set_token(token);
-  StartLogging();
+  const auto log = cache_dir.empty() ? nullptr : std::make_shared<LogBuffer>(kLogBytes);
+  StartLogging(log);
   if (!prepared.ok()) spdlog::warn("sandbox: {}", std::string(prepared.message()));
   const auto address = ShortAddress::Of(absl::GetFlag(FLAGS_server));
   if (!address.ok()) {
@@ -245,8 +391,13 @@ int Main() {
     return kServerLost;
   }
   spdlog::info("attempt {} at job {}, process {}", hello.attempt(), hello.job(), hello.pid());
-  return WorkerProgram(hello, {address->text(), absl::GetFlag(FLAGS_server_certificate)},
-                       sandboxing)
+  const char* const certificate = getenv(kCertificateVariable);
+  return WorkerProgram(hello, {.server = {address->text(), absl::GetFlag(FLAGS_server_certificate)},
+                               .certificate_text = certificate == nullptr ? "" : certificate,
+                               .sandboxing = sandboxing,
+                               .cache_dir = cache_dir,
+                               .cache_bytes = absl::GetFlag(FLAGS_cache_bytes),
+                               .log = log})
       .Run();
 }
 
@@ -265,11 +416,15 @@ int main(int argc, char** argv) {
         "  --server_certificate=FILE  %s\n"
         "  --job=ID                   %s\n"
         "  --attempt=N                %s\n"
+        "  --cache_dir=DIR            %s\n"
+        "  --cache_bytes=N            %s\n"
         "  --sandbox=MODE             %s\n",
         absl::GetFlagReflectionHandle(FLAGS_server).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_server_certificate).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_job).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_cache_dir).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_cache_bytes).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_sandbox).Help().c_str());
     return 0;
   }

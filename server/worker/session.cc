@@ -40,21 +40,28 @@ bool IsRefusal(const absl::Status& status) {
 
 // A peer with exactly this certificate is the server, under whatever name it is dialled. The file
 // is read again when it changes, as the server does.
-std::shared_ptr<grpc::ChannelCredentials> Credentials(const std::string& server_certificate) {
+std::shared_ptr<grpc::ChannelCredentials> Credentials(const Session::Options& session) {
+  using grpc::experimental::FileWatcherCertificateProvider;
+  using grpc::experimental::StaticDataCertificateProvider;
   constexpr unsigned kRefreshSeconds = 5;
-  if (server_certificate.empty()) return grpc::InsecureChannelCredentials();
+  const bool text = !session.certificate_text.empty();
+  if (session.server_certificate.empty() && !text) return grpc::InsecureChannelCredentials();
+  std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider;
+  if (text) {
+    provider = std::make_shared<StaticDataCertificateProvider>(session.certificate_text);
+  } else {
+    provider = std::make_shared<FileWatcherCertificateProvider>(session.server_certificate,
+                                                                kRefreshSeconds);
+  }
   grpc::experimental::TlsChannelCredentialsOptions options;
-  options.set_certificate_provider(
-      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(server_certificate,
-                                                                           kRefreshSeconds));
+  options.set_certificate_provider(std::move(provider));
   options.watch_root_certs();
   options.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
   options.set_check_call_host(false);
   return grpc::experimental::TlsCredentials(options);
 }
 
-std::shared_ptr<grpc::Channel> Dial(const std::string& server,
-                                    const std::string& server_certificate) {
+std::shared_ptr<grpc::Channel> Dial(const Session::Options& session) {
   grpc::ChannelArguments arguments;
   // The session has its own pause between tries; the channel's would come on top of it.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
@@ -62,7 +69,7 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& server,
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   // A proxy for the web is no way to the server.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(server, Credentials(server_certificate), arguments);
+  return grpc::CreateCustomChannel(session.server, Credentials(session), arguments);
 }
 
 }  // namespace
@@ -141,7 +148,8 @@ class Session::Connection final
 
 Session::Session(Options options)
     : options_(std::move(options)),
-      stub_(v1::WorkerService::NewStub(Dial(options_.server, options_.server_certificate))),
+      channel_(Dial(options_)),
+      stub_(v1::WorkerService::NewStub(channel_)),
       lease_(options_.first_contact),
       last_word_(time_.Now()),
       last_sent_(last_word_),

@@ -35,6 +35,8 @@ class Session {
     std::string server;  // `unix:/absolute/path` or `host:port`.
     // The file with the server's certificate; empty for a server without TLS.
     std::string server_certificate = {};
+    // The certificate itself, where there is no such file.
+    std::string certificate_text = {};
     v1::Hello hello;
     // How long to try before the first assignment, which names the lease.
     absl::Duration first_contact = absl::Seconds(60);
@@ -76,6 +78,9 @@ class Session {
 
   Traffic traffic() const;
 
+  // For further calls to the server. It dials anew when it has to.
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
  private:
   class Connection;
 
@@ -100,6 +105,7 @@ class Session {
 
   // Constant after construction.
   const Options options_;
+  const std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
 
   // How long to go on without a word from the server. Longer than the lease: a server that was held

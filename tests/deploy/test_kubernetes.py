@@ -11,7 +11,7 @@ import deployment
 import dockerfile
 
 FOLDER = deployment.DEPLOY / "kubernetes"
-VARIANTS = [".", "server", "tls", "workers", "replicas"]
+VARIANTS = [".", "server", "tls", "workers", "copies", "replicas"]
 SCHEMAS = deployment.ROOT / "build" / "deploy-tests" / "kubernetes-validate"
 
 
@@ -140,6 +140,22 @@ def test_workers_run_as_the_server_does():
     assert flags["worker_address"] == f"atelier-workers:{service['spec']['ports'][0]['port']}"
     mounts = {mount["mountPath"] for mount in worker["volumeMounts"]}
     assert flags["data_dir"] in mounts
+
+
+def test_workers_without_a_volume_have_a_folder_for_copies():
+    job = deployment.load_yaml(FOLDER / "copies" / "job.json")
+    shared = deployment.load_yaml(FOLDER / "workers" / "job.json")
+    worker, = job["spec"]["template"]["spec"]["containers"]
+    other, = shared["spec"]["template"]["spec"]["containers"]
+    assert {**worker, "volumeMounts": []} == {**other, "volumeMounts": []}
+    built = kustomize("copies")
+    stateful, = find(built, "StatefulSet")
+    flags = deployment.flag_values(stateful["spec"]["template"]["spec"]["containers"][0]["args"])
+    mounts = {mount["mountPath"] for mount in worker["volumeMounts"]}
+    assert flags["worker_cache_dir"] in mounts and flags["data_dir"] not in mounts
+    assert all("persistentVolumeClaim" not in volume for volume in job["spec"]["template"]["spec"]["volumes"])
+    given, = [d for d in find(built, "ConfigMap") if "job.json" in d["data"]]
+    assert given["data"]["job.json"] == (FOLDER / "copies" / "job.json").read_text()
 
 
 def test_replicas_run_as_the_server_does_and_scale():

@@ -22,14 +22,14 @@ std::string Complaint(const json& patch) {
   return std::string(JobTemplate::Parse(job.dump()).status().message());
 }
 
-json JobOf(const json& job) {
+json JobOf(const json& job, const std::string& log = "/data/worker.log") {
   jobs::LaunchRequest request;
   request.job_id = "a-job";
   const JobTemplate::Launch launch = {.name = "atelier:here/a-job/1",
                                       .server_id = "here",
                                       .arguments = {"/usr/bin/atelier-worker", "--job=a-job"},
                                       .environment = {"A=b=c"},
-                                      .log = "/data/worker.log",
+                                      .log = log,
                                       .gpu_resource = {}};
   return JobTemplate::Parse(job.dump())->JobOf(request, launch, "atelier-a-job-1-0");
 }
@@ -57,6 +57,13 @@ TEST(JobTemplateTest, SaysWhatIsWrong) {
   EXPECT_THAT(Complaint({{"spec", {{"backoffLimit", 3}}}}), HasSubstr("backoffLimit is 3"));
   EXPECT_THAT(pod({{"containers", json::array({{{"name", "worker"}, {"command", {1}}}})}}),
               HasSubstr("not a list of words"));
+}
+
+TEST(JobTemplateTest, WithoutALogTheWorkerIsTheCommand) {
+  const json job = JobOf(Good(), "");
+  const json& worker = FieldOf(job, "/spec/template/spec/containers/1");
+  EXPECT_EQ(FieldOf(worker, "/command"), json{"/usr/bin/atelier-worker"});
+  EXPECT_EQ(FieldOf(worker, "/args"), json{"--job=a-job"});
 }
 
 TEST(JobTemplateTest, KeepsWhatTheOperatorChose) {

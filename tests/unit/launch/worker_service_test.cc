@@ -32,6 +32,13 @@ class FakeHost final : public SessionHost {
     return attachment;
   }
 
+  absl::StatusOr<worker::v1::Assignment> Assigned(const worker::v1::Hello& hello) override {
+    MutexLock lock(&mutex_);
+    if (hello.token() != "right") return absl::UnauthenticatedError("wrong token");
+    if (!assigned_error.ok()) return assigned_error;
+    return attachment.assignment;
+  }
+
   absl::StatusOr<std::int64_t> Report(absl::string_view job, int attempt,
                                       absl::Span<const WorkerEvent> events) override {
     MutexLock lock(&mutex_);
@@ -71,6 +78,7 @@ class FakeHost final : public SessionHost {
   // Set before sessions begin.
   jobs::Attachment attachment;
   absl::Status report_error;
+  absl::Status assigned_error;
   std::function<void(jobs::WorkerLink*)> on_attach;
 
  private:

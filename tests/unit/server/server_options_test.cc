@@ -220,6 +220,30 @@ TEST(ServerOptionsTest, WorkersMayDialAnotherAddressThanTheServerListensOn) {
   EXPECT_EQ(ServerOptions::Create(flags)->worker_address, "10.0.0.1:5000");
 }
 
+TEST(ServerOptionsTest, CopiesForWorkersAreChecked) {
+  const auto given = [](const std::string& executor, const std::string& folder, std::int64_t bytes,
+                        std::int64_t rate) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.executor = executor;
+      if (executor != "process") flags.worker_listen = "10.0.0.1:5000";
+      flags.worker_cache_dir = folder;
+      flags.worker_cache_bytes = bytes;
+      flags.transfer_rate = rate;
+      flags.allow_insecure = true;
+    });
+  };
+  constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
+  EXPECT_EQ(given("slurm", "/var/cache/atelier", kMebibyte, 0), "");
+  EXPECT_EQ(given("slurm", "/var/cache/atelier", kMebibyte, 65536), "");
+  EXPECT_THAT(given("slurm", "cache", kMebibyte, 0),
+              HasSubstr("--worker_cache_dir: 'cache' is not the absolute path"));
+  EXPECT_THAT(given("process", "/var/cache/atelier", kMebibyte, 0),
+              HasSubstr("workers of this machine see the data directory"));
+  EXPECT_THAT(given("slurm", "/var/cache/atelier", 5, 0), StartsWith("--worker_cache_bytes: 5 is"));
+  EXPECT_THAT(given("slurm", "/var/cache/atelier", kMebibyte, 5),
+              StartsWith("--transfer_rate: 5 is"));
+}
+
 TEST(ServerOptionsTest, FlagsOfOneExecutorAreNotTakenByAnother) {
   const auto given = [](const std::string& executor, const std::string& value, int max_jobs) {
     return Complaint([&](ServerFlags& flags) {

@@ -147,6 +147,25 @@ TEST_F(SlurmEngineTest, SubmitsABatchJobForAnAttempt) {
   EXPECT_TRUE(std::filesystem::is_directory(dir_ + "/attempts/2"));
 }
 
+TEST_F(SlurmEngineTest, WorkersThatCopyNeedNothingOfTheDataDirectory) {
+  auto worker = WorkerSettings();
+  worker.cache_dir = "/var/cache/atelier";
+  worker.cache_bytes = 1000;
+  worker.certificate_text = "PEM";
+  auto engine = SlurmEngine::Create(SlurmSettings(), worker, slurm_.runner());
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  ASSERT_TRUE((*engine)->Submit(Request(), "atelier:here/a-job/1").ok());
+  const launch::Command command = slurm_.calls("sbatch").at(0);
+  EXPECT_THAT(command.arguments, Contains("--output=/dev/null"));
+  EXPECT_THAT(command.arguments, Contains("--chdir=/"));
+  EXPECT_THAT(command.environment, Contains("ATELIER_SERVER_CERTIFICATE=PEM"));
+  EXPECT_THAT(command.input, HasSubstr("'--cache_dir=/var/cache/atelier' '--cache_bytes=1000'"));
+  // But for the command itself.
+  for (std::size_t i = 1; i < command.arguments.size(); ++i) {
+    EXPECT_THAT(command.arguments[i], Not(HasSubstr(dir_)));
+  }
+}
+
 TEST_F(SlurmEngineTest, TokenIsInTheEnvironmentAndNowhereElse) {
   Launch();
   const launch::Command command = slurm_.calls("sbatch").at(0);

@@ -1,0 +1,170 @@
+#include "server/worker/node_cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "models/files/file_digest.h"
+#include "models/files/folder_names.h"
+#include "spdlog/spdlog.h"
+
+namespace atelier::worker {
+namespace {
+
+constexpr char kDataset[] = ".dataset";
+constexpr char kPart[] = ".part";
+constexpr char kLock[] = ".lock";
+
+absl::Status CacheError(absl::string_view doing, const std::string& path) {
+  return absl::UnknownError(absl::StrCat(doing, " ", path, " failed: ", std::strerror(errno)));
+}
+
+std::string PartSuffix(std::int64_t size) { return absl::StrCat(".", size, kPart); }
+
+// A data set of the cache or a part of one.
+struct Entry {
+  std::string path;
+  std::string sha256;
+  std::int64_t size = 0;  // Of a part, what it will have.
+  timespec used = {};
+};
+
+std::vector<Entry> EntriesOf(const std::string& folder) {
+  std::vector<Entry> entries;
+  for (const std::string& name : models::NamesIn(folder)) {
+    const std::vector<std::string> parts = absl::StrSplit(name, '.');
+    Entry entry{absl::StrCat(folder, "/", name), parts[0]};
+    struct stat about;
+    if (lstat(entry.path.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) continue;
+    entry.size = about.st_size;
+    entry.used = about.st_mtim;
+    const bool part =
+        parts.size() == 3 && absl::EndsWith(name, kPart) && absl::SimpleAtoi(parts[1], &entry.size);
+    if (part || (parts.size() == 2 && absl::EndsWith(name, kDataset))) {
+      entries.push_back(std::move(entry));
+    }
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.used.tv_sec, a.used.tv_nsec) < std::pair(b.used.tv_sec, b.used.tv_nsec);
+  });
+  return entries;
+}
+
+}  // namespace
+
+std::string NodeCache::PathOf(const std::string& sha256, const std::string& suffix) const {
+  return absl::StrCat(options_.dir, "/", sha256, suffix);
+}
+
+absl::StatusOr<LockFile> NodeCache::Lock(const std::string& sha256, LockFile::Kind kind) const {
+  while (!options_.given_up()) {
+    auto lock = LockFile::TryTake(PathOf(sha256, kLock), kind);
+    if (!lock.ok()) return lock.status();
+    if (lock->has_value()) return **std::move(lock);
+    // Whoever fetches it lets go of it for those who use it, in between.
+    if (kind == LockFile::Kind::kExclusive) return absl::UnavailableError("used by others");
+    absl::SleepFor(options_.look);
+  }
+  return absl::CancelledError("given up");
+}
+
+absl::StatusOr<NodeCache::Held> NodeCache::Get(const std::string& sha256, std::int64_t size,
+                                               Fetch fetch) const {
+  std::error_code error;
+  std::filesystem::create_directories(options_.dir, error);
+  if (error) {
+    return absl::UnknownError(absl::StrCat("making ", options_.dir, ": ", error.message()));
+  }
+  if (size > options_.max_bytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data set has ", size, " bytes, but the cache of this node may have ",
+                     options_.max_bytes, "; give the server a larger --worker_cache_bytes"));
+  }
+  const std::string path = PathOf(sha256, kDataset);
+  while (true) {
+    auto used = Lock(sha256, LockFile::Kind::kShared);
+    if (!used.ok()) return used.status();
+    const auto sum = models::Sha256OfFile(path);
+    if (sum.ok() && *sum == sha256) {
+      utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
+      return Held{path, *std::move(used)};
+    }
+    {
+      // Released before the exclusive one is asked for, which another may get first.
+      const LockFile released = *std::move(used);
+    }
+    const auto lock = Lock(sha256, LockFile::Kind::kExclusive);
+    if (absl::IsUnavailable(lock.status())) {
+      absl::SleepFor(options_.look);
+      continue;
+    }
+    if (!lock.ok()) return lock.status();
+    if (auto status = Bring(sha256, size, fetch); !status.ok()) return status;
+  }
+}
+
+absl::Status NodeCache::Bring(const std::string& sha256, std::int64_t size, Fetch fetch) const {
+  const std::string path = PathOf(sha256, kDataset);
+  if (const auto sum = models::Sha256OfFile(path); sum.ok()) {
+    if (*sum == sha256) return absl::OkStatus();
+    spdlog::warn("the data set in this node's cache is damaged; it is fetched again");
+    if (unlink(path.c_str()) != 0) return CacheError("removing", path);
+  }
+  for (bool told = false;;) {
+    const auto room = TakeRoom(sha256, size);
+    if (!room.ok()) return room.status();
+    if (*room) break;
+    if (options_.given_up()) return absl::CancelledError("given up");
+    if (!std::exchange(told, true)) {
+      spdlog::warn("this node's cache is full of data sets in use; waiting for room");
+    }
+    absl::SleepFor(options_.look);
+  }
+  const std::string part = PathOf(sha256, PartSuffix(size));
+  if (auto status = fetch(part); !status.ok()) return status;
+  if (rename(part.c_str(), path.c_str()) != 0) return CacheError("renaming", part);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> NodeCache::TakeRoom(const std::string& sha256, std::int64_t size) const {
+  const auto lock = LockFile::Take(absl::StrCat(options_.dir, "/lock"));
+  if (!lock.ok()) return lock.status();
+  const std::vector<Entry> entries = EntriesOf(options_.dir);
+  std::int64_t taken = size;
+  for (const Entry& entry : entries) {
+    if (entry.sha256 != sha256) taken += entry.size;
+  }
+  for (const Entry& entry : entries) {
+    if (taken <= options_.max_bytes) break;
+    if (entry.sha256 == sha256) continue;
+    const std::string lock_path = PathOf(entry.sha256, kLock);
+    const auto unused = LockFile::TryTake(lock_path, LockFile::Kind::kExclusive);
+    if (!unused.ok()) return unused.status();
+    if (!unused->has_value()) continue;
+    if (unlink(entry.path.c_str()) != 0) return CacheError("removing", entry.path);
+    unlink(lock_path.c_str());
+    taken -= entry.size;
+  }
+  if (taken > options_.max_bytes) return false;
+  const std::string part = PathOf(sha256, PartSuffix(size));
+  const int descriptor =
+      open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+  if (descriptor < 0) return CacheError("making", part);
+  close(descriptor);
+  return true;
+}
+
+}  // namespace atelier::worker

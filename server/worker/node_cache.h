@@ -1,0 +1,71 @@
+// Data sets on a machine that does not see the server's data directory: files named by their
+// SHA-256, shared by all workers there, within a limit. The folder has
+//
+//   <sha256>.dataset        a data set, mapped by workers
+//   <sha256>.<size>.part    one that is being fetched, or whose fetching was cut off
+//   <sha256>.lock           held shared by who uses it, exclusively by who fetches or removes it
+//   lock                    held while room is made and taken
+//
+// Nothing is synced: what a crash of the machine leaves damaged is told by its SHA-256 before it is
+// used, and fetched again.
+#ifndef ATELIER_SERVER_WORKER_NODE_CACHE_H_
+#define ATELIER_SERVER_WORKER_NODE_CACHE_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/worker/lock_file.h"
+
+namespace atelier::worker {
+
+// Used by one thread of each process.
+class NodeCache {
+ public:
+  struct Options {
+    std::string dir;  // Made if it is not there.
+    // Bytes of all data sets, with those that are being fetched at their full size.
+    std::int64_t max_bytes = 0;
+    std::function<bool()> given_up;  // Whether to end.
+    absl::Duration look = absl::Milliseconds(100);
+  };
+
+  // A data set that is not removed while this lives.
+  struct Held {
+    std::string path;
+    LockFile lock;
+  };
+
+  // Brings a file to a path, at which there may be its beginning.
+  using Fetch = absl::FunctionRef<absl::Status(const std::string& path)>;
+
+  explicit NodeCache(Options options) : options_(std::move(options)) {}
+
+  // The data set of that SHA-256, whose bytes were compared with it. If it is not there, this
+  // process or another one fetches it, while the others wait; least recently used ones that nobody
+  // uses are removed for it, and where those do not suffice, it waits. FAILED_PRECONDITION if it is
+  // larger than the cache, CANCELLED if it was given up, UNKNOWN where the disk fails, and what
+  // `fetch` fails with.
+  absl::StatusOr<Held> Get(const std::string& sha256, std::int64_t size, Fetch fetch) const;
+
+ private:
+  std::string PathOf(const std::string& sha256, const std::string& suffix) const;
+  // Waits for a lock on the data set.
+  absl::StatusOr<LockFile> Lock(const std::string& sha256, LockFile::Kind kind) const;
+  // With the exclusive lock: brings it to its place.
+  absl::Status Bring(const std::string& sha256, std::int64_t size, Fetch fetch) const;
+  // Makes room for a data set and takes it; false if what is used leaves too little.
+  absl::StatusOr<bool> TakeRoom(const std::string& sha256, std::int64_t size) const;
+
+  const Options options_;
+};
+
+}  // namespace atelier::worker
+
+#endif  // ATELIER_SERVER_WORKER_NODE_CACHE_H_

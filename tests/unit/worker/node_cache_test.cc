@@ -1,0 +1,157 @@
+// Data sets and folders on a machine that does not see the server's data directory.
+#include "server/worker/node_cache.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/files/sha256.h"
+#include "server/worker/node_work.h"
+
+namespace atelier::worker {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+void Put(const fs::path& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
+
+class NodeCacheTest : public ::testing::Test {
+ protected:
+  NodeCacheTest() {
+    std::string pattern = ::testing::TempDir() + "/cache-XXXXXX";
+    root_ = mkdtemp(pattern.data());
+  }
+  ~NodeCacheTest() override { fs::remove_all(root_); }
+
+  NodeCache Cache(std::int64_t max_bytes = 100) {
+    return NodeCache({.dir = root_ / "datasets",
+                      .max_bytes = max_bytes,
+                      .given_up = [this] { return given_up_.load(); },
+                      .look = absl::Milliseconds(1)});
+  }
+
+  absl::StatusOr<NodeCache::Held> Fetch(const NodeCache& cache, const std::string& content) {
+    return cache.Get(models::Sha256Of(content), static_cast<std::int64_t>(content.size()),
+                     [&](const std::string& path) {
+                       ++fetched_;
+                       Put(path, content);
+                       return absl::OkStatus();
+                     });
+  }
+
+  std::int64_t BytesThere() {
+    std::int64_t bytes = 0;
+    for (const auto& entry : fs::directory_iterator(root_ / "datasets")) {
+      bytes += static_cast<std::int64_t>(entry.file_size());
+    }
+    return bytes;
+  }
+
+  fs::path root_;
+  std::atomic<bool> given_up_ = false;
+  std::atomic<int> fetched_ = 0;
+};
+
+TEST_F(NodeCacheTest, FetchesOnce) {
+  const NodeCache cache = Cache();
+  ASSERT_TRUE(Fetch(cache, "pixels").ok());
+  const auto again = Fetch(cache, "pixels");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(fetched_, 1);
+  EXPECT_TRUE(fs::exists(again->path));
+}
+
+TEST_F(NodeCacheTest, FetchesAgainWhatIsDamaged) {
+  const NodeCache cache = Cache();
+  const std::string path = Fetch(cache, "pixels")->path;
+  Put(path, "pixelz");
+  EXPECT_TRUE(Fetch(cache, "pixels").ok());
+  EXPECT_EQ(fetched_, 2);
+}
+
+TEST_F(NodeCacheTest, RemovesTheLeastRecentlyUsedForALimit) {
+  const NodeCache cache = Cache(20);
+  const std::string first = Fetch(cache, "first 890")->path;
+  const std::string second = Fetch(cache, "second 89")->path;
+  ASSERT_TRUE(Fetch(cache, "first 890").ok());
+  ASSERT_TRUE(Fetch(cache, "third 789").ok());
+  EXPECT_TRUE(fs::exists(first));
+  EXPECT_FALSE(fs::exists(second));
+  EXPECT_LE(BytesThere(), 20);
+}
+
+TEST_F(NodeCacheTest, RemovesNothingThatIsUsedAndWaits) {
+  const NodeCache cache = Cache(10);
+  auto held = std::make_unique<NodeCache::Held>(*Fetch(cache, "in use"));
+  absl::Status status;
+  std::thread waiting([&] { status = Fetch(cache, "another").status(); });
+  for (const absl::Time end = absl::Now() + absl::Milliseconds(50); absl::Now() < end;) {
+    EXPECT_TRUE(fs::exists(held->path));
+  }
+  const std::string path = held->path;
+  held.reset();
+  waiting.join();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(NodeCacheTest, CountsWhatIsBegunAndRemovesItWhenNobodyFetchesIt) {
+  const NodeCache cache = Cache(20);
+  const auto cut_off = cache.Get(std::string(64, 'a'), 15, [&](const std::string& path) {
+    Put(path, "begun");
+    return absl::CancelledError("cut off");
+  });
+  EXPECT_TRUE(absl::IsCancelled(cut_off.status()));
+  // The beginning stays for the next try.
+  EXPECT_EQ(BytesThere(), 5);
+  ASSERT_TRUE(Fetch(cache, "ten bytes!").ok());
+  EXPECT_EQ(BytesThere(), 10);
+}
+
+TEST_F(NodeCacheTest, RefusesWhatIsLargerThanAllOfIt) {
+  const auto refused = Fetch(Cache(3), "pixels");
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--worker_cache_bytes"));
+}
+
+TEST_F(NodeCacheTest, TwoFetchOnce) {
+  const NodeCache cache = Cache();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] { EXPECT_TRUE(Fetch(cache, "pixels").ok()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(fetched_, 1);
+}
+
+TEST_F(NodeCacheTest, GivesUpWaiting) {
+  const NodeCache cache = Cache(10);
+  const auto held = Fetch(cache, "in use");
+  given_up_ = true;
+  EXPECT_TRUE(absl::IsCancelled(Fetch(cache, "another").status()));
+}
+
+TEST_F(NodeCacheTest, FoldersOfEndedAttemptsGo) {
+  const std::string root = root_ / "work";
+  auto work = NodeWork::Create(root, "job-1");
+  ASSERT_TRUE(work.ok()) << work.status();
+  Put((*work)->path() + "/checkpoint", "state");
+  const std::string abandoned = root + "/job-0-abcdef";
+  fs::create_directories(abandoned + "/attempt");
+  const auto next = NodeWork::Create(root, "job-2");
+  ASSERT_TRUE(next.ok());
+  EXPECT_FALSE(fs::exists(abandoned));
+  EXPECT_TRUE(fs::exists((*work)->path() + "/checkpoint"));
+  const std::string path = (*work)->path();
+  work->reset();
+  EXPECT_FALSE(fs::exists(path));
+}
+
+}  // namespace
+}  // namespace atelier::worker
