@@ -22,6 +22,7 @@
 #include "proto/flags/spelling.h"
 #include "server/base/machine.h"
 #include "server/logging.h"
+#include "server/old_libraries.h"
 #include "server/server.h"
 #include "server/server_options.h"
 #include "server/upkeep/check.h"
@@ -366,6 +367,8 @@ int Main(int argc, char** argv) {
   std::fflush(stdout);
   spdlog::info("Serving on {}, metrics on {}, data in {}.", (*server)->address(),
                (*server)->metrics_address(), options->data_dir);
+
+  for (const std::string& sentence : OldLibraries()) spdlog::warn("{}", sentence);
 
   int received = 0;
   sigwait(&stop_signals, &received);
