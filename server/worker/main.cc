@@ -169,7 +169,7 @@ class WorkerProgram {
       spdlog::error("{}", std::string(ready.message()));
       return kDiskFailed;
     }
-    StartSending(sees ? "" : assignment->attempt_dir());
+    StartSending(sees || !ready.ok() ? "" : assignment->attempt_dir());
     if (!ready.ok()) {
       Report(NotFetchedEvent(ready));
     } else if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import tarfile
 import time
 
@@ -80,3 +81,22 @@ def freeze(pids, duration):
     time.sleep(duration)
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
+
+
+# Where mount namespaces can be made.
+UNSHARE = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+
+
+def can_hide():
+    return subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "none", "/mnt"],
+                          capture_output=True).returncode == 0
+
+
+def write_hiding_worker(script, hidden, further=""):
+    """A worker's program for a machine that does not have the folders: empty ones lie over them."""
+    hiding = "".join(f"mount -t tmpfs none {folder}; " for folder in hidden)
+    script.write_text(
+        "#!/bin/sh\n"
+        f"exec {' '.join(UNSHARE)} /bin/sh -c '{hiding}"
+        f"exec {harness.BIN / 'atelier-worker'} \"$@\" {further}' worker \"$@\"\n")
+    script.chmod(0o755)
