@@ -9,14 +9,14 @@
 namespace atelier::server {
 namespace {
 
-// How a program of dpkg's ended; exit code -1 if it could not be run.
-launch::CommandResult Ask(const launch::CommandRunner& run, const std::string& program,
-                          std::vector<std::string> arguments) {
+// How a program of dpkg's ended.
+absl::StatusOr<launch::CommandResult> Ask(const launch::CommandRunner& run,
+                                          const std::string& program,
+                                          std::vector<std::string> arguments) {
   const auto path = launch::FindProgram(program);
-  if (!path.ok()) return {.exit_code = -1};
+  if (!path.ok()) return path.status();
   arguments.insert(arguments.begin(), *path);
-  auto result = run({.arguments = std::move(arguments), .environment = {"LC_ALL=C"}});
-  return result.ok() ? *std::move(result) : launch::CommandResult{.exit_code = -1};
+  return run({.arguments = std::move(arguments), .environment = {"LC_ALL=C"}});
 }
 
 }  // namespace
@@ -28,12 +28,12 @@ std::vector<std::string> OldLibraries(const launch::CommandRunner& run) {
     const std::pair<std::string, std::string> mended = absl::StrSplit(library, ' ');
     const auto installed =
         Ask(run, "dpkg-query", {"--show", "--showformat=${Version}", mended.first});
-    if (installed.exit_code != 0 || installed.output.empty()) continue;
-    // 0: it is so, 1: it is not.
-    if (Ask(run, "dpkg", {"--compare-versions", installed.output, "lt", mended.second}).exit_code ==
-        0) {
+    if (!installed.ok() || installed->exit_code != 0 || installed->output.empty()) continue;
+    const auto older =
+        Ask(run, "dpkg", {"--compare-versions", installed->output, "lt", mended.second});
+    if (older.ok() && older->exit_code == 0) {
       sentences.push_back(
-          absl::StrCat(mended.first, " ", installed.output,
+          absl::StrCat(mended.first, " ", installed->output,
                        " has known holes, which imported pictures could use; install ",
                        mended.second, " or later (apt-get upgrade)."));
     }

@@ -18,9 +18,8 @@ using ::testing::UnorderedElementsAre;
 launch::CommandRunner Dpkg(const std::string& name, const std::string& version) {
   return [=](const launch::Command& command) -> absl::StatusOr<launch::CommandResult> {
     if (!absl::EndsWith(command.arguments[0], "/dpkg-query")) return launch::RunCommand(command);
-    if (!absl::StartsWith(command.arguments.back(), name))
-      return launch::CommandResult{.exit_code = 1};
-    return launch::CommandResult{.output = version};
+    if (!absl::StartsWith(command.arguments.back(), name)) return launch::CommandResult{1, "", ""};
+    return launch::CommandResult{0, version, ""};
   };
 }
 
