@@ -304,11 +304,11 @@ class JobController {
   void AfterEnd(const std::string& id, Effects* effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LiveJob* Find(absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job if `attempt` is its active one, else ABORTED.
-  // As FindAttempt, but for who has its token: UNAUTHENTICATED, and UNAVAILABLE while the attempt is
-  // being stored.
-  absl::StatusOr<LiveJob*> FindWorker(const worker::v1::Hello& hello)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<LiveJob*> FindAttempt(absl::string_view id, int attempt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same for who has the attempt's token, else UNAUTHENTICATED; UNAVAILABLE while the attempt
+  // is being stored.
+  absl::StatusOr<LiveJob*> FindWorker(const worker::v1::Hello& hello)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JobChange Change(const LiveJob& live) const { return {live.record, with_.clock->Now()}; }
   void Enqueue(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -33,8 +33,8 @@ class JobTemplate {
     std::string server_id;                 // As in kServerLabel.
     std::vector<std::string> arguments;    // The worker's command line, program first.
     std::vector<std::string> environment;  // NAME=value each, without the token.
-    std::string log;                       // The file that gets what the worker prints; empty: none.
-    std::string gpu_resource;              // Such as nvidia.com/gpu.
+    std::string log;           // The file that gets what the worker prints; empty: none.
+    std::string gpu_resource;  // Such as nvidia.com/gpu.
   };
 
   // The Job to create for a launch. Its pod runs at most once, and reads its token from the Secret
