@@ -38,7 +38,9 @@ constexpr char kPart[] = ".part";
 constexpr std::size_t kKeptCheckpoints = 2;
 
 absl::Status DiskError(absl::string_view doing, const std::string& path) {
-  return absl::InternalError(absl::StrCat(doing, " ", path, " failed: ", std::strerror(errno)));
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  const std::string message = absl::StrCat(doing, " ", path, " failed: ", std::strerror(errno));
+  return full ? absl::UnavailableError(message) : absl::InternalError(message);
 }
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
@@ -58,12 +60,38 @@ std::int64_t SizeOf(const std::string& path) {
   return lstat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) ? about.st_size : 0;
 }
 
-// Where the data set is to blame, trying again changes nothing.
+// What may be otherwise in a moment: somebody is at work with the file, the process has no
+// descriptors left, the server stops.
+bool IsPassing(const absl::Status& status) {
+  return absl::IsAborted(status) || absl::IsResourceExhausted(status) || absl::IsCancelled(status);
+}
+
+// An error of a file that is read.
 absl::Status ForWorker(const absl::Status& status) {
-  if (models::ReasonOf(status) != models::FailureReason::kBadData) {
-    return absl::UnavailableError(status.message());
+  if (absl::IsPermissionDenied(status) || absl::IsNotFound(status)) return status;
+  return IsPassing(status) ? absl::UnavailableError(status.message())
+                           : absl::InternalError(status.message());
+}
+
+// The same of a file that is known to have been there.
+absl::Status ForReader(const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return ForWorker(status);
+  return absl::FailedPreconditionError("The file is another one by now; list them again.");
+}
+
+// An error of a file that is written: one that is gone is written again.
+absl::Status ForWriter(const absl::Status& status) {
+  return absl::IsNotFound(status) ? absl::UnavailableError(status.message()) : ForWorker(status);
+}
+
+// Where the data set is to blame, trying again changes nothing.
+absl::Status ForPacker(const absl::Status& status) {
+  if (models::ReasonOf(status) == models::FailureReason::kBadData) {
+    return absl::NotFoundError(status.message());
   }
-  return absl::NotFoundError(status.message());
+  const bool passing =
+      IsPassing(status) || models::ReasonOf(status) == models::FailureReason::kCancelled;
+  return passing ? absl::UnavailableError(status.message()) : absl::InternalError(status.message());
 }
 
 absl::Status CheckRequest(const Assignment& assignment, const WriteFileRequest& request) {
@@ -106,77 +134,96 @@ void RemovePartsBut(const std::string& folder, const std::string& kept) {
 
 }  // namespace
 
-absl::StatusOr<std::string> AttemptFiles::Pack(const Assignment& assignment) {
+absl::StatusOr<AttemptFiles::Packed> AttemptFiles::Pack(const Assignment& assignment) {
   const std::string& folder = assignment.dataset_dir();
   const auto claim = known_.Take(folder);
-  if (!claim.ok()) return claim.status();
-  auto path = models::DatasetCache({assignment.dataset_cache_dir()}).Prepare(folder, &stop_);
-  if (!path.ok()) return ForWorker(path.status());
+  if (!claim.ok()) return ForPacker(claim.status());
+  const auto path = models::DatasetCache({assignment.dataset_cache_dir()}).Prepare(folder, &stop_);
+  if (!path.ok()) return ForPacker(path.status());
+  auto file = models::RegularFile::Open(*path);
+  const auto sum = known_.Sha256(*path, &stop_);
+  for (const absl::Status& status : {file.status(), sum.status()}) {
+    // Removed in between for another data set.
+    if (absl::IsNotFound(status)) return absl::UnavailableError(status.message());
+    if (!status.ok()) return ForPacker(status);
+  }
+  const Packed packed{std::make_shared<models::RegularFile>(*std::move(file)), *sum};
   MutexLock lock(&mutex_);
-  packed_[folder] = *path;
-  return path;
+  return packed_[folder] = packed;
 }
 
 absl::StatusOr<ListFilesResponse> AttemptFiles::List(const Assignment& assignment,
                                                      worker::v1::FileKind kind) {
-  auto places = SourcesOf(assignment, kind);
-  if (!places.ok()) return places.status();
-  if (kind == worker::v1::FILE_KIND_DATASET && places->empty()) {
-    auto packed = Pack(assignment);
-    if (!packed.ok()) return packed.status();
-    places->push_back({0, *std::move(packed)});
-  }
+  const auto places = SourcesOf(assignment, kind);
+  if (!places.ok()) return ForWorker(places.status());
   ListFilesResponse response;
+  const auto add = [&](std::int64_t number, std::int64_t size, const std::string& sha256) {
+    worker::v1::ListedFile* file = response.add_files();
+    file->set_number(number);
+    file->set_size_bytes(size);
+    file->set_sha256(sha256);
+  };
+  if (kind == worker::v1::FILE_KIND_DATASET && places->empty()) {
+    const auto packed = Pack(assignment);
+    if (!packed.ok()) return packed.status();
+    add(0, packed->file->size(), packed->sha256);
+  }
+  const bool one = kind == worker::v1::FILE_KIND_DATASET ||
+                   kind == worker::v1::FILE_KIND_START_ARCHIVE ||
+                   kind == worker::v1::FILE_KIND_EVALUATION_ARCHIVE ||
+                   kind == worker::v1::FILE_KIND_IMPORT_SOURCE;
   for (const FilePlace& place : *places) {
     const auto sum = known_.Sha256(place.path, &stop_);
-    if (!sum.ok()) return sum.status();
-    worker::v1::ListedFile* file = response.add_files();
-    file->set_number(place.number);
-    file->set_size_bytes(SizeOf(place.path));
-    file->set_sha256(*sum);
+    if (sum.ok()) {
+      add(place.number, SizeOf(place.path), *sum);
+    } else if (one || IsPassing(sum.status())) {
+      return ForWorker(sum.status());
+    }
+    // Of several, one that is gone or damaged leaves the others.
   }
   return response;
 }
 
-absl::StatusOr<std::string> AttemptFiles::PathOf(const Assignment& assignment,
-                                                 const worker::v1::AttemptFile& file) {
-  const auto places = SourcesOf(assignment, file.kind());
-  if (!places.ok()) return places.status();
+absl::StatusOr<std::shared_ptr<const models::RegularFile>> AttemptFiles::Open(
+    const Assignment& assignment, const ReadFileRequest& request) {
+  const auto places = SourcesOf(assignment, request.file().kind());
+  if (!places.ok()) return ForWorker(places.status());
   for (const FilePlace& place : *places) {
-    if (place.number == file.number()) return place.path;
+    if (place.number != request.file().number()) continue;
+    const auto sum = known_.Sha256(place.path, &stop_);
+    if (!sum.ok()) return ForReader(sum.status());
+    if (*sum != request.sha256()) break;
+    auto file = models::RegularFile::Open(place.path);
+    if (!file.ok()) return ForReader(file.status());
+    return std::make_shared<models::RegularFile>(*std::move(file));
   }
   MutexLock lock(&mutex_);
   const auto packed = packed_.find(assignment.dataset_dir());
-  if (file.kind() == worker::v1::FILE_KIND_DATASET && packed != packed_.end()) {
-    return packed->second;
+  if (request.file().kind() == worker::v1::FILE_KIND_DATASET && packed != packed_.end() &&
+      packed->second.sha256 == request.sha256()) {
+    return packed->second.file;
   }
-  return absl::FailedPreconditionError("There is no such file; list them again.");
+  return ForReader(absl::NotFoundError(""));
 }
 
 absl::StatusOr<ReadFileResponse> AttemptFiles::Read(const Assignment& assignment,
                                                     const ReadFileRequest& request) {
-  const auto path = PathOf(assignment, request.file());
-  if (!path.ok()) return path.status();
-  const auto sum = known_.Sha256(*path, &stop_);
-  if (absl::IsUnavailable(sum.status())) return sum.status();
-  if (!sum.ok() || *sum != request.sha256()) {
-    return absl::FailedPreconditionError("The file is another one by now; list them again.");
-  }
-  const auto file = models::RegularFile::Open(*path);
-  if (!file.ok()) return absl::FailedPreconditionError(file.status().message());
-  if (request.offset() < 0 || request.offset() > file->size()) {
+  const auto opened = Open(assignment, request);
+  if (!opened.ok()) return opened.status();
+  const models::RegularFile& file = **opened;
+  if (request.offset() < 0 || request.offset() > file.size()) {
     return absl::InvalidArgumentError(absl::StrCat("The file has no byte ", request.offset(),
-                                                   "; it has ", file->size(), " bytes."));
+                                                   "; it has ", file.size(), " bytes."));
   }
   const std::int64_t size =
-      std::min(static_cast<std::int64_t>(kMaxPiece), file->size() - request.offset());
+      std::min(static_cast<std::int64_t>(kMaxPiece), file.size() - request.offset());
   const auto pause = pacer_.Take(size);
   if (!pause.ok()) return pause.status();
   ReadFileResponse response;
   std::string* data = response.mutable_data();
   data->resize(static_cast<std::size_t>(size));
-  const auto read = file->ReadExactly(request.offset(), data->data(), data->size());
-  if (!read.ok()) return absl::FailedPreconditionError(read.message());
+  const auto read = file.ReadExactly(request.offset(), data->data(), data->size());
+  if (!read.ok()) return ForReader(absl::IsOutOfRange(read) ? absl::NotFoundError("") : read);
   *response.mutable_pause() = ToProto(*pause);
   return response;
 }
@@ -189,17 +236,20 @@ absl::StatusOr<WriteFileResponse> AttemptFiles::Write(const Assignment& assignme
   const auto pause = pacer_.Take(static_cast<std::int64_t>(request.data().size()));
   if (!pause.ok()) return pause.status();
   const auto claim = known_.Take(absl::StrCat(*path, kPart));
-  if (!claim.ok()) return claim.status();
+  if (!claim.ok()) return ForWorker(claim.status());
   if (request.file().kind() == worker::v1::FILE_KIND_LOG) {
     return Append(*path, LargestOf(assignment, request.file().kind()), request);
   }
   WriteFileResponse response;
   *response.mutable_pause() = ToProto(*pause);
-  // Sent again, as the answer was lost.
+  // Sent again, as the answer was lost, or before it was durable.
   if (SizeOf(*path) == request.size_bytes()) {
     const auto sum = known_.Sha256(*path, &stop_);
-    if (!sum.ok()) return sum.status();
+    if (!sum.ok()) return ForWriter(sum.status());
     response.set_stored(*sum == request.sha256());
+    if (response.stored()) {
+      if (auto status = Settle(*path, request.file().kind()); !status.ok()) return status;
+    }
   }
   std::int64_t received = request.size_bytes();
   if (!response.stored()) {
@@ -238,14 +288,12 @@ absl::StatusOr<std::int64_t> AttemptFiles::AddPiece(const std::string& part,
 absl::Status AttemptFiles::Store(const std::string& path, const WriteFileRequest& request) {
   const std::string part = absl::StrCat(path, kPart);
   const auto sum = models::Sha256OfFile(part, &stop_);
-  if (absl::IsCancelled(sum.status())) return absl::UnavailableError("the server stops");
-  if (!sum.ok()) return absl::InternalError(sum.status().message());
+  if (!sum.ok()) return ForWriter(sum.status());
   if (*sum != request.sha256()) {
     unlink(part.c_str());
     return absl::DataLossError(absl::StrCat("What was received has the SHA-256 ", *sum, ", not ",
                                             request.sha256(), "; send the file again."));
   }
-  const std::string folder = models::FolderOf(path);
   if (!models::SyncPath(part)) {
     absl::Status failed = DiskError("syncing", part);
     // What of it is on the disk nobody knows.
@@ -253,9 +301,14 @@ absl::Status AttemptFiles::Store(const std::string& path, const WriteFileRequest
     return failed;
   }
   if (rename(part.c_str(), path.c_str()) != 0) return DiskError("renaming", part);
-  if (!models::SyncPath(folder)) return DiskError("syncing", folder);
   known_.Remember(path, *sum);
-  if (request.file().kind() != worker::v1::FILE_KIND_CHECKPOINT) return absl::OkStatus();
+  return Settle(path, request.file().kind());
+}
+
+absl::Status AttemptFiles::Settle(const std::string& path, worker::v1::FileKind kind) {
+  const std::string folder = models::FolderOf(path);
+  if (!models::SyncPath(folder)) return DiskError("syncing", folder);
+  if (kind != worker::v1::FILE_KIND_CHECKPOINT) return absl::OkStatus();
   const auto numbers = CheckpointsIn(folder);
   for (std::size_t i = kKeptCheckpoints; i < numbers.size(); ++i) {
     unlink(CheckpointPath(folder, numbers[i]).c_str());

@@ -10,12 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "models/base/stop_signal.h"
+#include "models/files/regular_file.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/transfers/known_files.h"
@@ -25,7 +27,8 @@ namespace atelier::transfers {
 
 // Thread-safe; calls wait for the disk, and ListFiles for the whole of a file that it sees for the
 // first time. Whose assignment it is, the caller has checked. Errors as the methods of
-// WorkerService say, and INTERNAL where the disk fails.
+// WorkerService say: UNAVAILABLE for all that may be otherwise in a moment, a full disk too, and
+// INTERNAL where the disk fails.
 class AttemptFiles {
  public:
   // Bytes a piece may have.
@@ -53,10 +56,18 @@ class AttemptFiles {
   void Stop() { stop_.Suspend(); }
 
  private:
-  // A data set's folder as a file, of the cache's: made by List, and found again by Read.
-  absl::StatusOr<std::string> Pack(const worker::v1::Assignment& assignment);
-  absl::StatusOr<std::string> PathOf(const worker::v1::Assignment& assignment,
-                                     const worker::v1::AttemptFile& file);
+  // A data set's folder as a file of the cache's.
+  struct Packed {
+    // Open: the cache may remove it while workers are reading it.
+    std::shared_ptr<const models::RegularFile> file;
+    std::string sha256;
+  };
+
+  // Makes it or finds it made.
+  absl::StatusOr<Packed> Pack(const worker::v1::Assignment& assignment);
+  // What ReadFile asks for. FAILED_PRECONDITION if that is another file by now.
+  absl::StatusOr<std::shared_ptr<const models::RegularFile>> Open(
+      const worker::v1::Assignment& assignment, const worker::v1::ReadFileRequest& request);
   // Appends to a log.
   absl::StatusOr<worker::v1::WriteFileResponse> Append(const std::string& path, std::int64_t most,
                                                        const worker::v1::WriteFileRequest& request);
@@ -65,13 +76,15 @@ class AttemptFiles {
                                         const worker::v1::WriteFileRequest& request);
   // Puts a part that is complete in its place.
   absl::Status Store(const std::string& path, const worker::v1::WriteFileRequest& request);
+  // Makes it durable that the file lies there, and removes what it replaces.
+  static absl::Status Settle(const std::string& path, worker::v1::FileKind kind);
 
   Pacer pacer_;
   KnownFiles known_;
   models::StopSignal stop_;
   Mutex mutex_;
-  // Folders of data sets, and their packed files. As many as the server has names for.
-  std::map<std::string, std::string> packed_ ABSL_GUARDED_BY(mutex_);
+  // By the data set's folder. As many as the server has names for.
+  std::map<std::string, Packed> packed_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace atelier::transfers

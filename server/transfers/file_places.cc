@@ -47,13 +47,18 @@ bool IsPlainFile(const std::string& path) {
   return lstat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
 }
 
-// The numbered files of the folders; of one number that in the earliest folder.
+using Files = std::map<std::int64_t, std::string>;
+
+// The numbered files of the folders; of one number that in the earliest folder. Errors as
+// models::ReadNames.
 template <typename Folders>
-std::map<std::int64_t, std::string> Numbered(const Folders& folders, absl::string_view before,
-                                             absl::string_view after) {
-  std::map<std::int64_t, std::string> found;
+absl::StatusOr<Files> Numbered(const Folders& folders, absl::string_view before,
+                               absl::string_view after) {
+  Files found;
   for (const std::string& folder : folders) {
-    for (const std::string& name : models::NamesIn(folder)) {
+    const auto names = models::ReadNames(folder);
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
       const auto number = NumberIn(name, before, after);
       std::string path = absl::StrCat(folder, "/", name);
       if (number.has_value() && IsPlainFile(path)) found.emplace(*number, std::move(path));
@@ -63,10 +68,11 @@ std::map<std::int64_t, std::string> Numbered(const Folders& folders, absl::strin
 }
 
 template <typename Folders>
-std::vector<FilePlace> NewestCheckpoints(const Folders& folders) {
+absl::StatusOr<std::vector<FilePlace>> NewestCheckpoints(const Folders& folders) {
   const auto found = Numbered(folders, "checkpoint-", ".ckpt");
+  if (!found.ok()) return found.status();
   std::vector<FilePlace> newest;
-  for (auto place = found.rbegin(); place != found.rend() && newest.size() < kListedCheckpoints;
+  for (auto place = found->rbegin(); place != found->rend() && newest.size() < kListedCheckpoints;
        ++place) {
     newest.push_back({place->first, place->second});
   }
@@ -107,7 +113,9 @@ absl::StatusOr<std::vector<FilePlace>> SourcesOf(const Assignment& assignment, F
     case worker::v1::FILE_KIND_FOLD: {
       if (!assignment.has_check()) return NotAssigned(kind);
       std::vector<FilePlace> folds;
-      for (const auto& [number, path] : Numbered(assignment.earlier_attempt_dirs(), "fold-", "")) {
+      const auto found = Numbered(assignment.earlier_attempt_dirs(), "fold-", "");
+      if (!found.ok()) return found.status();
+      for (const auto& [number, path] : *found) {
         if (number < kMaxFolds) folds.push_back({number, path});
       }
       return folds;
@@ -156,10 +164,8 @@ std::int64_t LargestOf(const Assignment& assignment, FileKind kind) {
 
 std::vector<std::int64_t> CheckpointsIn(const std::string& folder) {
   std::vector<std::int64_t> numbers;
-  for (const auto& [number, path] :
-       Numbered(std::vector<std::string>{folder}, "checkpoint-", ".ckpt")) {
-    numbers.push_back(number);
-  }
+  const auto found = Numbered(std::vector<std::string>{folder}, "checkpoint-", ".ckpt");
+  for (const auto& [number, path] : found.value_or(Files())) numbers.push_back(number);
   std::reverse(numbers.begin(), numbers.end());
   return numbers;
 }

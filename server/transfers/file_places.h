@@ -20,7 +20,7 @@ struct FilePlace {
 
 // The files of a kind that an assignment has its worker read, as ListFilesResponse orders them; of
 // a data set that has a folder instead of a file, none. PERMISSION_DENIED if it has none of the
-// kind.
+// kind; others as models::ReadNames.
 absl::StatusOr<std::vector<FilePlace>> SourcesOf(const worker::v1::Assignment& assignment,
                                                  worker::v1::FileKind kind);
 
@@ -32,7 +32,8 @@ absl::StatusOr<std::string> TargetOf(const worker::v1::Assignment& assignment,
 // Bytes that such a file may have.
 std::int64_t LargestOf(const worker::v1::Assignment& assignment, worker::v1::FileKind kind);
 
-// The numbers of the checkpoints in a folder, largest first. Links do not count.
+// The numbers of the checkpoints in a folder, largest first; none if it cannot be read. Links do
+// not count.
 std::vector<std::int64_t> CheckpointsIn(const std::string& folder);
 std::string CheckpointPath(const std::string& folder, std::int64_t number);
 

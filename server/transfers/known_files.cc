@@ -20,7 +20,7 @@ KnownFiles::Claim::~Claim() {
 absl::StatusOr<KnownFiles::Claim> KnownFiles::Take(const std::string& path) {
   MutexLock lock(&mutex_);
   if (!claimed_.insert(path).second) {
-    return absl::UnavailableError(absl::StrCat(path, " is being read or written; ask again"));
+    return absl::AbortedError(absl::StrCat(path, " is being read or written; ask again"));
   }
   return Claim(this, path);
 }
@@ -34,7 +34,7 @@ absl::StatusOr<std::string> KnownFiles::Sha256(const std::string& path,
   auto sum = models::Sha256OfFile(path, stop);
   if (!sum.ok()) return sum.status();
   if (before != models::FileIdentity::Of(path)) {
-    return absl::UnavailableError(absl::StrCat(path, " changed while it was read; ask again"));
+    return absl::AbortedError(absl::StrCat(path, " changed while it was read; ask again"));
   }
   Remember(path, *sum);
   return sum;

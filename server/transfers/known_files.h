@@ -37,10 +37,11 @@ class KnownFiles {
     std::string path_;
   };
 
-  // UNAVAILABLE if another claim is held: ask again.
+  // ABORTED if another claim is held: ask again.
   absl::StatusOr<Claim> Take(const std::string& path);
 
-  // As models::Sha256OfFile; UNAVAILABLE also while another thread reads the same file.
+  // As models::Sha256OfFile; ABORTED while another thread reads the same file, or if it changed
+  // meanwhile.
   absl::StatusOr<std::string> Sha256(const std::string& path, const models::StopSignal* stop);
 
   // What is known: the file at `path`, as it is now, has this SHA-256.

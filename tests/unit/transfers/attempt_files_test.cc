@@ -1,6 +1,10 @@
 // Files of attempts, piece by piece, without a server around them.
 #include "server/transfers/attempt_files.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "models/files/sha256.h"
 #include "server/base/system_clock.h"
+#include "tests/unit/serving/tiny_dataset.h"
 
 namespace atelier::transfers {
 namespace {
@@ -181,6 +186,77 @@ TEST_F(AttemptFilesTest, KeepsTwoCheckpointsAndOneFileThatIsBegun) {
                                                        "checkpoint-25.ckpt.part"));
   AttemptFiles::RemoveParts(training_);
   EXPECT_THAT(Names(root_ / "2"), UnorderedElementsAre("checkpoint-10.ckpt", "checkpoint-15.ckpt"));
+}
+
+TEST_F(AttemptFilesTest, WhatIsSentAgainIsSettledAgain) {
+  Put(root_ / "2/checkpoint-10.ckpt", "state");
+  Put(root_ / "2/checkpoint-20.ckpt", "state");
+  // Renamed, but the server ended before it could say so.
+  Put(root_ / "2/checkpoint-30.ckpt", "state");
+  EXPECT_TRUE(files_.Write(training_, Piece(worker::v1::FILE_KIND_CHECKPOINT, 30, "state", 0, 0))
+                  ->stored());
+  EXPECT_THAT(Names(root_ / "2"), UnorderedElementsAre("checkpoint-20.ckpt", "checkpoint-30.ckpt"));
+}
+
+// While it lives the process can open nothing.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = open("/", O_RDONLY | O_CLOEXEC);
+    close(next);
+    const rlimit none = {static_cast<rlim_t>(next), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(AttemptFilesTest, WhatPassesIsNotTakenForALoss) {
+  Put(root_ / "1/checkpoint-20.ckpt", "twenty");
+  ReadFileRequest request;
+  request.mutable_file()->set_kind(worker::v1::FILE_KIND_CHECKPOINT);
+  request.mutable_file()->set_number(20);
+  request.set_sha256(models::Sha256Of("twenty"));
+  {
+    const NoDescriptors none;
+    EXPECT_TRUE(
+        absl::IsUnavailable(files_.List(training_, worker::v1::FILE_KIND_CHECKPOINT).status()));
+    EXPECT_TRUE(absl::IsUnavailable(files_.Read(training_, request).status()));
+  }
+  EXPECT_EQ(files_.List(training_, worker::v1::FILE_KIND_CHECKPOINT)->files_size(), 1);
+  EXPECT_EQ(files_.Read(training_, request)->data(), "twenty");
+  fs::remove(root_ / "1/checkpoint-20.ckpt");
+  EXPECT_TRUE(absl::IsFailedPrecondition(files_.Read(training_, request).status()));
+}
+
+TEST_F(AttemptFilesTest, APackedDataSetIsReadToItsEndWhateverTheCacheRemoves) {
+  const models::TemporaryFolder sources;
+  serving::WriteDataset(sources, 4);
+  Assignment assignment;
+  assignment.set_dataset_dir(sources.path());
+  assignment.set_dataset_cache_dir(root_ / "cache");
+  const auto listed = files_.List(assignment, worker::v1::FILE_KIND_DATASET);
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->files_size(), 1);
+  fs::remove_all(root_ / "cache");
+  ReadFileRequest request;
+  request.mutable_file()->set_kind(worker::v1::FILE_KIND_DATASET);
+  request.set_sha256(listed->files(0).sha256());
+  const auto read = files_.Read(assignment, request);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(models::Sha256Of(read->data()), listed->files(0).sha256());
+}
+
+TEST_F(AttemptFilesTest, ACacheThatCannotBeWrittenIsAnError) {
+  const models::TemporaryFolder sources;
+  serving::WriteDataset(sources, 4);
+  Assignment assignment;
+  assignment.set_dataset_dir(sources.path());
+  assignment.set_dataset_cache_dir("/proc/nowhere");
+  EXPECT_TRUE(absl::IsInternal(files_.List(assignment, worker::v1::FILE_KIND_DATASET).status()));
 }
 
 TEST_F(AttemptFilesTest, AppendsToALogWhatItDoesNotHave) {
