@@ -88,8 +88,10 @@ class Store:
         wait_for(self.answers, 60, "the store to answer")
 
     def answers(self):
+        """It answers, and the bucket is made, which it does a moment later; the filer shows it."""
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
         try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.ports[2]}/buckets/{BUCKET}/", timeout=5)
             urllib.request.urlopen(self.url, timeout=5)
         except urllib.error.HTTPError as error:
             return error.code == 403  # Nobody is let in without a signature.

@@ -66,8 +66,9 @@ def evict(cluster, pod):
 
 
 def test_a_job_trains_in_a_pod_and_leaves_nothing_behind(server, kubernetes):
-    done = server.run("train", "--preset", "dense", "--dataset", "small", "--epochs", 2, "--cores", 1,
-                      check=harness.DONE)
+    # Long enough to be listed as running, which is asked for once a second.
+    done = server.run("train", "--preset", "cnn-1", "--dataset", "small", "--epochs", 20, "--patience", 20,
+                      "--cores", 1, check=harness.DONE)
     assert "completed" in done.stdout
     [attempt] = server.job("jobs/" + server.json("jobs")[0]["name"].removeprefix("jobs/")).attempts
     assert attempt.place.startswith(f"node {kubernetes_cluster.NODE}, Kubernetes job atelier-")
