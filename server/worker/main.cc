@@ -40,6 +40,7 @@
 #include "server/worker/memory_limit.h"
 #include "server/worker/node_cache.h"
 #include "server/worker/node_work.h"
+#include "server/worker/own_folder.h"
 #include "server/worker/resource_sampler.h"
 #include "server/worker/session.h"
 #include "server/worker/ticker.h"
@@ -51,9 +52,10 @@ ABSL_FLAG(std::string, server_certificate, "",
           "The server's certificate if it uses TLS, a PEM file");
 ABSL_FLAG(std::string, job, "", "ID of the job, without jobs/");
 ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
-ABSL_FLAG(std::string, cache_dir, "",
-          "Folder of this machine for what the worker fetches and writes, if it does not see the "
-          "server's data directory; its log goes to the server then");
+ABSL_FLAG(
+    std::string, cache_dir, "",
+    "Folder on this machine's own disk for what the worker fetches and writes, if it does not "
+    "see the server's data directory; nobody else may write to it");
 ABSL_FLAG(std::int64_t, cache_bytes, std::int64_t{20} << 30,
           "Bytes that data sets may take in --cache_dir; the least recently used go");
 ABSL_FLAG(std::string, sandbox, "best_effort",
@@ -201,6 +203,7 @@ class WorkerProgram {
           "on a file system that all nodes share"));
     }
     spdlog::info("the server's data directory is not on this machine; files are fetched and sent");
+    if (const absl::Status made = MakeOwnFolder(settings_.cache_dir); !made.ok()) return made;
     auto work = NodeWork::Create(settings_.cache_dir + "/work",
                                  absl::StrCat(hello_.job(), "-", hello_.attempt()));
     if (!work.ok()) return work.status();

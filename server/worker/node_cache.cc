@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -19,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "models/files/file_digest.h"
 #include "models/files/folder_names.h"
+#include "server/worker/own_folder.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -83,11 +82,7 @@ absl::StatusOr<LockFile> NodeCache::Lock(const std::string& sha256, LockFile::Ki
 
 absl::StatusOr<NodeCache::Held> NodeCache::Get(const std::string& sha256, std::int64_t size,
                                                Fetch fetch) const {
-  std::error_code error;
-  std::filesystem::create_directories(options_.dir, error);
-  if (error) {
-    return absl::UnknownError(absl::StrCat("making ", options_.dir, ": ", error.message()));
-  }
+  if (const absl::Status made = MakeOwnFolder(options_.dir); !made.ok()) return made;
   if (size > options_.max_bytes) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data set has ", size, " bytes, but the cache of this node may have ",

@@ -50,8 +50,8 @@ class NodeCache {
   // The data set of that SHA-256, whose bytes were compared with it. If it is not there, this
   // process or another one fetches it, while the others wait; least recently used ones that nobody
   // uses are removed for it, and where those do not suffice, it waits. FAILED_PRECONDITION if it is
-  // larger than the cache, CANCELLED if it was given up, UNKNOWN where the disk fails, and what
-  // `fetch` fails with.
+  // larger than the cache, CANCELLED if it was given up, UNKNOWN where the disk fails, what `fetch`
+  // fails with, and errors of MakeOwnFolder.
   absl::StatusOr<Held> Get(const std::string& sha256, std::int64_t size, Fetch fetch) const;
 
  private:

@@ -1,4 +1,4 @@
-// Data sets and folders on a machine that does not see the server's data directory.
+// Data sets on a machine that does not see the server's data directory.
 #include "server/worker/node_cache.h"
 
 #include <filesystem>
@@ -9,7 +9,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/files/sha256.h"
-#include "server/worker/node_work.h"
 
 namespace atelier::worker {
 namespace {
@@ -137,20 +136,12 @@ TEST_F(NodeCacheTest, GivesUpWaiting) {
   EXPECT_TRUE(absl::IsCancelled(Fetch(cache, "another").status()));
 }
 
-TEST_F(NodeCacheTest, FoldersOfEndedAttemptsGo) {
-  const std::string root = root_ / "work";
-  auto work = NodeWork::Create(root, "job-1");
-  ASSERT_TRUE(work.ok()) << work.status();
-  Put((*work)->path() + "/checkpoint", "state");
-  const std::string abandoned = root + "/job-0-abcdef";
-  fs::create_directories(abandoned + "/attempt");
-  const auto next = NodeWork::Create(root, "job-2");
-  ASSERT_TRUE(next.ok());
-  EXPECT_FALSE(fs::exists(abandoned));
-  EXPECT_TRUE(fs::exists((*work)->path() + "/checkpoint"));
-  const std::string path = (*work)->path();
-  work->reset();
-  EXPECT_FALSE(fs::exists(path));
+TEST_F(NodeCacheTest, ACacheThatOthersMayWriteToIsRefused) {
+  fs::create_directory(root_ / "datasets");
+  fs::permissions(root_ / "datasets", fs::perms::all);
+  const auto refused = Fetch(Cache(), "pixels");
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("datasets has mode 0777; it has"));
 }
 
 }  // namespace
