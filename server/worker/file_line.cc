@@ -104,6 +104,11 @@ void FileLine::Pause(absl::Duration duration) const {
   }
 }
 
+void FileLine::PauseAfter(int failures) const {
+  constexpr int kDoublings = 20;
+  Pause(std::min(kFirstBackoff * (1 << std::min(failures, kDoublings)), options_.longest_pause));
+}
+
 absl::StatusOr<v1::ListFilesResponse> FileLine::List(v1::FileKind kind) {
   v1::ListFilesRequest request;
   *request.mutable_worker() = options_.hello;

@@ -30,6 +30,8 @@ class FileLine {
     std::function<bool()> given_up;
     // An answer to one call; beyond, it is repeated.
     absl::Duration patience = absl::Seconds(60);
+    // Between two tries of what fails; pauses double up to it.
+    absl::Duration longest_pause = absl::Seconds(10);
   };
 
   explicit FileLine(Options options);
@@ -50,6 +52,9 @@ class FileLine {
   // Sends the bytes of an open file from its beginning, until the server has stored them durably.
   // UNKNOWN where this machine's disk fails.
   absl::Status Send(const v1::AttemptFile& name, int descriptor);
+
+  // Waits after the first, second, … failure (0, 1, …) of a series.
+  void PauseAfter(int failures) const;
 
   bool given_up() const { return options_.given_up(); }
   // Bytes of pieces.

@@ -2,7 +2,8 @@
 // else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
 // failed), 1 wrong flags or no libatelier_torch.so, 3 the server does not want the attempt, 4 the
 // server could not be reached for the lease, 5 over its memory limit and unable to say so, 6 this
-// machine's disk failed, so that another one has to try.
+// machine's disk failed, so that another one has to try, 7 the server could not give the job's
+// files, so that another attempt has to.
 #include <signal.h>
 #include <unistd.h>
 
@@ -84,7 +85,8 @@ enum ExitCode {
   kNotWanted = 3,
   kServerLost = 4,
   kOutOfMemory = 5,
-  kDiskFailed = 6
+  kDiskFailed = 6,
+  kNotFetched = 7
 };
 
 // What the signal handler suspends.
@@ -170,6 +172,11 @@ class WorkerProgram {
     if (absl::IsUnknown(ready)) {
       spdlog::error("{}", std::string(ready.message()));
       return kDiskFailed;
+    }
+    // It has to begin with what earlier attempts left, or not at all.
+    if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) {
+      spdlog::error("the job's files could not be fetched: {}", std::string(ready.message()));
+      return kNotFetched;
     }
     StartSending(sees || !ready.ok() ? "" : assignment->attempt_dir());
     if (!ready.ok()) {
