@@ -72,8 +72,18 @@ void FileSender::Run() {
   }
 }
 
+void FileSender::SendFrom(std::string attempt_dir) {
+  absl::MutexLock lock(&mutex_);
+  attempt_dir_ = std::move(attempt_dir);
+}
+
+std::string FileSender::attempt_dir() const {
+  absl::MutexLock lock(&mutex_);
+  return attempt_dir_;
+}
+
 void FileSender::Report(v1::WorkerEvent event) {
-  const bool copies = !options_.attempt_dir.empty();
+  const bool copies = !attempt_dir().empty();
   if (copies && event.has_checkpoint()) return Offer(std::move(event));
   if (!EndsAttempt(event)) return options_.report(std::move(event));
   if (const absl::Status status = copies ? Deliver(event) : absl::OkStatus(); !status.ok()) {
@@ -102,7 +112,7 @@ absl::Status FileSender::Deliver(const v1::WorkerEvent& last) {
 
 void FileSender::Offer(v1::WorkerEvent event) {
   const std::string path =
-      absl::StrCat(options_.attempt_dir, "/checkpoint-", event.checkpoint().global_step(), ".ckpt");
+      absl::StrCat(attempt_dir(), "/checkpoint-", event.checkpoint().global_step(), ".ckpt");
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (descriptor < 0) {
     spdlog::warn("{} cannot be opened: {}", path, std::strerror(errno));
@@ -132,17 +142,17 @@ absl::Status FileSender::SendCheckpoint() {
 }
 
 absl::Status FileSender::SendFolds() {
-  if (options_.attempt_dir.empty()) return absl::OkStatus();
+  const std::string folder = attempt_dir();
+  if (folder.empty()) return absl::OkStatus();
   absl::MutexLock sending(&sending_mutex_);
-  for (const std::string& name : models::NamesIn(options_.attempt_dir)) {
+  for (const std::string& name : models::NamesIn(folder)) {
     absl::string_view digits = name;
     std::int64_t number = 0;
     if (!absl::ConsumePrefix(&digits, "fold-") || !absl::SimpleAtoi(digits, &number) ||
         sent_folds_.contains(number)) {
       continue;
     }
-    const absl::Status sent =
-        SendFile(v1::FILE_KIND_FOLD, number, absl::StrCat(options_.attempt_dir, "/", name));
+    const absl::Status sent = SendFile(v1::FILE_KIND_FOLD, number, absl::StrCat(folder, "/", name));
     if (!sent.ok()) return sent;
     sent_folds_.insert(number);
   }
@@ -151,7 +161,7 @@ absl::Status FileSender::SendFolds() {
 
 absl::Status FileSender::SendOnly(v1::FileKind kind, const char* name) {
   absl::MutexLock sending(&sending_mutex_);
-  return SendFile(kind, 0, absl::StrCat(options_.attempt_dir, "/", name));
+  return SendFile(kind, 0, absl::StrCat(attempt_dir(), "/", name));
 }
 
 absl::Status FileSender::SendFile(v1::FileKind kind, std::int64_t number, const std::string& path) {

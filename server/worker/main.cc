@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@
 #include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "models/base/allocator.h"
 #include "models/base/failure.h"
 #include "models/network/torch_library.h"
@@ -73,7 +76,7 @@ constexpr char kSandboxRequired[] = "required";
 constexpr char kNoSandbox[] = "off";
 constexpr std::int64_t kLogBytes = std::int64_t{16} << 20;
 constexpr absl::Duration kSampleInterval = absl::Seconds(1);
-// A worker beyond its memory limit has this long to say so.
+// A worker beyond its memory limit has this long to say so, and one that gives up to send its log.
 constexpr absl::Duration kLastWords = absl::Seconds(5);
 
 // A file system on a network may show the server's newest file late.
@@ -168,17 +171,12 @@ class WorkerProgram {
     if (!assignment.has_value()) return kServerLost;
     const bool sees = SeesDataDirectory(
         *assignment, settings_.cache_dir.empty() ? kProbePatience : absl::ZeroDuration());
-    absl::Status ready = sees ? absl::OkStatus() : FetchFiles(&*assignment);
-    if (absl::IsUnknown(ready)) {
-      spdlog::error("{}", std::string(ready.message()));
-      return kDiskFailed;
-    }
+    StartSending();
+    const absl::Status ready = sees ? absl::OkStatus() : FetchFiles(&*assignment);
+    if (absl::IsUnknown(ready)) return EndUnsaid(kDiskFailed, ready);
     // It has to begin with what earlier attempts left, or not at all.
-    if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) {
-      spdlog::error("the job's files could not be fetched: {}", std::string(ready.message()));
-      return kNotFetched;
-    }
-    StartSending(sees || !ready.ok() ? "" : assignment->attempt_dir());
+    if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) return EndUnsaid(kNotFetched, ready);
+    if (!sees && ready.ok()) sender_->SendFrom(assignment->attempt_dir());
     if (!ready.ok()) {
       Report(NotFetchedEvent(ready));
     } else if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {
@@ -233,17 +231,27 @@ class WorkerProgram {
   }
 
   // Where output is kept by nobody, or files are.
-  void StartSending(std::string attempt_dir) {
+  void StartSending() {
     if (settings_.log == nullptr) return;
-    sending_ = std::make_unique<FileLine>(
-        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = [this] {
-                            return over_ || !session_->end().ok();
-                          }});
+    sending_ = std::make_unique<FileLine>(FileLine::Options{
+        .channel = session_->channel(), .hello = hello_, .given_up = [this] {
+          return over_ || !session_->end().ok() || absl::Now() > absl::FromUnixNanos(log_until_);
+        }});
     sender_ = std::make_unique<FileSender>(
         FileSender::Options{
-            .attempt_dir = std::move(attempt_dir),
             .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); }},
         sending_.get(), settings_.log.get());
+  }
+
+  // Before an end without a last event: the log alone says why.
+  ExitCode EndUnsaid(ExitCode code, const absl::Status& why) {
+    spdlog::error("the attempt cannot be made here: {}", std::string(why.message()));
+    if (sender_ != nullptr) {
+      log_until_ = absl::ToUnixNanos(absl::Now() + kLastWords);
+      sender_->SendLog();
+    }
+    over_ = true;
+    return code;
   }
 
   // Not by way of main: other threads go on until the process is gone.
@@ -335,6 +343,8 @@ class WorkerProgram {
   std::unique_ptr<Session> session_;
   // The attempt's end is delivered.
   std::atomic<bool> over_{false};
+  // When to stop sending, in Unix nanoseconds.
+  std::atomic<std::int64_t> log_until_{std::numeric_limits<std::int64_t>::max()};
   // Of a worker that does not see the data directory; constant once the attempt is under way.
   absl::Mutex work_mutex_;
   std::unique_ptr<NodeWork> work_ ABSL_GUARDED_BY(work_mutex_);
