@@ -37,8 +37,8 @@ class FileLine {
   explicit FileLine(Options options);
 
   // Each answers with the server's word, or CANCELLED if it was given up. A pause that the server
-  // asks for is over when they return. INTERNAL is tried a few times, for a connection that breaks
-  // may look like it.
+  // asks for is over when they return. INTERNAL, which a connection that breaks may look like, too,
+  // is tried again for about two minutes.
   absl::StatusOr<v1::ListFilesResponse> List(v1::FileKind kind);
   absl::StatusOr<v1::ReadFileResponse> Read(v1::ReadFileRequest request);
   absl::StatusOr<v1::WriteFileResponse> Write(v1::WriteFileRequest request);

@@ -54,18 +54,21 @@ FileSender::~FileSender() {
 }
 
 void FileSender::Run() {
-  while (true) {
+  // What failed just now is not tried again at once.
+  for (bool failed = false;;) {
     {
       absl::MutexLock lock(&mutex_);
-      const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return closing_ || waiting_.has_value();
+      const auto due = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+        return closing_ || (!failed && waiting_.has_value());
       };
       mutex_.AwaitWithTimeout(absl::Condition(&due), options_.log_interval);
       if (closing_) return;
     }
+    failed = false;
     for (const absl::Status& status : {SendCheckpoint(), SendFolds()}) {
       if (!status.ok() && !absl::IsCancelled(status)) {
         spdlog::warn("the server did not take a file: {}", std::string(status.message()));
+        failed = true;
       }
     }
     SendLog();
@@ -118,10 +121,16 @@ void FileSender::Offer(v1::WorkerEvent event) {
     spdlog::warn("{} cannot be opened: {}", path, std::strerror(errno));
     return;
   }
-  const auto replaced = TakeWaiting();
-  if (replaced.has_value()) close(replaced->descriptor);
   absl::MutexLock lock(&mutex_);
+  if (waiting_.has_value()) close(waiting_->descriptor);
   waiting_ = Waiting{descriptor, std::move(event)};
+}
+
+bool FileSender::PutBack(Waiting* checkpoint) {
+  absl::MutexLock lock(&mutex_);
+  if (waiting_.has_value()) return false;
+  waiting_ = std::move(*checkpoint);
+  return true;
 }
 
 std::optional<FileSender::Waiting> FileSender::TakeWaiting() {
@@ -133,10 +142,12 @@ absl::Status FileSender::SendCheckpoint() {
   absl::MutexLock sending(&sending_mutex_);
   auto waiting = TakeWaiting();
   if (!waiting.has_value()) return absl::OkStatus();
-  const absl::Cleanup close_it = [&] { close(waiting->descriptor); };
   const absl::Status sent =
       line_->Send(NameOf(v1::FILE_KIND_CHECKPOINT, waiting->event.checkpoint().global_step()),
                   waiting->descriptor);
+  const bool may_pass = absl::IsInternal(sent) || absl::IsDataLoss(sent);
+  if (may_pass && PutBack(&*waiting)) return sent;
+  close(waiting->descriptor);
   if (sent.ok()) options_.report(std::move(waiting->event));
   return sent;
 }

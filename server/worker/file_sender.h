@@ -23,7 +23,8 @@
 namespace atelier::worker {
 
 // Thread-safe. A thread of its own sends checkpoints while the training goes on; of those that wait
-// only the newest is sent, and its event alone. `sending_mutex_` is taken before `mutex_`.
+// only the newest is sent, and its event alone. One that the server cannot store is tried again as
+// long as it is the newest. `sending_mutex_` is taken before `mutex_`.
 class FileSender {
  public:
   struct Options {
@@ -62,6 +63,8 @@ class FileSender {
   absl::Status Deliver(const v1::WorkerEvent& last);
   void Offer(v1::WorkerEvent event);
   std::optional<Waiting> TakeWaiting();
+  // Has a checkpoint wait again that could not be sent; false if a newer one waits.
+  bool PutBack(Waiting* checkpoint);
   absl::Status SendCheckpoint() ABSL_LOCKS_EXCLUDED(sending_mutex_);
   absl::Status SendFolds() ABSL_LOCKS_EXCLUDED(sending_mutex_);
   absl::Status SendOnly(v1::FileKind kind, const char* name) ABSL_LOCKS_EXCLUDED(sending_mutex_);
