@@ -31,6 +31,8 @@ constexpr absl::Duration kLongestBackoff = absl::Seconds(1);
 constexpr int kTries = 5;
 // Of a call that the server answers INTERNAL: with growing pauses, within about two minutes.
 constexpr int kInternalTries = 20;
+// Between two lines of the log about a call that goes on to fail.
+constexpr absl::Duration kTellInterval = absl::Minutes(1);
 
 absl::Status GivenUp() { return absl::CancelledError("given up"); }
 
@@ -96,14 +98,20 @@ template <typename Request, typename Response>
 absl::StatusOr<Response> FileLine::Repeat(const Request& request,
                                           Method<Request, Response> method) {
   int internal = 0;
+  absl::Time tell_next = absl::InfinitePast();
   for (int failures = 0; !options_.given_up(); ++failures) {
     auto response = Call(request, method);
     if (response.ok()) return response;
+    if (options_.given_up()) break;
+    if (const absl::Time now = absl::Now(); now >= tell_next) {
+      spdlog::warn("a call for a file failed: {}", std::string(response.status().message()));
+      tell_next = now + kTellInterval;
+    }
     if (absl::IsInternal(response.status())) {
       if (++internal >= kInternalTries) return response;
       PauseAfter(internal);
     } else if (IsPassing(response.status())) {
-      Pause(std::min(PauseOfSeries(failures), kLongestBackoff));
+      Pause(std::min({PauseOfSeries(failures), kLongestBackoff, options_.longest_pause}));
     } else {
       return response;
     }

@@ -1,9 +1,11 @@
 // What an attempt leaves on its way to a server that has its faults.
 #include "server/worker/file_sender.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,8 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "spdlog/sinks/ostream_sink.h"
+#include "spdlog/spdlog.h"
 #include "tests/unit/worker/fake_file_server.h"
 
 namespace atelier::worker {
@@ -81,6 +85,23 @@ TEST_F(FileSenderTest, GivesUpAServerWhoseDiskFailsForGood) {
   server_.set_write_fault([](int) { return kBroken; });
   line_ = std::make_unique<FileLine>(server_.Line());
   EXPECT_TRUE(absl::IsInternal(line_->Write({}).status()));
+}
+
+TEST_F(FileSenderTest, TellsOfACallThatFailsOnceAMinute) {
+  server_.set_write_fault([](int call) {
+    return call < 15 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "too many wait")
+                     : grpc::Status::OK;
+  });
+  std::ostringstream lines;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines)));
+  line_ = std::make_unique<FileLine>(server_.Line());
+  EXPECT_TRUE(line_->Write({}).ok());
+  spdlog::set_default_logger(before);
+  const std::string text = lines.str();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  EXPECT_THAT(text, ::testing::HasSubstr("too many wait"));
 }
 
 TEST_F(FileSenderTest, ACheckpointThatCouldNotBeSentIsTriedAgain) {
