@@ -222,7 +222,7 @@ class WorkerProgram {
         FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = given_up});
     const NodeCache cache({.dir = settings_.cache_dir + "/datasets",
                            .max_bytes = settings_.cache_bytes,
-                           .given_up = given_up});
+                           .stop = &run_.suspend_signal()});
     auto fetched = FetchAssignment(*assignment, fetching_.get(), cache, folder);
     if (!fetched.ok()) return fetched.status();
     *assignment = std::move(fetched->assignment);

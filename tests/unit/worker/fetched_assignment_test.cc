@@ -31,8 +31,7 @@ class FetchedAssignmentTest : public ::testing::Test {
   ~FetchedAssignmentTest() override { std::filesystem::remove_all(folder_); }
 
   absl::StatusOr<FetchedAssignment> Fetch(const v1::Assignment& assignment) {
-    const NodeCache cache(
-        {.dir = folder_ + "/datasets", .max_bytes = 100, .given_up = [] { return false; }});
+    const NodeCache cache({.dir = folder_ + "/datasets", .max_bytes = 100, .stop = &stop_});
     FileLine line(server_.Line());
     return FetchAssignment(assignment, &line, cache, folder_);
   }
@@ -44,6 +43,7 @@ class FetchedAssignmentTest : public ::testing::Test {
   }
 
   std::string folder_;
+  models::StopSignal stop_;
   FakeFileServer server_;
   v1::Assignment training_;
   v1::Assignment scoring_;
