@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -34,6 +35,17 @@ v1::WorkerEvent UndeliveredEvent(const absl::Status& status) {
   event.mutable_failure()->set_message(
       absl::StrCat("What the attempt made could not be sent to the server: ", status.message()));
   return event;
+}
+
+// UNKNOWN for a failure in writing to the attempt's folder that another machine need not have. Its
+// words are the path and the system's, as of all files that are written.
+absl::Status DiskFailure(const v1::WorkerEvent& event, const std::string& folder) {
+  const std::string& message = event.failure().message();
+  if (!absl::StrContains(message, folder + "/")) return absl::OkStatus();
+  for (const int error : {ENOSPC, EDQUOT, EIO}) {
+    if (absl::StrContains(message, std::strerror(error))) return absl::UnknownError(message);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -86,10 +98,14 @@ std::string FileSender::attempt_dir() const {
 }
 
 void FileSender::Report(v1::WorkerEvent event) {
-  const bool copies = !attempt_dir().empty();
+  const std::string folder = attempt_dir();
+  const bool copies = !folder.empty();
   if (copies && event.has_checkpoint()) return Offer(std::move(event));
   if (!EndsAttempt(event)) return options_.report(std::move(event));
-  if (const absl::Status status = copies ? Deliver(event) : absl::OkStatus(); !status.ok()) {
+  absl::Status status;
+  if (copies) status = event.has_failure() ? DiskFailure(event, folder) : Deliver(event);
+  if (absl::IsUnknown(status)) return options_.disk_failed(status);
+  if (!status.ok()) {
     // With nobody to tell of it, the session has said why.
     if (!absl::IsCancelled(status)) event = UndeliveredEvent(status);
     spdlog::error("not all files were sent: {}", std::string(status.message()));

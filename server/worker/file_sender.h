@@ -30,6 +30,9 @@ class FileSender {
   struct Options {
     // Takes the events, in order but for checkpoints, which come when they are stored.
     std::function<void(v1::WorkerEvent)> report;
+    // Is called instead with the attempt's last event if this machine's disk fails or is full, so
+    // that another attempt may do better elsewhere.
+    std::function<void(const absl::Status&)> disk_failed;
     absl::Duration log_interval = absl::Seconds(1);
   };
 
@@ -48,7 +51,7 @@ class FileSender {
   void SendLog() ABSL_LOCKS_EXCLUDED(sending_mutex_);
 
   // Passes an event on. Waits where it is the attempt's last until the server has all that it has
-  // to have before; if that cannot be, the attempt fails instead.
+  // to have before; if that cannot be, the attempt fails instead, or ends without its last event.
   void Report(v1::WorkerEvent event);
 
  private:

@@ -239,7 +239,8 @@ class WorkerProgram {
         }});
     sender_ = std::make_unique<FileSender>(
         FileSender::Options{
-            .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); }},
+            .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); },
+            .disk_failed = [this](const absl::Status& why) { Quit(EndUnsaid(kDiskFailed, why)); }},
         sending_.get(), settings_.log.get());
   }
 

@@ -216,6 +216,22 @@ def test_a_damaged_copy_is_fetched_again_and_the_limit_is_kept(data_dir, node, s
         assert "--worker_cache_bytes" in job.transitions[-1].message
 
 
+def test_a_full_disk_of_a_node_is_followed_by_another_attempt(undisturbed, data_dir, node, small_dataset):
+    """Room for the data set and a checkpoint or two, not for the next."""
+    node.cache.mkdir()
+    node.hidden.append(f"{node.cache} -o size=8m,mode=700")
+    node.use(node.cache)
+    with serve(data_dir, node, small_dataset) as server:
+        name = server.start_job("full", model_name="full", **recovery.SPEC)
+        watcher = harness.Watcher(server, name)
+        harness.wait_for(lambda: len(server.job(name).attempts) > 1, what="another attempt")
+        node.hidden.pop()
+        node.use(node.cache.parent / "roomy")
+        job = recovery.check_same(server, name, watcher.finish(), undisturbed)
+        assert any("disk failed" in transition.message for transition in job.transitions), job
+        assert "No space left on device" in log_of(server, name)
+
+
 def test_every_kind_of_job_is_done_with_copies(data_dir, node, small_dataset):
     """An import, trainings, one that starts from a model, one that goes on, an evaluation, a check."""
     with serve(data_dir, node, small_dataset) as server:

@@ -2,6 +2,8 @@
 #include "server/worker/file_sender.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -36,14 +38,15 @@ class FileSenderTest : public ::testing::Test {
 
   void Start() {
     line_ = std::make_unique<FileLine>(server_.Line([this] { return given_up_.load(); }));
-    sender_ =
-        std::make_unique<FileSender>(FileSender::Options{.report =
-                                                             [this](v1::WorkerEvent event) {
-                                                               absl::MutexLock lock(&mutex_);
-                                                               events_.push_back(std::move(event));
-                                                             },
-                                                         .log_interval = absl::Milliseconds(1)},
-                                     line_.get(), &log_);
+    sender_ = std::make_unique<FileSender>(
+        FileSender::Options{.report =
+                                [this](v1::WorkerEvent event) {
+                                  absl::MutexLock lock(&mutex_);
+                                  events_.push_back(std::move(event));
+                                },
+                            .disk_failed = [this](const absl::Status& why) { disk_ = why; },
+                            .log_interval = absl::Milliseconds(1)},
+        line_.get(), &log_);
     sender_->SendFrom(folder_);
   }
 
@@ -52,6 +55,13 @@ class FileSenderTest : public ::testing::Test {
     v1::WorkerEvent event;
     event.mutable_checkpoint()->set_global_step(step);
     sender_->Report(std::move(event));
+  }
+
+  static v1::WorkerEvent Failure(const std::string& message) {
+    v1::WorkerEvent event;
+    event.mutable_failure()->set_reason("INTERNAL");
+    event.mutable_failure()->set_message(message);
+    return event;
   }
 
   // Waits for the events that were passed on; fewer after half a minute.
@@ -70,6 +80,7 @@ class FileSenderTest : public ::testing::Test {
   std::unique_ptr<FileLine> line_;
   std::unique_ptr<FileSender> sender_;
   absl::Mutex mutex_;
+  absl::Status disk_;  // What disk_failed was told.
   std::vector<v1::WorkerEvent> events_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -113,6 +124,33 @@ TEST_F(FileSenderTest, ACheckpointThatCouldNotBeSentIsTriedAgain) {
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].checkpoint().global_step(), 120);
   EXPECT_EQ(server_.files().at({v1::FILE_KIND_CHECKPOINT, 120}), "state");
+}
+
+TEST_F(FileSenderTest, AFullDiskEndsTheAttemptAndNotTheJob) {
+  Start();
+  sender_->Report(
+      Failure("Writing " + folder_ + "/checkpoint-30.ckpt failed: " + std::strerror(ENOSPC) + "."));
+  EXPECT_TRUE(absl::IsUnknown(disk_));
+  EXPECT_TRUE(AwaitEvents(0).empty());
+}
+
+TEST_F(FileSenderTest, OtherFailuresEndTheJob) {
+  Start();
+  sender_->Report(Failure("The loss became infinite."));
+  sender_->Report(Failure("Reading /elsewhere/pixels failed: " + std::string(std::strerror(EIO))));
+  sender_->Report(
+      Failure("Writing " + folder_ + "/checkpoint-30.ckpt failed: " + std::strerror(EFBIG) + "."));
+  EXPECT_TRUE(disk_.ok());
+  EXPECT_EQ(AwaitEvents(3).size(), 3U);
+}
+
+TEST_F(FileSenderTest, AnArchiveThatCannotBeReadEndsTheAttempt) {
+  Start();
+  v1::WorkerEvent event;
+  event.mutable_outcome()->set_archive("model.tar.gz");
+  sender_->Report(event);
+  EXPECT_TRUE(absl::IsUnknown(disk_)) << disk_;
+  EXPECT_TRUE(AwaitEvents(0).empty());
 }
 
 }  // namespace
