@@ -1,15 +1,13 @@
 #include "server/worker/fetched_assignment.h"
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "models/files/durable_file.h"
-#include "models/training/checkpoint.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -17,8 +15,11 @@ namespace {
 
 constexpr std::int64_t kMaxProbe = 4096;
 constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
-// A file of the server's that is replaced so often while it is fetched is no data set.
+// Files of the server's that are replaced so often while they are fetched are left to another
+// attempt.
 constexpr int kListings = 5;
+// So often the same ones are asked for, within some two minutes.
+constexpr int kTriesOfAListing = 20;
 
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
@@ -50,21 +51,56 @@ class Fetcher {
   }
 
  private:
+  // Lists a kind and lets `fetch` bring what is listed. Where that says ABORTED it is listed again:
+  // another file may be there by now. UNAVAILABLE if it does not come to an end.
+  absl::Status FetchListed(v1::FileKind kind,
+                           absl::FunctionRef<absl::Status(const v1::ListFilesResponse&)> fetch) {
+    absl::Status status;
+    std::string known;
+    int listings = 0;
+    for (int tries = 0; listings <= kListings && tries < kTriesOfAListing; ++tries) {
+      const auto listed = line_->List(kind);
+      if (!listed.ok()) return listed.status();
+      std::string sums;
+      for (const v1::ListedFile& file : listed->files()) absl::StrAppend(&sums, file.sha256(), " ");
+      if (sums != known) {
+        ++listings;
+        tries = 0;
+      }
+      known = std::move(sums);
+      status = fetch(*listed);
+      if (!absl::IsAborted(status)) return status;
+      spdlog::warn("{} is listed again: {}", v1::FileKind_Name(kind),
+                   std::string(status.message()));
+      line_->PauseAfter(tries);
+    }
+    return absl::UnavailableError(status.message());
+  }
+
   // The only file of its kind, wherever `fetch` puts it.
   absl::Status FetchOnly(v1::FileKind kind,
                          absl::FunctionRef<absl::Status(const v1::ListedFile&)> fetch) {
-    absl::Status status;
-    for (int tries = 0; tries < kListings; ++tries) {
-      const auto listed = line_->List(kind);
-      if (!listed.ok()) return listed.status();
-      if (listed->files_size() != 1) {
-        return absl::NotFoundError(
-            absl::StrCat("the server has no file of kind ", v1::FileKind_Name(kind)));
-      }
-      status = fetch(listed->files(0));
-      if (!absl::IsAborted(status)) return status;
-    }
-    return absl::NotFoundError(status.message());
+    return FetchListed(kind, [&](const v1::ListFilesResponse& listed) {
+      if (listed.files_size() == 1) return fetch(listed.files(0));
+      return absl::NotFoundError(
+          absl::StrCat("the server has no file of kind ", v1::FileKind_Name(kind)));
+    });
+  }
+
+  // All files of a kind that has numbers, to `before`<number>`after`. They are not looked into:
+  // that is for the job, within its walls.
+  absl::Status FetchNumbered(v1::FileKind kind, const std::string& before,
+                             const std::string& after) {
+    const absl::Status status =
+        FetchListed(kind, [&](const v1::ListFilesResponse& listed) -> absl::Status {
+          for (const v1::ListedFile& file : listed.files()) {
+            const auto fetched = FetchTo(kind, file, absl::StrCat(before, file.number(), after));
+            if (!fetched.ok()) return fetched;
+          }
+          return absl::OkStatus();
+        });
+    // A listing leaves out what is not there. Work that is on record is not begun anew without it.
+    return absl::IsNotFound(status) ? absl::UnavailableError(status.message()) : status;
   }
 
   absl::Status FetchTo(v1::FileKind kind, const v1::ListedFile& file, const std::string& path) {
@@ -72,8 +108,9 @@ class Fetcher {
     name.set_kind(kind);
     name.set_number(file.number());
     const absl::Status status = line_->Fetch(name, file, path);
-    // Another one by now, or not what was announced.
-    if (absl::IsFailedPrecondition(status) || absl::IsDataLoss(status)) {
+    // Another one by now, or none, or not what was announced.
+    if (absl::IsFailedPrecondition(status) || absl::IsDataLoss(status) ||
+        absl::IsNotFound(status)) {
       return absl::AbortedError(status.message());
     }
     return status;
@@ -131,9 +168,11 @@ class Fetcher {
       const std::string folder = folder_ + "/earlier";
       absl::Status status = MakeFolder(folder);
       if (status.ok() && assignment.has_spec()) {
-        status = FetchCheckpoint(v1::FILE_KIND_CHECKPOINT, folder);
+        status = FetchCheckpoints(v1::FILE_KIND_CHECKPOINT, folder);
       }
-      if (status.ok() && assignment.has_check()) status = FetchFolds(folder);
+      if (status.ok() && assignment.has_check()) {
+        status = FetchNumbered(v1::FILE_KIND_FOLD, folder + "/fold-", "");
+      }
       if (!status.ok()) return status;
       local->add_earlier_attempt_dirs(folder);
     }
@@ -141,36 +180,14 @@ class Fetcher {
     local->set_continued_dir(folder_ + "/continued");
     absl::Status status = MakeFolder(local->continued_dir());
     if (status.ok()) {
-      status = FetchCheckpoint(v1::FILE_KIND_CONTINUED_CHECKPOINT, local->continued_dir());
+      status = FetchCheckpoints(v1::FILE_KIND_CONTINUED_CHECKPOINT, local->continued_dir());
     }
     return status;
   }
 
-  // The newest one that is whole.
-  absl::Status FetchCheckpoint(v1::FileKind kind, const std::string& folder) {
-    const auto listed = line_->List(kind);
-    if (!listed.ok()) return listed.status();
-    for (const v1::ListedFile& file : listed->files()) {
-      const std::string path = absl::StrCat(folder, "/checkpoint-", file.number(), ".ckpt");
-      const absl::Status status = FetchTo(kind, file, path);
-      if (status.ok() && models::ReadCheckpoint(path).ok()) return status;
-      if (!status.ok() && !absl::IsAborted(status)) return status;
-      spdlog::warn("checkpoint {} is damaged", file.number());
-      unlink(path.c_str());
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status FetchFolds(const std::string& folder) {
-    const auto listed = line_->List(v1::FILE_KIND_FOLD);
-    if (!listed.ok()) return listed.status();
-    for (const v1::ListedFile& file : listed->files()) {
-      const absl::Status status =
-          FetchTo(v1::FILE_KIND_FOLD, file, absl::StrCat(folder, "/fold-", file.number()));
-      // One that is missing is guessed again.
-      if (!status.ok() && !absl::IsAborted(status)) return status;
-    }
-    return absl::OkStatus();
+  // The run takes the newest that is whole.
+  absl::Status FetchCheckpoints(v1::FileKind kind, const std::string& folder) {
+    return FetchNumbered(kind, folder + "/checkpoint-", ".ckpt");
   }
 
   FileLine* const line_;

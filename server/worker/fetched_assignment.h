@@ -24,9 +24,10 @@ struct FetchedAssignment {
 };
 
 // Fetches all that the assignment reads: the data set by way of the cache, the rest into `folder`,
-// where the attempt's own folder is made, too. NOT_FOUND if the server has not what the job needs
-// or it is damaged, FAILED_PRECONDITION if the data set is larger than the cache, CANCELLED if it
-// was given up, UNKNOWN where this machine's disk fails, and the server's refusals.
+// where the attempt's own folder is made, too. NOT_FOUND if the server has not what the job needs,
+// FAILED_PRECONDITION if the data set is larger than the cache, CANCELLED if it was given up,
+// UNKNOWN where this machine's disk fails, UNAVAILABLE and INTERNAL where another attempt may have
+// better luck, and the server's refusals.
 absl::StatusOr<FetchedAssignment> FetchAssignment(const v1::Assignment& assignment, FileLine* line,
                                                   const NodeCache& cache,
                                                   const std::string& folder);

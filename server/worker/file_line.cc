@@ -27,7 +27,12 @@ namespace {
 constexpr absl::Duration kLook = absl::Milliseconds(100);
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(50);
 constexpr absl::Duration kLongestBackoff = absl::Seconds(1);
+// Of a file that does not arrive whole.
 constexpr int kTries = 5;
+// Of a call that the server answers INTERNAL: with growing pauses, within about two minutes.
+constexpr int kInternalTries = 20;
+// Between two lines of the log about a call that goes on to fail.
+constexpr absl::Duration kTellInterval = absl::Minutes(1);
 
 absl::Status GivenUp() { return absl::CancelledError("given up"); }
 
@@ -39,6 +44,12 @@ absl::Status NodeError(absl::string_view doing, const std::string& what) {
 bool IsPassing(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
          absl::IsCancelled(status);
+}
+
+// After the first, second, … failure (0, 1, …).
+absl::Duration PauseOfSeries(int failures) {
+  constexpr int kDoublings = 20;
+  return kFirstBackoff * (1 << std::min(failures, kDoublings));
 }
 
 template <typename Response>
@@ -86,14 +97,24 @@ absl::StatusOr<Response> FileLine::Call(const Request& request, Method<Request, 
 template <typename Request, typename Response>
 absl::StatusOr<Response> FileLine::Repeat(const Request& request,
                                           Method<Request, Response> method) {
-  absl::Duration backoff = kFirstBackoff;
-  for (int internal = 0; !options_.given_up();) {
+  int internal = 0;
+  absl::Time tell_next = absl::InfinitePast();
+  for (int failures = 0; !options_.given_up(); ++failures) {
     auto response = Call(request, method);
     if (response.ok()) return response;
-    const bool retry = absl::IsInternal(response.status()) && ++internal < kTries;
-    if (!retry && !IsPassing(response.status())) return response;
-    Pause(backoff);
-    backoff = std::min(2 * backoff, kLongestBackoff);
+    if (options_.given_up()) break;
+    if (const absl::Time now = absl::Now(); now >= tell_next) {
+      spdlog::warn("a call for a file failed: {}", std::string(response.status().message()));
+      tell_next = now + kTellInterval;
+    }
+    if (absl::IsInternal(response.status())) {
+      if (++internal >= kInternalTries) return response;
+      PauseAfter(internal);
+    } else if (IsPassing(response.status())) {
+      Pause(std::min({PauseOfSeries(failures), kLongestBackoff, options_.longest_pause}));
+    } else {
+      return response;
+    }
   }
   return GivenUp();
 }
@@ -102,6 +123,10 @@ void FileLine::Pause(absl::Duration duration) const {
   for (; duration > absl::ZeroDuration() && !options_.given_up(); duration -= kLook) {
     absl::SleepFor(std::min(duration, kLook));
   }
+}
+
+void FileLine::PauseAfter(int failures) const {
+  Pause(std::min(PauseOfSeries(failures), options_.longest_pause));
 }
 
 absl::StatusOr<v1::ListFilesResponse> FileLine::List(v1::FileKind kind) {

@@ -30,13 +30,15 @@ class FileLine {
     std::function<bool()> given_up;
     // An answer to one call; beyond, it is repeated.
     absl::Duration patience = absl::Seconds(60);
+    // Between two tries of what fails; pauses double up to it.
+    absl::Duration longest_pause = absl::Seconds(10);
   };
 
   explicit FileLine(Options options);
 
   // Each answers with the server's word, or CANCELLED if it was given up. A pause that the server
-  // asks for is over when they return. INTERNAL is tried a few times, for a connection that breaks
-  // may look like it.
+  // asks for is over when they return. INTERNAL, which a connection that breaks may look like, too,
+  // is tried again for about two minutes.
   absl::StatusOr<v1::ListFilesResponse> List(v1::FileKind kind);
   absl::StatusOr<v1::ReadFileResponse> Read(v1::ReadFileRequest request);
   absl::StatusOr<v1::WriteFileResponse> Write(v1::WriteFileRequest request);
@@ -50,6 +52,9 @@ class FileLine {
   // Sends the bytes of an open file from its beginning, until the server has stored them durably.
   // UNKNOWN where this machine's disk fails.
   absl::Status Send(const v1::AttemptFile& name, int descriptor);
+
+  // Waits after the first, second, … failure (0, 1, …) of a series.
+  void PauseAfter(int failures) const;
 
   bool given_up() const { return options_.given_up(); }
   // Bytes of pieces.

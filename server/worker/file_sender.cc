@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -36,6 +37,17 @@ v1::WorkerEvent UndeliveredEvent(const absl::Status& status) {
   return event;
 }
 
+// UNKNOWN for a failure in writing to the attempt's folder that another machine need not have. Its
+// words are the path and the system's, as of all files that are written.
+absl::Status DiskFailure(const v1::WorkerEvent& event, const std::string& folder) {
+  const std::string& message = event.failure().message();
+  if (!absl::StrContains(message, folder + "/")) return absl::OkStatus();
+  for (const int error : {ENOSPC, EDQUOT, EIO}) {
+    if (absl::StrContains(message, std::strerror(error))) return absl::UnknownError(message);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 FileSender::FileSender(Options options, FileLine* line, LogBuffer* log)
@@ -54,29 +66,46 @@ FileSender::~FileSender() {
 }
 
 void FileSender::Run() {
-  while (true) {
+  // What failed just now is not tried again at once.
+  for (bool failed = false;;) {
     {
       absl::MutexLock lock(&mutex_);
-      const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return closing_ || waiting_.has_value();
+      const auto due = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+        return closing_ || (!failed && waiting_.has_value());
       };
       mutex_.AwaitWithTimeout(absl::Condition(&due), options_.log_interval);
       if (closing_) return;
     }
+    failed = false;
     for (const absl::Status& status : {SendCheckpoint(), SendFolds()}) {
       if (!status.ok() && !absl::IsCancelled(status)) {
         spdlog::warn("the server did not take a file: {}", std::string(status.message()));
+        failed = true;
       }
     }
     SendLog();
   }
 }
 
+void FileSender::SendFrom(std::string attempt_dir) {
+  absl::MutexLock lock(&mutex_);
+  attempt_dir_ = std::move(attempt_dir);
+}
+
+std::string FileSender::attempt_dir() const {
+  absl::MutexLock lock(&mutex_);
+  return attempt_dir_;
+}
+
 void FileSender::Report(v1::WorkerEvent event) {
-  const bool copies = !options_.attempt_dir.empty();
+  const std::string folder = attempt_dir();
+  const bool copies = !folder.empty();
   if (copies && event.has_checkpoint()) return Offer(std::move(event));
   if (!EndsAttempt(event)) return options_.report(std::move(event));
-  if (const absl::Status status = copies ? Deliver(event) : absl::OkStatus(); !status.ok()) {
+  absl::Status status;
+  if (copies) status = event.has_failure() ? DiskFailure(event, folder) : Deliver(event);
+  if (absl::IsUnknown(status)) return options_.disk_failed(status);
+  if (!status.ok()) {
     // With nobody to tell of it, the session has said why.
     if (!absl::IsCancelled(status)) event = UndeliveredEvent(status);
     spdlog::error("not all files were sent: {}", std::string(status.message()));
@@ -102,16 +131,22 @@ absl::Status FileSender::Deliver(const v1::WorkerEvent& last) {
 
 void FileSender::Offer(v1::WorkerEvent event) {
   const std::string path =
-      absl::StrCat(options_.attempt_dir, "/checkpoint-", event.checkpoint().global_step(), ".ckpt");
+      absl::StrCat(attempt_dir(), "/checkpoint-", event.checkpoint().global_step(), ".ckpt");
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (descriptor < 0) {
     spdlog::warn("{} cannot be opened: {}", path, std::strerror(errno));
     return;
   }
-  const auto replaced = TakeWaiting();
-  if (replaced.has_value()) close(replaced->descriptor);
   absl::MutexLock lock(&mutex_);
+  if (waiting_.has_value()) close(waiting_->descriptor);
   waiting_ = Waiting{descriptor, std::move(event)};
+}
+
+bool FileSender::PutBack(Waiting* checkpoint) {
+  absl::MutexLock lock(&mutex_);
+  if (waiting_.has_value()) return false;
+  waiting_ = std::move(*checkpoint);
+  return true;
 }
 
 std::optional<FileSender::Waiting> FileSender::TakeWaiting() {
@@ -123,26 +158,28 @@ absl::Status FileSender::SendCheckpoint() {
   absl::MutexLock sending(&sending_mutex_);
   auto waiting = TakeWaiting();
   if (!waiting.has_value()) return absl::OkStatus();
-  const absl::Cleanup close_it = [&] { close(waiting->descriptor); };
   const absl::Status sent =
       line_->Send(NameOf(v1::FILE_KIND_CHECKPOINT, waiting->event.checkpoint().global_step()),
                   waiting->descriptor);
+  const bool may_pass = absl::IsInternal(sent) || absl::IsDataLoss(sent);
+  if (may_pass && PutBack(&*waiting)) return sent;
+  close(waiting->descriptor);
   if (sent.ok()) options_.report(std::move(waiting->event));
   return sent;
 }
 
 absl::Status FileSender::SendFolds() {
-  if (options_.attempt_dir.empty()) return absl::OkStatus();
+  const std::string folder = attempt_dir();
+  if (folder.empty()) return absl::OkStatus();
   absl::MutexLock sending(&sending_mutex_);
-  for (const std::string& name : models::NamesIn(options_.attempt_dir)) {
+  for (const std::string& name : models::NamesIn(folder)) {
     absl::string_view digits = name;
     std::int64_t number = 0;
     if (!absl::ConsumePrefix(&digits, "fold-") || !absl::SimpleAtoi(digits, &number) ||
         sent_folds_.contains(number)) {
       continue;
     }
-    const absl::Status sent =
-        SendFile(v1::FILE_KIND_FOLD, number, absl::StrCat(options_.attempt_dir, "/", name));
+    const absl::Status sent = SendFile(v1::FILE_KIND_FOLD, number, absl::StrCat(folder, "/", name));
     if (!sent.ok()) return sent;
     sent_folds_.insert(number);
   }
@@ -151,7 +188,7 @@ absl::Status FileSender::SendFolds() {
 
 absl::Status FileSender::SendOnly(v1::FileKind kind, const char* name) {
   absl::MutexLock sending(&sending_mutex_);
-  return SendFile(kind, 0, absl::StrCat(options_.attempt_dir, "/", name));
+  return SendFile(kind, 0, absl::StrCat(attempt_dir(), "/", name));
 }
 
 absl::Status FileSender::SendFile(v1::FileKind kind, std::int64_t number, const std::string& path) {

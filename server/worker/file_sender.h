@@ -23,15 +23,16 @@
 namespace atelier::worker {
 
 // Thread-safe. A thread of its own sends checkpoints while the training goes on; of those that wait
-// only the newest is sent, and its event alone. `sending_mutex_` is taken before `mutex_`.
+// only the newest is sent, and its event alone. One that the server cannot store is tried again as
+// long as it is the newest. `sending_mutex_` is taken before `mutex_`.
 class FileSender {
  public:
   struct Options {
-    // The attempt's folder on this machine; empty if the server sees it, so that nothing but the
-    // log is sent.
-    std::string attempt_dir;
     // Takes the events, in order but for checkpoints, which come when they are stored.
     std::function<void(v1::WorkerEvent)> report;
+    // Is called instead with the attempt's last event if this machine's disk fails or is full, so
+    // that another attempt may do better elsewhere.
+    std::function<void(const absl::Status&)> disk_failed;
     absl::Duration log_interval = absl::Seconds(1);
   };
 
@@ -42,8 +43,15 @@ class FileSender {
   FileSender(const FileSender&) = delete;
   FileSender& operator=(const FileSender&) = delete;
 
+  // Until it knows the attempt's folder on this machine it sends nothing but the log, which is all
+  // there is to send where the server sees the folder.
+  void SendFrom(std::string attempt_dir) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What is in the log by now. Waits for the server to take it.
+  void SendLog() ABSL_LOCKS_EXCLUDED(sending_mutex_);
+
   // Passes an event on. Waits where it is the attempt's last until the server has all that it has
-  // to have before; if that cannot be, the attempt fails instead.
+  // to have before; if that cannot be, the attempt fails instead, or ends without its last event.
   void Report(v1::WorkerEvent event);
 
  private:
@@ -58,12 +66,14 @@ class FileSender {
   absl::Status Deliver(const v1::WorkerEvent& last);
   void Offer(v1::WorkerEvent event);
   std::optional<Waiting> TakeWaiting();
+  // Has a checkpoint wait again that could not be sent; false if a newer one waits.
+  bool PutBack(Waiting* checkpoint);
   absl::Status SendCheckpoint() ABSL_LOCKS_EXCLUDED(sending_mutex_);
   absl::Status SendFolds() ABSL_LOCKS_EXCLUDED(sending_mutex_);
   absl::Status SendOnly(v1::FileKind kind, const char* name) ABSL_LOCKS_EXCLUDED(sending_mutex_);
   absl::Status SendFile(v1::FileKind kind, std::int64_t number, const std::string& path)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(sending_mutex_);
-  void SendLog() ABSL_LOCKS_EXCLUDED(sending_mutex_);
+  std::string attempt_dir() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Constant after construction.
   const Options options_;
@@ -76,7 +86,8 @@ class FileSender {
   bool log_begun_ ABSL_GUARDED_BY(sending_mutex_) = false;
   bool log_ended_ ABSL_GUARDED_BY(sending_mutex_) = false;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
+  std::string attempt_dir_ ABSL_GUARDED_BY(mutex_);
   std::optional<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
 

@@ -43,6 +43,8 @@ class JobRun {
     suspend_.Suspend();
   }
   bool suspended() const { return suspend_.Get() == models::StopRequest::kSuspend; }
+  // For what is done before Run.
+  const models::StopSignal& suspend_signal() const { return suspend_; }
 
  private:
   struct Training {

@@ -19,6 +19,8 @@ class LockFile {
   // Makes the file if need be. Nothing if the lock is held otherwise. UNKNOWN, with the system's
   // words.
   static absl::StatusOr<std::optional<LockFile>> TryTake(const std::string& path, Kind kind);
+  // The same of a plain file of this user's that is there already; NOT_FOUND if there is none.
+  static absl::StatusOr<std::optional<LockFile>> TryTakeOwn(const std::string& path);
   // Waits for it.
   static absl::StatusOr<LockFile> Take(const std::string& path);
 
@@ -31,7 +33,9 @@ class LockFile {
 
  private:
   explicit LockFile(int descriptor) : descriptor_(descriptor) {}
-  static absl::StatusOr<std::optional<LockFile>> Lock(const std::string& path, int operation);
+  enum class Making { kIfMissing, kNever };
+  static absl::StatusOr<std::optional<LockFile>> Lock(const std::string& path, int operation,
+                                                      Making making = Making::kIfMissing);
 
   int descriptor_;
 };

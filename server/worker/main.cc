@@ -2,7 +2,8 @@
 // else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
 // failed), 1 wrong flags or no libatelier_torch.so, 3 the server does not want the attempt, 4 the
 // server could not be reached for the lease, 5 over its memory limit and unable to say so, 6 this
-// machine's disk failed, so that another one has to try.
+// machine's disk failed, so that another one has to try, 7 the server could not give the job's
+// files, so that another attempt has to.
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +26,8 @@
 #include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "models/base/allocator.h"
 #include "models/base/failure.h"
 #include "models/network/torch_library.h"
@@ -40,6 +44,7 @@
 #include "server/worker/memory_limit.h"
 #include "server/worker/node_cache.h"
 #include "server/worker/node_work.h"
+#include "server/worker/own_folder.h"
 #include "server/worker/resource_sampler.h"
 #include "server/worker/session.h"
 #include "server/worker/ticker.h"
@@ -51,9 +56,10 @@ ABSL_FLAG(std::string, server_certificate, "",
           "The server's certificate if it uses TLS, a PEM file");
 ABSL_FLAG(std::string, job, "", "ID of the job, without jobs/");
 ABSL_FLAG(int, attempt, 1, "Number of the attempt, from 1");
-ABSL_FLAG(std::string, cache_dir, "",
-          "Folder of this machine for what the worker fetches and writes, if it does not see the "
-          "server's data directory; its log goes to the server then");
+ABSL_FLAG(
+    std::string, cache_dir, "",
+    "Folder on this machine's own disk for what the worker fetches and writes, if it does not "
+    "see the server's data directory; nobody else may write to it");
 ABSL_FLAG(std::int64_t, cache_bytes, std::int64_t{20} << 30,
           "Bytes that data sets may take in --cache_dir; the least recently used go");
 ABSL_FLAG(std::string, sandbox, "best_effort",
@@ -70,7 +76,7 @@ constexpr char kSandboxRequired[] = "required";
 constexpr char kNoSandbox[] = "off";
 constexpr std::int64_t kLogBytes = std::int64_t{16} << 20;
 constexpr absl::Duration kSampleInterval = absl::Seconds(1);
-// A worker beyond its memory limit has this long to say so.
+// A worker beyond its memory limit has this long to say so, and one that gives up to send its log.
 constexpr absl::Duration kLastWords = absl::Seconds(5);
 
 // A file system on a network may show the server's newest file late.
@@ -82,7 +88,8 @@ enum ExitCode {
   kNotWanted = 3,
   kServerLost = 4,
   kOutOfMemory = 5,
-  kDiskFailed = 6
+  kDiskFailed = 6,
+  kNotFetched = 7
 };
 
 // What the signal handler suspends.
@@ -164,12 +171,12 @@ class WorkerProgram {
     if (!assignment.has_value()) return kServerLost;
     const bool sees = SeesDataDirectory(
         *assignment, settings_.cache_dir.empty() ? kProbePatience : absl::ZeroDuration());
-    absl::Status ready = sees ? absl::OkStatus() : FetchFiles(&*assignment);
-    if (absl::IsUnknown(ready)) {
-      spdlog::error("{}", std::string(ready.message()));
-      return kDiskFailed;
-    }
-    StartSending(sees || !ready.ok() ? "" : assignment->attempt_dir());
+    StartSending();
+    const absl::Status ready = sees ? absl::OkStatus() : FetchFiles(&*assignment);
+    if (absl::IsUnknown(ready)) return EndUnsaid(kDiskFailed, ready);
+    // It has to begin with what earlier attempts left, or not at all.
+    if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) return EndUnsaid(kNotFetched, ready);
+    if (!sees && ready.ok()) sender_->SendFrom(assignment->attempt_dir());
     if (!ready.ok()) {
       Report(NotFetchedEvent(ready));
     } else if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {
@@ -201,6 +208,7 @@ class WorkerProgram {
           "on a file system that all nodes share"));
     }
     spdlog::info("the server's data directory is not on this machine; files are fetched and sent");
+    if (const absl::Status made = MakeOwnFolder(settings_.cache_dir); !made.ok()) return made;
     auto work = NodeWork::Create(settings_.cache_dir + "/work",
                                  absl::StrCat(hello_.job(), "-", hello_.attempt()));
     if (!work.ok()) return work.status();
@@ -214,7 +222,7 @@ class WorkerProgram {
         FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = given_up});
     const NodeCache cache({.dir = settings_.cache_dir + "/datasets",
                            .max_bytes = settings_.cache_bytes,
-                           .given_up = given_up});
+                           .stop = &run_.suspend_signal()});
     auto fetched = FetchAssignment(*assignment, fetching_.get(), cache, folder);
     if (!fetched.ok()) return fetched.status();
     *assignment = std::move(fetched->assignment);
@@ -223,17 +231,28 @@ class WorkerProgram {
   }
 
   // Where output is kept by nobody, or files are.
-  void StartSending(std::string attempt_dir) {
+  void StartSending() {
     if (settings_.log == nullptr) return;
-    sending_ = std::make_unique<FileLine>(
-        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = [this] {
-                            return over_ || !session_->end().ok();
-                          }});
+    sending_ = std::make_unique<FileLine>(FileLine::Options{
+        .channel = session_->channel(), .hello = hello_, .given_up = [this] {
+          return over_ || !session_->end().ok() || absl::Now() > absl::FromUnixNanos(log_until_);
+        }});
     sender_ = std::make_unique<FileSender>(
         FileSender::Options{
-            .attempt_dir = std::move(attempt_dir),
-            .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); }},
+            .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); },
+            .disk_failed = [this](const absl::Status& why) { Quit(EndUnsaid(kDiskFailed, why)); }},
         sending_.get(), settings_.log.get());
+  }
+
+  // Before an end without a last event: the log alone says why.
+  ExitCode EndUnsaid(ExitCode code, const absl::Status& why) {
+    spdlog::error("the attempt cannot be made here: {}", std::string(why.message()));
+    if (sender_ != nullptr) {
+      log_until_ = absl::ToUnixNanos(absl::Now() + kLastWords);
+      sender_->SendLog();
+    }
+    over_ = true;
+    return code;
   }
 
   // Not by way of main: other threads go on until the process is gone.
@@ -325,6 +344,8 @@ class WorkerProgram {
   std::unique_ptr<Session> session_;
   // The attempt's end is delivered.
   std::atomic<bool> over_{false};
+  // When to stop sending, in Unix nanoseconds.
+  std::atomic<std::int64_t> log_until_{std::numeric_limits<std::int64_t>::max()};
   // Of a worker that does not see the data directory; constant once the attempt is under way.
   absl::Mutex work_mutex_;
   std::unique_ptr<NodeWork> work_ ABSL_GUARDED_BY(work_mutex_);

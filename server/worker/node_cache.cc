@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
+#include <map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "models/files/file_digest.h"
 #include "models/files/folder_names.h"
+#include "server/worker/own_folder.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -63,31 +64,65 @@ std::vector<Entry> EntriesOf(const std::string& folder) {
   return entries;
 }
 
+// 0 if there is none.
+ino_t InodeOf(const std::string& path) {
+  struct stat about;
+  return lstat(path.c_str(), &about) == 0 ? about.st_ino : 0;
+}
+
+// The locks of entries that nobody uses, least recently used first, until these free `bytes`; none
+// if all of them do not. Those of `kept` are not asked for.
+using Locks = std::map<std::string, LockFile>;
+absl::StatusOr<Locks> LockUnused(const std::vector<Entry>& entries, const std::string& kept,
+                                 std::int64_t bytes,
+                                 absl::FunctionRef<std::string(const std::string&)> lock_of) {
+  Locks locks;
+  for (const Entry& entry : entries) {
+    if (bytes <= 0) break;
+    if (entry.sha256 == kept) continue;
+    if (!locks.contains(entry.sha256)) {
+      auto unused = LockFile::TryTake(lock_of(entry.sha256), LockFile::Kind::kExclusive);
+      if (!unused.ok()) return unused.status();
+      if (!unused->has_value()) continue;
+      locks.emplace(entry.sha256, **std::move(unused));
+    }
+    bytes -= entry.size;
+  }
+  if (bytes > 0) locks.clear();
+  return locks;
+}
+
 }  // namespace
 
 std::string NodeCache::PathOf(const std::string& sha256, const std::string& suffix) const {
   return absl::StrCat(options_.dir, "/", sha256, suffix);
 }
 
-absl::StatusOr<LockFile> NodeCache::Lock(const std::string& sha256, LockFile::Kind kind) const {
-  while (!options_.given_up()) {
-    auto lock = LockFile::TryTake(PathOf(sha256, kLock), kind);
+absl::StatusOr<LockFile> NodeCache::LockShared(const std::string& sha256) const {
+  for (; !given_up(); absl::SleepFor(options_.look)) {
+    auto lock = LockFile::TryTake(PathOf(sha256, kLock), LockFile::Kind::kShared);
     if (!lock.ok()) return lock.status();
     if (lock->has_value()) return **std::move(lock);
-    // Whoever fetches it lets go of it for those who use it, in between.
-    if (kind == LockFile::Kind::kExclusive) return absl::UnavailableError("used by others");
-    absl::SleepFor(options_.look);
+  }
+  return absl::CancelledError("given up");
+}
+
+absl::StatusOr<std::optional<LockFile>> NodeCache::LockUnchanged(const std::string& sha256,
+                                                                 ino_t inode) const {
+  for (bool told = inode == 0; !given_up(); absl::SleepFor(options_.look)) {
+    auto lock = LockFile::TryTake(PathOf(sha256, kLock), LockFile::Kind::kExclusive);
+    if (!lock.ok() || lock->has_value()) return lock;
+    if (InodeOf(PathOf(sha256, kDataset)) != inode) return std::optional<LockFile>();
+    if (!std::exchange(told, true)) {
+      spdlog::warn("the data set in this node's cache is damaged and in use; waiting for its end");
+    }
   }
   return absl::CancelledError("given up");
 }
 
 absl::StatusOr<NodeCache::Held> NodeCache::Get(const std::string& sha256, std::int64_t size,
                                                Fetch fetch) const {
-  std::error_code error;
-  std::filesystem::create_directories(options_.dir, error);
-  if (error) {
-    return absl::UnknownError(absl::StrCat("making ", options_.dir, ": ", error.message()));
-  }
+  if (const absl::Status made = MakeOwnFolder(options_.dir); !made.ok()) return made;
   if (size > options_.max_bytes) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data set has ", size, " bytes, but the cache of this node may have ",
@@ -95,9 +130,11 @@ absl::StatusOr<NodeCache::Held> NodeCache::Get(const std::string& sha256, std::i
   }
   const std::string path = PathOf(sha256, kDataset);
   while (true) {
-    auto used = Lock(sha256, LockFile::Kind::kShared);
+    auto used = LockShared(sha256);
     if (!used.ok()) return used.status();
-    const auto sum = models::Sha256OfFile(path);
+    const ino_t inode = InodeOf(path);
+    const auto sum = models::Sha256OfFile(path, options_.stop);
+    if (absl::IsCancelled(sum.status())) return sum.status();
     if (sum.ok() && *sum == sha256) {
       utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
       return Held{path, *std::move(used)};
@@ -106,19 +143,18 @@ absl::StatusOr<NodeCache::Held> NodeCache::Get(const std::string& sha256, std::i
       // Released before the exclusive one is asked for, which another may get first.
       const LockFile released = *std::move(used);
     }
-    const auto lock = Lock(sha256, LockFile::Kind::kExclusive);
-    if (absl::IsUnavailable(lock.status())) {
-      absl::SleepFor(options_.look);
-      continue;
-    }
+    const auto lock = LockUnchanged(sha256, inode);
     if (!lock.ok()) return lock.status();
+    if (!lock->has_value()) continue;
     if (auto status = Bring(sha256, size, fetch); !status.ok()) return status;
   }
 }
 
 absl::Status NodeCache::Bring(const std::string& sha256, std::int64_t size, Fetch fetch) const {
   const std::string path = PathOf(sha256, kDataset);
-  if (const auto sum = models::Sha256OfFile(path); sum.ok()) {
+  const auto sum = models::Sha256OfFile(path, options_.stop);
+  if (absl::IsCancelled(sum.status())) return sum.status();
+  if (sum.ok()) {
     if (*sum == sha256) return absl::OkStatus();
     spdlog::warn("the data set in this node's cache is damaged; it is fetched again");
     if (unlink(path.c_str()) != 0) return CacheError("removing", path);
@@ -127,7 +163,7 @@ absl::Status NodeCache::Bring(const std::string& sha256, std::int64_t size, Fetc
     const auto room = TakeRoom(sha256, size);
     if (!room.ok()) return room.status();
     if (*room) break;
-    if (options_.given_up()) return absl::CancelledError("given up");
+    if (given_up()) return absl::CancelledError("given up");
     if (!std::exchange(told, true)) {
       spdlog::warn("this node's cache is full of data sets in use; waiting for room");
     }
@@ -147,17 +183,15 @@ absl::StatusOr<bool> NodeCache::TakeRoom(const std::string& sha256, std::int64_t
   for (const Entry& entry : entries) {
     if (entry.sha256 != sha256) taken += entry.size;
   }
+  const auto unused = LockUnused(entries, sha256, taken - options_.max_bytes,
+                                 [this](const std::string& sum) { return PathOf(sum, kLock); });
+  if (!unused.ok()) return unused.status();
   for (const Entry& entry : entries) {
-    if (taken <= options_.max_bytes) break;
-    if (entry.sha256 == sha256) continue;
-    const std::string lock_path = PathOf(entry.sha256, kLock);
-    const auto unused = LockFile::TryTake(lock_path, LockFile::Kind::kExclusive);
-    if (!unused.ok()) return unused.status();
-    if (!unused->has_value()) continue;
+    if (!unused->contains(entry.sha256)) continue;
     if (unlink(entry.path.c_str()) != 0) return CacheError("removing", entry.path);
-    unlink(lock_path.c_str());
     taken -= entry.size;
   }
+  for (const auto& [sum, held] : *unused) unlink(PathOf(sum, kLock).c_str());
   if (taken > options_.max_bytes) return false;
   const std::string part = PathOf(sha256, PartSuffix(size));
   const int descriptor =

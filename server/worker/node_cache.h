@@ -11,8 +11,9 @@
 #ifndef ATELIER_SERVER_WORKER_NODE_CACHE_H_
 #define ATELIER_SERVER_WORKER_NODE_CACHE_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "models/base/stop_signal.h"
 #include "server/worker/lock_file.h"
 
 namespace atelier::worker {
@@ -32,7 +34,7 @@ class NodeCache {
     std::string dir;  // Made if it is not there.
     // Bytes of all data sets, with those that are being fetched at their full size.
     std::int64_t max_bytes = 0;
-    std::function<bool()> given_up;  // Whether to end.
+    const models::StopSignal* stop = nullptr;  // Asks to end; must live as long.
     absl::Duration look = absl::Milliseconds(100);
   };
 
@@ -50,14 +52,19 @@ class NodeCache {
   // The data set of that SHA-256, whose bytes were compared with it. If it is not there, this
   // process or another one fetches it, while the others wait; least recently used ones that nobody
   // uses are removed for it, and where those do not suffice, it waits. FAILED_PRECONDITION if it is
-  // larger than the cache, CANCELLED if it was given up, UNKNOWN where the disk fails, and what
-  // `fetch` fails with.
+  // larger than the cache, CANCELLED if it was given up, UNKNOWN where the disk fails, what `fetch`
+  // fails with, and errors of MakeOwnFolder.
   absl::StatusOr<Held> Get(const std::string& sha256, std::int64_t size, Fetch fetch) const;
 
  private:
   std::string PathOf(const std::string& sha256, const std::string& suffix) const;
-  // Waits for a lock on the data set.
-  absl::StatusOr<LockFile> Lock(const std::string& sha256, LockFile::Kind kind) const;
+  bool given_up() const { return options_.stop->Get() != models::StopRequest::kNone; }
+  // Waits for whoever fetches the data set.
+  absl::StatusOr<LockFile> LockShared(const std::string& sha256) const;
+  // Waits for all who use it, as long as the file is the one of that inode (0: none); nothing if
+  // it is another one by then.
+  absl::StatusOr<std::optional<LockFile>> LockUnchanged(const std::string& sha256,
+                                                        ino_t inode) const;
   // With the exclusive lock: brings it to its place.
   absl::Status Bring(const std::string& sha256, std::int64_t size, Fetch fetch) const;
   // Makes room for a data set and takes it; false if what is used leaves too little.

@@ -15,8 +15,9 @@ namespace atelier::worker {
 // One for each process; its lock says that the process lives.
 class NodeWork {
  public:
-  // Makes a folder below `root`, named after `name`, and removes those whose processes have ended.
-  // UNKNOWN where the disk fails.
+  // Makes a folder below `root`, named after `name` (<job>-<attempt>), and removes those that were
+  // made so and whose processes have ended; whatever else lies there stays. Errors as
+  // MakeOwnFolder.
   static absl::StatusOr<std::unique_ptr<NodeWork>> Create(const std::string& root,
                                                           const std::string& name);
   // Removes it.

@@ -18,6 +18,9 @@ from harness import job_pb
 # Some seconds, so that a fault at any of its epochs hits it.
 MIDDLE_SPEC = dict(recovery.SPEC, epochs=24, patience=24)
 
+# A fast machine has trained before the first checkpoint is sent at a low rate.
+UNDER_WAY = (job_pb.JOB_STATE_TRAINING, job_pb.JOB_STATE_EVALUATING, job_pb.JOB_STATE_STORING)
+
 pytestmark = pytest.mark.skipif(not recovery.can_hide(), reason="mount namespaces cannot be made here")
 
 
@@ -140,7 +143,7 @@ def test_another_node_goes_on_from_the_last_checkpoint(middle_undisturbed, data_
         watcher = harness.Watcher(server, name)
         server.wait_event(name, "checkpoint")
         for attempt in 1, 2:
-            harness.wait_for(lambda: server.job(name).state == job_pb.JOB_STATE_TRAINING, what="training")
+            harness.wait_for(lambda: server.job(name).state in UNDER_WAY, what="training")
             node.kill()
             node.use(node.cache.parent / f"cache-{attempt}")
             harness.wait_for(lambda: len(server.job(name).attempts) > attempt, what="another attempt")
@@ -211,6 +214,22 @@ def test_a_damaged_copy_is_fetched_again_and_the_limit_is_kept(data_dir, node, s
         job = server.wait_job(server.start_job("fourth"))
         assert job.state == job_pb.JOB_STATE_FAILED
         assert "--worker_cache_bytes" in job.transitions[-1].message
+
+
+def test_a_full_disk_of_a_node_is_followed_by_another_attempt(undisturbed, data_dir, node, small_dataset):
+    """Room for the data set and a checkpoint or two, not for the next."""
+    node.cache.mkdir()
+    node.hidden.append(f"{node.cache} -o size=8m,mode=700")
+    node.use(node.cache)
+    with serve(data_dir, node, small_dataset) as server:
+        name = server.start_job("full", model_name="full", **recovery.SPEC)
+        watcher = harness.Watcher(server, name)
+        harness.wait_for(lambda: len(server.job(name).attempts) > 1, what="another attempt")
+        node.hidden.pop()
+        node.use(node.cache.parent / "roomy")
+        job = recovery.check_same(server, name, watcher.finish(), undisturbed)
+        assert any("disk failed" in transition.message for transition in job.transitions), job
+        assert "No space left on device" in log_of(server, name)
 
 
 def test_every_kind_of_job_is_done_with_copies(data_dir, node, small_dataset):

@@ -32,6 +32,8 @@ class FakeWorkerServer final : public v1::WorkerService::Service {
     bool acknowledges = true;   // False: ends the call after storing a report.
     bool answers = true;        // False: says nothing after the assignment.
     bool aborts_after = false;  // Ends the call as not wanted after the attempt's last event.
+    // Answer to a worker that asks for files; it has none.
+    grpc::Status files = {grpc::StatusCode::UNIMPLEMENTED, "no files"};
   };
 
   FakeWorkerServer() {
@@ -91,6 +93,12 @@ class FakeWorkerServer final : public v1::WorkerService::Service {
     return events_;
   }
 
+  // What a worker sent of its log.
+  std::string log() const {
+    absl::MutexLock lock(&mutex_);
+    return log_;
+  }
+
   // Waits until `condition` of this server's own methods holds; false after half a minute.
   bool Await(const std::function<bool()>& condition) const {
     for (const absl::Time end = absl::Now() + absl::Seconds(30); !condition();) {
@@ -143,6 +151,21 @@ class FakeWorkerServer final : public v1::WorkerService::Service {
     return status;
   }
 
+  grpc::Status ListFiles(grpc::ServerContext* /*context*/, const v1::ListFilesRequest* /*request*/,
+                         v1::ListFilesResponse* /*response*/) override {
+    absl::MutexLock lock(&mutex_);
+    return behaviour_.files;
+  }
+
+  grpc::Status WriteFile(grpc::ServerContext* /*context*/, const v1::WriteFileRequest* request,
+                         v1::WriteFileResponse* response) override {
+    absl::MutexLock lock(&mutex_);
+    EXPECT_EQ(request->file().kind(), v1::FILE_KIND_LOG);
+    if (request->offset() == static_cast<std::int64_t>(log_.size())) log_ += request->data();
+    response->set_received_bytes(static_cast<std::int64_t>(log_.size()));
+    return grpc::Status::OK;
+  }
+
   grpc::Status Handle(const v1::AttachRequest& request, Stream* stream,
                       grpc::ServerContext* context) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!behaviour_.answers) {
@@ -182,6 +205,7 @@ class FakeWorkerServer final : public v1::WorkerService::Service {
   int dials_ ABSL_GUARDED_BY(mutex_) = 0;
   int heartbeats_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<v1::WorkerEvent> events_ ABSL_GUARDED_BY(mutex_);
+  std::string log_ ABSL_GUARDED_BY(mutex_);
   Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 

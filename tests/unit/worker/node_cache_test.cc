@@ -1,5 +1,8 @@
-// Data sets and folders on a machine that does not see the server's data directory.
+// Data sets on a machine that does not see the server's data directory.
 #include "server/worker/node_cache.h"
+
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,7 +12,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/files/sha256.h"
-#include "server/worker/node_work.h"
 
 namespace atelier::worker {
 namespace {
@@ -32,7 +34,7 @@ class NodeCacheTest : public ::testing::Test {
   NodeCache Cache(std::int64_t max_bytes = 100) {
     return NodeCache({.dir = root_ / "datasets",
                       .max_bytes = max_bytes,
-                      .given_up = [this] { return given_up_.load(); },
+                      .stop = &stop_,
                       .look = absl::Milliseconds(1)});
   }
 
@@ -54,7 +56,7 @@ class NodeCacheTest : public ::testing::Test {
   }
 
   fs::path root_;
-  std::atomic<bool> given_up_ = false;
+  models::StopSignal stop_;
   std::atomic<int> fetched_ = 0;
 };
 
@@ -133,24 +135,83 @@ TEST_F(NodeCacheTest, TwoFetchOnce) {
 TEST_F(NodeCacheTest, GivesUpWaiting) {
   const NodeCache cache = Cache(10);
   const auto held = Fetch(cache, "in use");
-  given_up_ = true;
+  stop_.Suspend();
   EXPECT_TRUE(absl::IsCancelled(Fetch(cache, "another").status()));
 }
 
-TEST_F(NodeCacheTest, FoldersOfEndedAttemptsGo) {
-  const std::string root = root_ / "work";
-  auto work = NodeWork::Create(root, "job-1");
-  ASSERT_TRUE(work.ok()) << work.status();
-  Put((*work)->path() + "/checkpoint", "state");
-  const std::string abandoned = root + "/job-0-abcdef";
-  fs::create_directories(abandoned + "/attempt");
-  const auto next = NodeWork::Create(root, "job-2");
-  ASSERT_TRUE(next.ok());
-  EXPECT_FALSE(fs::exists(abandoned));
-  EXPECT_TRUE(fs::exists((*work)->path() + "/checkpoint"));
-  const std::string path = (*work)->path();
-  work->reset();
-  EXPECT_FALSE(fs::exists(path));
+// Reads of a file since it was made.
+class Opens {
+ public:
+  explicit Opens(const std::string& path) : queue_(inotify_init1(IN_NONBLOCK)) {
+    inotify_add_watch(queue_, path.c_str(), IN_OPEN);
+  }
+  ~Opens() { close(queue_); }
+
+  int count() {
+    // Events of a file that is watched itself carry no name, and like ones in a row are but one.
+    inotify_event event;
+    while (read(queue_, &event, sizeof(event)) == sizeof(event)) count_ += event.mask == IN_OPEN;
+    return count_;
+  }
+
+ private:
+  const int queue_;
+  int count_ = 0;
+};
+
+TEST_F(NodeCacheTest, WaitsForTheUsersOfADamagedOneWithoutReadingItAgain) {
+  const NodeCache cache = Cache();
+  auto held = std::make_unique<NodeCache::Held>(*Fetch(cache, "pixels"));
+  Put(held->path, "pixelz");
+  Opens opens(held->path);
+  absl::Status status;
+  std::thread waiting([&] { status = Fetch(cache, "pixels").status(); });
+  int reads = 0;
+  for (const absl::Time end = absl::Now() + absl::Milliseconds(100); absl::Now() < end;) {
+    reads = opens.count();
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(reads, 1);
+  held.reset();
+  waiting.join();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(fetched_, 2);
+}
+
+TEST_F(NodeCacheTest, UsesWhatAnotherHasMadeGoodMeanwhile) {
+  const NodeCache cache = Cache();
+  const auto held = Fetch(cache, "pixels");
+  Put(held->path, "pixelz");
+  Opens opens(held->path);
+  absl::Status status;
+  std::thread waiting([&] { status = Fetch(cache, "pixels").status(); });
+  while (opens.count() == 0) absl::SleepFor(absl::Milliseconds(1));
+  Put(root_ / "good", "pixels");
+  fs::rename(root_ / "good", held->path);
+  waiting.join();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(fetched_, 1);
+}
+
+TEST_F(NodeCacheTest, RemovesNothingInVain) {
+  const NodeCache cache = Cache(20);
+  const auto held = Fetch(cache, "in use 890");
+  const std::string unused = Fetch(cache, "unused")->path;
+  std::thread waiting([&] { EXPECT_FALSE(Fetch(cache, "fifteen bytes..").ok()); });
+  for (const absl::Time end = absl::Now() + absl::Milliseconds(50); absl::Now() < end;) {
+    EXPECT_TRUE(fs::exists(unused));
+  }
+  stop_.Suspend();
+  waiting.join();
+  EXPECT_TRUE(fs::exists(unused));
+}
+
+TEST_F(NodeCacheTest, ACacheThatOthersMayWriteToIsRefused) {
+  fs::create_directory(root_ / "datasets");
+  fs::permissions(root_ / "datasets", fs::perms::all);
+  const auto refused = Fetch(Cache(), "pixels");
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("datasets has mode 0777; it has"));
 }
 
 }  // namespace

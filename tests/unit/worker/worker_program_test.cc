@@ -23,10 +23,17 @@ class WorkerProgramTest : public ::testing::Test {
  protected:
   WorkerProgramTest() {
     server_.Set([&](auto* behaviour) { behaviour->assignment = job_.Assignment(); });
+    MakeExecutor("");
+  }
+  ~WorkerProgramTest() override { executor_->Kill(handle_); }
+
+  void MakeExecutor(const std::string& cache_dir) {
     auto executor =
         processes::ProcessExecutor::Create({.worker = {.program = ATELIER_WORKER_BINARY,
                                                        .server_address = server_.address(),
-                                                       .server_certificate = {}},
+                                                       .server_certificate = {},
+                                                       .cache_dir = cache_dir,
+                                                       .cache_bytes = 1 << 20},
                                             .nice = 0});
     EXPECT_TRUE(executor.ok()) << executor.status();
     executor_ = *std::move(executor);
@@ -35,7 +42,18 @@ class WorkerProgramTest : public ::testing::Test {
       end_ = std::get<jobs::ProcessEnd>(status).how;
     });
   }
-  ~WorkerProgramTest() override { executor_->Kill(handle_); }
+
+  // The worker does not find the server's files, which are a checkpoint alone.
+  void HideFiles(const std::string& cache_dir, const grpc::Status& files) {
+    MakeExecutor(cache_dir);
+    server_.Set([&](auto* behaviour) {
+      behaviour->files = files;
+      behaviour->assignment.set_probe("random digits");
+      behaviour->assignment.clear_dataset_dir();
+      behaviour->assignment.clear_dataset_file();
+      behaviour->assignment.add_earlier_attempt_dirs("/srv/atelier/jobs/small/attempts/1");
+    });
+  }
 
   void ChangeSpec(const std::function<void(atelier::v1::TrainingSpec*)>& change) {
     server_.Set([&](auto* behaviour) { change(behaviour->assignment.mutable_spec()); });
@@ -161,6 +179,35 @@ TEST_F(WorkerProgramTest, ReportsBadData) {
   // It did not last until the first regular sample.
   ASSERT_GE(events.size(), 2U);
   EXPECT_TRUE(events[events.size() - 2].has_resources());
+}
+
+TEST_F(WorkerProgramTest, SendsItsLogWhereItsDiskFails) {
+  // Nobody makes folders there.
+  HideFiles("/proc/atelier", grpc::Status::OK);
+  server_.Start();
+  Launch();
+  EXPECT_THAT(AwaitEnd(), HasSubstr("exited with code 6"));
+  EXPECT_THAT(server_.log(), HasSubstr("making /proc/atelier"));
+}
+
+TEST_F(WorkerProgramTest, SendsItsLogWhileItFetches) {
+  HideFiles(job_.attempt_dir(1) + "/cache", {grpc::StatusCode::UNAVAILABLE, "busy"});
+  server_.Start();
+  Launch();
+  EXPECT_TRUE(server_.Await([&] {
+    return server_.log().find("data directory is not on this machine") != std::string::npos;
+  }));
+}
+
+TEST_F(WorkerProgramTest, EndsAsLostWithoutACheckpointThatDoesNotCome) {
+  HideFiles(job_.attempt_dir(1) + "/cache", {grpc::StatusCode::NOT_FOUND, "gone"});
+  server_.Start();
+  Launch();
+  EXPECT_EQ(AwaitEnd(), "exited with code 7");
+  for (const v1::WorkerEvent& event : server_.events()) {
+    EXPECT_FALSE(event.has_failure()) << event.ShortDebugString();
+  }
+  EXPECT_THAT(server_.log(), HasSubstr("gone"));
 }
 
 }  // namespace
