@@ -13,7 +13,9 @@
 
 namespace atelier::worker {
 
-absl::Status MakeOwnFolder(const std::string& path) {
+absl::Status MakeOwnFolder(const std::string& folder) {
+  // With a slash at its end a link would be followed.
+  const std::string path = folder.substr(0, folder.find_last_not_of('/') + 1);
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   struct stat about;

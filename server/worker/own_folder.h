@@ -12,7 +12,7 @@ namespace atelier::worker {
 // Makes the folder if it is not there, for this user alone, and the folders above it.
 // FAILED_PRECONDITION if something is there that others may write to: a symbolic link, the folder
 // of another user, or one that is writable by group or others. UNKNOWN where the disk fails.
-absl::Status MakeOwnFolder(const std::string& path);
+absl::Status MakeOwnFolder(const std::string& folder);
 
 }  // namespace atelier::worker
 

@@ -87,13 +87,14 @@ TEST_F(NodeWorkTest, ALinkInItsPlaceIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("work is a symbolic link; it"));
   EXPECT_TRUE(fs::is_empty(target));
+  EXPECT_TRUE(absl::IsFailedPrecondition(MakeOwnFolder(root_.string() + "/")));
 }
 
 TEST_F(NodeWorkTest, FoldersAreForThisUserAlone) {
   const std::string made = folder_ / "above" / "own";
   ASSERT_TRUE(MakeOwnFolder(made).ok());
   EXPECT_EQ(fs::status(made).permissions(), fs::perms::owner_all);
-  EXPECT_TRUE(MakeOwnFolder(made).ok());
+  EXPECT_TRUE(MakeOwnFolder(made + "/").ok());
   fs::permissions(made, fs::perms::owner_all | fs::perms::group_all);
   EXPECT_THAT(std::string(MakeOwnFolder(made).message()), HasSubstr("own has mode 0770; it has"));
   Put(folder_ / "file", "");
