@@ -18,6 +18,7 @@ namespace {
 constexpr int kServerLostCode = 4;
 constexpr int kOutOfMemoryCode = 5;
 constexpr int kDiskFailedCode = 6;
+constexpr int kNotFetchedCode = 7;
 
 std::string BesideThisProgram(const std::string& name) {
   std::error_code ignored;
@@ -90,6 +91,10 @@ jobs::ProcessEnd WorkerCommand::EndOf(std::string how, int exit_code) {
   }
   if (exit_code == kDiskFailedCode) {
     return {absl::StrCat("its node's disk failed, as its log says (", how, ")"), Cause::kUnknown};
+  }
+  if (exit_code == kNotFetchedCode) {
+    return {absl::StrCat("it could not fetch its files, as its log says (", how, ")"),
+            Cause::kUnknown};
   }
   return {std::move(how), Cause::kUnknown};
 }
