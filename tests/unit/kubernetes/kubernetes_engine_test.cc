@@ -214,10 +214,10 @@ TEST_F(KubernetesEngineTest, TellsHowAPodStands) {
   Pass(absl::Seconds(1));
   EXPECT_EQ(Last(handle), "running node n2, Kubernetes job " + Job());
   const std::string job = Job();
-  cluster_.SetPod(job, EndedPod(7), "n2");
+  cluster_.SetPod(job, EndedPod(9), "n2");
   Pass(absl::Seconds(1));
   EXPECT_EQ(Last(handle),
-            absl::StrCat("ended exited with code 7, Kubernetes job ", job, " on node n2"));
+            absl::StrCat("ended exited with code 9, Kubernetes job ", job, " on node n2"));
   EXPECT_EQ(cluster_.jobs(), 0u) << "what has ended is not left behind";
 }
 

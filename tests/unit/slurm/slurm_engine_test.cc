@@ -192,9 +192,9 @@ TEST_F(SlurmEngineTest, TellsHowAJobStands) {
   slurm_.Set("12", {.state = "RUNNING", .reason = "None", .node = "n2"});
   Pass(absl::Seconds(1));
   EXPECT_EQ(Last(handle), "running node n2, Slurm job 12");
-  slurm_.Set("12", {.state = "FAILED", .node = "n2", .exit_code = "7:0"});
+  slurm_.Set("12", {.state = "FAILED", .node = "n2", .exit_code = "9:0"});
   Pass(absl::Seconds(1));
-  EXPECT_EQ(Last(handle), "ended exited with code 7, Slurm job 12 on node n2");
+  EXPECT_EQ(Last(handle), "ended exited with code 9, Slurm job 12 on node n2");
   Pass(absl::Seconds(10));
   EXPECT_EQ(Ends(handle), 1);
 }
@@ -378,7 +378,7 @@ TEST(SlurmStatusTest, SaysHowAJobStands) {
 }
 
 TEST(EndOfTest, SaysHowAndWhere) {
-  EXPECT_EQ(EndOf("12", {"FAILED", "n1", 7, 0}).how, "exited with code 7, Slurm job 12 on node n1");
+  EXPECT_EQ(EndOf("12", {"FAILED", "n1", 9, 0}).how, "exited with code 9, Slurm job 12 on node n1");
   EXPECT_EQ(EndOf("12", {"FAILED", "n1", 4, 0}).cause, Cause::kServerUnreachable);
   EXPECT_EQ(EndOf("12", {"FAILED", "n1", 5, 0}).cause, Cause::kOutOfMemory);
   EXPECT_EQ(EndOf("12", {"FAILED", "n1", 0, 9}).how, "killed by signal 9, Slurm job 12 on node n1");

@@ -215,6 +215,11 @@ class NoDescriptors {
 };
 
 TEST_F(AttemptFilesTest, WhatPassesIsNotTakenForALoss) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  GTEST_SKIP() << "the sanitizer's checks need descriptors of their own; other builds run this";
+#endif
+#endif
   Put(root_ / "1/checkpoint-20.ckpt", "twenty");
   ReadFileRequest request;
   request.mutable_file()->set_kind(worker::v1::FILE_KIND_CHECKPOINT);

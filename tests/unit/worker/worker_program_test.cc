@@ -203,7 +203,7 @@ TEST_F(WorkerProgramTest, EndsAsLostWithoutACheckpointThatDoesNotCome) {
   HideFiles(job_.attempt_dir(1) + "/cache", {grpc::StatusCode::NOT_FOUND, "gone"});
   server_.Start();
   Launch();
-  EXPECT_EQ(AwaitEnd(), "exited with code 7");
+  EXPECT_EQ(AwaitEnd(), "it could not fetch its files, as its log says (exited with code 7)");
   for (const v1::WorkerEvent& event : server_.events()) {
     EXPECT_FALSE(event.has_failure()) << event.ShortDebugString();
   }
