@@ -57,7 +57,7 @@ def test_kills_at_random_moments_of_a_push(data_dir, arrays, checksum, round_):
         # A worker that is lost four times fails its job.
         while killed.count("worker") < 3 and len(killed) < 6:
             try:
-                client.wait(chance.uniform(0.02, 0.5))
+                client.wait(chance.uniform(0.02, 0.5 if killed else 0.1))
                 break
             except subprocess.TimeoutExpired:
                 killed.append(kill_something(server, chance))
