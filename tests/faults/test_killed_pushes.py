@@ -53,11 +53,13 @@ def test_kills_at_random_moments_of_a_push(data_dir, arrays, checksum, round_):
         client = subprocess.Popen(
             [str(harness.BIN / "atelier"), f"--server={server.address}", "datasets", "push", "noise",
              str(arrays)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # A client that has found a server once waits for it.
+        harness.wait_for(lambda: any((data_dir / "uploads").iterdir()), what="the upload to begin")
         killed = []
         # A worker that is lost four times fails its job.
         while killed.count("worker") < 3 and len(killed) < 6:
             try:
-                client.wait(chance.uniform(0.02, 0.5 if killed else 0.1))
+                client.wait(chance.uniform(0.01, 0.5 if killed else 0.15))
                 break
             except subprocess.TimeoutExpired:
                 killed.append(kill_something(server, chance))
