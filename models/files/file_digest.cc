@@ -1,8 +1,10 @@
 #include "models/files/file_digest.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "models/files/regular_file.h"
 #include "models/files/sha256.h"
 
@@ -23,6 +25,12 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path, const StopSign
     offset += static_cast<int64_t>(*got);
     if (*got < buffer.size()) return sum.Finish();
   }
+}
+
+bool IsSha256(absl::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+         });
 }
 
 }  // namespace atelier::models

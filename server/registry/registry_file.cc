@@ -1,10 +1,8 @@
 #include "server/registry/registry_file.h"
 
-#include <algorithm>
-
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "models/files/file_digest.h"
 #include "models/files/sha256.h"
 #include "server/jobs/resource_names.h"
 
@@ -17,12 +15,6 @@ absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("it is damaged: ", what));
 }
 
-bool IsSha256(absl::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-         });
-}
-
 // What is wrong with a model; empty if nothing is. Paths are made of its names.
 std::string ProblemOf(const v1::Model& model) {
   const auto name = jobs::ParseModelName(model.name());
@@ -33,7 +25,7 @@ std::string ProblemOf(const v1::Model& model) {
   for (const v1::ModelVersion& version : model.versions()) {
     const bool sound = version.version() > 0 && version.version() < before &&
                        version.name() == jobs::ModelVersionName(name->model, version.version()) &&
-                       version.size_bytes() > 0 && IsSha256(version.sha256()) &&
+                       version.size_bytes() > 0 && models::IsSha256(version.sha256()) &&
                        jobs::ParseJobName(version.job()).ok();
     if (!sound) return absl::StrCat(model.name(), " has a version that there cannot be");
     before = version.version();

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
@@ -46,12 +45,6 @@ absl::Status DiskError(absl::string_view doing, const std::string& path) {
 google::protobuf::Duration ToProto(absl::Duration duration) {
   return google::protobuf::util::TimeUtil::MicrosecondsToDuration(
       absl::ToInt64Microseconds(duration));
-}
-
-bool IsSha256(absl::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-         });
 }
 
 // Bytes of a plain file; 0 if there is none.
@@ -107,7 +100,7 @@ absl::Status CheckRequest(const Assignment& assignment, const WriteFileRequest& 
     return absl::InvalidArgumentError(absl::StrCat(
         "A file of ", request.size_bytes(), " bytes is not taken; it may have 1 to ", most, "."));
   }
-  if (IsSha256(request.sha256())) return absl::OkStatus();
+  if (models::IsSha256(request.sha256())) return absl::OkStatus();
   return absl::InvalidArgumentError("The SHA-256 is not 64 lower-case hexadecimal digits.");
 }
 
