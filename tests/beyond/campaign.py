@@ -17,6 +17,19 @@ def ended(server, name):
         "COMPLETED", "FAILED", "STOPPED")
 
 
+def train_placed(server, *options):
+    """Trains by the client until it is told where, which the engine is asked once a second. Returns the
+    job's name, that place and what is printed at the job's end."""
+    server.run("train", "--name", "placed", "--preset", "dense", "--dataset", "small", "--epochs", 600,
+               "--patience", 600, "--cores", 1, "--detach", *options, check=harness.DONE)
+    name = server.json("jobs")[0]["name"]
+    harness.wait_for(lambda: any(attempt.place for attempt in server.job(name).attempts),
+                     what="the place where it runs")
+    watched = server.run("watch", name.removeprefix("jobs/"), check=harness.DONE)
+    [attempt] = server.job(name).attempts
+    return name, attempt.place, watched.stdout
+
+
 def lose_server(server, _cluster, _name):
     server.kill()
     server.start()

@@ -66,14 +66,10 @@ def evict(cluster, pod):
 
 
 def test_a_job_trains_in_a_pod_and_leaves_nothing_behind(server, kubernetes):
-    # Long enough to be listed as running, which is asked for once a second.
-    done = server.run("train", "--preset", "cnn-1", "--dataset", "small", "--epochs", 20, "--patience", 20,
-                      "--cores", 1, check=harness.DONE)
-    assert "completed" in done.stdout
-    [attempt] = server.job("jobs/" + server.json("jobs")[0]["name"].removeprefix("jobs/")).attempts
-    assert attempt.place.startswith(f"node {kubernetes_cluster.NODE}, Kubernetes job atelier-")
-    identifier = server.json("jobs")[0]["name"].removeprefix("jobs/")
-    assert "attempt 1" in server.run("logs", identifier, check=harness.DONE).stdout
+    name, place, watched = campaign.train_placed(server)
+    assert "completed" in watched
+    assert place.startswith(f"node {kubernetes_cluster.NODE}, Kubernetes job atelier-")
+    assert "attempt 1" in server.run("logs", name.removeprefix("jobs/"), check=harness.DONE).stdout
 
 
 def test_a_job_that_finds_no_room_says_so_and_is_stopped(server, kubernetes):

@@ -137,7 +137,8 @@ def test_a_job_that_waits_says_for_what_and_is_stopped(server, slurm):
     assert found, event
     assert event.number == server.events(name, until=lambda e: e.HasField("waiting"))[-2].number
     reason = re.match("[A-Za-z]+", found.group(2))[0]
-    assert Page(server).values("atelier_engine_pending", reason=reason) == [1]
+    wait_for(lambda: Page(server).values("atelier_engine_pending", reason=reason) == [1],
+             what="the metrics page to count it")
     for command in (("show", identifier), ("jobs",), ("top",)):
         assert f"Slurm job {found.group(1)}" in server.run(*command).stdout, command
     # The place in Slurm's queue is kept over a restart of the server.
@@ -167,11 +168,9 @@ def test_arguments_are_those_that_the_operator_allows(server, slurm):
     with pytest.raises(grpc.RpcError) as reserved:
         server.start_job("no", slurm_args="--wrap=id")
     assert "given by the server" in error_details(reserved.value)[0]["spec.slurm_args"]
-    done = server.run("train", "--preset", "dense", "--dataset", "small", "--epochs", 1, "--cores", 1,
-                      "--slurm-args", "--nodelist=n2 --time=10", check=harness.DONE)
-    assert "completed" in done.stdout
-    [attempt] = server.job("jobs/" + server.json("jobs")[0]["name"].removeprefix("jobs/")).attempts
-    assert attempt.place.startswith("node n2, Slurm job ")
+    _, place, watched = campaign.train_placed(server, "--slurm-args", "--nodelist=n2 --time=10")
+    assert "completed" in watched
+    assert place.startswith("node n2, Slurm job ")
 
 
 def test_the_token_is_on_no_command_line(server, slurm):
