@@ -1,13 +1,11 @@
 // Convolutions in LibTorch. Private to models/: it needs LibTorch's headers. Throws what LibTorch
-// throws. Thread-safe: free functions and an immutable class.
+// throws. Thread-safe: free functions.
 #ifndef ATELIER_MODELS_TORCH_CONVOLUTION_H_
 #define ATELIER_MODELS_TORCH_CONVOLUTION_H_
 
 #include <cstdint>
-#include <optional>
-#include <utility>
+#include <vector>
 
-#include "models/base/image_shape.h"
 #include "models/network/layer_plan.h"
 #include "models/torch/libtorch.h"
 
@@ -16,30 +14,18 @@ namespace atelier::models {
 // Whether oneDNN computes with the tensor: float32 on the processor.
 bool HasOneDnn(const at::Tensor& x);
 
+// LibTorch's names of what a window is.
+std::vector<int64_t> PaddingOf(const Window& window);
+std::vector<int64_t> StrideOf(const Window& window);
+std::vector<int64_t> DilationOf(const Window& window);
+
+// The image with the margins of a window of which opposite ones differ, which LibTorch's
+// convolutions do not know; else the image itself.
+at::Tensor PadUnevenly(const Window& window, const at::Tensor& x);
+
 // The convolution of a window. `bias` may be undefined.
 at::Tensor Convolve(const Window& window, int64_t groups, const at::Tensor& x,
                     const at::Tensor& weight, const at::Tensor& bias, bool training);
-
-// A convolution made ready once: its weights in the order that oneDNN is fastest with, and with
-// `relu` the ReLU that follows it in the same pass over the output. LibTorch does so with frozen
-// TorchScript.
-class PackedConvolution {
- public:
-  // `input` is the size of images to expect; others are computed, too. `bias` may be undefined.
-  // Nothing where LibTorch has no such convolution, or oneDNN does not compute with the weights.
-  static std::optional<PackedConvolution> Make(const Window& window, int64_t groups,
-                                               const ImageShape& input, const at::Tensor& weight,
-                                               const at::Tensor& bias, bool relu);
-
-  at::Tensor Run(at::Tensor x) const;
-
- private:
-  PackedConvolution(const Window& window, c10::IValue context)
-      : window_(window), context_(std::move(context)) {}
-
-  Window window_;
-  c10::IValue context_;
-};
 
 }  // namespace atelier::models
 

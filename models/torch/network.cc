@@ -102,7 +102,7 @@ class Pass {
   // `training` is null for inference. `blocks`, if not null, gets what every block gives. `packed`
   // are the network's convolutions, or none.
   Pass(const std::vector<at::Tensor>& tensors, TrainingPass* training,
-       std::vector<at::Tensor>* blocks, absl::Span<const PackedConvolution> packed)
+       std::vector<at::Tensor>* blocks, const PackedConvolutions& packed)
       : next_(tensors.data()), training_(training), blocks_(blocks), packed_(packed) {}
 
   at::Tensor Run(const std::vector<LayerPlan>& layers, at::Tensor x) {
@@ -145,7 +145,7 @@ class Pass {
   const at::Tensor* next_;
   TrainingPass* const training_;
   std::vector<at::Tensor>* const blocks_;
-  const absl::Span<const PackedConvolution> packed_;
+  const PackedConvolutions& packed_;
   size_t next_packed_ = 0;
   // Whether there was a convolution since the last block, and what is made of it so far.
   bool in_block_ = false;
@@ -198,7 +198,7 @@ at::Tensor Pass::ComputeConvolution(const LayerPlan& layer, const at::Tensor& x)
   const at::Tensor& weight = Take();
   if (!packed_.empty()) {
     next_ += convolution.bias() ? 1 : 0;
-    return packed_[next_packed_++].Run(x);
+    return packed_[next_packed_++]->Run(x);
   }
   return Convolve(layer.window, convolution.groups(), x, weight, TakeIf(convolution.bias()),
                   training_ != nullptr);
@@ -294,7 +294,7 @@ at::Tensor Standardize(const NetworkPlan& plan, const at::Tensor& images) {
 // Both passes in one: `training` is null for inference.
 at::Tensor Logits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors, at::Tensor x,
                   TrainingPass* training, std::vector<at::Tensor>* blocks = nullptr,
-                  absl::Span<const PackedConvolution> packed = {}) {
+                  const PackedConvolutions& packed = {}) {
   if (!plan.scales.empty()) x = Standardize(plan, x);
   if (training != nullptr && training->precision == Precision::kBfloat16) x = x.to(at::kBFloat16);
   Pass pass(tensors, training, blocks, packed);
@@ -346,7 +346,7 @@ at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>
 }
 
 at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
-                           at::Tensor images, absl::Span<const PackedConvolution> packed) {
+                           at::Tensor images, const PackedConvolutions& packed) {
   return Logits(plan, tensors, std::move(images), nullptr, nullptr, packed);
 }
 

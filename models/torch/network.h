@@ -6,6 +6,7 @@
 #define ATELIER_MODELS_TORCH_NETWORK_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -14,8 +15,8 @@
 #include "models/network/layer_plan.h"
 #include "models/network/trained_model.h"
 #include "models/network/training_options.h"
-#include "models/torch/convolution.h"
 #include "models/torch/libtorch.h"
+#include "models/torch/packed_convolution.h"
 
 namespace atelier::models {
 
@@ -40,10 +41,13 @@ struct TrainingPass {
 // norm whose scale needs no gradient is frozen: it computes as in inference.
 at::Tensor TrainingLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
                           at::Tensor images, TrainingPass pass);
+// A network's convolutions in the order of its layers.
+using PackedConvolutions = std::vector<std::unique_ptr<const PackedConvolution>>;
+
 // Logits (N×classes, float32) with batch norm on the running statistics. `packed` are the network's
-// convolutions in the order of its layers, or none; then their tensors are not read.
+// convolutions, or none; with them their tensors are not read.
 at::Tensor InferenceLogits(const NetworkPlan& plan, const std::vector<at::Tensor>& tensors,
-                           at::Tensor images, absl::Span<const PackedConvolution> packed = {});
+                           at::Tensor images, const PackedConvolutions& packed = {});
 // The same, and what each block makes of the images on the way there, first block first: N×C×H×W. A
 // block is a convolution with what follows it up to the next convolution or the end of the image;
 // the last convolution of a residual block includes its sum. Projections are not counted.

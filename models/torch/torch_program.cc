@@ -8,6 +8,7 @@
 #include "models/torch/convolution.h"
 #include "models/torch/folded_network.h"
 #include "models/torch/network.h"
+#include "models/torch/packed_convolution.h"
 
 namespace atelier::models {
 namespace {
@@ -57,17 +58,16 @@ class Packing {
     }
   }
 
-  std::vector<PackedConvolution> TakeConvolutions() { return std::move(convolutions_); }
+  PackedConvolutions TakeConvolutions() { return std::move(convolutions_); }
 
  private:
   void PackConvolution(const LayerPlan& layer, bool relu) {
     at::Tensor& weight = *next_++;
     const bool biased = layer.layer.convolution().bias();
     const at::Tensor bias = biased ? *next_++ : at::Tensor();
-    auto packed = PackedConvolution::Make(layer.window, layer.layer.convolution().groups(),
-                                          layer.input, weight, bias, relu);
-    if (!packed.has_value()) return PackOther(weight);
-    convolutions_.push_back(*std::move(packed));
+    auto packed = PackedConvolution::Make(layer, weight, bias, relu);
+    if (packed == nullptr) return PackOther(weight);
+    convolutions_.push_back(std::move(packed));
     weight = at::Tensor();
   }
 
@@ -80,7 +80,7 @@ class Packing {
   }
 
   at::Tensor* next_;
-  std::vector<PackedConvolution> convolutions_;
+  PackedConvolutions convolutions_;
 };
 
 }  // namespace
@@ -100,7 +100,7 @@ struct TorchProgram::Network {
   }
 
   FoldedNetwork folded;
-  std::vector<PackedConvolution> convolutions;
+  PackedConvolutions convolutions;
   int64_t memory_bytes = 0;  // Of the weights.
   at::Device device;
   int64_t processor_batch;
