@@ -2,6 +2,7 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,30 +53,83 @@ class OwnConvolution : public PackedConvolution {
   const FloatBuffer bias_;
 };
 
+// Weights (outputs × inputs × height × width) in panels, as panel_kernels.h has them.
+FloatBuffer InPanels(const at::Tensor& weight) {
+  const int64_t outputs = weight.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t taps = weight.size(2) * weight.size(3);
+  FloatBuffer panels(weight.numel());
+  const float* from = weight.data_ptr<float>();
+  for (int64_t j = 0; j < outputs; ++j) {
+    float* const panel = panels.data() + j / kPanel * taps * inputs * kPanel + j % kPanel;
+    for (int64_t input = 0; input < inputs; ++input) {
+      for (int64_t tap = 0; tap < taps; ++tap) panel[(tap * inputs + input) * kPanel] = *from++;
+    }
+  }
+  return panels;
+}
+
+// Whether a layer has one group, and whole panels of filters that look at every pixel.
+bool HasPanels(const LayerPlan& layer) {
+  return layer.layer.convolution().groups() == 1 && layer.output.channels % kPanel == 0 &&
+         layer.output.height == layer.input.height && layer.output.width == layer.input.width;
+}
+
 // Of single pixels: a matrix product.
 class PixelConvolution final : public OwnConvolution {
  public:
   static bool Covers(const LayerPlan& layer) {
     const Window& window = layer.window;
-    return layer.layer.convolution().groups() == 1 && window.height == 1 && window.width == 1 &&
-           layer.input.height == layer.output.height && layer.input.width == layer.output.width &&
-           layer.output.channels % kPanel == 0;
+    const bool of_pixels = window.height == 1 && window.width == 1;
+    const bool of_one_pixel = layer.input.height == 1 && layer.input.width == 1;
+    return HasPanels(layer) && (of_pixels || of_one_pixel);
   }
 
+  // Of a larger window only what lies on the image's one pixel counts.
   PixelConvolution(const LayerPlan& layer, const at::Tensor& weight, const at::Tensor& bias,
                    bool relu)
-      : OwnConvolution(layer, bias, relu), panels_(weight.numel()) {
-    const float* from = weight.data_ptr<float>();
-    for (int64_t j = 0; j < layer.output.channels; ++j) {
-      float* const to = panels_.data() + j / kPanel * layer.input.channels * kPanel + j % kPanel;
-      for (int64_t k = 0; k < layer.input.channels; ++k) to[k * kPanel] = *from++;
-    }
-  }
+      : OwnConvolution(layer, bias, relu),
+        panels_(InPanels(
+            weight.narrow(2, layer.window.top, 1).narrow(3, layer.window.left, 1).contiguous())) {}
 
  private:
   void Compute(int64_t images, const float* input_images, float* output_images) const override {
     Multiply(images * input().height * input().width, input().channels, output().channels,
              input_images, panels_.data(), bias(), activation(), output_images);
+  }
+
+  const FloatBuffer panels_;
+};
+
+// Of 3×3 pixels with same padding.
+class BlockConvolution final : public OwnConvolution {
+ public:
+  static bool Covers(const LayerPlan& layer) {
+    const Window& window = layer.window;
+    return HasPanels(layer) && window.height == 3 && window.width == 3 && window.dilation == 1 &&
+           window.row_stride == 1 && window.column_stride == 1 && window.top == 1 &&
+           window.left == 1;
+  }
+
+  BlockConvolution(const LayerPlan& layer, const at::Tensor& weight, const at::Tensor& bias,
+                   bool relu)
+      : OwnConvolution(layer, bias, relu), panels_(InPanels(weight)) {}
+
+ private:
+  void Compute(int64_t images, const float* input_images, float* output_images) const override {
+    const ConvolutionShape shape = {input().height, input().width, input().channels,
+                                    output().channels};
+    const FloatBuffer padded(shape.padded_size(shape.inputs));
+    const int64_t row = shape.width * shape.inputs;
+    for (int64_t i = 0; i < images; ++i) {
+      for (int64_t y = 0; y < shape.height; ++y) {
+        std::copy_n(input_images, row,
+                    padded.data() + (y + 1) * shape.padded_row(shape.inputs) + shape.inputs);
+        input_images += row;
+      }
+      Convolve(shape, padded.data(), panels_.data(), bias(), activation(),
+               output_images + i * output().size());
+    }
   }
 
   const FloatBuffer panels_;
@@ -168,6 +222,9 @@ std::unique_ptr<const PackedConvolution> PackedConvolution::Make(const LayerPlan
   if (!HasOneDnn(weight)) return nullptr;
   if (PixelConvolution::Covers(layer)) {
     return std::make_unique<PixelConvolution>(layer, weight, bias, relu);
+  }
+  if (BlockConvolution::Covers(layer)) {
+    return std::make_unique<BlockConvolution>(layer, weight, bias, relu);
   }
   if (DepthwiseConvolution::Covers(layer)) {
     return std::make_unique<DepthwiseConvolution>(layer, weight, bias, relu);

@@ -76,6 +76,8 @@ std::vector<Case> Cases() {
     window = {};
     window.row_stride = window.column_stride = upto(2);
     add({upto(70), input.height, input.width}, 32 * upto(3), 1, window);
+    window = {.height = 3, .width = 3, .top = 1, .bottom = 1, .left = 1, .right = 1};
+    add({upto(70), input.height, input.width}, 32 * upto(3), 1, window);
   }
   add({17, 5, 5}, 17, 17,
       Window{.height = 3, .width = 3, .top = 1, .bottom = 1, .left = 1, .right = 1});
