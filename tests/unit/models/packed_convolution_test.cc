@@ -108,7 +108,10 @@ TEST(PackedConvolutionTest, ComputesWhatLibTorchComputesInDouble) {
     if (relu) expected = at::relu(expected);
     const at::Tensor actual = packed->Run(images);
     ASSERT_EQ(actual.sizes(), expected.sizes()) << each.text;
-    EXPECT_LT((actual.to(at::kDouble) - expected).abs().max().item<double>(), 1e-5) << each.text;
+    // What rounding a sum of so many terms may come to.
+    const double terms = static_cast<double>(weight.numel()) / static_cast<double>(weight.size(0));
+    EXPECT_LT((actual.to(at::kDouble) - expected).abs().max().item<double>(), 1e-6 + 1e-7 * terms)
+        << each.text;
   }
   EXPECT_GT(packed_ones, 100);
 }
