@@ -81,7 +81,8 @@ class PixelConvolution final : public OwnConvolution {
   static bool Covers(const LayerPlan& layer) {
     const Window& window = layer.window;
     const bool of_pixels = window.height == 1 && window.width == 1;
-    const bool of_one_pixel = layer.input.height == 1 && layer.input.width == 1;
+    const bool of_one_pixel =
+        layer.input.height == 1 && layer.input.width == 1 && window.dilation == 1;
     return HasPanels(layer) && (of_pixels || of_one_pixel);
   }
 

@@ -79,6 +79,9 @@ std::vector<Case> Cases() {
     window = {.height = 3, .width = 3, .top = 1, .bottom = 1, .left = 1, .right = 1};
     add({upto(70), input.height, input.width}, 32 * upto(3), 1, window);
   }
+  // On an image of one pixel the tap that counts is not the margin's number.
+  add({8, 1, 1}, 32, 1,
+      Window{.height = 3, .width = 3, .dilation = 2, .top = 2, .bottom = 2, .left = 2, .right = 2});
   add({17, 5, 5}, 17, 17,
       Window{.height = 3, .width = 3, .top = 1, .bottom = 1, .left = 1, .right = 1});
   return cases;
