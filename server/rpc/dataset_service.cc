@@ -199,9 +199,9 @@ absl::StatusOr<v1::TrainingJob> Import(const DatasetService::Dependencies& with,
   if (!repeat.ok()) return repeat.status();
   if (repeat->has_value()) return **std::move(repeat);
   if (auto status = CheckOwnUpload(with.uploads, caller, *id); !status.ok()) return status;
-  const auto upload = with.uploads->Complete(*id);
-  if (!upload.ok()) return upload.status();
-  return with.controller->StartImport(request, *upload, caller.name);
+  return with.uploads->Import(*id, [&](const v1::Upload& upload) {
+    return with.controller->StartImport(request, upload, caller.name);
+  });
 }
 
 }  // namespace

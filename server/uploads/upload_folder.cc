@@ -234,30 +234,46 @@ absl::Status UploadFolder::Verify(const std::string& id, Entry* claimed, int des
 }
 
 absl::StatusOr<v1::Upload> UploadFolder::Complete(const std::string& id) {
-  auto entry = Claim(id);
-  if (!entry.ok()) return entry.status();
-  v1::Upload upload;
-  bool verified = false;
   {
     MutexLock lock(&mutex_);
-    upload = (*entry)->upload;
-    verified = (*entry)->verified;
-  }
-  absl::Status status;
-  if (upload.received_bytes() < upload.size_bytes()) {
-    status = jobs::Error(absl::StatusCode::kFailedPrecondition, "UPLOAD_INCOMPLETE",
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) return NotFound(id);
+    const v1::Upload& upload = found->second->upload;
+    if (found->second->verified) return upload;
+    if (!found->second->claimed && upload.received_bytes() < upload.size_bytes()) {
+      return jobs::Error(absl::StatusCode::kFailedPrecondition, "UPLOAD_INCOMPLETE",
                          absl::StrCat("Of ", upload.name(), " ", upload.received_bytes(), " of ",
                                       upload.size_bytes(), " bytes are there; send the rest."));
-  } else if (!verified) {
-    const int descriptor = open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC);
-    (*entry)->digest = std::make_shared<Digest>();
-    status =
-        descriptor < 0 ? FileError("opening", PathOf(id)) : Verify(id, entry->get(), descriptor);
-    if (descriptor >= 0) close(descriptor);
+    }
   }
+  auto entry = Claim(id);
+  if (!entry.ok()) return entry.status();
+  const int descriptor = open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC);
+  (*entry)->digest = std::make_shared<Digest>();
+  absl::Status status =
+      descriptor < 0 ? FileError("opening", PathOf(id)) : Verify(id, entry->get(), descriptor);
+  if (descriptor >= 0) close(descriptor);
   Unclaim(entry->get());
   if (!status.ok()) return status;
-  return upload;
+  MutexLock lock(&mutex_);
+  return (*entry)->upload;
+}
+
+absl::StatusOr<v1::TrainingJob> UploadFolder::Import(const std::string& id, StartImport start) {
+  std::shared_ptr<Entry> entry;
+  {
+    MutexLock lock(&mutex_);
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) return NotFound(id);
+    entry = found->second;
+    ++entry->starting;
+  }
+  const auto upload = Complete(id);
+  auto job = upload.ok() ? start(*upload) : upload.status();
+  MutexLock lock(&mutex_);
+  --entry->starting;
+  if (entry->imported && kick_) kick_();
+  return job;
 }
 
 absl::Status UploadFolder::Remove(const std::string& id) {
@@ -266,13 +282,15 @@ absl::Status UploadFolder::Remove(const std::string& id) {
     MutexLock lock(&mutex_);
     const auto found = entries_.find(id);
     if (found == entries_.end()) return NotFound(id);
-    if (found->second->claimed || !found->second->jobs.empty()) {
+    const Entry& entry = *found->second;
+    if (entry.IsUsed()) {
       return jobs::Error(
           absl::StatusCode::kFailedPrecondition, "UPLOAD_IN_USE",
-          absl::StrCat(found->second->upload.name(), " is being ",
-                       found->second->claimed
-                           ? std::string("received.")
-                           : absl::StrCat("imported by job ", *found->second->jobs.begin(), ".")));
+          absl::StrCat(entry.upload.name(), " is being ",
+                       entry.claimed ? std::string("received.")
+                       : entry.jobs.empty()
+                           ? std::string("imported.")
+                           : absl::StrCat("imported by job ", *entry.jobs.begin(), ".")));
     }
     entries_.erase(found);
   }
@@ -334,8 +352,7 @@ std::vector<std::string> UploadFolder::TakeOutdated() {
   MutexLock lock(&mutex_);
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const Entry& upload = *entry->second;
-    const bool free = !upload.claimed && upload.jobs.empty();
-    if (free && (upload.imported || clock_->Now() - upload.used > options_.idle)) {
+    if (!upload.IsUsed() && (upload.imported || clock_->Now() - upload.used > options_.idle)) {
       outdated.push_back(entry->first);
       entry = entries_.erase(entry);
     } else {

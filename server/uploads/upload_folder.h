@@ -14,11 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "atelier/v1/dataset_service.pb.h"
+#include "atelier/v1/job.pb.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/jobs/job_observer.h"
@@ -56,9 +58,11 @@ class UploadFolder final : public jobs::JobObserver {
   // NOT_FOUND (UPLOAD_NOT_FOUND), as of all that follow.
   absl::StatusOr<v1::Upload> Get(const std::string& id);
 
-  // The upload if all of it is there and has its SHA-256. FAILED_PRECONDITION (UPLOAD_INCOMPLETE),
-  // DATA_LOSS (WRONG_CHECKSUM), ABORTED (UPLOAD_BUSY).
-  absl::StatusOr<v1::Upload> Complete(const std::string& id);
+  // What `start` answers, which makes a job of the upload and is called if all of it is there and
+  // has its SHA-256. The upload stays until then, and for the job from then on. FAILED_PRECONDITION
+  // (UPLOAD_INCOMPLETE), DATA_LOSS (WRONG_CHECKSUM), ABORTED (UPLOAD_BUSY).
+  using StartImport = absl::FunctionRef<absl::StatusOr<v1::TrainingJob>(const v1::Upload&)>;
+  absl::StatusOr<v1::TrainingJob> Import(const std::string& id, StartImport start);
 
   // Announced bytes of a creator's uploads, but not of the one with this id.
   std::int64_t BytesOf(absl::string_view creator, const std::string& but_id) const;
@@ -90,8 +94,12 @@ class UploadFolder final : public jobs::JobObserver {
     bool claimed = false;            // By a writer or a check.
     bool verified = false;           // Complete, and its SHA-256 is as announced.
     bool imported = false;           // To be removed.
+    int starting = 0;                // Calls of Import.
     std::set<std::string> jobs;      // That import it.
     std::shared_ptr<Digest> digest;  // Belongs to who has claimed the entry.
+
+    // It must stay.
+    bool IsUsed() const { return claimed || starting > 0 || !jobs.empty(); }
   };
 
   UploadFolder(Options options, const Clock* clock);
@@ -100,6 +108,8 @@ class UploadFolder final : public jobs::JobObserver {
   // The entry, claimed.
   absl::StatusOr<std::shared_ptr<Entry>> Claim(const std::string& id);
   void Unclaim(Entry* entry);
+  // The upload if all of it is there and has its SHA-256.
+  absl::StatusOr<v1::Upload> Complete(const std::string& id);
   // `claimed` is complete: compares its SHA-256.
   absl::Status Verify(const std::string& id, Entry* claimed, int descriptor);
   absl::Status CheckRoom(const v1::Upload& wanted, std::int64_t taken) const

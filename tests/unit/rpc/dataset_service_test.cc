@@ -372,8 +372,13 @@ TEST_F(DatasetServiceTest, ReceivesAnUploadInSeveralCalls) {
   const grpc::Status status = Write(upload.name(), 4, {"45", "6789"}, &upload);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(upload.received_bytes(), 10);
-  EXPECT_EQ(uploads_->Complete(*jobs::ParseUploadName(upload.name()))->sha256(),
-            models::Sha256Of("0123456789"));
+  const auto complete =
+      uploads_->Import(*jobs::ParseUploadName(upload.name()),
+                       [](const v1::Upload& found) -> absl::StatusOr<v1::TrainingJob> {
+                         EXPECT_EQ(found.sha256(), models::Sha256Of("0123456789"));
+                         return v1::TrainingJob();
+                       });
+  EXPECT_TRUE(complete.ok()) << complete.status();
 }
 
 TEST_F(DatasetServiceTest, RefusesResourcesThatItHasNotBeforeAnythingIsSent) {

@@ -66,6 +66,11 @@ class UploadFolderTest : public testing::Test {
     return record;
   }
 
+  // Whether an import could begin.
+  absl::Status Complete(const std::string& id) {
+    return uploads_->Import(id, [](const v1::Upload&) { return v1::TrainingJob(); }).status();
+  }
+
   std::string Content(const std::string& id) {
     std::ifstream file(fs::path(options_.folder) / id / "content", std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -80,9 +85,9 @@ class UploadFolderTest : public testing::Test {
 TEST_F(UploadFolderTest, TakesPiecesUntilAllIsThere) {
   const std::string id = Create("0123456789");
   EXPECT_EQ(Write(id, 0, "0123")->received_bytes(), 4);
-  EXPECT_EQ(ReasonOf(uploads_->Complete(id).status()), "UPLOAD_INCOMPLETE");
+  EXPECT_EQ(ReasonOf(Complete(id)), "UPLOAD_INCOMPLETE");
   EXPECT_EQ(Write(id, 4, "456789")->received_bytes(), 10);
-  EXPECT_TRUE(uploads_->Complete(id).ok());
+  EXPECT_TRUE(Complete(id).ok());
   EXPECT_EQ(Content(id), "0123456789");
 }
 
@@ -93,7 +98,7 @@ TEST_F(UploadFolderTest, GoesOnAfterARestart) {
   EXPECT_EQ(uploads_->Get(id)->received_bytes(), 4);
   EXPECT_EQ(Write(id, 4, "456789")->received_bytes(), 10);
   Open();
-  EXPECT_TRUE(uploads_->Complete(id).ok()) << "the checksum is made of the file";
+  EXPECT_TRUE(Complete(id).ok()) << "the checksum is made of the file";
 }
 
 TEST_F(UploadFolderTest, WhatAWriterLeftStays) {
@@ -189,6 +194,46 @@ TEST_F(UploadFolderTest, RemovesWhatWasImportedAndKeepsWhatFailed) {
   int kicks = 0;
   uploads_->SetKick([&] { ++kicks; });
   uploads_->Stored(Import(id, v1::JOB_STATE_COMPLETED), {});
+  EXPECT_EQ(kicks, 1);
+  uploads_->Tick();
+  EXPECT_EQ(ReasonOf(uploads_->Get(id).status()), "UPLOAD_NOT_FOUND");
+}
+
+// Two clients that push the same: the second finds the upload while the first one's job has it.
+TEST_F(UploadFolderTest, KeepsWhatIsAboutToBeImportedAgain) {
+  const std::string id = Create("a");
+  ASSERT_TRUE(Write(id, 0, "a").ok());
+  jobs::JobRecord again = Import(id, v1::JOB_STATE_QUEUED);
+  again.id = "import-digits-2";
+  const auto started = uploads_->Import(id, [&](const v1::Upload&) {
+    uploads_->Stored(Import(id, v1::JOB_STATE_COMPLETED), {});
+    uploads_->Tick();
+    EXPECT_EQ(Content(id), "a");
+    EXPECT_EQ(ReasonOf(uploads_->Remove(id)), "UPLOAD_IN_USE");
+    uploads_->Stored(again, {});
+    return v1::TrainingJob();
+  });
+  ASSERT_TRUE(started.ok()) << started.status();
+  uploads_->Tick();
+  EXPECT_EQ(Content(id), "a") << "the other job has it";
+  again.job.set_state(v1::JOB_STATE_COMPLETED);
+  uploads_->Stored(again, {});
+  uploads_->Tick();
+  EXPECT_EQ(ReasonOf(uploads_->Get(id).status()), "UPLOAD_NOT_FOUND");
+}
+
+TEST_F(UploadFolderTest, RemovesWhatWasImportedWhileAnotherImportIsRefused) {
+  const std::string id = Create("a");
+  ASSERT_TRUE(Write(id, 0, "a").ok());
+  int kicks = 0;
+  const auto refused =
+      uploads_->Import(id, [&](const v1::Upload&) -> absl::StatusOr<v1::TrainingJob> {
+        uploads_->Stored(Import(id, v1::JOB_STATE_COMPLETED), {});
+        uploads_->Tick();
+        uploads_->SetKick([&] { ++kicks; });
+        return absl::ResourceExhaustedError("The queue is full.");
+      });
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
   EXPECT_EQ(kicks, 1);
   uploads_->Tick();
   EXPECT_EQ(ReasonOf(uploads_->Get(id).status()), "UPLOAD_NOT_FOUND");
