@@ -4,6 +4,7 @@
 #ifndef ATELIER_MODELS_FILES_FILE_IO_H_
 #define ATELIER_MODELS_FILES_FILE_IO_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -13,6 +14,9 @@ namespace atelier::models {
 // Writes all bytes from the descriptor's position on, however often a signal interrupts it. False,
 // with `errno`, if some could not be written.
 [[nodiscard]] bool WriteAll(int descriptor, absl::string_view bytes);
+
+// The same from `offset` on, wherever the position is; several threads may write at once.
+[[nodiscard]] bool WriteAllAt(int descriptor, absl::string_view bytes, std::int64_t offset);
 
 // Syncs what lies at `path`: a file's content, or the names in a folder. False, with `errno`, if it
 // cannot be opened or synced.

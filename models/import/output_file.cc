@@ -7,7 +7,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "models/base/failure.h"
+#include "models/files/file_io.h"
 
 namespace atelier::models {
 namespace {
@@ -31,14 +33,8 @@ OutputFile::~OutputFile() {
 }
 
 absl::Status OutputFile::Write(int64_t at, absl::Span<const uint8_t> bytes) const {
-  while (!bytes.empty()) {
-    const ssize_t written = pwrite(descriptor_, bytes.data(), bytes.size(), at);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemFailure("writing", path_);
-    bytes.remove_prefix(static_cast<size_t>(written));
-    at += written;
-  }
-  return absl::OkStatus();
+  const absl::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return WriteAllAt(descriptor_, all, at) ? absl::OkStatus() : SystemFailure("writing", path_);
 }
 
 void OutputFile::BeginSync(int64_t at, int64_t bytes) const {

@@ -14,6 +14,7 @@
 namespace atelier::objects {
 
 constexpr std::size_t kSha256Bytes = 32;
+constexpr std::size_t kMd5Bytes = 16;
 
 // As they are, not in hexadecimal.
 std::string Sha256(absl::string_view bytes);

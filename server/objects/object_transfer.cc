@@ -4,20 +4,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "models/files/file_io.h"
 #include "models/files/regular_file.h"
+#include "server/base/mutex.h"
 
 namespace atelier::objects {
 namespace {
@@ -26,6 +30,9 @@ constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
 constexpr std::int64_t kPartBytes = 16 * kMebibyte;
 constexpr std::int64_t kMaxParts = 10'000;
 constexpr int kReadTries = 2;  // Of a part that came damaged.
+// Parts on their way at once: while the store checks one, others are read and sent. A part that is
+// fetched is in memory.
+constexpr std::int64_t kPartsAtOnce = 4;
 
 std::int64_t PartsOf(const jobs::ObjectRecord& record) {
   return std::max<std::int64_t>(1, (record.size_bytes + record.part_bytes - 1) / record.part_bytes);
@@ -52,12 +59,33 @@ bool HasPart(const models::RegularFile& file, const jobs::ObjectRecord& record, 
   return digests.ok() && digests->sha256 == PartDigest(record, part);
 }
 
-absl::Status WriteAt(int descriptor, const std::string& path, std::int64_t offset,
-                     absl::string_view bytes) {
-  if (lseek(descriptor, offset, SEEK_SET) < 0 || !models::WriteAll(descriptor, bytes)) {
-    return FileError("written", path);
+// Calls `move` for every part, several at once. After an error no further one is begun; answers
+// with the first.
+absl::Status ForEachPart(std::int64_t parts,
+                         absl::FunctionRef<absl::Status(std::int64_t part)> move) {
+  std::atomic<std::int64_t> next{0};
+  Mutex mutex;
+  absl::Status first;
+  const auto work = [&] {
+    for (std::int64_t part = next++; part < parts; part = next++) {
+      const absl::Status moved = move(part);
+      if (moved.ok()) continue;
+      next = parts;
+      MutexLock lock(&mutex);
+      first.Update(moved);
+    }
+  };
+  std::vector<std::thread> others;
+  try {
+    while (static_cast<std::int64_t>(others.size()) + 1 < std::min(parts, kPartsAtOnce)) {
+      others.emplace_back(work);
+    }
+  } catch (const std::system_error&) {
+    // The machine has no more threads: those that there are do it all.
   }
-  return absl::OkStatus();
+  work();
+  for (std::thread& other : others) other.join();
+  return first;
 }
 
 }  // namespace
@@ -74,8 +102,16 @@ struct ObjectTransfer::Sending {
   std::string md5s = {};
   std::vector<std::string> etags = {};
 
-  // The part, whose digests are added to the record's.
-  absl::StatusOr<S3Client::Piece> Next(std::int64_t part) {
+  // Makes room for what is kept of each part.
+  void Begin() {
+    const auto parts = static_cast<std::size_t>(PartsOf(record));
+    record.digests.resize(parts * kSha256Bytes);
+    md5s.resize(parts * kMd5Bytes);
+    etags.resize(parts);
+  }
+
+  // The part, whose digests are put with the others'. Several threads may read different parts.
+  absl::StatusOr<S3Client::Piece> Read(std::int64_t part) {
     S3Client::Piece piece{.file = &file,
                           .offset = part * record.part_bytes,
                           .bytes = BytesOf(record, part),
@@ -83,14 +119,15 @@ struct ObjectTransfer::Sending {
     auto digests = DigestsOf(file, piece.offset, piece.bytes);
     if (!digests.ok()) return digests.status();
     piece.digests = *std::move(digests);
-    record.digests += piece.digests.sha256;
-    md5s += piece.digests.md5;
+    const auto number = static_cast<std::size_t>(part);
+    piece.digests.sha256.copy(record.digests.data() + number * kSha256Bytes, kSha256Bytes);
+    piece.digests.md5.copy(md5s.data() + number * kMd5Bytes, kMd5Bytes);
     return piece;
   }
 };
 
 absl::StatusOr<std::string> ObjectTransfer::SendWhole(Sending* sending) {
-  const auto piece = sending->Next(0);
+  const auto piece = sending->Read(0);
   if (!piece.ok()) return piece.status();
   const auto etag = client_->Put(sending->record.key, *piece);
   if (!etag.ok()) return etag.status();
@@ -115,19 +152,22 @@ absl::StatusOr<std::string> ObjectTransfer::SendParts(Sending* sending) {
   jobs::ObjectRecord& record = sending->record;
   std::map<int, S3Client::Object> there;
   if (auto begun = BeginParts(sending, &there); !begun.ok()) return begun;
-  for (std::int64_t part = 0; part < PartsOf(record); ++part) {
-    const auto piece = sending->Next(part);
+  const absl::Status sent = ForEachPart(PartsOf(record), [&](std::int64_t part) {
+    const auto piece = sending->Read(part);
     if (!piece.ok()) return piece.status();
     const int number = static_cast<int>(part) + 1;
-    const S3Client::Object& kept = there[number];
-    if (kept.bytes == piece->bytes && kept.etag == absl::BytesToHexString(piece->digests.md5)) {
-      sending->etags.push_back(kept.etag);
-      continue;
+    std::string& etag = sending->etags[static_cast<std::size_t>(part)];
+    const auto kept = there.find(number);
+    if (kept != there.end() && kept->second.bytes == piece->bytes &&
+        kept->second.etag == absl::BytesToHexString(piece->digests.md5)) {
+      etag = kept->second.etag;
+      return absl::OkStatus();
     }
-    auto etag = client_->PutPart(record.key, record.upload, number, *piece);
-    if (!etag.ok()) return etag.status();
-    sending->etags.push_back(*std::move(etag));
-  }
+    auto put = client_->PutPart(record.key, record.upload, number, *piece);
+    if (put.ok()) etag = *std::move(put);
+    return put.status();
+  });
+  if (!sent.ok()) return sent;
   const absl::Status finished = client_->FinishUpload(record.key, record.upload, sending->etags);
   // Its answer to an earlier try may have been lost; whether it is there is looked at next.
   if (!finished.ok() && !absl::IsNotFound(finished)) return finished;
@@ -143,6 +183,7 @@ absl::StatusOr<jobs::ObjectRecord> ObjectTransfer::Upload(jobs::ObjectRecord rec
   record.part_bytes = PartBytes(record.size_bytes);
   record.digests.clear();
   Sending sending{.record = std::move(record), .file = *open, .keep = keep};
+  sending.Begin();
   const auto etag = PartsOf(sending.record) == 1 ? SendWhole(&sending) : SendParts(&sending);
   if (!etag.ok()) return etag.status();
   absl::Status verified = Verify(sending.record, *etag);
@@ -164,10 +205,8 @@ absl::Status ObjectTransfer::Verify(const jobs::ObjectRecord& record, const std:
   }
   if (object->etag == etag) return absl::OkStatus();
   // Encrypted with keys of the store's service, or no Amazon.
-  for (std::int64_t part = 0; part < PartsOf(record); ++part) {
-    if (const auto bytes = FetchPart(record, part); !bytes.ok()) return bytes.status();
-  }
-  return absl::OkStatus();
+  return ForEachPart(PartsOf(record),
+                     [&](std::int64_t part) { return FetchPart(record, part).status(); });
 }
 
 absl::StatusOr<std::string> ObjectTransfer::FetchPart(const jobs::ObjectRecord& record,
@@ -194,13 +233,15 @@ absl::Status ObjectTransfer::Fetch(const jobs::ObjectRecord& record, const std::
   const auto close_it = absl::MakeCleanup([descriptor] { close(descriptor); });
   const auto earlier = models::RegularFile::Open(partial);
   if (!earlier.ok()) return earlier.status();
-  for (std::int64_t part = 0; part < PartsOf(record); ++part) {
-    if (earlier->size() > part * record.part_bytes && HasPart(*earlier, record, part)) continue;
+  const absl::Status fetched = ForEachPart(PartsOf(record), [&](std::int64_t part) {
+    const std::int64_t offset = part * record.part_bytes;
+    if (earlier->size() > offset && HasPart(*earlier, record, part)) return absl::OkStatus();
     const auto bytes = FetchPart(record, part);
     if (!bytes.ok()) return bytes.status();
-    const absl::Status written = WriteAt(descriptor, partial, part * record.part_bytes, *bytes);
-    if (!written.ok()) return written;
-  }
+    return models::WriteAllAt(descriptor, *bytes, offset) ? absl::OkStatus()
+                                                          : FileError("written", partial);
+  });
+  if (!fetched.ok()) return fetched;
   if (ftruncate(descriptor, record.size_bytes) != 0) return FileError("written", partial);
   if (fsync(descriptor) != 0) return FileError("synced", partial);
   if (rename(partial.c_str(), file.c_str()) != 0) return FileError("renamed", partial);

@@ -1,5 +1,5 @@
-// Moves one file to an object store and back, in parts: what is there already is not sent again,
-// and nothing is believed to have arrived that was not verified.
+// Moves one file to an object store and back, in parts, several at once: what is there already is
+// not sent again, and nothing is believed to have arrived that was not verified.
 #ifndef ATELIER_SERVER_OBJECTS_OBJECT_TRANSFER_H_
 #define ATELIER_SERVER_OBJECTS_OBJECT_TRANSFER_H_
 

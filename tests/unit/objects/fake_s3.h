@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,7 +22,7 @@
 
 namespace atelier::objects {
 
-// Not thread-safe; knows a bucket `bucket` in path style.
+// Answers one call at a time; knows a bucket `bucket` in path style.
 class FakeS3 final : public http::Transport {
  public:
   using Result = absl::StatusOr<http::Answer>;
@@ -35,6 +36,8 @@ class FakeS3 final : public http::Transport {
 
   Result Perform(const http::Request& request) override {
     const std::string text = absl::StrCat(request.method, " ", request.url.substr(kRoot.size()));
+    if (arriving) arriving(text);
+    const std::scoped_lock lock(mutex_);
     calls.push_back(text);
     if (before) {
       if (auto answer = before(text); answer.has_value()) return *answer;
@@ -56,6 +59,8 @@ class FakeS3 final : public http::Transport {
   std::map<std::string, std::string> objects;  // By key.
   std::map<std::string, std::map<int, std::string>> uploads;
   std::vector<std::string> calls;
+  // Told of each call before its turn comes; several at a time.
+  std::function<void(const std::string& call)> arriving;
   // What is answered in place of the store; nothing: the store itself does.
   std::function<std::optional<Result>(const std::string& call)> before;
   // What becomes of the store's answer on its way.
@@ -63,6 +68,7 @@ class FakeS3 final : public http::Transport {
   bool opaque_etags = false;
 
  private:
+  std::mutex mutex_;
   static constexpr absl::string_view kRoot = "http://store/bucket/";
 
   static std::string Header(const http::Request& request, const std::string& name) {

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "absl/strings/match.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "tests/unit/objects/object_test_server.h"
 
 namespace atelier::objects {
@@ -82,6 +84,24 @@ TEST_F(ObjectTransferTest, UploadGoesOnWhereItWasInterrupted) {
   ASSERT_TRUE(Upload(record).ok());
   EXPECT_TRUE(Stored(kPath) == large);
   EXPECT_EQ(s3_.Count("PUT"), 1);
+}
+
+TEST_F(ObjectTransferTest, PartsTravelAtOnce) {
+  absl::Mutex mutex;
+  int there = 0;
+  // Each waits for another: alone, none would go on before the time is over.
+  s3_.arriving = [&](const std::string& call) {
+    if (!absl::StrContains(call, "partNumber=") && !absl::StartsWith(call, "GET")) return;
+    absl::MutexLock lock(&mutex);
+    ++there;
+    const auto met = [&] { return there >= 2; };
+    EXPECT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&met), absl::Seconds(20))) << call;
+  };
+  const auto stored = Upload(Add(kPath, Large()));
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  there = 0;
+  ASSERT_TRUE(Fetch(*stored).ok());
+  EXPECT_TRUE(ReadFile(folder_ / kPath) == Large());
 }
 
 TEST_F(ObjectTransferTest, PartsOfAnotherFileAreSentAgain) {
