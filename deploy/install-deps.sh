@@ -11,7 +11,7 @@ set -euo pipefail
 
 build=(
   build-essential ccache cmake file ninja-build pkg-config
-  libabsl-dev libarchive-dev libbenchmark-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgrpc++-dev libgtest-dev
+  libabsl-dev libarchive-dev libbenchmark-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgloo-dev libgrpc++-dev libgtest-dev
   libgmock-dev libhwy-dev libjpeg-dev libmicrohttpd-dev libonnx-dev libpng-dev libprotobuf-dev libseccomp-dev libspdlog-dev libsqlite3-dev
   libsqlitecpp-dev libssl-dev libtorch-dev libwebp-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
   protobuf-compiler-grpc zlib1g-dev
@@ -54,7 +54,7 @@ Atelier is built and tested on Debian 13 and on Debian 12. Either run it there (
 machine of debian:13 will do), or install your system's packages of (the versions of Debian 13, and the
 older ones of Debian 12, which do as well):
   a C++20 compiler, CMake 3.31 (3.25), Ninja, gRPC 1.51 with its C++ plugin, Protobuf 3.21,
-  LibTorch 2.6 (1.13), Abseil 20240722 (20220623), prometheus-cpp 1.0, GoogleTest with GoogleMock,
+  LibTorch 2.6 (1.13), Gloo, Abseil 20240722 (20220623), prometheus-cpp 1.0, GoogleTest with GoogleMock,
   Google Benchmark, SQLite with SQLiteCpp, CLI11, spdlog, fmt, nlohmann-json, libarchive, libpng,
   libjpeg-turbo, libwebp, libcurl, libmicrohttpd, libseccomp, OpenSSL, zlib, Highway, ONNX, and the Fashion-MNIST files in
   /usr/share/datasets/fashion-mnist.

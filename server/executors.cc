@@ -50,6 +50,7 @@ absl::StatusOr<launch::WorkerCommand::Options> RemoteWorkerOptions(const ServerO
   worker.server_address = options.worker_address;
   worker.cache_dir = options.worker_cache_dir;
   worker.cache_bytes = options.worker_cache_bytes;
+  worker.rank_network = options.rank_network;
   if (worker.server_certificate.empty()) return worker;
   if (!worker.cache_dir.empty()) {
     auto text = models::ReadWholeFile(worker.server_certificate, kMaxCertificate);

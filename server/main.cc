@@ -113,6 +113,9 @@ ABSL_FLAG(Size, worker_cache_bytes, Size{std::int64_t{20} << 30},
           "recently used go.");
 ABSL_FLAG(Size, transfer_rate, Size{0},
           "Bytes per second that all workers together fetch and send, from 64KiB. 0: no limit.");
+ABSL_FLAG(std::string, rank_network, "",
+          "Network in which the cluster's nodes exchange gradients, for jobs with --nodes, such as "
+          "10.0.0.0/8: in plain TCP, neither encrypted nor authenticated. Empty: no such jobs.");
 ABSL_FLAG(
     std::string, artifacts, "",
     "Keep what outlives jobs in an object store, too: s3://BUCKET/PREFIX. Default: in the data "
@@ -281,6 +284,7 @@ absl::StatusOr<ServerOptions> ReadFlags(const std::vector<char*>& positional) {
   flags.worker_cache_dir = absl::GetFlag(FLAGS_worker_cache_dir);
   flags.worker_cache_bytes = absl::GetFlag(FLAGS_worker_cache_bytes).bytes;
   flags.transfer_rate = absl::GetFlag(FLAGS_transfer_rate).bytes;
+  flags.rank_network = absl::GetFlag(FLAGS_rank_network);
   flags.artifacts = absl::GetFlag(FLAGS_artifacts);
   flags.artifact_cache = absl::GetFlag(FLAGS_artifact_cache).bytes;
   flags.role = absl::GetFlag(FLAGS_role);

@@ -30,6 +30,7 @@ absl::Status CheckReplica(const ServerFlags& flags) {
       {"worker_address", flags.worker_address != unset.worker_address},
       {"worker_cache_dir", flags.worker_cache_dir != unset.worker_cache_dir},
       {"transfer_rate", flags.transfer_rate != unset.transfer_rate},
+      {"rank_network", flags.rank_network != unset.rank_network},
       {"executor", flags.executor != unset.executor},
       {"max_jobs", flags.max_jobs != unset.max_jobs},
       {"artifacts", flags.artifacts != unset.artifacts},

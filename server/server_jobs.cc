@@ -34,6 +34,12 @@ jobs::SpecResolver::Options ResolverOptions(const ServerOptions& options, jobs::
   resolver.memory_bytes = here ? MemoryForJobs(UsableMemory()) : 0;
   resolver.bfloat16 = models::Bfloat16Supported();
   resolver.cuda = models::CudaAvailable() || executor->has_gpus();
+  resolver.nodes_are_here = here;
+  if (!here && options.rank_network.empty()) {
+    resolver.nodes_refused =
+        "The server's cluster has no network for the nodes of one job; its operator can name one "
+        "(atelierd --rank_network).";
+  }
   resolver.draw_seed = &jobs::SpecResolver::RandomSeed;
   resolver.build_network = &wiring::BuildNetwork;
   resolver.network_problem = &wiring::NetworkProblem;

@@ -13,6 +13,7 @@
 #include "models/files/durable_file.h"
 #include "models/network/training_options.h"
 #include "proto/tls/pem_files.h"
+#include "server/base/ip_network.h"
 #include "server/base/machine.h"
 #include "server/base/wrong_flag.h"
 #include "server/jobs/notify_url.h"
@@ -93,7 +94,7 @@ absl::Status ReadWorkerAddress(const ServerFlags& flags, ServerOptions* options)
   return absl::OkStatus();
 }
 
-// Files for workers that do not see the data directory.
+// What workers on other machines exchange with the server and with each other.
 absl::Status ReadTransfers(const ServerFlags& flags, ServerOptions* options) {
   const std::string& folder = flags.worker_cache_dir;
   if (!folder.empty() && !options->WorkersAreRemote()) {
@@ -113,6 +114,16 @@ absl::Status ReadTransfers(const ServerFlags& flags, ServerOptions* options) {
     status.Update(
         CheckRange("transfer_rate", flags.transfer_rate, kMinTransferRate, kMaxDatasetSpace));
   }
+  if (!flags.rank_network.empty() && !options->WorkersAreRemote()) {
+    return WrongFlag("rank_network",
+                     "the nodes of a job are processes of this machine; it is for "
+                     "--executor=slurm and --executor=kubernetes");
+  }
+  if (!flags.rank_network.empty()) {
+    const auto network = IpNetwork::Parse(flags.rank_network);
+    if (!network.ok()) return WrongFlag("rank_network", network.status().message());
+  }
+  options->rank_network = flags.rank_network;
   options->worker_cache_dir = folder;
   options->worker_cache_bytes = flags.worker_cache_bytes;
   options->transfer_rate = flags.transfer_rate;

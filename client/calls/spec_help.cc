@@ -74,6 +74,7 @@ constexpr std::array kRows = {
     Row{"shards", "N", "Pieces of a batch, or auto; affects results", "auto"},
     Row{"cores", "N", "Processor cores", "the server's default"},
     Row{"memory_bytes", "SIZE", "Memory limit", "2GiB"},
+    Row{"nodes", "N", "Processes that train together, each with these", "1"},
     Row{"continues", "JOB", "The job that is continued; set by the server", ""},
     Row{"schedule_start_epoch", "N", "Epochs before the schedule; set by the server", ""},
     Row{"priority", "N", "-100 to 100; higher starts first", "0"},

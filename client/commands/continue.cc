@@ -44,7 +44,7 @@ void SetEpochs(absl::string_view text, v1::StartTrainingRequest* request) {
 bool CanChange(SpecField field) {
   const auto& name = field->name();
   return IsOfSchedule(field) || name == "patience" || name == "freeze" || name == "cores" ||
-         name == "memory_bytes" || name == "priority" || name == "model_name" ||
+         name == "memory_bytes" || name == "nodes" || name == "priority" || name == "model_name" ||
          name == "serving_precision" || name == "slurm_args";
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "models/base/failure.h"
+#include "models/base/rank_group.h"
 
 namespace atelier::models {
 
@@ -28,7 +29,9 @@ inline absl::Status StatusOfException(absl::string_view doing, const std::except
                                 " ran out of memory; use a smaller batch or network, or "
                                 "grant more memory"));
   }
-  return Failure(FailureReason::kInternal, absl::StrCat(doing, " failed: ", what));
+  const bool lost = dynamic_cast<const RankLost*>(&error) != nullptr;
+  return Failure(lost ? FailureReason::kRankLost : FailureReason::kInternal,
+                 absl::StrCat(doing, lost ? " lost another rank: " : " failed: ", what));
 }
 
 // Calls `function`, which returns an absl::Status or absl::StatusOr, and turns exceptions into one.

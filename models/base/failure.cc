@@ -16,13 +16,14 @@ struct Row {
   absl::StatusCode code;
 };
 
-constexpr std::array<Row, 6> kRows = {{
+constexpr std::array<Row, 7> kRows = {{
     {FailureReason::kInternal, "INTERNAL", absl::StatusCode::kInternal},
     {FailureReason::kBadData, "BAD_DATA", absl::StatusCode::kDataLoss},
     {FailureReason::kDiverged, "DIVERGED", absl::StatusCode::kOutOfRange},
     {FailureReason::kOutOfMemory, "OUT_OF_MEMORY", absl::StatusCode::kResourceExhausted},
     {FailureReason::kInvalidSpec, "INVALID_SPEC", absl::StatusCode::kInvalidArgument},
     {FailureReason::kCancelled, "CANCELLED", absl::StatusCode::kCancelled},
+    {FailureReason::kRankLost, "RANK_LOST", absl::StatusCode::kAborted},
 }};
 
 const Row& RowOf(FailureReason reason) { return kRows[static_cast<size_t>(reason)]; }

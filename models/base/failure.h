@@ -9,7 +9,7 @@
 
 namespace atelier::models {
 
-// The class of a failure. Repeating the same work helps with none of them.
+// The class of a failure. Repeating the same work helps with the last alone.
 enum class FailureReason {
   kInternal,     // A bug, a full disk, a file of ours that cannot be read or written.
   kBadData,      // The data set is missing, damaged or does not fit what was asked.
@@ -17,13 +17,15 @@ enum class FailureReason {
   kOutOfMemory,  // An allocation failed.
   kInvalidSpec,  // The options contradict each other, the data set or this machine.
   kCancelled,    // The caller asked to stop.
+  kRankLost,     // Another process of the same training has ended or is silent.
 };
 
-// The reason's stable name: INTERNAL, BAD_DATA, DIVERGED, OUT_OF_MEMORY, INVALID_SPEC, CANCELLED.
+// The reason's stable name: INTERNAL, BAD_DATA, DIVERGED, OUT_OF_MEMORY, INVALID_SPEC, CANCELLED,
+// RANK_LOST.
 absl::string_view FailureReasonName(FailureReason reason);
 
 // A status of that reason. Its code is kInternal, kDataLoss, kOutOfRange, kResourceExhausted,
-// kInvalidArgument or kCancelled, in the order of the enumeration.
+// kInvalidArgument, kCancelled or kAborted, in the order of the enumeration.
 absl::Status Failure(FailureReason reason, absl::string_view message);
 
 // The reason a status carries; kInternal if it carries none. `status` must not be OK.

@@ -105,13 +105,13 @@ void ParameterUpdate::ForEachPiece(absl::FunctionRef<void(int64_t, int64_t)> pie
             [&](int64_t i) { piece(i * kPiece, std::min(kPiece, count - i * kPiece)); });
 }
 
-void ParameterUpdate::Step(int64_t shards, double scale, int64_t time, double learning_rate,
+void ParameterUpdate::Step(ShardGradients gradients, double scale, int64_t time,
+                           double learning_rate,
                            absl::FunctionRef<void(int64_t, int64_t)> changed) {
-  std::vector<const float*> gradients;
-  for (int64_t i = 0; i < shards; ++i) gradients.push_back(network_.shard(i).gradients());
-  if (gradient_.size() > 0) {
+  const float* const sum = gradient_.data();
+  if (sum != nullptr) {
     SumAndClip(gradients, scale);
-    gradients = {gradient_.data()};
+    gradients = absl::MakeConstSpan(&sum, 1);
   }
   if (!matrices_.empty()) StepMatrices(learning_rate);
   ForEachPiece([&](int64_t begin, int64_t count) {

@@ -24,10 +24,11 @@ class ParameterUpdate {
   // `options`, which must be valid, `network` and `team` must outlive it. Throws std::bad_alloc.
   ParameterUpdate(const TrainingOptions& options, const TrainingNetwork& network, ThreadTeam& team);
 
-  // Changes the parameters by `scale` times the gradients of the first `shards` shards, at a time
-  // that counts from 1. When parameters [begin, begin + count) have their new values, `changed` is
-  // called with begin and count, on any of the team's threads; every parameter is in one such call.
-  void Step(int64_t shards, double scale, int64_t time, double learning_rate,
+  // Changes the parameters by `scale` times the gradients, each laid out as the parameters, added
+  // in their order, at a time that counts from 1. When parameters [begin, begin + count) have their
+  // new values, `changed` is called with begin and count, on any of the team's threads; every
+  // parameter is in one such call.
+  void Step(ShardGradients gradients, double scale, int64_t time, double learning_rate,
             absl::FunctionRef<void(int64_t, int64_t)> changed);
 
   // What the optimiser remembers: options.OptimizerVectors() buffers laid out as the parameters.

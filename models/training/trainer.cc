@@ -12,6 +12,7 @@
 #include "models/base/random.h"
 #include "models/compute/compile.h"
 #include "models/data/validation_split.h"
+#include "models/files/sha256.h"
 #include "models/training/checkpoint.h"
 #include "models/training/scoring.h"
 #include "models/training/starting_point.h"
@@ -52,10 +53,11 @@ absl::Status Diverged(absl::string_view loss, double value, int64_t epoch, int64
 class Trainer::Impl {
  public:
   Impl(const TrainingOptions& options, std::shared_ptr<const Dataset> dataset,
-       const CheckpointOptions& checkpoints)
+       const CheckpointOptions& checkpoints, RankGroup* ranks)
       : options_(options),
         dataset_(std::move(dataset)),
         checkpoints_(checkpoints),
+        ranks_(ranks),
         split_(SplitOf(*dataset_, options.ValidationImages(*dataset_), options.seed)),
         steps_per_epoch_((static_cast<int64_t>(split_.training.size()) + options.batch_size - 1) /
                          options.batch_size) {}
@@ -74,12 +76,18 @@ class Trainer::Impl {
 
  private:
   void MakeEngine(const TrainedModel& model) {
-    engine_ = std::make_unique<TrainingEngine>(
-        WithClassWeights(options_, *dataset_, split_.training), dataset_->training(), model);
+    engine_ =
+        std::make_unique<TrainingEngine>(WithClassWeights(options_, *dataset_, split_.training),
+                                         dataset_->training(), model, ranks_);
   }
   absl::StatusOr<ValidationMetrics> Validate(const InferenceNetwork& network,
                                              const StopSignal* stop) const;
+  // RANK_LOST unless all ranks begin with the same.
+  absl::Status CheckSameStart();
+  // What is asked of this process.
   StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
+  // Takes up what is asked of any rank; all ranks have to be at the same step.
+  void Ask();
   // Of a step, counted from 0.
   double LearningRate(int64_t step) const {
     return options_.LearningRateAt(step, options_.epochs * steps_per_epoch_);
@@ -109,6 +117,7 @@ class Trainer::Impl {
   const TrainingOptions options_;
   const std::shared_ptr<const Dataset> dataset_;
   const CheckpointOptions checkpoints_;
+  RankGroup* const ranks_;  // Null for a process that trains alone.
   const ValidationSplit split_;
   const int64_t steps_per_epoch_;
 
@@ -120,6 +129,7 @@ class Trainer::Impl {
   TrainingObserver silent_;
   TrainingObserver* observer_ = &silent_;
   const StopSignal* stop_ = nullptr;
+  StopRequest asked_ = StopRequest::kNone;
   // The checkpoint being written, at most one.
   std::future<absl::StatusOr<CheckpointSaved>> writing_;
 };
@@ -129,6 +139,7 @@ absl::Status Trainer::Impl::Prepare(const TrainedModel* start) {
   auto point = FindStartingPoint(options_, options_.Fingerprint(*dataset_), checkpoints_, start);
   if (!point.ok()) return point.status();
   state_ = std::move(point->state);
+  if (absl::Status status = CheckSameStart(); !status.ok()) return status;
   MakeEngine({options_.architecture, std::exchange(state_.weights, {})});
   if (!point->from_checkpoint) return absl::OkStatus();
   engine_->SetOptimizerState(std::exchange(state_.optimizer_state, {}));
@@ -150,11 +161,38 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
     absl::StatusOr<bool> finished = RunEpoch();
     if (!finished.ok()) return EndByError(finished.status());
     if (*finished) continue;
-    if (Requested() == StopRequest::kStop) return EndWith(TrainingOutcome::End::kStopped);
+    if (asked_ == StopRequest::kStop) return EndWith(TrainingOutcome::End::kStopped);
     if (absl::Status status = BeginCheckpoint(); !status.ok()) return status;
     return EndWith(TrainingOutcome::End::kSuspended);
   }
   return EndWith(TrainingOutcome::End::kFinished);
+}
+
+absl::Status Trainer::Impl::CheckSameStart() {
+  if (ranks_ == nullptr) return absl::OkStatus();
+  std::string start = absl::StrCat(state_.fingerprint, state_.global_step);
+  for (const NamedTensor& tensor : state_.weights) {
+    start.append(reinterpret_cast<const char*>(tensor.values.data()),
+                 tensor.values.size() * sizeof(float));
+  }
+  const std::string mine = Sha256Of(start);
+  std::string all(mine.size() * static_cast<size_t>(ranks_->size()), '\0');
+  ranks_->Gather(mine.data(), mine.size(), all.data());
+  for (int rank = 0; rank < ranks_->size(); ++rank) {
+    if (all.compare(static_cast<size_t>(rank) * mine.size(), mine.size(), mine) == 0) continue;
+    return Failure(FailureReason::kRankLost,
+                   absl::StrCat("ranks ", ranks_->rank(), " and ", rank,
+                                " begin with different weights, data or options"));
+  }
+  return absl::OkStatus();
+}
+
+void Trainer::Impl::Ask() {
+  asked_ = Requested();
+  if (ranks_ == nullptr) return;
+  std::vector<StopRequest> all(static_cast<size_t>(ranks_->size()));
+  ranks_->Gather(&asked_, sizeof(asked_), all.data());
+  asked_ = *std::max_element(all.begin(), all.end());
 }
 
 absl::StatusOr<ValidationMetrics> Trainer::Impl::Validate(const InferenceNetwork& network,
@@ -172,14 +210,19 @@ absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
   Shuffle(order, random);
   watch_.Lap();
   while (state_.epoch.step < steps_per_epoch_) {
-    if (Requested() != StopRequest::kNone) return false;
+    Ask();
+    if (asked_ != StopRequest::kNone) return false;
     if (absl::Status status = TrainStep(order); !status.ok()) return status;
     if (absl::Status status = ReportCheckpoint(); !status.ok()) return status;
   }
   const absl::StatusOr<ValidationMetrics> validated = Validate(
       *Compile(CurrentModel(), {Precision::kFloat32, options_.device, options_.path_choice}),
-      stop_);
-  if (!validated.ok() && absl::IsCancelled(validated.status())) return false;
+      // Ranks end together, between steps.
+      ranks_ == nullptr ? stop_ : nullptr);
+  if (!validated.ok() && absl::IsCancelled(validated.status())) {
+    asked_ = Requested();
+    return false;
+  }
   if (!validated.ok()) return validated.status();
   if (absl::Status status = FinishEpoch(*validated, watch_.Lap()); !status.ok()) return status;
   return true;
@@ -346,13 +389,14 @@ Trainer::~Trainer() = default;
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainingOptions& options,
                                                          std::shared_ptr<const Dataset> dataset,
                                                          const CheckpointOptions& checkpoints,
-                                                         const TrainedModel* start) {
+                                                         const TrainedModel* start,
+                                                         RankGroup* ranks) {
   return GuardExceptions("preparing the training",
                          [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
                            if (absl::Status status = options.Validate(*dataset); !status.ok()) {
                              return status;
                            }
-                           auto impl = std::make_unique<Impl>(options, dataset, checkpoints);
+                           auto impl = std::make_unique<Impl>(options, dataset, checkpoints, ranks);
                            if (absl::Status status = impl->Prepare(start); !status.ok()) {
                              return status;
                            }

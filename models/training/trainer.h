@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/base/rank_group.h"
 #include "models/base/step_profile.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
@@ -132,10 +133,16 @@ class Trainer {
   // kInvalidSpec as TrainingOptions::Validate, if a valid checkpoint was made under other options
   // or data, and if `start` has no such layers; kInternal if the folder cannot be written, or there
   // is nothing in continue_from.
+  //
+  // With `ranks`, which must outlive the trainer, several processes train together: all with the
+  // same options, data and checkpoints to continue from, which is checked, but only rank 0 with a
+  // `dir`. A request to one of them to end ends all, after the same step. kRankLost, also of Run,
+  // if one of them is lost or begins elsewhere.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(const TrainingOptions& options,
                                                          std::shared_ptr<const Dataset> dataset,
                                                          const CheckpointOptions& checkpoints = {},
-                                                         const TrainedModel* start = nullptr);
+                                                         const TrainedModel* start = nullptr,
+                                                         RankGroup* ranks = nullptr);
   ~Trainer();
 
   // What Run will continue from; empty if it begins afresh.

@@ -9,6 +9,7 @@
 #include "models/base/float_buffer.h"
 #include "models/base/random.h"
 #include "models/compute/training_network.h"
+#include "models/training/gradient_exchange.h"
 #include "models/training/parameter_update.h"
 
 namespace atelier::models {
@@ -29,7 +30,8 @@ void Approach(const float* targets, size_t count, float share, float* values) {
 
 class TrainingEngine::Impl {
  public:
-  Impl(const TrainingOptions& options, const LabeledImages& images, const TrainedModel& model)
+  Impl(const TrainingOptions& options, const LabeledImages& images, const TrainedModel& model,
+       RankGroup* ranks)
       : options_(options),
         images_(images),
         specs_(TensorSpecsOf(options.architecture)),
@@ -47,6 +49,9 @@ class TrainingEngine::Impl {
                       frozen[i] ? kFrozen : momentum);
     }
     if (averages()) average_ = FloatBuffer(parameters().size());
+    if (ranks != nullptr) {
+      exchange_ = std::make_unique<GradientExchange>(ranks, *network_, options_.shards);
+    }
     SetAverage(model);
     network_->Update(team_);
   }
@@ -55,7 +60,10 @@ class TrainingEngine::Impl {
     const auto images = static_cast<int64_t>(indices.size());
     // The last batch of an epoch may have fewer images than there are shards.
     const int64_t shards = std::min<int64_t>(options_.shards, images);
-    team_.Run(shards, [&](int64_t shard) {
+    const GradientExchange::Share share =
+        exchange_ == nullptr ? GradientExchange::Share{0, shards} : exchange_->ShareOf(shards);
+    team_.Run(share.end - share.begin, [&](int64_t i) {
+      const int64_t shard = share.begin + i;
       const int64_t begin = images * shard / shards;
       const int64_t end = images * (shard + 1) / shards;
       ShardNetwork& network = network_->shard(shard);
@@ -65,6 +73,7 @@ class TrainingEngine::Impl {
       results_[static_cast<size_t>(shard)] =
           network.Run(indices.subspan(begin, end - begin), images, random);
     });
+    const std::vector<const float*> gradients = Gradients(shards);
     profile_.Start();
     PassResult sum;
     for (int64_t i = 0; i < shards; ++i) {
@@ -75,7 +84,7 @@ class TrainingEngine::Impl {
     const auto time = static_cast<double>(step + 1);
     const auto move =
         static_cast<float>(1 - std::min(options_.average_decay, time / (time + kAverageWarmup)));
-    update_->Step(shards, LossScale(indices), step + 1, learning_rate,
+    update_->Step(gradients, LossScale(indices), step + 1, learning_rate,
                   [&](int64_t begin, int64_t count) {
                     if (!averages()) return;
                     Approach(parameters().data() + begin, static_cast<size_t>(count), move,
@@ -114,6 +123,14 @@ class TrainingEngine::Impl {
 
  private:
   const FloatBuffer& parameters() const { return network_->parameters(); }
+
+  // Of a step whose shards have run, here or on other ranks.
+  std::vector<const float*> Gradients(int64_t shards) {
+    if (exchange_ != nullptr) return {exchange_->Run(shards, absl::MakeSpan(results_))};
+    std::vector<const float*> gradients;
+    for (int64_t i = 0; i < shards; ++i) gradients.push_back(network_->shard(i).gradients());
+    return gradients;
+  }
 
   void SetWeights(const TrainedModel& model, const FloatBuffer& parameters,
                   std::vector<float>& statistics) const {
@@ -173,6 +190,7 @@ class TrainingEngine::Impl {
   ThreadTeam team_;
   std::unique_ptr<TrainingNetwork> network_;
   std::unique_ptr<ParameterUpdate> update_;
+  std::unique_ptr<GradientExchange> exchange_;  // Null where one process runs all shards.
   std::vector<float> statistics_;
   // Of each of them, or kFrozen.
   std::vector<double> momenta_;
@@ -186,8 +204,8 @@ class TrainingEngine::Impl {
 };
 
 TrainingEngine::TrainingEngine(const TrainingOptions& options, const LabeledImages& images,
-                               const TrainedModel& model)
-    : impl_(std::make_unique<Impl>(options, images, model)) {}
+                               const TrainedModel& model, RankGroup* ranks)
+    : impl_(std::make_unique<Impl>(options, images, model, ranks)) {}
 
 TrainingEngine::~TrainingEngine() = default;
 

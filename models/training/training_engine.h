@@ -1,7 +1,8 @@
 // One optimiser step, fast: a batch is split into shards, each shard runs forward and backward on a
 // thread of its own with its own gradients, and ParameterUpdate changes the weights that all shards
 // read. Owns weights, what the optimiser remembers, and the threads. What comes out depends on the
-// number of shards but not of threads. Who computes the shards is TrainingNetwork's business.
+// number of shards but not of threads, nor of ranks, where several processes share the shards. Who
+// computes them is TrainingNetwork's business.
 // Private to models/, but without LibTorch's headers; methods throw what LibTorch throws. Belongs
 // to one thread.
 #ifndef ATELIER_MODELS_TRAINING_TRAINING_ENGINE_H_
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "models/base/rank_group.h"
 #include "models/base/step_profile.h"
 #include "models/base/thread_team.h"
 #include "models/data/dataset.h"
@@ -24,15 +26,15 @@ namespace atelier::models {
 
 class TrainingEngine {
  public:
-  // Begins with the model's weights and an optimiser that remembers nothing. `images` must outlive
-  // the engine; options must be valid.
+  // Begins with the model's weights and an optimiser that remembers nothing. `images` and `ranks`,
+  // which is null for a process that trains alone, must outlive the engine; options must be valid.
   TrainingEngine(const TrainingOptions& options, const LabeledImages& images,
-                 const TrainedModel& model);
+                 const TrainedModel& model, RankGroup* ranks = nullptr);
   ~TrainingEngine();
 
   // Trains one step on the images at `indices` (1 to batch_size of them) at a learning rate. `step`
   // counts all steps, from 0; it names the random numbers and the optimiser's time. Sums over the
-  // images.
+  // images. Throws RankLost.
   PassResult Step(absl::Span<const int32_t> indices, int64_t step, double learning_rate);
 
   // The weights now, and the way back.

@@ -28,9 +28,9 @@ constexpr std::array kScheduleFields = {"learning_rate", "schedule", "warmup_fra
                                         "step_factor", "step_epochs"};
 
 // What else may differ from the job that is continued.
-constexpr std::array kOtherChanges = {"epochs",     "patience",          "freeze",
-                                      "cores",      "memory_bytes",      "priority",
-                                      "model_name", "serving_precision", "slurm_args"};
+constexpr std::array kOtherChanges = {
+    "epochs",     "patience",          "freeze",    "cores", "memory_bytes", "nodes", "priority",
+    "model_name", "serving_precision", "slurm_args"};
 
 void Clear(const char* name, v1::TrainingSpec* spec) {
   spec->GetReflection()->ClearField(spec, spec->GetDescriptor()->FindFieldByName(name));

@@ -18,11 +18,12 @@
 
 namespace atelier::jobs {
 
-// What a worker process may use.
+// What a worker process may use, and how many there are to be.
 struct ResourceRequest {
   int cores = 1;
   std::int64_t memory_bytes = 0;  // 0: no limit.
   int gpus = 0;
+  int nodes = 1;  // Processes of the attempt, each with all of this; an engine's each on a node.
 };
 
 // The engine has the launch but does not run it, not yet or not now. A lease does not run
@@ -35,7 +36,7 @@ struct LaunchPending {
 // The process runs.
 struct LaunchRunning {
   std::string where = {};  // For people: "node n2, Slurm job 12". Empty: this machine.
-  std::string node = {};   // The same node alone.
+  std::string node = {};   // The same node alone; of several the list, as the engine writes it.
 };
 
 // How a worker process ended.

@@ -141,7 +141,11 @@ class JobController {
   absl::StatusOr<Attachment> Attach(const worker::v1::Hello& hello,
                                     std::shared_ptr<WorkerLink> link);
 
-  // The assignment of a worker, as it would be given it now. Errors as Attach; nothing changes.
+  // The assignment of a process of an attempt that has no session, as Attach would give it. Errors
+  // as Attach; nothing changes.
+  absl::StatusOr<worker::v1::Assignment> Join(const worker::v1::Hello& hello);
+
+  // The same without its probe.
   absl::StatusOr<worker::v1::Assignment> Assigned(const worker::v1::Hello& hello);
 
   // Stores events and answers with the number of the attempt's last stored one, to be acknowledged.
@@ -341,6 +345,8 @@ class JobController {
                                       absl::Span<const worker::v1::WorkerEvent> events,
                                       const std::optional<std::int64_t>* first_beyond,
                                       Unfinished* left) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<worker::v1::Assignment> ProbedAssignment(const LiveJob& live)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<worker::v1::Assignment> MakeAssignment(const LiveJob& live)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<worker::v1::Assignment> MakeTrainingAssignment(const LiveJob& live)

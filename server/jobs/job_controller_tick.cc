@@ -132,13 +132,15 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
       return std::nullopt;
     }
     const int attempt = record.attempt() + 1;
+    const int nodes = NodesOf(record.job);
     return LaunchRequest{.job_id = record.id,
                          .attempt = attempt,
                          .token = record.token,
                          .attempt_dir = with_.artifacts->AttemptDir(record.id, attempt),
-                         .resources = {.cores = grant->resources.cores,
-                                       .memory_bytes = NeedsOf(record.job).memory_bytes,
-                                       .gpus = record.job.spec().device() == v1::DEVICE_CUDA},
+                         .resources = {.cores = std::max(1, grant->resources.cores / nodes),
+                                       .memory_bytes = NeedsOf(record.job).memory_bytes / nodes,
+                                       .gpus = record.job.spec().device() == v1::DEVICE_CUDA,
+                                       .nodes = nodes},
                          .arguments = EngineArguments(record.job.spec())};
   }
   return std::nullopt;
@@ -212,7 +214,7 @@ void JobController::FinishLaunch(const LaunchRequest& request, absl::StatusOr<La
   LiveJob* live = Find(request.job_id);
   absl::Status status = launched.status();
   if (launched.ok() && live != nullptr && !shutting_down_) {
-    status = Begin(live, *launched, request.resources.cores, &effects);
+    status = Begin(live, *launched, request.resources.cores * request.resources.nodes, &effects);
     if (status.ok() && ended != nullptr) {
       watch_.SetExited(request.job_id, *ended);
       Lose(live, *ended, &effects);
@@ -223,8 +225,9 @@ void JobController::FinishLaunch(const LaunchRequest& request, absl::StatusOr<La
   if (launched.ok() && ended == nullptr) {
     // Nobody wants it, or nobody would know it.
     effects.Add([executor = with_.executor, handle = launched->handle] { executor->Kill(handle); });
+    const ResourceRequest& each = request.resources;
     AwaitExit(launched->handle,
-              {.cores = request.resources.cores, .memory_bytes = request.resources.memory_bytes});
+              {.cores = each.nodes * each.cores, .memory_bytes = each.nodes * each.memory_bytes});
   }
   if (live == nullptr) return;
   if (status.ok()) return Enqueue(live->record);  // The server stops.

@@ -1,4 +1,5 @@
 // JobController: workers attach and report.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -48,7 +49,7 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   auto live = FindWorker(hello);
   if (!live.ok()) return live.status();
   Attachment attachment;
-  auto assignment = MakeAssignment(**live);
+  auto assignment = ProbedAssignment(**live);
   if (absl::IsNotFound(assignment.status())) {
     const absl::Status failed = Fail(*live, "BAD_DATA", assignment.status().message(), &effects);
     return failed.ok() ? Error(absl::StatusCode::kAborted, "ATTEMPT_NOT_WANTED",
@@ -56,10 +57,7 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
                        : failed;
   }
   if (!assignment.ok()) return assignment.status();
-  const auto probe = with_.artifacts->Probe(hello.job(), hello.attempt());
-  if (!probe.ok()) return absl::UnavailableError(probe.status().message());
   attachment.assignment = *std::move(assignment);
-  attachment.assignment.set_probe(*probe);
   attachment.stop = (*live)->record.stop_requested;
   attachment.suspend = shutting_down_;
   if ((*live)->link != nullptr && (*live)->link != link) {
@@ -86,6 +84,22 @@ absl::StatusOr<JobController::LiveJob*> JobController::FindWorker(const worker::
   return Error(absl::StatusCode::kUnauthenticated, "WRONG_TOKEN",
                absl::StrCat("The token is not that of attempt ", hello.attempt(), " of job ",
                             hello.job(), "."));
+}
+
+absl::StatusOr<worker::v1::Assignment> JobController::Join(const worker::v1::Hello& hello) {
+  MutexLock lock(&mutex_);
+  const auto live = FindWorker(hello);
+  if (!live.ok()) return live.status();
+  return ProbedAssignment(**live);
+}
+
+absl::StatusOr<worker::v1::Assignment> JobController::ProbedAssignment(const LiveJob& live) {
+  auto assignment = MakeAssignment(live);
+  if (!assignment.ok()) return assignment.status();
+  const auto probe = with_.artifacts->Probe(live.record.id, live.record.attempt());
+  if (!probe.ok()) return absl::UnavailableError(probe.status().message());
+  assignment->set_probe(*probe);
+  return assignment;
 }
 
 absl::StatusOr<worker::v1::Assignment> JobController::Assigned(const worker::v1::Hello& hello) {
@@ -126,7 +140,8 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(con
   worker::v1::Assignment assignment;
   *assignment.mutable_spec() = record.job.spec();
   // What it was given, which is less than it asked for on a server that has less.
-  assignment.mutable_spec()->set_cores(record.job.attempts(record.attempt() - 1).cores());
+  const int cores = record.job.attempts(record.attempt() - 1).cores() / NodesOf(record.job);
+  assignment.mutable_spec()->set_cores(std::max(1, cores));
   if (!record.job.spec().continues().empty()) {
     assignment.set_continued_dir(with_.artifacts->AttemptDir(record.id, 0));
   }

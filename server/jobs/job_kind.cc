@@ -1,6 +1,8 @@
 #include "server/jobs/job_kind.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -100,8 +102,15 @@ Scheduler::Resources NeedsOf(const v1::TrainingJob& job) {
     case JobKind::kTraining:
       break;
   }
-  return ResourcesOf(job.spec());
+  // An accepted job of an earlier version has one node and does not say so.
+  const int nodes = NodesOf(job);
+  const Scheduler::Resources each = ResourcesOf(job.spec());
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  return {.cores = nodes * each.cores,
+          .memory_bytes = nodes * std::min(each.memory_bytes, kMost / nodes)};
 }
+
+int NodesOf(const v1::TrainingJob& job) { return std::max(1, job.spec().nodes()); }
 
 std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec) {
   return absl::StrSplit(spec.slurm_args(), absl::ByAnyChar(" \t\n"), absl::SkipEmpty());

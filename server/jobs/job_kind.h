@@ -31,8 +31,11 @@ const JobKindTraits& TraitsOf(const v1::TrainingJob& job);
 // What is done in a state, a sentence.
 absl::string_view StateSentence(const v1::TrainingJob& job, v1::JobState state);
 
-// What a job asks of the machine.
+// What a job asks of the machine, all of its nodes together.
 Scheduler::Resources NeedsOf(const v1::TrainingJob& job);
+
+// How many processes an attempt at it has.
+int NodesOf(const v1::TrainingJob& job);
 
 // What a specification gives the engine that runs its worker.
 std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec);

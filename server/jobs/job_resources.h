@@ -17,6 +17,9 @@ int MostCores(const SpecResolver::Options& limits);
 // Most bytes of memory of one job.
 std::int64_t MostMemory(const SpecResolver::Options& limits);
 
+// Most nodes of one job.
+inline constexpr int kMaxNodes = 16;
+
 // Adds what is out of range to `wrong`, as `cores` and `memory_bytes` after `prefix`.
 void CheckCores(const SpecResolver::Options& limits, absl::string_view prefix, int cores,
                 std::vector<FieldViolation>* wrong);

@@ -109,6 +109,7 @@ class Resolution {
   void ResolveArithmetic();
   void ResolveResources();
   void CheckArguments();
+  void CheckSeveralNodes();
   absl::Status ResolveDataset();
   void CheckBatchFits(std::int64_t left_to_train);
   void CheckNetworkFits(const DatasetFacts& facts);
@@ -232,7 +233,8 @@ void Resolution::CheckSchedule() {
 void Resolution::ResolveDevice() {
   switch (spec().device()) {
     case v1::DEVICE_AUTO:
-      spec().set_device(options_.cuda ? v1::DEVICE_CUDA : v1::DEVICE_CPU);
+      // Several nodes train on their processors.
+      spec().set_device(options_.cuda && spec().nodes() <= 1 ? v1::DEVICE_CUDA : v1::DEVICE_CPU);
       break;
     case v1::DEVICE_CPU:
       break;
@@ -283,12 +285,15 @@ void Resolution::ResolveResources() {
   CheckResources(options_, "spec.", spec(), &wrong_);
   CheckRange("spec.priority", "The priority", spec().priority(), -100, 100);
   CheckArguments();
+  if (!spec().has_nodes()) spec().set_nodes(1);
+  CheckRange("spec.nodes", "The number of nodes", spec().nodes(), 1, kMaxNodes);
 
   const bool batch_wrong = IsWrong("spec.batch_size");
   if (!spec().has_shards()) {
     // A GPU is quickest with the whole batch.
     const bool cuda = spec().device() == v1::DEVICE_CUDA;
-    int shards = cuda ? 1 : std::clamp(spec().cores(), 1, kMaxShards);
+    const std::int64_t cores = std::int64_t{spec().cores()} * spec().nodes();
+    int shards = cuda ? 1 : static_cast<int>(std::clamp<std::int64_t>(cores, 1, kMaxShards));
     while (!batch_wrong && spec().batch_size() % shards != 0) --shards;
     spec().set_shards(shards);
   }
@@ -297,6 +302,27 @@ void Resolution::ResolveResources() {
     Wrong("spec.shards",
           absl::StrCat("The number of shards is ", spec().shards(),
                        "; it must divide the batch size, which is ", spec().batch_size(), "."));
+  }
+  if (spec().nodes() > 1 && !IsWrong("spec.nodes")) CheckSeveralNodes();
+}
+
+void Resolution::CheckSeveralNodes() {
+  const int nodes = spec().nodes();
+  if (!options_.nodes_refused.empty()) {
+    Wrong("spec.nodes", options_.nodes_refused);
+  } else if (spec().device() == v1::DEVICE_CUDA) {
+    Wrong("spec.nodes", "Several nodes train on their processors alone; give the device cpu.");
+  } else if (nodes > spec().shards()) {
+    Wrong("spec.nodes", absl::StrCat("The number of nodes is ", nodes, "; the batch has ",
+                                     spec().shards(), " shards, and each node needs one."));
+  } else if (options_.nodes_are_here && spec().cores() > MostCores(options_) / nodes) {
+    Wrong("spec.nodes",
+          absl::StrCat("Nodes are processes of this server, which has ", MostCores(options_),
+                       " cores; ", nodes, " nodes of ", spec().cores(), " need more."));
+  } else if (options_.nodes_are_here && spec().memory_bytes() > MostMemory(options_) / nodes) {
+    Wrong("spec.nodes", absl::StrCat("Nodes are processes of this server, which has ",
+                                     MostMemory(options_), " bytes of memory for jobs; ", nodes,
+                                     " nodes of ", spec().memory_bytes(), " need more."));
   }
 }
 

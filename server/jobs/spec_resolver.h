@@ -63,6 +63,10 @@ class SpecResolver {
     // What is wrong with the arguments that a user gives the engine which runs workers, as
     // Executor::CheckArguments. Empty: no engine takes any.
     std::function<absl::Status(const std::vector<std::string>&)> check_arguments = {};
+    // Whether the cores and the memory of all of a job's nodes are those of this server.
+    bool nodes_are_here = true;
+    // Why no job may have more than one node, a sentence; empty if it may.
+    std::string nodes_refused = {};
   };
 
   // A draw_seed for servers: uniform over 0 to 2^31-1.

@@ -122,6 +122,21 @@ void SetCommand(const std::vector<std::string>& arguments, const std::string& lo
   (*container)["args"] = std::vector<std::string>(arguments.begin() + 1, arguments.end());
 }
 
+// A pod for each process, all at once, each on a node of its own where there are as many.
+void SetNodes(int nodes, const std::string& job_name, json* job) {
+  json& spec = (*job)["spec"];
+  spec["completionMode"] = "Indexed";
+  spec["completions"] = nodes;
+  spec["parallelism"] = nodes;
+  const json others = {{"labelSelector", {{"matchLabels", {{"job-name", job_name}}}}},
+                       {"topologyKey", "kubernetes.io/hostname"}};
+  const json preferred = {{"weight", 100}, {"podAffinityTerm", others}};
+  json& affinity = (*job)[json::json_pointer(kPod)]["affinity"];
+  if (!affinity.is_null()) return;  // The operator's.
+  affinity["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] =
+      json::array({preferred});
+}
+
 }  // namespace
 
 absl::StatusOr<JobTemplate> JobTemplate::Parse(absl::string_view text) {
@@ -174,6 +189,7 @@ json JobTemplate::JobOf(const jobs::LaunchRequest& request, const Launch& launch
   SetResources(request.resources, launch.gpu_resource, &worker);
   SetEnvironment(launch.environment, job_name, &worker);
   SetCommand(launch.arguments, launch.log, &worker);
+  if (request.resources.nodes > 1) SetNodes(request.resources.nodes, job_name, &job);
   return job;
 }
 

@@ -37,8 +37,9 @@ class JobTemplate {
     std::string gpu_resource;  // Such as nvidia.com/gpu.
   };
 
-  // The Job to create for a launch. Its pod runs at most once, and reads its token from the Secret
-  // of the Job's name.
+  // The Job to create for a launch. Each of its pods runs at most once, and reads its token from
+  // the Secret of the Job's name. Where there are several, Kubernetes tells each its number by
+  // JOB_COMPLETION_INDEX, and ends all when one fails.
   nlohmann::json JobOf(const jobs::LaunchRequest& request, const Launch& launch,
                        const std::string& job_name) const;
 

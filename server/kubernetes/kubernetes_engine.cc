@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<remote::ListedLaunch>> KubernetesEngine::List() {
   std::vector<remote::ListedLaunch> launches;
   int explained = 0;
   for (ListedJob& listed : LaunchesOf(*jobs, *pods, clock_->Now())) {
-    if (listed.silent && ++explained <= kMostExplained) Explain(&listed);
+    if (!listed.lacking.empty() && ++explained <= kMostExplained) Explain(&listed);
     launches.push_back(std::move(listed.launch));
   }
   const std::string version = TextOf(*pods, "/metadata/resourceVersion");
@@ -125,8 +125,8 @@ void KubernetesEngine::Explain(ListedJob* listed) const {
   if (!events.ok()) return;
   const std::string why = WhyNoPod(*events);
   if (why.empty()) return;
-  listed->launch.status =
-      jobs::LaunchPending{absl::StrCat(Title(listed->launch.key.id), " has no pod: ", why), why};
+  listed->launch.status = jobs::LaunchPending{
+      absl::StrCat(Title(listed->launch.key.id), " has ", listed->lacking, ": ", why), why};
 }
 
 absl::Status KubernetesEngine::DeleteJob(const std::string& job) const {

@@ -56,7 +56,7 @@ class KubernetesEngine final : public remote::Engine {
 
   std::string JobPath(absl::string_view job) const;
   absl::Status DeleteJob(const std::string& job) const;
-  // Puts the events about a Job without a pod into what is said of it.
+  // Puts the events about a Job that lacks pods into what is said of it.
   void Explain(ListedJob* listed) const;
 
   const Options options_;

@@ -4,9 +4,11 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/base/printable.h"
 #include "server/kubernetes/job_template.h"
 #include "server/kubernetes/json_fields.h"
@@ -75,12 +77,35 @@ std::string Where(const std::string& title, const json& pod) {
   return node.empty() ? title : absl::StrCat(title, " on node ", node);
 }
 
-// Why a pod was ended from outside; empty if it was not.
-std::string DisruptionOf(const json& pod) {
+// A pod's number among those of an Indexed Job; empty if its Job is another one.
+std::string IndexOf(const json& pod) {
+  return TextOf(pod, "/metadata/annotations/batch.kubernetes.io~1job-completion-index");
+}
+
+bool LostAnother(const json& pod) {
+  return FieldOf(WorkerState(pod), "/terminated/exitCode") ==
+         json(launch::WorkerCommand::kRankLostCode);
+}
+
+// Whether the worker ended by itself for a reason of its own.
+bool FailedByItself(const json& pod) {
+  const json& code = FieldOf(WorkerState(pod), "/terminated/exitCode");
+  return code.is_number_integer() && code > 0 && code < 128 && !LostAnother(pod);
+}
+
+// Why a pod was ended from outside, in Kubernetes' words; empty if it does not say.
+std::string GivenDisruption(const json& pod) {
   const json& disruption = ConditionOf(pod, "DisruptionTarget", "True");
   if (!disruption.is_null()) return Reason(disruption);
-  if (!TextOf(pod, "/status/reason").empty()) return Reason(FieldOf(pod, "/status"));
-  return TextOf(pod, "/metadata/deletionTimestamp").empty() ? "" : "its pod was deleted";
+  return TextOf(pod, "/status/reason").empty() ? "" : Reason(FieldOf(pod, "/status"));
+}
+
+// Why a pod was ended from outside; empty if it was not.
+std::string DisruptionOf(const json& pod) {
+  std::string given = GivenDisruption(pod);
+  if (!given.empty() || TextOf(pod, "/metadata/deletionTimestamp").empty()) return given;
+  // When one of several fails Kubernetes deletes all the others, even those that are about to.
+  return !IndexOf(pod).empty() && FailedByItself(pod) ? "" : "its pod was deleted";
 }
 
 jobs::ProcessEnd EndOf(const std::string& title, const json& pod) {
@@ -122,21 +147,57 @@ void SetWaiting(const json& pod, absl::Time now, remote::ListedLaunch* launch) {
       jobs::LaunchPending{absl::StrCat(title, " waits: ", why), TextOf(held_up, "/reason")};
 }
 
-void SetByPod(const json& pod, absl::Time now, remote::ListedLaunch* launch) {
-  const std::string title = TitleOf(launch->key.id);
-  const std::string phase = TextOf(pod, "/status/phase");
-  const json& state = WorkerState(pod);
-  if (phase == "Succeeded" || phase == "Failed") {
-    launch->status = EndOf(title, pod);
-  } else if (FieldOf(state, "/running").is_object()) {
-    const std::string node = Printable(TextOf(pod, "/spec/nodeName"));
-    launch->status = jobs::LaunchRunning{absl::StrCat("node ", node, ", ", title), node};
-  } else if (phase == "Pending") {
-    SetWaiting(pod, now, launch);
-  }
+// The pods of a Job, by their index; of a Job of one process there is one.
+using Pods = std::map<std::string, const json*>;
+
+// How many pods a Job is to have.
+std::size_t WantedPods(const json& job) {
+  const json& wanted = FieldOf(job, "/spec/completions");
+  return wanted.is_number_integer() ? wanted.get<std::size_t>() : 1;
 }
 
-void SetWithoutPod(const json& job, ListedJob* listed) {
+bool HasEnded(const json& pod) {
+  const std::string phase = TextOf(pod, "/status/phase");
+  return phase == "Succeeded" || phase == "Failed";
+}
+
+// Processes that have done their share end before the first one, and so end nothing.
+bool HasFailed(const json& pod) {
+  return HasEnded(pod) && (TextOf(pod, "/status/phase") == "Failed" || !DisruptionOf(pod).empty());
+}
+
+// Orders the ends of a Job's pods: the least is why all of them ended. A deletion may be for the
+// failure of another one, and so says as little as that a worker lost another one.
+std::tuple<int, std::string, bool> OrderOf(const json& pod) {
+  const json& ended = FieldOf(WorkerState(pod), "/terminated");
+  int order = LostAnother(pod) || !DisruptionOf(pod).empty() ? 3 : 2;
+  if (!GivenDisruption(pod).empty()) order = 1;
+  if (TextOf(ended, "/reason") == "OOMKilled") order = 0;
+  return {order, TextOf(ended, "/finishedAt"), LostAnother(pod)};
+}
+
+// The pod that says why a Job's pods end; null if none has failed.
+const json* FirstFailed(const Pods& pods) {
+  const json* first = nullptr;
+  for (const auto& [index, pod] : pods) {
+    if (HasFailed(*pod) && (first == nullptr || OrderOf(*pod) < OrderOf(*first))) first = pod;
+  }
+  return first;
+}
+
+jobs::LaunchRunning RunningOn(const std::string& title, const Pods& pods) {
+  std::vector<std::string> nodes;
+  for (const auto& [index, pod] : pods) {
+    std::string node = Printable(TextOf(*pod, "/spec/nodeName"));
+    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
+  }
+  return {
+      absl::StrCat(nodes.size() > 1 ? "nodes " : "node ", absl::StrJoin(nodes, ", "), ", ", title),
+      absl::StrJoin(nodes, ",")};
+}
+
+// Of a Job that has fewer pods than it is to have.
+void SetLacking(const json& job, std::size_t present, ListedJob* listed) {
   remote::ListedLaunch& launch = listed->launch;
   const std::string title = TitleOf(launch.key.id);
   for (const char* condition : {"Failed", "Complete"}) {
@@ -146,22 +207,61 @@ void SetWithoutPod(const json& job, ListedJob* listed) {
                                      Cause::kUnknown};
     return;
   }
-  const std::string queue = Printable(TextOf(job, "/metadata/labels/kueue.x-k8s.io~1queue-name"));
-  listed->silent = FieldOf(job, "/spec/suspend") != json(true);
-  std::string why = "it has no pod yet";
-  if (!listed->silent) {
-    why = queue.empty() ? "it is suspended" : absl::StrCat("in Kueue's queue ", queue);
+  if (FieldOf(job, "/spec/suspend") == json(true)) {
+    const std::string queue = Printable(TextOf(job, "/metadata/labels/kueue.x-k8s.io~1queue-name"));
+    const std::string why =
+        queue.empty() ? "it is suspended" : absl::StrCat("in Kueue's queue ", queue);
+    launch.status = jobs::LaunchPending{absl::StrCat(title, " waits: ", why), "Suspended"};
+    return;
   }
-  launch.status =
-      jobs::LaunchPending{absl::StrCat(title, " waits: ", why), listed->silent ? "" : "Suspended"};
+  listed->lacking =
+      present == 0 ? "no pod" : absl::StrCat(present, " of ", WantedPods(job), " pods");
+  launch.status = jobs::LaunchPending{
+      absl::StrCat(title, " waits: it has ", listed->lacking, present == 0 ? " yet" : " so far")};
 }
 
-// The last pod of each Job, by the Job's uid.
-std::map<std::string, const json*> PodsByJob(const json& pods) {
-  std::map<std::string, const json*> by_job;
+void SetByPods(const json& job, const Pods& pods, absl::Time now, ListedJob* listed) {
+  remote::ListedLaunch& launch = listed->launch;
+  const std::string title = TitleOf(launch.key.id);
+  const auto all = [&pods](const auto& holds) {
+    return std::all_of(pods.begin(), pods.end(),
+                       [&](const auto& pod) { return holds(*pod.second); });
+  };
+  const bool over = all(HasEnded);
+  if (const json* const failed = FirstFailed(pods)) {
+    // The lost process's own end is seen later, or the Job fails without it.
+    const bool known =
+        over || !LostAnother(*failed) || !ConditionOf(job, "Failed", "True").is_null();
+    if (known) {
+      launch.status = EndOf(title, *failed);
+    } else {
+      launch.status = RunningOn(title, pods);
+    }
+    return;
+  }
+  const auto runs = [](const json& pod) {
+    return HasEnded(pod) || FieldOf(WorkerState(pod), "/running").is_object();
+  };
+  const auto waits = [&runs](const auto& pod) {
+    return !runs(*pod.second) && TextOf(*pod.second, "/status/phase") == "Pending";
+  };
+  if (const auto waiting = std::find_if(pods.begin(), pods.end(), waits); waiting != pods.end()) {
+    SetWaiting(*waiting->second, now, &launch);
+  } else if (pods.size() < WantedPods(job)) {
+    SetLacking(job, pods.size(), listed);
+  } else if (over) {
+    launch.status = EndOf(title, *pods.begin()->second);
+  } else if (all(runs)) {
+    launch.status = RunningOn(title, pods);
+  }
+}
+
+// The last pod of each Job and index, by the Job's uid.
+std::map<std::string, Pods> PodsByJob(const json& pods) {
+  std::map<std::string, Pods> by_job;
   for (const json& pod : ListOf(pods, "/items")) {
     for (const json& owner : ListOf(pod, "/metadata/ownerReferences")) {
-      const json*& last = by_job[TextOf(owner, "/uid")];
+      const json*& last = by_job[TextOf(owner, "/uid")][IndexOf(pod)];
       const char* const made = "/metadata/creationTimestamp";
       if (last == nullptr || TextOf(*last, made) <= TextOf(pod, made)) last = &pod;
     }
@@ -174,7 +274,7 @@ std::map<std::string, const json*> PodsByJob(const json& pods) {
 std::string TitleOf(absl::string_view job) { return absl::StrCat("Kubernetes job ", job); }
 
 std::vector<ListedJob> LaunchesOf(const json& jobs, const json& pods, absl::Time now) {
-  const std::map<std::string, const json*> by_job = PodsByJob(pods);
+  const std::map<std::string, Pods> by_job = PodsByJob(pods);
   std::vector<ListedJob> launches;
   for (const json& job : ListOf(jobs, "/items")) {
     ListedJob listed;
@@ -183,11 +283,10 @@ std::vector<ListedJob> LaunchesOf(const json& jobs, const json& pods, absl::Time
         TextOf(job, absl::StrCat("/metadata/annotations/", kNameAnnotation).c_str())};
     listed.uid = TextOf(job, "/metadata/uid");
     if (listed.launch.key.id.empty() || listed.launch.key.name.empty()) continue;
-    const auto pod = by_job.find(listed.uid);
-    if (pod == by_job.end()) {
-      SetWithoutPod(job, &listed);
+    if (const auto found = by_job.find(listed.uid); found != by_job.end()) {
+      SetByPods(job, found->second, now, &listed);
     } else {
-      SetByPod(*pod->second, now, &listed.launch);
+      SetLacking(job, 0, &listed);
     }
     const auto& status = listed.launch.status;
     listed.launch.queued =

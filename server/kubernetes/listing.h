@@ -15,7 +15,8 @@ namespace atelier::kubernetes {
 struct ListedJob {
   remote::ListedLaunch launch;  // Its id is the Job's name.
   std::string uid;
-  bool silent = false;  // It has no pod, and nothing of it says why; events may.
+  // "no pod" or "1 of 2 pods", if it lacks some and nothing of it says why; events may.
+  std::string lacking = {};
 };
 
 // A launch for people, by its Job's name.

@@ -22,6 +22,7 @@ class SessionHost {
   virtual ~SessionHost() = default;
   virtual absl::StatusOr<jobs::Attachment> Attach(const worker::v1::Hello& hello,
                                                   std::shared_ptr<jobs::WorkerLink> link) = 0;
+  virtual absl::StatusOr<worker::v1::Assignment> Join(const worker::v1::Hello& hello) = 0;
   virtual absl::StatusOr<worker::v1::Assignment> Assigned(const worker::v1::Hello& hello) = 0;
   virtual absl::StatusOr<std::int64_t> Report(absl::string_view job, int attempt,
                                               absl::Span<const worker::v1::WorkerEvent> events) = 0;
@@ -37,6 +38,9 @@ class ControllerSessionHost final : public SessionHost {
   absl::StatusOr<jobs::Attachment> Attach(const worker::v1::Hello& hello,
                                           std::shared_ptr<jobs::WorkerLink> link) override {
     return controller_->Attach(hello, std::move(link));
+  }
+  absl::StatusOr<worker::v1::Assignment> Join(const worker::v1::Hello& hello) override {
+    return controller_->Join(hello);
   }
   absl::StatusOr<worker::v1::Assignment> Assigned(const worker::v1::Hello& hello) override {
     return controller_->Assigned(hello);

@@ -53,6 +53,12 @@ std::vector<std::string> WorkerCommand::Arguments(const jobs::LaunchRequest& req
     arguments.push_back(absl::StrCat("--cache_dir=", options_.cache_dir));
     arguments.push_back(absl::StrCat("--cache_bytes=", options_.cache_bytes));
   }
+  if (request.resources.nodes > 1) {
+    arguments.push_back(absl::StrCat("--ranks=", request.resources.nodes));
+    if (!options_.rank_network.empty()) {
+      arguments.push_back(absl::StrCat("--rank_network=", options_.rank_network));
+    }
+  }
   return arguments;
 }
 
@@ -94,6 +100,10 @@ jobs::ProcessEnd WorkerCommand::EndOf(std::string how, int exit_code) {
   }
   if (exit_code == kNotFetchedCode) {
     return {absl::StrCat("it could not fetch its files, as its log says (", how, ")"),
+            Cause::kUnknown};
+  }
+  if (exit_code == WorkerCommand::kRankLostCode) {
+    return {absl::StrCat("another of its processes was lost, as its log says (", how, ")"),
             Cause::kUnknown};
   }
   return {std::move(how), Cause::kUnknown};

@@ -16,6 +16,7 @@ namespace atelier::launch {
 // Immutable, hence thread-safe. The command line is
 //   <program> --server=<address> --job=<job> --attempt=<n> [--server_certificate=<file>]
 //             [--sandbox=<mode>] [--cache_dir=<folder> --cache_bytes=<n>]
+//             [--ranks=<n> [--rank_network=<network>]]
 // The token is in the environment (ATELIER_WORKER_TOKEN), which only the same user can read, the
 // arithmetic libraries' own threads are turned off, and of the server's own environment there is
 // only what LibTorch, gRPC and the loader read (see environment.h).
@@ -34,6 +35,9 @@ class WorkerCommand {
     // data sets; empty if all see it. With it, workers send their log, wherever they run.
     std::string cache_dir = {};
     std::int64_t cache_bytes = 0;
+    // In which the processes of an attempt on several machines reach each other, such
+    // as 10.0.0.0/8; empty: they are all on this machine.
+    std::string rank_network = {};
   };
 
   // FAILED_PRECONDITION if the worker's program is not there.
@@ -52,6 +56,10 @@ class WorkerCommand {
   static std::string JobArgument(const std::string& job);
   static std::string AttemptArgument(int attempt);
   static std::string TokenVariable(const std::string& token);
+
+  // The exit code of a process of several whose attempt lost another one, whose end says more.
+  // Lower than the codes that say why: Slurm tells the highest of all.
+  static constexpr int kRankLostCode = 2;
 
   // What the end of a worker means that exited with a code of its own; `how` is a sentence's end.
   static jobs::ProcessEnd EndOf(std::string how, int exit_code);

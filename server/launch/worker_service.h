@@ -1,5 +1,6 @@
 // The gRPC service that workers attach to: a session for each connection, thin over a SessionHost;
-// and files for workers that do not see the data directory, thin over AttemptFiles.
+// files for workers that do not see the data directory, thin over AttemptFiles; and what processes
+// need that train together.
 #ifndef ATELIER_SERVER_LAUNCH_WORKER_SERVICE_H_
 #define ATELIER_SERVER_LAUNCH_WORKER_SERVICE_H_
 
@@ -7,6 +8,7 @@
 
 #include "atelier/worker/v1/worker_service.grpc.pb.h"
 #include "server/base/task_queue.h"
+#include "server/launch/rank_values.h"
 #include "server/launch/session_host.h"
 #include "server/transfers/attempt_files.h"
 
@@ -44,12 +46,19 @@ class WorkerService final : public worker::v1::WorkerService::CallbackService {
   grpc::ServerUnaryReactor* WriteFile(grpc::CallbackServerContext* context,
                                       const worker::v1::WriteFileRequest* request,
                                       worker::v1::WriteFileResponse* response) override;
+  grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context,
+                                 const worker::v1::JoinRequest* request,
+                                 worker::v1::Assignment* response) override;
+  grpc::ServerUnaryReactor* ShareValue(grpc::CallbackServerContext* context,
+                                       const worker::v1::ShareValueRequest* request,
+                                       worker::v1::ShareValueResponse* response) override;
 
  private:
   SessionHost* const host_;
   TaskQueue* const tasks_;
   transfers::AttemptFiles* const files_;
   TaskQueue* const transfers_;
+  RankValues rank_values_;
 };
 
 }  // namespace atelier::launch

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -71,6 +72,14 @@ std::string ReadList(pid_t pid, const char* name) {
 bool Lists(const std::string& list, const std::string& entry) {
   for (const absl::string_view one : absl::StrSplit(list, '\0')) {
     if (one == entry) return true;
+  }
+  return false;
+}
+
+// Whether it is one that another process of its attempt started.
+bool IsFurtherRank(const std::string& arguments) {
+  for (const absl::string_view one : absl::StrSplit(arguments, '\0')) {
+    if (absl::StartsWith(one, "--rank=")) return true;
   }
   return false;
 }
@@ -139,7 +148,7 @@ absl::StatusOr<jobs::Launched> ProcessExecutor::Start(const jobs::LaunchRequest&
   spawn.environment = worker_.Environment(request.token);
   {
     MutexLock lock(&mutex_);
-    spawn.cpus = cpus_.Take(request.resources.cores);
+    spawn.cpus = cpus_.Take(request.resources.cores * request.resources.nodes);
   }
   spawn.output_path = absl::StrCat(request.attempt_dir, "/worker.log");
   spawn.nice = options_.nice;
@@ -179,7 +188,7 @@ absl::StatusOr<std::string> ProcessExecutor::Find(const std::string& job_id, int
     const absl::StatusOr<ProcessHandle> handle = ProcessHandle::Of(pid);
     const std::string arguments = ReadList(pid, "cmdline");
     if (handle.ok() && handle->Runs() && Lists(arguments, WorkerCommand::JobArgument(job_id)) &&
-        Lists(arguments, WorkerCommand::AttemptArgument(attempt)) &&
+        Lists(arguments, WorkerCommand::AttemptArgument(attempt)) && !IsFurtherRank(arguments) &&
         Lists(ReadList(pid, "environ"), WorkerCommand::TokenVariable(token))) {
       return handle->ToString();
     }

@@ -36,6 +36,7 @@ absl::StatusOr<SlurmCommands> SlurmCommands::Create(const std::string& bin_dir,
                                                     launch::CommandRunner runner) {
   SlurmCommands commands;
   commands.runner_ = std::move(runner);
+  commands.srun_ = bin_dir.empty() ? "srun" : absl::StrCat(bin_dir, "/srun");
   const std::pair<const char*, std::string*> programs[] = {{"sbatch", &commands.sbatch_},
                                                            {"squeue", &commands.squeue_},
                                                            {"scontrol", &commands.scontrol_},

@@ -34,6 +34,10 @@ class SlurmCommands {
   // NOT_FOUND if Slurm no longer knows the job.
   absl::StatusOr<JobDetails> Show(const std::string& id) const;
 
+  // The program by which a job's script starts a process on each of its nodes, as it is found
+  // there: beside the others, or in the folders of PATH.
+  const std::string& srun() const { return srun_; }
+
   // Ends jobs; those in `running` at once.
   absl::Status Cancel(const std::vector<std::string>& pending,
                       const std::vector<std::string>& running) const;
@@ -44,7 +48,7 @@ class SlurmCommands {
   absl::StatusOr<launch::CommandResult> Run(launch::Command command) const;
 
   launch::CommandRunner runner_;
-  std::string sbatch_, squeue_, scontrol_, scancel_;
+  std::string sbatch_, squeue_, scontrol_, scancel_, srun_;
 };
 
 }  // namespace atelier::slurm

@@ -1,6 +1,7 @@
 #include "server/slurm/slurm_engine.h"
 
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,10 +17,20 @@ constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
 constexpr std::int64_t kSpareMemory = 128 * kMebibyte;
 // Warning before a time limit, in seconds: for a checkpoint.
 constexpr int kWarning = 60;
+// What srun adds to the number of the signal that killed a process.
+constexpr int kKilledCode = 128;
+// srun's own, where control groups ended a process for its memory.
+constexpr int kOverMemoryCode = 253;
 // In place of a signal, where slurmd could not open a batch job's output.
 constexpr int kCannotBegin = 53;
 
 std::string TitleOf(absl::string_view id) { return absl::StrCat("Slurm job ", id); }
+
+// A node, or a list such as n[1-2] or n1,n7.
+std::string NodesText(const std::string& nodes) {
+  const bool several = nodes.find_first_of("[,") != std::string::npos;
+  return absl::StrCat(several ? "nodes " : "node ", nodes);
+}
 
 // Whether it waits in the queue; a job that ran and does so will run anew.
 bool IsQueued(const ListedJob& listed) {
@@ -63,22 +74,27 @@ std::optional<jobs::LaunchStatus> StatusOf(const ListedJob& listed) {
   if (!stage.has_value()) return std::nullopt;
   if (*stage == Stage::kEnded) return ListedEnd(listed);
   if (*stage == Stage::kPending) return WaitOf(listed);
-  return jobs::LaunchRunning{absl::StrCat("node ", listed.nodes, ", ", TitleOf(listed.id)),
+  return jobs::LaunchRunning{absl::StrCat(NodesText(listed.nodes), ", ", TitleOf(listed.id)),
                              listed.nodes};
 }
 
 jobs::ProcessEnd EndOf(const std::string& id, const JobDetails& details) {
   const std::string job = TitleOf(id);
   const std::string where =
-      details.nodes.empty() ? job : absl::StrCat(job, " on node ", details.nodes);
+      details.nodes.empty() ? job : absl::StrCat(job, " on ", NodesText(details.nodes));
   if (details.state == "COMPLETED" || details.state == "FAILED") {
     if (details.signal == kCannotBegin) {
       return {
           absl::StrCat("Slurm could not begin it, as when its folder is not on the node, ", where),
           Cause::kUnknown};
     }
-    if (details.signal > 0) {
-      return {absl::StrCat("killed by signal ", details.signal, ", ", where), Cause::kUnknown};
+    if (details.exit_code == kOverMemoryCode) {
+      return {absl::StrCat("over its memory limit, as srun says, ", where), Cause::kOutOfMemory};
+    }
+    const int signal =
+        details.exit_code > kKilledCode ? details.exit_code - kKilledCode : details.signal;
+    if (signal > 0) {
+      return {absl::StrCat("killed by signal ", signal, ", ", where), Cause::kUnknown};
     }
     return launch::WorkerCommand::EndOf(
         absl::StrCat("exited with code ", details.exit_code, ", ", where), details.exit_code);
@@ -110,13 +126,15 @@ std::string SlurmEngine::Title(absl::string_view id) const { return TitleOf(id);
 std::vector<std::string> SlurmEngine::SubmitArguments(const jobs::LaunchRequest& request,
                                                       const std::string& name) const {
   const std::int64_t memory = request.resources.memory_bytes;
+  const int nodes = request.resources.nodes;
   std::vector<std::string> arguments = {
       "--parsable",
       // An attempt is run once: its number, its token and its events are its own.
       "--no-requeue", absl::StrCat("--job-name=atelier-", request.job_id, "-", request.attempt),
-      absl::StrCat("--comment=", name), "--nodes=1", "--ntasks=1",
-      absl::StrCat("--cpus-per-task=", request.resources.cores),
-      absl::StrCat("--signal=B:TERM@", kWarning), "--open-mode=append",
+      absl::StrCat("--comment=", name), absl::StrCat("--nodes=", nodes),
+      absl::StrCat("--ntasks=", nodes), absl::StrCat("--cpus-per-task=", request.resources.cores),
+      // The script's own process is the worker of one node, but none of several nodes' workers.
+      absl::StrCat("--signal=", nodes == 1 ? "B:" : "", "TERM@", kWarning), "--open-mode=append",
       // A node that does not see the attempt's folder could not even begin.
       worker_.sends_log()
           ? "--output=/dev/null"
@@ -124,6 +142,7 @@ std::vector<std::string> SlurmEngine::SubmitArguments(const jobs::LaunchRequest&
       absl::StrCat("--chdir=", worker_.sends_log() ? "/" : request.attempt_dir),
       // All of what sbatch is given here, which is little.
       "--export=ALL"};
+  if (nodes > 1) arguments.emplace_back("--ntasks-per-node=1");
   if (memory > 0) {
     arguments.push_back(
         absl::StrCat("--mem=", (memory + kSpareMemory + kMebibyte - 1) / kMebibyte, "M"));
@@ -138,10 +157,27 @@ std::vector<std::string> SlurmEngine::SubmitArguments(const jobs::LaunchRequest&
   return arguments;
 }
 
+std::vector<std::string> SlurmEngine::ProgramOf(const jobs::LaunchRequest& request) const {
+  std::vector<std::string> worker = worker_.Arguments(request);
+  const int nodes = request.resources.nodes;
+  if (nodes == 1) return worker;
+  // What the workers print becomes the script's own output. Since Slurm 22.05 srun does not take
+  // the cores of a task from the job.
+  std::vector<std::string> program = {
+      commands_.srun(), absl::StrCat("--ntasks=", nodes), "--ntasks-per-node=1",
+      absl::StrCat("--cpus-per-task=", request.resources.cores), "--mpi=none",
+      // Without the others no worker goes on; but those that have done their share end before the
+      // first one, which a cluster's WaitTime would end, too.
+      "--kill-on-bad-exit=1", "--wait=0"};
+  program.insert(program.end(), std::make_move_iterator(worker.begin()),
+                 std::make_move_iterator(worker.end()));
+  return program;
+}
+
 absl::StatusOr<std::string> SlurmEngine::Submit(const jobs::LaunchRequest& request,
                                                 const std::string& name) {
   return commands_.Submit(SubmitArguments(request, name), worker_.Environment(request.token),
-                          BatchScript(worker_.Arguments(request)));
+                          BatchScript(ProgramOf(request)));
 }
 
 absl::StatusOr<std::vector<remote::ListedLaunch>> SlurmEngine::List() {

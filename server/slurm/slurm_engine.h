@@ -56,6 +56,8 @@ class SlurmEngine final : public remote::Engine {
 
   std::vector<std::string> SubmitArguments(const jobs::LaunchRequest& request,
                                            const std::string& name) const;
+  // The worker, or what starts one on each of several nodes.
+  std::vector<std::string> ProgramOf(const jobs::LaunchRequest& request) const;
 
   const SlurmOptions options_;
   const launch::WorkerCommand worker_;

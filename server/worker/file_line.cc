@@ -104,7 +104,7 @@ absl::StatusOr<Response> FileLine::Repeat(const Request& request,
     if (response.ok()) return response;
     if (options_.given_up()) break;
     if (const absl::Time now = absl::Now(); now >= tell_next) {
-      spdlog::warn("a call for a file failed: {}", std::string(response.status().message()));
+      spdlog::warn("a call to the server failed: {}", std::string(response.status().message()));
       tell_next = now + kTellInterval;
     }
     if (absl::IsInternal(response.status())) {
@@ -135,6 +135,18 @@ absl::StatusOr<v1::ListFilesResponse> FileLine::List(v1::FileKind kind) {
   request.set_kind(kind);
   return Repeat<v1::ListFilesRequest, v1::ListFilesResponse>(
       request, &v1::WorkerService::Stub::async::ListFiles);
+}
+
+absl::StatusOr<v1::Assignment> FileLine::Join() {
+  v1::JoinRequest request;
+  *request.mutable_worker() = options_.hello;
+  return Repeat<v1::JoinRequest, v1::Assignment>(request, &v1::WorkerService::Stub::async::Join);
+}
+
+absl::StatusOr<v1::ShareValueResponse> FileLine::ShareValue(v1::ShareValueRequest request) {
+  *request.mutable_worker() = options_.hello;
+  return Repeat<v1::ShareValueRequest, v1::ShareValueResponse>(
+      request, &v1::WorkerService::Stub::async::ShareValue);
 }
 
 absl::StatusOr<v1::ReadFileResponse> FileLine::Read(v1::ReadFileRequest request) {

@@ -54,7 +54,7 @@ models::ImportOptions::Axes AxesOf(atelier::v1::ArrayAxes axes) {
   }
 }
 
-models::ImportOptions OptionsOf(const atelier::v1::ImportOptions& from) {
+models::ImportOptions ImportOptionsOf(const atelier::v1::ImportOptions& from) {
   models::ImportOptions options;
   if (from.height() > 0) options.size = {from.height(), from.width()};
   options.color = ColorOf(from.color());
@@ -125,7 +125,7 @@ absl::StatusOr<v1::WorkerEvent> RunImport(const v1::Assignment& assignment,
       .progress = [&](const models::ImportProgress& now) { progress.Tell(now.done, now.total); },
       .log = [](absl::string_view sentence) { spdlog::info("{}", std::string(sentence)); }};
   const auto made = models::ImportDataset(import.source(), import.spec().source_name(),
-                                          OptionsOf(import.spec().options()), output, run);
+                                          ImportOptionsOf(import.spec().options()), output, run);
   if (!made.ok()) return made.status();
   std::error_code error;
   const auto size = std::filesystem::file_size(output, error);

@@ -116,6 +116,45 @@ absl::StatusOr<std::optional<models::TrainedModel>> ReadStart(const v1::Assignme
   return std::optional(*std::move(model));
 }
 
+// Where the training may begin, and where it leaves its checkpoints, if it does.
+models::CheckpointOptions CheckpointsOf(const v1::Assignment& assignment, bool writes) {
+  models::CheckpointOptions checkpoints;
+  if (writes) checkpoints.dir = assignment.attempt_dir();
+  checkpoints.resume_from = {assignment.attempt_dir()};
+  for (const std::string& dir : assignment.earlier_attempt_dirs()) {
+    checkpoints.resume_from.push_back(dir);
+  }
+  checkpoints.continue_from = assignment.continued_dir();
+  return checkpoints;
+}
+
+// Data and options of a training; the rank's share of it where there are ranks.
+struct Prepared {
+  std::shared_ptr<const models::Dataset> dataset;
+  models::TrainingOptions options;
+};
+
+absl::StatusOr<Prepared> PrepareTraining(const v1::Assignment& assignment,
+                                         const models::StopSignal* stop) {
+  auto dataset = LoadDataset(assignment, stop);
+  if (!dataset.ok()) return dataset.status();
+  auto options = OptionsOf(assignment.spec(), **dataset);
+  if (!options.ok()) return options.status();
+  if (assignment.has_start()) options->start = StartOf(assignment.start());
+  return Prepared{*std::move(dataset), *std::move(options)};
+}
+
+absl::StatusOr<std::unique_ptr<models::Trainer>> MakeTrainer(const v1::Assignment& assignment,
+                                                             const Prepared& prepared,
+                                                             models::RankGroup* ranks) {
+  const auto start = ReadStart(assignment);
+  if (!start.ok()) return start.status();
+  const bool writes = ranks == nullptr || ranks->rank() == 0;
+  return models::Trainer::Create(prepared.options, prepared.dataset,
+                                 CheckpointsOf(assignment, writes),
+                                 start->has_value() ? &**start : nullptr, ranks);
+}
+
 // Tells the trainer's progress as events; steps at most ten times a second.
 class EventObserver final : public models::TrainingObserver {
  public:
@@ -183,16 +222,24 @@ class EventObserver final : public models::TrainingObserver {
 
 }  // namespace
 
-void JobRun::Run(const v1::Assignment& assignment) {
+absl::Status JobRun::Run(const v1::Assignment& assignment, models::RankGroup* ranks) {
+  ranks_ = ranks;
   absl::StatusOr<v1::WorkerEvent> last = Work(assignment);
-  if (last.ok()) return report_(*std::move(last));
-  if (models::ReasonOf(last.status()) == models::FailureReason::kCancelled) {
+  if (last.ok()) {
+    report_(*std::move(last));
+    return absl::OkStatus();
+  }
+  const models::FailureReason reason = models::ReasonOf(last.status());
+  if (reason == models::FailureReason::kRankLost) return last.status();
+  if (reason == models::FailureReason::kCancelled) {
     spdlog::info("suspended");
-    return report_(SuspendedEvent());
+    report_(SuspendedEvent());
+    return absl::OkStatus();
   }
   v1::WorkerEvent failure = FailureEvent(last.status(), assignment);
   spdlog::error("failed, {}: {}", failure.failure().reason(), failure.failure().message());
   report_(std::move(failure));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::WorkerEvent> JobRun::Work(const v1::Assignment& assignment) {
@@ -221,13 +268,13 @@ void JobRun::ReportPhase(v1::Phase phase) { report_(PhaseEvent(phase)); }
 
 absl::StatusOr<v1::WorkerEvent> JobRun::TrainAndStore(const v1::Assignment& assignment) {
   ReportPhase(v1::PHASE_PREPARING);
-  const auto loaded = LoadDataset(assignment, &suspend_);
-  if (!loaded.ok()) return loaded.status();
-  const std::shared_ptr<const models::Dataset> dataset = *loaded;
-  auto options = OptionsOf(assignment.spec(), *dataset);
-  if (!options.ok()) return options.status();
-  if (assignment.has_start()) options->start = StartOf(assignment.start());
-  const auto training = Train(assignment, *options, dataset);
+  // Ranks end together, once they train: one that is to end because another was lost must not say
+  // that it was suspended.
+  const auto prepared = PrepareTraining(assignment, ranks_ == nullptr ? &suspend_ : nullptr);
+  if (!prepared.ok()) return prepared.status();
+  const auto trainer = MakeTrainer(assignment, *prepared, ranks_);
+  if (!trainer.ok()) return trainer.status();
+  const auto training = Train(assignment, prepared->options, trainer->get());
   if (!training.ok()) return training.status();
   if (!training->model.has_value()) {
     spdlog::info("stopped before the first epoch was complete");
@@ -235,7 +282,7 @@ absl::StatusOr<v1::WorkerEvent> JobRun::TrainAndStore(const v1::Assignment& assi
     event.mutable_stopped_empty();
     return event;
   }
-  return Finish(assignment, *options, *training, *dataset);
+  return Finish(assignment, prepared->options, *training, *prepared->dataset);
 }
 
 absl::StatusOr<v1::WorkerEvent> JobRun::Finish(const v1::Assignment& assignment,
@@ -281,40 +328,28 @@ absl::StatusOr<v1::WorkerEvent> JobRun::Finish(const v1::Assignment& assignment,
 
 absl::StatusOr<JobRun::Training> JobRun::Train(const v1::Assignment& assignment,
                                                const models::TrainingOptions& options,
-                                               std::shared_ptr<const models::Dataset> dataset) {
-  models::CheckpointOptions checkpoints;
-  checkpoints.dir = assignment.attempt_dir();
-  checkpoints.resume_from = {assignment.attempt_dir()};
-  for (const std::string& dir : assignment.earlier_attempt_dirs()) {
-    checkpoints.resume_from.push_back(dir);
-  }
-  checkpoints.continue_from = assignment.continued_dir();
-  const auto start = ReadStart(assignment);
-  if (!start.ok()) return start.status();
-  const auto trainer = models::Trainer::Create(options, std::move(dataset), checkpoints,
-                                               start->has_value() ? &**start : nullptr);
-  if (!trainer.ok()) return trainer.status();
+                                               models::Trainer* trainer) {
   ReportPhase(v1::PHASE_TRAINING);
-  if ((*trainer)->resumed().has_value()) {
-    ReportResumed(*(*trainer)->resumed(), assignment.recorded_epoch());
+  if (trainer->resumed().has_value()) {
+    ReportResumed(*trainer->resumed(), assignment.recorded_epoch());
   }
   EventObserver observer(report_, options.batch_size);
-  auto outcome = (*trainer)->Run(&observer, &training_stop_);
+  auto outcome = trainer->Run(&observer, &training_stop_);
   if (!outcome.ok()) return outcome.status();
   if (outcome->end == models::TrainingOutcome::End::kSuspended) {
     return models::Failure(models::FailureReason::kCancelled, "suspended");
   }
   Training training{*std::move(outcome)};
   if (training.outcome.history.empty()) return training;
-  auto model = (*trainer)->BestModel();
+  auto model = trainer->BestModel();
   if (!model.ok()) return model.status();
   training.model = *std::move(model);
-  training.validation_images = (*trainer)->ValidationImages(kCheckedImages);
+  training.validation_images = trainer->ValidationImages(kCheckedImages);
   if (!training.outcome.failure.ok()) {
     spdlog::error("{} The best epoch, {}, is evaluated and stored.",
                   Sentence(training.outcome.failure.message()), training.outcome.best_epoch);
   }
-  if (absl::Status measured = MeasureBestModel(assignment.spec(), **trainer, &training.outcome);
+  if (absl::Status measured = MeasureBestModel(assignment.spec(), *trainer, &training.outcome);
       !measured.ok()) {
     return measured;
   }
@@ -359,6 +394,15 @@ void JobRun::ReportResumed(const models::ResumePoint& point, std::int64_t record
   for (const models::EpochMetrics& metrics : point.history) {
     if (metrics.epoch > recorded_epoch) report_(EpochEvent(metrics));
   }
+}
+
+absl::Status TrainAsFurtherRank(const v1::Assignment& assignment, models::RankGroup* ranks,
+                                const models::StopSignal* stop) {
+  const auto prepared = PrepareTraining(assignment, stop);
+  if (!prepared.ok()) return prepared.status();
+  const auto trainer = MakeTrainer(assignment, *prepared, ranks);
+  if (!trainer.ok()) return trainer.status();
+  return (*trainer)->Run(nullptr, stop).status();
 }
 
 std::int64_t MemoryLimitOf(const v1::Assignment& assignment) {

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "atelier/worker/v1/worker_service.pb.h"
+#include "models/base/rank_group.h"
 #include "models/base/stop_signal.h"
 #include "models/data/dataset.h"
 #include "models/network/trained_model.h"
@@ -28,8 +29,9 @@ class JobRun {
   // `report` takes the events, on Run's thread, in order.
   explicit JobRun(std::function<void(v1::WorkerEvent)> report) : report_(std::move(report)) {}
 
-  // Does all of it; the last event reported is the attempt's last. Call once.
-  void Run(const v1::Assignment& assignment);
+  // Does all of it; the last event reported is the attempt's last. With `ranks`, as the first of
+  // them. FailureReason kRankLost, and no last event, if another was lost. Call once.
+  absl::Status Run(const v1::Assignment& assignment, models::RankGroup* ranks = nullptr);
 
   // To be called at any time, before Run too, from any thread or signal handler.
   //
@@ -59,8 +61,7 @@ class JobRun {
   // The last event of a job that leaves nothing unless it is done to its end.
   absl::StatusOr<v1::WorkerEvent> AllOrNothing(absl::StatusOr<v1::WorkerEvent> last) const;
   absl::StatusOr<Training> Train(const v1::Assignment& assignment,
-                                 const models::TrainingOptions& options,
-                                 std::shared_ptr<const models::Dataset> dataset);
+                                 const models::TrainingOptions& options, models::Trainer* trainer);
   // What only the best epoch's model can tell, on the validation images.
   absl::Status MeasureBestModel(const atelier::v1::TrainingSpec& spec,
                                 const models::Trainer& trainer, models::TrainingOutcome* outcome);
@@ -72,10 +73,16 @@ class JobRun {
   void ReportResumed(const models::ResumePoint& point, std::int64_t recorded_epoch);
 
   const std::function<void(v1::WorkerEvent)> report_;
+  models::RankGroup* ranks_ = nullptr;
   models::StopSignal training_stop_;
   // For what a request to stop must not cut short: loading the data and scoring.
   models::StopSignal suspend_;
 };
+
+// The training alone, as a rank beyond the first, which reports nothing and leaves nothing. OK once
+// the training has ended, however; the errors of Trainer's methods.
+absl::Status TrainAsFurtherRank(const v1::Assignment& assignment, models::RankGroup* ranks,
+                                const models::StopSignal* stop);
 
 // What the attempt may use; 0 or less if there is no limit.
 std::int64_t MemoryLimitOf(const v1::Assignment& assignment);

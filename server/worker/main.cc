@@ -1,9 +1,10 @@
 // atelier-worker: one attempt at one job. Its server starts it, and it reports to nobody
 // else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
-// failed), 1 wrong flags or no libatelier_torch.so, 3 the server does not want the attempt, 4 the
-// server could not be reached for the lease, 5 over its memory limit and unable to say so, 6 this
-// machine's disk failed, so that another one has to try, 7 the server could not give the job's
-// files, so that another attempt has to.
+// failed), 1 wrong flags or no libatelier_torch.so, 2 another process of the attempt was lost, so
+// that another attempt has to try, 3 the server does not want the attempt, 4 the server could not
+// be reached for the lease, 5 over its memory limit and unable to say so, 6 this machine's disk
+// failed, so that another one has to try, 7 the server could not give the job's files, so that
+// another attempt has to.
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,13 +12,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -28,27 +27,27 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "google/protobuf/util/time_util.h"
 #include "models/base/allocator.h"
 #include "models/base/failure.h"
+#include "models/base/stop_signal.h"
 #include "models/network/torch_library.h"
 #include "proto/flags/spelling.h"
 #include "proto/lifecycle/lifecycle.h"
 #include "server/base/short_address.h"
 #include "server/sandbox/sandbox.h"
-#include "server/worker/fetched_assignment.h"
 #include "server/worker/file_line.h"
 #include "server/worker/file_sender.h"
+#include "server/worker/further_rank.h"
 #include "server/worker/job_run.h"
 #include "server/worker/log_buffer.h"
 #include "server/worker/log_sink.h"
 #include "server/worker/memory_limit.h"
-#include "server/worker/node_cache.h"
-#include "server/worker/node_work.h"
-#include "server/worker/own_folder.h"
+#include "server/worker/ranks.h"
 #include "server/worker/resource_sampler.h"
 #include "server/worker/session.h"
 #include "server/worker/ticker.h"
-#include "server/worker/walls.h"
+#include "server/worker/workplace.h"
 #include "spdlog/spdlog.h"
 
 ABSL_FLAG(std::string, server, "", "Address of the server: unix:/absolute/path or host:port");
@@ -62,29 +61,33 @@ ABSL_FLAG(
     "see the server's data directory; nobody else may write to it");
 ABSL_FLAG(std::int64_t, cache_bytes, std::int64_t{20} << 30,
           "Bytes that data sets may take in --cache_dir; the least recently used go");
+ABSL_FLAG(int, ranks, 1, "Processes of the attempt, which train together");
+ABSL_FLAG(
+    int, rank, -1,
+    "This one's number among them, from 0; default: as Slurm or Kubernetes says, else 0, which "
+    "starts the others");
+ABSL_FLAG(std::string, rank_network, "",
+          "Network in which they reach each other, such as 10.0.0.0/8; default: this machine");
 ABSL_FLAG(std::string, sandbox, "best_effort",
           "Walls around the job: best_effort (as Linux has them here), required or off");
 
 namespace atelier::worker {
 namespace {
 
+using google::protobuf::util::TimeUtil;
+
 constexpr char kTokenVariable[] = "ATELIER_WORKER_TOKEN";
 // The server's certificate itself, where there is no file.
 constexpr char kCertificateVariable[] = "ATELIER_SERVER_CERTIFICATE";
-constexpr char kSandboxAsThereIs[] = "best_effort";
-constexpr char kSandboxRequired[] = "required";
-constexpr char kNoSandbox[] = "off";
 constexpr std::int64_t kLogBytes = std::int64_t{16} << 20;
 constexpr absl::Duration kSampleInterval = absl::Seconds(1);
 // A worker beyond its memory limit has this long to say so, and one that gives up to send its log.
 constexpr absl::Duration kLastWords = absl::Seconds(5);
 
-// A file system on a network may show the server's newest file late.
-constexpr absl::Duration kProbePatience = absl::Seconds(5);
-
 enum ExitCode {
   kDelivered = 0,
   kUsage = 1,
+  kRankLost = 2,
   kNotWanted = 3,
   kServerLost = 4,
   kOutOfMemory = 5,
@@ -92,10 +95,12 @@ enum ExitCode {
   kNotFetched = 7
 };
 
-// What the signal handler suspends.
+// What the signal handler suspends: the run, or a rank beyond the first.
 std::atomic<JobRun*> running{nullptr};
+models::StopSignal rank_stop;
 
 void HandleTermination(int /*signal*/) {
+  rank_stop.Suspend();
   if (JobRun* run = running.load()) run->Suspend();
 }
 
@@ -136,14 +141,17 @@ v1::WorkerEvent NotFetchedEvent(const absl::Status& status) {
                    "."));
 }
 
+void HandleSignals() {
+  for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGBUS, HandleBusError);
+}
+
 // How the program was started, besides what it says of itself to the server.
 struct Settings {
-  ServerLine server;
-  std::string certificate_text;  // Instead of the line's certificate.
-  std::string sandboxing;
-  std::string cache_dir;  // Empty: the server's data directory is seen.
-  std::int64_t cache_bytes = 0;
-  std::shared_ptr<LogBuffer> log;  // With a cache_dir.
+  Workplace::Options workplace;
+  Meeting meeting;                 // With the other processes of the attempt, if there are any.
+  std::shared_ptr<LogBuffer> log;  // Of a process that has a folder for copies.
 };
 
 class WorkerProgram {
@@ -151,15 +159,12 @@ class WorkerProgram {
   WorkerProgram(const v1::Hello& hello, Settings settings)
       : settings_(std::move(settings)),
         hello_(hello),
-        run_([this](v1::WorkerEvent event) { Report(std::move(event)); }) {
+        run_([this](v1::WorkerEvent event) { Report(std::move(event)); }),
+        workplace_(WithStop(settings_.workplace, &run_.suspend_signal())) {
     running = &run_;
-    for (int number : {SIGTERM, SIGINT}) signal(number, HandleTermination);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGBUS, HandleBusError);
+    HandleSignals();
     Session::Options options;
-    options.server = settings_.server.address;
-    options.server_certificate = settings_.server.certificate;
-    options.certificate_text = settings_.certificate_text;
+    options.server = settings_.workplace.server;
     options.hello = hello;
     options.on_command = [this](Command command) { Obey(command); };
     session_ = std::make_unique<Session>(std::move(options));
@@ -169,22 +174,24 @@ class WorkerProgram {
   ExitCode Run() {
     std::optional<v1::Assignment> assignment = session_->AwaitAssignment();
     if (!assignment.has_value()) return kServerLost;
-    const bool sees = SeesDataDirectory(
-        *assignment, settings_.cache_dir.empty() ? kProbePatience : absl::ZeroDuration());
     StartSending();
-    const absl::Status ready = sees ? absl::OkStatus() : FetchFiles(&*assignment);
+    line_ = std::make_unique<FileLine>(
+        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = [this] {
+                            return run_.suspended() || !session_->end().ok();
+                          }});
+    const absl::Status ready = workplace_.Prepare(&*assignment, line_.get());
     if (absl::IsUnknown(ready)) return EndUnsaid(kDiskFailed, ready);
+    // Of several none says alone that it was suspended.
+    if (absl::IsCancelled(ready) && hello_.world_size() > 1) return EndUnsaid(kRankLost, ready);
     // It has to begin with what earlier attempts left, or not at all.
     if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) return EndUnsaid(kNotFetched, ready);
-    if (!sees && ready.ok()) sender_->SendFrom(assignment->attempt_dir());
+    if (!workplace_.sees_data_directory() && ready.ok()) {
+      sender_->SendFrom(assignment->attempt_dir());
+    }
     if (!ready.ok()) {
       Report(NotFetchedEvent(ready));
-    } else if (const absl::Status walled = WallIn(*assignment); !walled.ok()) {
-      Report(IncompleteSandboxEvent(walled));
-    } else {
-      GuardMemory(*assignment);
-      const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
-      run_.Run(*assignment);
+    } else if (const absl::Status done = Work(*assignment); !done.ok()) {
+      return EndUnsaid(kRankLost, done);
     }
     const bool delivered = session_->AwaitDelivered();
     over_ = true;
@@ -192,42 +199,42 @@ class WorkerProgram {
   }
 
  private:
+  static Workplace::Options WithStop(Workplace::Options options, const models::StopSignal* stop) {
+    options.stop = stop;
+    return options;
+  }
+
+  // Ends with the attempt's last event, or with FailureReason kRankLost and without one.
+  absl::Status Work(const v1::Assignment& assignment) {
+    std::unique_ptr<models::RankGroup> ranks;
+    if (settings_.meeting.place.size > 1) {
+      Meeting meeting = settings_.meeting;
+      meeting.timeout = absl::Milliseconds(TimeUtil::DurationToMilliseconds(assignment.lease()));
+      auto met = MeetRanks(meeting, line_.get());
+      if (!met.ok()) return EndMeeting(met.status());
+      ranks = *std::move(met);
+    }
+    if (const absl::Status walled = workplace_.WallIn(assignment); !walled.ok()) {
+      Report(IncompleteSandboxEvent(walled));
+      return absl::OkStatus();
+    }
+    GuardMemory(assignment);
+    const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
+    return run_.Run(assignment, ranks.get());
+  }
+
+  absl::Status EndMeeting(const absl::Status& why) {
+    if (models::ReasonOf(why) == models::FailureReason::kRankLost) return why;
+    Report(FailureEvent(models::ReasonOf(why),
+                        absl::StrCat("Its processes cannot train together: ", why.message(), ".")));
+    return absl::OkStatus();
+  }
+
   void Report(v1::WorkerEvent event) {
     // However short it was, what it used is known.
     if (EndsAttempt(event)) ReportResources();
     if (sender_ != nullptr) return sender_->Report(std::move(event));
     session_->Send(std::move(event));
-  }
-
-  // Makes the assignment one of this machine's own. Errors as FetchAssignment.
-  absl::Status FetchFiles(v1::Assignment* assignment) {
-    if (settings_.cache_dir.empty()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "this machine does not see the server's data directory (", assignment->attempt_dir(),
-          "); give the server --worker_cache_dir, a folder for copies, or put its data directory "
-          "on a file system that all nodes share"));
-    }
-    spdlog::info("the server's data directory is not on this machine; files are fetched and sent");
-    if (const absl::Status made = MakeOwnFolder(settings_.cache_dir); !made.ok()) return made;
-    auto work = NodeWork::Create(settings_.cache_dir + "/work",
-                                 absl::StrCat(hello_.job(), "-", hello_.attempt()));
-    if (!work.ok()) return work.status();
-    const std::string folder = (*work)->path();
-    {
-      absl::MutexLock lock(&work_mutex_);
-      work_ = *std::move(work);
-    }
-    const auto given_up = [this] { return run_.suspended() || !session_->end().ok(); };
-    fetching_ = std::make_unique<FileLine>(
-        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = given_up});
-    const NodeCache cache({.dir = settings_.cache_dir + "/datasets",
-                           .max_bytes = settings_.cache_bytes,
-                           .stop = &run_.suspend_signal()});
-    auto fetched = FetchAssignment(*assignment, fetching_.get(), cache, folder);
-    if (!fetched.ok()) return fetched.status();
-    *assignment = std::move(fetched->assignment);
-    dataset_ = std::move(fetched->dataset);
-    return absl::OkStatus();
   }
 
   // Where output is kept by nobody, or files are.
@@ -256,35 +263,9 @@ class WorkerProgram {
   }
 
   // Not by way of main: other threads go on until the process is gone.
-  [[noreturn]] void Quit(ExitCode code) ABSL_LOCKS_EXCLUDED(work_mutex_) {
-    absl::MutexLock lock(&work_mutex_);
-    if (work_ != nullptr) work_->Remove();
+  [[noreturn]] void Quit(ExitCode code) {
+    workplace_.Remove();
     _exit(code);
-  }
-
-  // Before anything is read that others made. An error where the job must not go on without.
-  absl::Status WallIn(const v1::Assignment& assignment) {
-    if (settings_.sandboxing == kNoSandbox) {
-      spdlog::warn("sandbox: turned off");
-      return absl::OkStatus();
-    }
-    sandbox::Walls walls = WallsOf(assignment, settings_.server);
-    absl::MutexLock lock(&work_mutex_);
-    if (work_ != nullptr) {
-      // To remove it in the end.
-      walls.files.writes.push_back(work_->path());
-      walls.files.empties.push_back(work_->root());
-    }
-    for (const std::string& folder : walls.files.writes) {
-      std::error_code ignored;
-      std::filesystem::create_directories(folder, ignored);
-    }
-    const sandbox::Standing standing = sandbox::Enter(walls);
-    spdlog::info("sandbox: {}", standing.walls);
-    if (!standing.complete.ok()) {
-      spdlog::warn("sandbox: missing: {}", std::string(standing.complete.message()));
-    }
-    return settings_.sandboxing == kSandboxRequired ? standing.complete : absl::OkStatus();
   }
 
   void Obey(Command command) {
@@ -325,7 +306,7 @@ class WorkerProgram {
       *event.mutable_resources() = sampler_.Sample();
     }
     Session::Traffic traffic = session_->traffic();
-    for (const FileLine* line : {fetching_.get(), sending_.get()}) {
+    for (const FileLine* line : {line_.get(), sending_.get()}) {
       if (line == nullptr) continue;
       traffic.sent_bytes += line->sent_bytes();
       traffic.received_bytes += line->received_bytes();
@@ -346,34 +327,50 @@ class WorkerProgram {
   std::atomic<bool> over_{false};
   // When to stop sending, in Unix nanoseconds.
   std::atomic<std::int64_t> log_until_{std::numeric_limits<std::int64_t>::max()};
-  // Of a worker that does not see the data directory; constant once the attempt is under way.
-  absl::Mutex work_mutex_;
-  std::unique_ptr<NodeWork> work_ ABSL_GUARDED_BY(work_mutex_);
-  std::optional<NodeCache::Held> dataset_;
-  std::unique_ptr<FileLine> fetching_;
+  Workplace workplace_;
+  // Constant once the attempt is under way.
+  std::unique_ptr<FileLine> line_;
   std::unique_ptr<FileLine> sending_;
   std::unique_ptr<FileSender> sender_;
   std::unique_ptr<MemoryWatch> memory_watch_;
 };
 
 // To standard output, and to what sends it to the server, if that is not null.
-void StartLogging(const std::shared_ptr<LogBuffer>& sent) {
+void StartLogging(const std::shared_ptr<LogBuffer>& sent, const RankPlace& place) {
   auto logger = std::make_shared<spdlog::logger>(
       "worker", std::make_shared<LogSink>(STDOUT_FILENO, kLogBytes));
   if (sent != nullptr) logger->sinks().push_back(sent);
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+  const std::string who = place.rank == 0 ? "" : absl::StrCat("rank ", place.rank, ": ");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ " + who + "%v");
   spdlog::set_default_logger(std::move(logger));
 }
 
-int Main() {
+// As a rank beyond the first.
+ExitCode RunAsFurtherRank(const v1::Hello& hello, const Settings& settings) {
+  HandleSignals();
+  Workplace::Options workplace = settings.workplace;
+  workplace.stop = &rank_stop;
+  const absl::Status done = RunFurtherRank({.hello = hello,
+                                            .workplace = std::move(workplace),
+                                            .meeting = settings.meeting,
+                                            .stop = &rank_stop});
+  if (done.ok()) return kDelivered;
+  spdlog::error("ended: {}", std::string(done.message()));
+  const models::FailureReason reason = models::ReasonOf(done);
+  if (reason == models::FailureReason::kOutOfMemory) return kOutOfMemory;
+  const bool lost = reason == models::FailureReason::kRankLost || !absl::IsAborted(done);
+  return lost ? kRankLost : kNotWanted;
+}
+
+int Main(char** arguments) {
   // Before anything is opened: it leaves nothing open.
   const absl::Status prepared = sandbox::Prepare();
   const char* token = getenv(kTokenVariable);
   v1::Hello hello;
   hello.set_job(absl::GetFlag(FLAGS_job));
   hello.set_attempt(absl::GetFlag(FLAGS_attempt));
-  hello.set_world_size(1);
   hello.set_pid(getpid());
+  const auto place = PlaceOf(absl::GetFlag(FLAGS_ranks), absl::GetFlag(FLAGS_rank));
   std::string problem;
   const std::string sandboxing = absl::GetFlag(FLAGS_sandbox);
   const std::string cache_dir = absl::GetFlag(FLAGS_cache_dir);
@@ -395,6 +392,8 @@ int Main() {
   } else if (token == nullptr || *token == '\0') {
     problem = absl::StrCat("the environment has no ", kTokenVariable,
                            "; workers are started by atelierd, not by hand");
+  } else if (!place.ok()) {
+    problem = std::string(place.status().message());
   } else if (const absl::Status held = models::TorchLibrary::Hold(); !held.ok()) {
     problem = std::string(held.message());
   }
@@ -403,8 +402,11 @@ int Main() {
     return kUsage;
   }
   hello.set_token(token);
-  const auto log = cache_dir.empty() ? nullptr : std::make_shared<LogBuffer>(kLogBytes);
-  StartLogging(log);
+  hello.set_rank(place->rank);
+  hello.set_world_size(place->size);
+  const bool first = place->rank == 0;
+  const auto log = cache_dir.empty() || !first ? nullptr : std::make_shared<LogBuffer>(kLogBytes);
+  StartLogging(log, *place);
   if (!prepared.ok()) spdlog::warn("sandbox: {}", std::string(prepared.message()));
   const auto address = ShortAddress::Of(absl::GetFlag(FLAGS_server));
   if (!address.ok()) {
@@ -412,14 +414,27 @@ int Main() {
     return kServerLost;
   }
   spdlog::info("attempt {} at job {}, process {}", hello.attempt(), hello.job(), hello.pid());
+  if (place->starts_others) {
+    if (const absl::Status started = StartOthers(place->size, arguments); !started.ok()) {
+      spdlog::error("{}", std::string(started.message()));
+      return kRankLost;
+    }
+  } else if (absl::GetFlag(FLAGS_rank) > 0) {
+    EndWithStarter();
+  }
   const char* const certificate = getenv(kCertificateVariable);
-  return WorkerProgram(hello, {.server = {address->text(), absl::GetFlag(FLAGS_server_certificate)},
-                               .certificate_text = certificate == nullptr ? "" : certificate,
-                               .sandboxing = sandboxing,
-                               .cache_dir = cache_dir,
-                               .cache_bytes = absl::GetFlag(FLAGS_cache_bytes),
-                               .log = log})
-      .Run();
+  const Settings settings = {
+      .workplace = {.server = {.address = address->text(),
+                               .certificate = absl::GetFlag(FLAGS_server_certificate),
+                               .certificate_text = certificate == nullptr ? "" : certificate},
+                    .name = absl::StrCat(hello.job(), "-", hello.attempt(),
+                                         first ? "" : absl::StrCat("-", hello.rank())),
+                    .sandboxing = sandboxing,
+                    .cache_dir = cache_dir,
+                    .cache_bytes = absl::GetFlag(FLAGS_cache_bytes)},
+      .meeting = {.place = *place, .network = absl::GetFlag(FLAGS_rank_network)},
+      .log = log};
+  return first ? WorkerProgram(hello, settings).Run() : RunAsFurtherRank(hello, settings);
 }
 
 }  // namespace
@@ -439,6 +454,9 @@ int main(int argc, char** argv) {
         "  --attempt=N                %s\n"
         "  --cache_dir=DIR            %s\n"
         "  --cache_bytes=N            %s\n"
+        "  --ranks=N                  %s\n"
+        "  --rank=N                   %s\n"
+        "  --rank_network=NETWORK     %s\n"
         "  --sandbox=MODE             %s\n",
         absl::GetFlagReflectionHandle(FLAGS_server).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_server_certificate).Help().c_str(),
@@ -446,6 +464,9 @@ int main(int argc, char** argv) {
         absl::GetFlagReflectionHandle(FLAGS_attempt).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_cache_dir).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_cache_bytes).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_ranks).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_rank).Help().c_str(),
+        absl::GetFlagReflectionHandle(FLAGS_rank_network).Help().c_str(),
         absl::GetFlagReflectionHandle(FLAGS_sandbox).Help().c_str());
     return 0;
   }
@@ -454,5 +475,5 @@ int main(int argc, char** argv) {
   });
   absl::ParseCommandLine(argc, argv);
   atelier::models::KeepFreedMemory(1 << 30);
-  return atelier::worker::Main();
+  return atelier::worker::Main(argv);
 }

@@ -9,7 +9,6 @@
 #include "absl/time/clock.h"
 #include "google/protobuf/util/time_util.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/security/tls_credentials_options.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -36,40 +35,6 @@ bool IsRefusal(const absl::Status& status) {
     default:
       return false;
   }
-}
-
-// A peer with exactly this certificate is the server, under whatever name it is dialled. The file
-// is read again when it changes, as the server does.
-std::shared_ptr<grpc::ChannelCredentials> Credentials(const Session::Options& session) {
-  using grpc::experimental::FileWatcherCertificateProvider;
-  using grpc::experimental::StaticDataCertificateProvider;
-  constexpr unsigned kRefreshSeconds = 5;
-  const bool text = !session.certificate_text.empty();
-  if (session.server_certificate.empty() && !text) return grpc::InsecureChannelCredentials();
-  std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider;
-  if (text) {
-    provider = std::make_shared<StaticDataCertificateProvider>(session.certificate_text);
-  } else {
-    provider = std::make_shared<FileWatcherCertificateProvider>(session.server_certificate,
-                                                                kRefreshSeconds);
-  }
-  grpc::experimental::TlsChannelCredentialsOptions options;
-  options.set_certificate_provider(std::move(provider));
-  options.watch_root_certs();
-  options.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
-  options.set_check_call_host(false);
-  return grpc::experimental::TlsCredentials(options);
-}
-
-std::shared_ptr<grpc::Channel> Dial(const Session::Options& session) {
-  grpc::ChannelArguments arguments;
-  // The session has its own pause between tries; the channel's would come on top of it.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  // A proxy for the web is no way to the server.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(session.server, Credentials(session), arguments);
 }
 
 }  // namespace
@@ -148,7 +113,7 @@ class Session::Connection final
 
 Session::Session(Options options)
     : options_(std::move(options)),
-      channel_(Dial(options_)),
+      channel_(DialServer(options_.server)),
       stub_(v1::WorkerService::NewStub(channel_)),
       lease_(options_.first_contact),
       last_word_(time_.Now()),
@@ -308,7 +273,7 @@ absl::Status Session::Handle(const v1::AttachResponse& response) {
       lease_ = seconds > 0 ? absl::Milliseconds(seconds) : kDefaultLease;
       assigned_ = true;
       spdlog::info("attached to the server at {}; it has {} events of this attempt",
-                   options_.server, assignment.acknowledged());
+                   options_.server.address, assignment.acknowledged());
       absl::MutexLock lock(&mutex_);
       call_.greeted = true;
       if (!assignment_.has_value()) assignment_ = assignment;

@@ -17,6 +17,7 @@
 #include "atelier/worker/v1/worker_service.grpc.pb.h"
 #include "server/worker/awake_time.h"
 #include "server/worker/outbox.h"
+#include "server/worker/server_channel.h"
 
 namespace atelier::worker {
 
@@ -32,11 +33,7 @@ enum class Command {
 class Session {
  public:
   struct Options {
-    std::string server;  // `unix:/absolute/path` or `host:port`.
-    // The file with the server's certificate; empty for a server without TLS.
-    std::string server_certificate = {};
-    // The certificate itself, where there is no such file.
-    std::string certificate_text = {};
+    ServerLine server;
     v1::Hello hello;
     // How long to try before the first assignment, which names the lease.
     absl::Duration first_contact = absl::Seconds(60);

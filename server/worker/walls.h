@@ -6,14 +6,9 @@
 
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "server/sandbox/sandbox.h"
+#include "server/worker/server_channel.h"
 
 namespace atelier::worker {
-
-// How it reaches its server, as its flags say.
-struct ServerLine {
-  std::string address;  // unix:PATH or HOST:PORT.
-  std::string certificate;
-};
 
 // Thread-safe: a pure function. Writing is for the attempt's folder and the data sets' cache.
 // Imports, which read files of strangers, see their upload alone and make no code while they run.

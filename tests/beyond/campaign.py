@@ -2,14 +2,18 @@
 
 import os
 import random
+import signal
 import time
 
 import harness
 import recovery
+import slurm_cluster
 
 ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
 # Most of a minute, so that there is time for every fault.
 SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600)
+# As many shards on one machine as on two nodes.
+NODES_SPEC = dict(recovery.LONG_SPEC, shards=2, precision=harness.job_pb.PRECISION_FLOAT32)
 
 
 def ended(server, name):
@@ -28,6 +32,32 @@ def train_placed(server, *options):
     watched = server.run("watch", name.removeprefix("jobs/"), check=harness.DONE)
     [attempt] = server.job(name).attempts
     return name, attempt.place, watched.stdout
+
+
+def train_on_two_nodes(server, undisturbed):
+    """Two processes train a job together and come to the bits of one machine. Returns their place."""
+    name = server.start_job("pair", model_name="pair", nodes=2, **NODES_SPEC)
+    seen = harness.Watcher(server, name)
+    [attempt] = recovery.check_same(server, name, seen.finish(), undisturbed).attempts
+    return attempt.place
+
+
+def lose_second_process(server, undisturbed, variable):
+    """The second of two processes, which the engine tells its number by this variable, is killed: another
+    attempt of two goes on from the checkpoint."""
+    name = server.start_job("torn", model_name="torn", nodes=2, **NODES_SPEC)
+    seen = harness.Watcher(server, name)
+    recovery.wait_epoch(server, name, 3)
+    server.wait_event(name, "checkpoint")
+    flag = f"--job={name.removeprefix('jobs/')}".encode()
+    [pid] = [pid for pid, command, environment in slurm_cluster.processes()
+             if flag in command and command[0].endswith(b"/atelier-worker")
+             and f"{variable}=1".encode() in environment]
+    os.kill(pid, signal.SIGKILL)
+    job = recovery.check_same(server, name, seen.finish(), undisturbed)
+    assert len(job.attempts) == 2
+    assert job.attempts[1].resumed_epoch >= 3
+    assert recovery.end_reasons(job)[-1] == "COMPLETED"
 
 
 def lose_server(server, _cluster, _name):

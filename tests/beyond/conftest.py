@@ -23,6 +23,12 @@ def undisturbed(tmp_path_factory, small_dataset):
     return recovery.calm_run(tmp_path_factory.mktemp("calm"), small_dataset, campaign.SPEC)
 
 
+@pytest.fixture(scope="module")
+def undisturbed_pair(tmp_path_factory, small_dataset):
+    """What the job for two nodes comes to on one machine."""
+    return recovery.calm_run(tmp_path_factory.mktemp("one"), small_dataset, campaign.NODES_SPEC)
+
+
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
     reason = slurm_cluster.why_not()

@@ -14,7 +14,7 @@ import subprocess
 
 from harness import free_ports, wait_for
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
 LIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED")
 
 # sbatch and its kin are in /usr/bin, the daemons in /usr/sbin, which is not in everybody's PATH.

@@ -20,7 +20,8 @@ def flags(cluster, template, *further):
     return ["--executor=kubernetes", f"--worker_listen={kubernetes_cluster.HOST}:0", "--allow_insecure",
             f"--kubernetes_job_template={template}", f"--kubernetes_api={kubernetes_cluster.API}",
             f"--kubernetes_token_file={cluster.token_file}", f"--kubernetes_ca_file={cluster.ca_file}",
-            "--kubernetes_namespace=atelier", "--threads_per_worker=1", "--lease=5s", *further]
+            "--kubernetes_namespace=atelier", "--threads_per_worker=1", "--lease=5s",
+            f"--rank_network={kubernetes_cluster.PODS}", *further]
 
 
 def with_port(arguments, port):
@@ -70,6 +71,15 @@ def test_a_job_trains_in_a_pod_and_leaves_nothing_behind(server, kubernetes):
     assert "completed" in watched
     assert place.startswith(f"node {kubernetes_cluster.NODE}, Kubernetes job atelier-")
     assert "attempt 1" in server.run("logs", name.removeprefix("jobs/"), check=harness.DONE).stdout
+
+
+def test_two_pods_come_to_the_bits_of_one_machine(server, undisturbed_pair):
+    place = campaign.train_on_two_nodes(server, undisturbed_pair)
+    assert place.startswith(f"node {kubernetes_cluster.NODE}, Kubernetes job atelier-")
+
+
+def test_without_one_of_its_pods_a_job_goes_on_in_the_next_attempt(server, undisturbed_pair):
+    campaign.lose_second_process(server, undisturbed_pair, "JOB_COMPLETION_INDEX")
 
 
 def test_a_job_that_finds_no_room_says_so_and_is_stopped(server, kubernetes):

@@ -20,7 +20,8 @@ from metrics_page import Page
 
 def flags(port, *further):
     return ["--executor=slurm", f"--worker_listen=127.0.0.1:{port}", "--slurm_partition=train",
-            "--slurm_allow=nodelist,time", "--threads_per_worker=1", "--lease=5s", *further]
+            "--slurm_allow=nodelist,time", "--threads_per_worker=1", "--lease=5s",
+            "--rank_network=127.0.0.0/8", *further]
 
 
 @pytest.fixture
@@ -123,6 +124,14 @@ def test_two_jobs_train_on_two_nodes_at_once(server, slurm):
         server.wait_job(name, "TRAINING")
         server.run("stop", name.removeprefix("jobs/"))
         server.wait_job(name)
+
+
+def test_two_nodes_come_to_the_bits_of_one_machine(server, undisturbed_pair):
+    assert campaign.train_on_two_nodes(server, undisturbed_pair).startswith("nodes n[1-2], Slurm job ")
+
+
+def test_without_one_of_its_nodes_a_job_goes_on_in_the_next_attempt(server, undisturbed_pair):
+    campaign.lose_second_process(server, undisturbed_pair, "SLURM_PROCID")
 
 
 def test_a_job_that_waits_says_for_what_and_is_stopped(server, slurm):

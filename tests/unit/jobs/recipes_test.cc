@@ -35,7 +35,7 @@ TEST(RecipesTest, GiveEveryFieldThatDependsNeitherOnTheRequestNorOnTheServer) {
       "model_name", "momentum",   "nesterov",     "beta1",
       "beta2",      "epsilon",    "step_factor",  "step_epochs",
       "start_from", "freeze",     "continues",    "schedule_start_epoch",
-      "slurm_args"};
+      "slurm_args", "nodes"};
   const auto* const type = v1::TrainingSpec::descriptor();
   for (const v1::RecipeDefaults& recipe : Recipes()) {
     const v1::TrainingSpec& defaults = recipe.defaults();

@@ -447,6 +447,40 @@ TEST_F(SpecResolverTest, ShardsDivideTheBatch) {
   EXPECT_TRUE(Resolve().ok());
 }
 
+TEST_F(SpecResolverTest, NodesHaveAShardEachAndTogetherWhatTheServerHas) {
+  EXPECT_EQ(Resolve()->spec.nodes(), 1);
+  spec().set_nodes(2);
+  EXPECT_EQ(Resolve()->spec.shards(), 8) << "one for each core of all nodes";
+  spec().set_nodes(3);
+  EXPECT_EQ(Wrong(), "spec.nodes") << "three times four cores, of eight";
+  spec().set_cores(2);
+  EXPECT_EQ(Wrong(), "");
+  spec().set_shards(2);
+  EXPECT_EQ(Wrong(), "spec.nodes") << "one of them would have nothing to do";
+  spec().clear_shards();
+  spec().set_memory_bytes(std::int64_t{6} << 30);
+  EXPECT_EQ(Wrong(), "spec.nodes") << "three times 6 GiB, of 16";
+  options_.nodes_are_here = false;
+  EXPECT_EQ(Wrong(), "");
+  options_.nodes_refused = "There is no network.";
+  EXPECT_EQ(Wrong(), "spec.nodes");
+  spec().set_nodes(1);
+  EXPECT_EQ(Wrong(), "");
+  for (const int nodes : {0, -1, 17, std::numeric_limits<int>::max()}) {
+    spec().set_nodes(nodes);
+    EXPECT_EQ(Wrong(), "spec.nodes") << nodes;
+  }
+}
+
+TEST_F(SpecResolverTest, NodesTrainOnTheirProcessors) {
+  options_.cuda = true;
+  spec().set_nodes(2);
+  EXPECT_EQ(Resolve()->spec.device(), v1::DEVICE_CPU);
+  spec().set_device(v1::DEVICE_CUDA);
+  spec().set_shards(2);
+  EXPECT_EQ(Wrong(), "spec.nodes");
+}
+
 TEST_F(SpecResolverTest, BatchFitsTheTrainingImagesWithoutValidation) {
   DatasetFacts small;
   small.training_images = 100;

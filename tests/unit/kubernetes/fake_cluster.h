@@ -45,17 +45,19 @@ class FakeCluster {
     MutexLock lock(&mutex_);
     lose_answer_ = true;
   }
-  // Puts a pod with this status beside a Job.
+  // Puts a pod with this status beside a Job, or in place of the one that is there.
   void SetPod(const std::string& job, const json& status, const std::string& node = "n1",
               bool deleted = false) {
+    Put(job, "", status, node, deleted);
+  }
+  // The same for one of the pods of an Indexed Job.
+  void SetRank(const std::string& job, int index, const json& status, const std::string& node,
+               bool deleted = false) {
+    Put(job, absl::StrCat(index), status, node, deleted);
+  }
+  void RemoveRank(const std::string& job, int index) {
     MutexLock lock(&mutex_);
-    json pod = {
-        {"metadata",
-         {{"name", job + "-x"}, {"ownerReferences", json::array({{{"uid", "uid-" + job}}})}}},
-        {"spec", {{"nodeName", node}}},
-        {"status", status}};
-    if (deleted) pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
-    pods_.insert_or_assign(job, std::move(pod));
+    pods_.erase(absl::StrCat(job, "/", index));
   }
   void Edit(const std::string& job, const json& patch) {
     MutexLock lock(&mutex_);
@@ -111,6 +113,21 @@ class FakeCluster {
     FakeCluster* const cluster_;
   };
 
+  void Put(const std::string& job, const std::string& index, const json& status,
+           const std::string& node, bool deleted) {
+    MutexLock lock(&mutex_);
+    json pod = {
+        {"metadata",
+         {{"name", job + "-x"}, {"ownerReferences", json::array({{{"uid", "uid-" + job}}})}}},
+        {"spec", {{"nodeName", node}}},
+        {"status", status}};
+    if (!index.empty()) {
+      pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = index;
+    }
+    if (deleted) pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+    pods_.insert_or_assign(absl::StrCat(job, "/", index), std::move(pod));
+  }
+
   absl::StatusOr<json> Call(const std::string& method, const std::string& path, const json& body) {
     MutexLock lock(&mutex_);
     calls_.push_back({method, path, body});
@@ -135,7 +152,8 @@ class FakeCluster {
     return job;
   }
   absl::StatusOr<json> Delete(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    pods_.erase(name);
+    std::erase_if(pods_,
+                  [&name](const auto& pod) { return absl::StartsWith(pod.first, name + "/"); });
     if (jobs_.erase(name) == 0) return absl::NotFoundError("no such job");
     return json::object();
   }

@@ -22,9 +22,10 @@ std::string Complaint(const json& patch) {
   return std::string(JobTemplate::Parse(job.dump()).status().message());
 }
 
-json JobOf(const json& job, const std::string& log = "/data/worker.log") {
+json JobOf(const json& job, const std::string& log = "/data/worker.log", int nodes = 1) {
   jobs::LaunchRequest request;
   request.job_id = "a-job";
+  request.resources.nodes = nodes;
   const JobTemplate::Launch launch = {.name = "atelier:here/a-job/1",
                                       .server_id = "here",
                                       .arguments = {"/usr/bin/atelier-worker", "--job=a-job"},
@@ -64,6 +65,30 @@ TEST(JobTemplateTest, WithoutALogTheWorkerIsTheCommand) {
   const json& worker = FieldOf(job, "/spec/template/spec/containers/1");
   EXPECT_EQ(FieldOf(worker, "/command"), json{"/usr/bin/atelier-worker"});
   EXPECT_EQ(FieldOf(worker, "/args"), json{"--job=a-job"});
+}
+
+TEST(JobTemplateTest, SeveralNodesAreAnIndexedJobWhosePodsKeepApart) {
+  const json one = JobOf(Good());
+  EXPECT_EQ(FieldOf(one, "/spec/completions"), json(1));
+  EXPECT_TRUE(FieldOf(one, "/spec/completionMode").is_null());
+  EXPECT_TRUE(FieldOf(one, "/spec/template/spec/affinity").is_null());
+  const json job = JobOf(Good(), "", 3);
+  EXPECT_EQ(TextOf(job, "/spec/completionMode"), "Indexed");
+  EXPECT_EQ(FieldOf(job, "/spec/completions"), json(3));
+  EXPECT_EQ(FieldOf(job, "/spec/parallelism"), json(3));
+  EXPECT_EQ(FieldOf(job, "/spec/backoffLimit"), json(0)) << "one that fails ends all";
+  const json& apart = FieldOf(job,
+                              "/spec/template/spec/affinity/podAntiAffinity/"
+                              "preferredDuringSchedulingIgnoredDuringExecution/0/podAffinityTerm");
+  EXPECT_EQ(TextOf(apart, "/topologyKey"), "kubernetes.io/hostname");
+  EXPECT_EQ(TextOf(apart, "/labelSelector/matchLabels/job-name"), "atelier-a-job-1-0");
+}
+
+TEST(JobTemplateTest, AffinityOfTheOperatorIsLeftAsItIs) {
+  json given = Good();
+  const json affinity = {{"podAffinity", json::object()}};
+  given["spec"]["template"]["spec"]["affinity"] = affinity;
+  EXPECT_EQ(FieldOf(JobOf(given, "", 2), "/spec/template/spec/affinity"), affinity);
 }
 
 TEST(JobTemplateTest, KeepsWhatTheOperatorChose) {

@@ -117,8 +117,10 @@ class KubernetesEngineTest : public testing::Test {
     request.resources = {.cores = 3, .memory_bytes = std::int64_t{2} << 30, .gpus = 1};
     return request;
   }
-  std::string Launch(int attempt = 1) {
-    const auto launched = executor_->Launch(Request(attempt));
+  std::string Launch(int attempt = 1, int nodes = 1) {
+    jobs::LaunchRequest request = Request(attempt);
+    request.resources.nodes = nodes;
+    const auto launched = executor_->Launch(request);
     EXPECT_TRUE(launched.ok()) << launched.status();
     return launched.ok() ? launched->handle : "";
   }
@@ -271,6 +273,7 @@ TEST_F(KubernetesEngineTest, EndsHaveTheirCauses) {
   EXPECT_EQ(cause, Cause::kPreempted);
   EXPECT_THAT(how, HasSubstr("EvictionByEvictionAPI: Eviction API: evicting"));
   EXPECT_EQ(end_of(EndedPod(0, "Completed"), true).first, Cause::kPreempted);
+  EXPECT_EQ(end_of(EndedPod(5), true).first, Cause::kPreempted);
   const std::string handle = Launch();
   cluster_.Edit(Job(), {{"status",
                          {{"conditions", json::array({{{"type", "Failed"},
@@ -278,6 +281,98 @@ TEST_F(KubernetesEngineTest, EndsHaveTheirCauses) {
                                                        {"reason", "BackoffLimitExceeded"}}})}}}});
   Pass(absl::Seconds(1));
   EXPECT_THAT(Last(handle), HasSubstr("its pod is gone: BackoffLimitExceeded"));
+}
+
+TEST_F(KubernetesEngineTest, JobOnSeveralNodesRunsWhenAllOfItsPodsRun) {
+  const std::string handle = Launch(1, 2);
+  cluster_.SetRank(Job(), 0, RunningPod(), "n1");
+  cluster_.Answer("GET", "/api/v1/namespaces/lab/events",
+                  json{{"items", json::array({{{"type", "Warning"},
+                                               {"reason", "FailedCreate"},
+                                               {"message", "exceeded quota: small"}}})}});
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(Last(handle), HasSubstr("has 1 of 2 pods: FailedCreate: exceeded quota: small"));
+  cluster_.Answer("GET", "/api/v1/namespaces/lab/events", std::nullopt);
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(Last(handle), HasSubstr("waits: it has 1 of 2 pods so far"));
+  cluster_.SetRank(Job(), 1, WaitingPod("ImagePullBackOff", "Back-off"), "n2");
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(Last(handle), HasSubstr("waits: ImagePullBackOff: Back-off"));
+  cluster_.SetRank(Job(), 1, RunningPod(), "n2");
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "running nodes n1, n2, Kubernetes job " + Job());
+}
+
+TEST_F(KubernetesEngineTest, ProcessThatHasDoneItsShareEndsNothing) {
+  const std::string handle = Launch(1, 2);
+  const std::string job = Job();
+  cluster_.SetRank(job, 0, RunningPod(), "n1");
+  cluster_.SetRank(job, 1, EndedPod(0, "Completed"), "n1");
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "running node n1, Kubernetes job " + job);
+  cluster_.SetRank(job, 0, EndedPod(0, "Completed"), "n1");
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle),
+            absl::StrCat("ended exited with code 0, Kubernetes job ", job, " on node n1"));
+}
+
+TEST_F(KubernetesEngineTest, EndOfSeveralPodsIsTheOneThatSaysWhy) {
+  const int lost = launch::WorkerCommand::kRankLostCode;
+  const auto end_of = [&](const json& first, const json& second, bool second_deleted = false) {
+    const std::string handle = Launch(1, 2);
+    cluster_.SetRank(Job(), 0, first, "n1");
+    cluster_.SetRank(Job(), 1, second, "n2", second_deleted);
+    Pass(absl::Seconds(1));
+    return std::make_pair(cause_[handle], Last(handle));
+  };
+  json evicted = EndedPod(0, "Completed");
+  evicted["conditions"] = json::array(
+      {{{"type", "DisruptionTarget"}, {"status", "True"}, {"reason", "PreemptionByScheduler"}}});
+  EXPECT_EQ(end_of(EndedPod(lost), EndedPod(137, "OOMKilled")).first, Cause::kOutOfMemory);
+  EXPECT_EQ(end_of(EndedPod(lost), evicted, true).first, Cause::kPreempted);
+  EXPECT_EQ(end_of(EndedPod(4), EndedPod(lost)).first, Cause::kServerUnreachable);
+  EXPECT_THAT(end_of(EndedPod(lost), EndedPod(9)).second, HasSubstr("code 9"));
+  EXPECT_EQ(end_of(EndedPod(5), EndedPod(143), true).first, Cause::kOutOfMemory)
+      << "Kubernetes deletes the other one";
+  EXPECT_EQ(end_of(EndedPod(lost), EndedPod(5), true).first, Cause::kOutOfMemory)
+      << "also one whose end it has not seen yet";
+  EXPECT_THAT(end_of(RunningPod(), EndedPod(9)).second, HasSubstr("on node n2"));
+  json before = EndedPod(7);
+  json after = EndedPod(9);
+  before["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-01-01T00:00:01Z";
+  after["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-01-01T00:00:02Z";
+  EXPECT_THAT(end_of(after, before).second, HasSubstr("code 7"));
+}
+
+TEST_F(KubernetesEngineTest, ProcessThatLostAnotherWaitsForThatOnesEnd) {
+  const std::string handle = Launch(1, 2);
+  cluster_.SetRank(Job(), 0, RunningPod(), "n1");
+  cluster_.SetRank(Job(), 1, RunningPod(), "n2");
+  Pass(absl::Seconds(1));
+  cluster_.SetRank(Job(), 0, EndedPod(launch::WorkerCommand::kRankLostCode), "n1");
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(Last(handle), HasSubstr("running nodes n1, n2"));
+  cluster_.RemoveRank(Job(), 1);
+  cluster_.Edit(Job(), {{"status",
+                         {{"conditions", json::array({{{"type", "Failed"},
+                                                       {"status", "True"},
+                                                       {"reason", "BackoffLimitExceeded"}}})}}}});
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(Last(handle), HasSubstr("on node n1"));
+}
+
+// Kubernetes takes an evicted pod whose worker ends well for one that has done its share.
+TEST_F(KubernetesEngineTest, JobThatLosesAPodIsPreempted) {
+  const std::string handle = Launch(1, 2);
+  const std::string job = Job();
+  cluster_.SetRank(job, 0, RunningPod(), "n1");
+  cluster_.SetRank(job, 1, RunningPod(), "n2");
+  Pass(absl::Seconds(1));
+  cluster_.RemoveRank(job, 1);
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(cause_[handle], Cause::kPreempted);
+  Pass(absl::Seconds(10));
+  EXPECT_EQ(cluster_.jobs(), 0u);
 }
 
 TEST_F(KubernetesEngineTest, APodThatIsBeingDeletedStillRuns) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,12 @@ class FakeHost final : public SessionHost {
     link_ = std::move(link);
     changed_.NotifyAll();
     return attachment;
+  }
+
+  absl::StatusOr<worker::v1::Assignment> Join(const worker::v1::Hello& hello) override {
+    auto assignment = Assigned(hello);
+    if (assignment.ok()) assignment->set_probe("probe");
+    return assignment;
   }
 
   absl::StatusOr<worker::v1::Assignment> Assigned(const worker::v1::Hello& hello) override {
@@ -280,6 +287,54 @@ TEST_F(WorkerServiceTest, SendsWorkersAwayWhenTheQueueIsFull) {
   Worker worker(stub_.get());
   worker.Hello();
   EXPECT_EQ(worker.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(WorkerServiceTest, GivesFurtherRanksTheAssignmentAndCarriesTheirValues) {
+  host_.attachment.assignment.mutable_spec()->set_nodes(2);
+  const auto hello = [](int rank, const std::string& token = "right") {
+    worker::v1::Hello who;
+    who.set_job("a-job");
+    who.set_attempt(2);
+    who.set_token(token);
+    who.set_rank(rank);
+    who.set_world_size(2);
+    return who;
+  };
+  const auto join = [&](const worker::v1::Hello& who, worker::v1::Assignment* assignment) {
+    grpc::ClientContext context;
+    worker::v1::JoinRequest request;
+    *request.mutable_worker() = who;
+    return stub_->Join(&context, request, assignment).error_code();
+  };
+  worker::v1::Assignment assignment;
+  EXPECT_EQ(join(hello(1), &assignment), grpc::StatusCode::OK);
+  EXPECT_EQ(assignment.job_name(), "jobs/a-job");
+  EXPECT_EQ(assignment.probe(), "probe");
+  EXPECT_EQ(join(hello(1, "wrong"), &assignment), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(join(hello(2), &assignment), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(join(hello(-1), &assignment), grpc::StatusCode::INVALID_ARGUMENT);
+
+  const auto share = [&](const worker::v1::Hello& who, std::optional<std::string> value,
+                         std::string* found) {
+    grpc::ClientContext context;
+    worker::v1::ShareValueRequest request;
+    worker::v1::ShareValueResponse response;
+    *request.mutable_worker() = who;
+    request.set_key("address");
+    if (value.has_value()) request.set_value(*value);
+    const auto code = stub_->ShareValue(&context, request, &response).error_code();
+    *found = response.has_value() ? response.value() : "none";
+    return code;
+  };
+  std::string found;
+  EXPECT_EQ(share(hello(0), std::nullopt, &found), grpc::StatusCode::OK);
+  EXPECT_EQ(found, "none");
+  EXPECT_EQ(share(hello(1), "10.0.0.1", &found), grpc::StatusCode::OK);
+  EXPECT_EQ(share(hello(0), std::nullopt, &found), grpc::StatusCode::OK);
+  EXPECT_EQ(found, "10.0.0.1");
+  EXPECT_EQ(share(hello(0, "wrong"), std::nullopt, &found), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(share(hello(3), "10.0.0.3", &found), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(share(hello(1), std::string(20'000, 'x'), &found), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 }  // namespace

@@ -244,6 +244,23 @@ TEST(ServerOptionsTest, CopiesForWorkersAreChecked) {
               StartsWith("--transfer_rate: 5 is"));
 }
 
+TEST(ServerOptionsTest, TheNetworkOfRanksIsChecked) {
+  const auto given = [](const std::string& executor, const std::string& network) {
+    return Complaint([&](ServerFlags& flags) {
+      flags.executor = executor;
+      if (executor != "process") flags.worker_listen = "10.0.0.1:5000";
+      flags.rank_network = network;
+      flags.allow_insecure = true;
+    });
+  };
+  EXPECT_EQ(given("slurm", ""), "");
+  EXPECT_EQ(given("slurm", "10.0.0.0/8"), "");
+  EXPECT_EQ(given("kubernetes", "fd00::/8"), "");
+  EXPECT_THAT(given("slurm", "eth0"), HasSubstr("--rank_network: 'eth0' is not ADDRESS/BITS"));
+  EXPECT_THAT(given("process", "10.0.0.0/8"),
+              HasSubstr("--rank_network: the nodes of a job are processes of this machine"));
+}
+
 TEST(ServerOptionsTest, FlagsOfOneExecutorAreNotTakenByAnother) {
   const auto given = [](const std::string& executor, const std::string& value, int max_jobs) {
     return Complaint([&](ServerFlags& flags) {

@@ -20,6 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using Cause = jobs::ProcessEnd::Cause;
 
 class SetClock final : public Clock {
@@ -145,6 +146,33 @@ TEST_F(SlurmEngineTest, SubmitsABatchJobForAnAttempt) {
                                         "/atelier-worker' '--server=10.0.0.1:50052' '--job=a-job' "
                                         "'--attempt=2'\n"));
   EXPECT_TRUE(std::filesystem::is_directory(dir_ + "/attempts/2"));
+}
+
+TEST_F(SlurmEngineTest, OneNodesScriptIsItsWorker) {
+  Launch();
+  const launch::Command command = slurm_.calls("sbatch").at(0);
+  for (const char* argument : {"--nodes=1", "--ntasks=1", "--signal=B:TERM@60"}) {
+    EXPECT_THAT(command.arguments, Contains(argument));
+  }
+  EXPECT_THAT(command.arguments, Not(Contains(HasSubstr("--ntasks-per-node"))));
+  EXPECT_THAT(command.input, Not(HasSubstr("srun")));
+}
+
+TEST_F(SlurmEngineTest, SeveralNodesHaveAWorkerEach) {
+  auto request = Request();
+  request.resources.nodes = 2;
+  ASSERT_TRUE(executor_->Launch(request).ok());
+  const launch::Command command = slurm_.calls("sbatch").at(0);
+  for (const char* argument : {"--nodes=2", "--ntasks=2", "--ntasks-per-node=1",
+                               "--cpus-per-task=3", "--mem=2176M", "--signal=TERM@60"}) {
+    EXPECT_THAT(command.arguments, Contains(argument));
+  }
+  EXPECT_THAT(
+      command.input,
+      StartsWith(absl::StrCat("#!/bin/sh\nexec '", dir_,
+                              "/srun' '--ntasks=2' '--ntasks-per-node=1' '--cpus-per-task=3' "
+                              "'--mpi=none' '--kill-on-bad-exit=1' '--wait=0' '",
+                              dir_, "/atelier-worker' '--server=10.0.0.1:50052' '--job=a-job' ")));
 }
 
 TEST_F(SlurmEngineTest, WorkersThatCopyNeedNothingOfTheDataDirectory) {
@@ -372,6 +400,11 @@ TEST(SlurmStatusTest, SaysHowAJobStands) {
     const auto status = *StatusOf({"12", state, "None", "n1", ""});
     EXPECT_EQ(std::get<jobs::LaunchRunning>(status).where, "node n1, Slurm job 12");
   }
+  for (const char* nodes : {"n[1-2]", "n1,m7"}) {
+    const auto status = *StatusOf({"12", "RUNNING", "None", nodes, ""});
+    EXPECT_EQ(std::get<jobs::LaunchRunning>(status).where,
+              absl::StrCat("nodes ", nodes, ", Slurm job 12"));
+  }
   EXPECT_EQ(std::get<jobs::ProcessEnd>(*StatusOf({"12", "PREEMPTED", "", "n1", ""})).cause,
             Cause::kPreempted);
   EXPECT_FALSE(StatusOf({"12", "NEVER_HEARD_OF", "", "", ""}).has_value());
@@ -382,6 +415,9 @@ TEST(EndOfTest, SaysHowAndWhere) {
   EXPECT_EQ(EndOf("12", {"FAILED", "n1", 4, 0}).cause, Cause::kServerUnreachable);
   EXPECT_EQ(EndOf("12", {"FAILED", "n1", 5, 0}).cause, Cause::kOutOfMemory);
   EXPECT_EQ(EndOf("12", {"FAILED", "n1", 0, 9}).how, "killed by signal 9, Slurm job 12 on node n1");
+  EXPECT_EQ(EndOf("12", {"FAILED", "n[1-2]", 137, 0}).how,
+            "killed by signal 9, Slurm job 12 on nodes n[1-2]");
+  EXPECT_EQ(EndOf("12", {"FAILED", "n[1-2]", 253, 0}).cause, Cause::kOutOfMemory);
   EXPECT_THAT(EndOf("12", {"FAILED", "n1", 0, 53}).how, HasSubstr("its folder is not on the node"));
   EXPECT_EQ(EndOf("12", {"OUT_OF_MEMORY", "n1", 0, 125}).cause, Cause::kOutOfMemory);
   EXPECT_EQ(EndOf("12", {"PREEMPTED", "n1", 0, 15}).cause, Cause::kPreempted);

@@ -115,6 +115,8 @@ TEST(SlurmTextTest, ArgumentsAreNamedAndNotTheServersOwn) {
   }
   EXPECT_THAT(ArgumentProblem("--wrap=rm"), HasSubstr("--wrap is given by the server"));
   EXPECT_THAT(ArgumentProblem("--comm=x"), HasSubstr("--comment is given by the server"));
+  EXPECT_THAT(ArgumentProblem("--nodes=3"), HasSubstr("--nodes is given by the server"));
+  EXPECT_THAT(ArgumentProblem("--ntasks-per-node=2"), HasSubstr("--ntasks-per-node is given"));
   EXPECT_THAT(ArgumentProblem("--requeue"), HasSubstr("--requeue"));
   EXPECT_THAT(ArgumentProblem("--time=\n"), HasSubstr("printable"));
   EXPECT_THAT(ArgumentProblem("--time=" + std::string(300, '1')), HasSubstr("characters"));

@@ -59,7 +59,7 @@ Told RunJob(const v1::Assignment& assignment,
     if (watch) watch(event, self);
   });
   self = &run;
-  run.Run(assignment);
+  EXPECT_TRUE(run.Run(assignment).ok());
   return told;
 }
 
@@ -341,12 +341,12 @@ TEST(JobRunTest, ObeysWhatWasAskedBeforeItBegan) {
   JobRun suspended([&](v1::WorkerEvent event) { events.push_back(std::move(event)); });
   self = &suspended;
   self->Suspend();
-  self->Run(job.Assignment());
+  EXPECT_TRUE(self->Run(job.Assignment()).ok());
   EXPECT_TRUE(events.back().has_suspended());
 
   JobRun stopped([&](v1::WorkerEvent event) { events.push_back(std::move(event)); });
   stopped.Stop();
-  stopped.Run(job.Assignment());
+  EXPECT_TRUE(stopped.Run(job.Assignment()).ok());
   EXPECT_TRUE(events.back().has_stopped_empty());
 }
 

@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 class SessionTest : public ::testing::Test {
  protected:
   void Open() {
-    options_.server = server_.address();
+    options_.server.address = server_.address();
     options_.hello.set_job("a-job");
     options_.hello.set_attempt(1);
     options_.hello.set_token("the token");
@@ -166,7 +166,7 @@ TEST_F(SessionTest, DoesNotDialAgainWhenItIsNotWanted) {
     server.Start();
     std::atomic<bool> unwanted = false;
     Session::Options options;
-    options.server = server.address();
+    options.server.address = server.address();
     options.hello.set_token("the token");
     options.on_command = [&](Command command) { unwanted = command == Command::kUnwanted; };
     Session session(options);

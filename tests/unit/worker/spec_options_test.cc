@@ -24,6 +24,7 @@ const std::set<std::string>& FieldsWithoutEffect() {
       "conv", "kernel", "pool", "pooling", "activation", "batch_norm", "dense", "residual",
       "cores",              // Decides only how many shards run at once.
       "memory_bytes",       // A limit.
+      "nodes",              // Decides only where the shards run.
       "model_name",         // A name.
       "priority",           // The place in the queue.
       "recipe",             // Its values are in the other fields.

@@ -1,0 +1,77 @@
+#include "models/training/gradient_exchange.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "models/kernels/optimizer_kernels.h"
+
+namespace atelier::models {
+namespace {
+
+// Kernels add whole vectors.
+constexpr int64_t kPanel = 16;
+
+int64_t SliceOf(int64_t numbers, int64_t ranks) {
+  return ((numbers + ranks - 1) / ranks + kPanel - 1) / kPanel * kPanel;
+}
+
+}  // namespace
+
+GradientExchange::GradientExchange(RankGroup* ranks, const TrainingNetwork& network, int64_t shards)
+    : ranks_(ranks),
+      network_(network),
+      slice_(SliceOf(network.parameters().size(), ranks->size())),
+      sent_(SharedOut(shards) * ranks->size() * slice_),
+      received_(SharedOut(shards) * ranks->size() * slice_),
+      own_(slice_),
+      sum_(ranks->size() * slice_) {}
+
+GradientExchange::Share GradientExchange::ShareOf(int64_t shards) const {
+  const int64_t each = SharedOut(shards);
+  return {std::min(shards, ranks_->rank() * each), std::min(shards, (ranks_->rank() + 1) * each)};
+}
+
+const float* GradientExchange::Run(int64_t shards, absl::Span<PassResult> results) {
+  ShareResults(shards, results);
+  const int64_t each = SharedOut(shards);
+  const int64_t size = network_.parameters().size();
+  const Share share = ShareOf(shards);
+  for (int64_t rank = 0; rank < ranks_->size(); ++rank) {
+    const int64_t begin = std::min(size, rank * slice_);
+    const int64_t count = std::min(size, begin + slice_) - begin;
+    for (int64_t i = share.begin; i < share.end; ++i) {
+      std::copy_n(network_.shard(i).gradients() + begin, count,
+                  sent_.data() + (rank * each + i - share.begin) * slice_);
+    }
+  }
+  ranks_->Exchange(sent_.data(), static_cast<size_t>(each * slice_) * sizeof(float),
+                   received_.data());
+  // Shard i is the rank's that has it and stands where it is among that rank's: at i.
+  std::vector<const float*> gradients;
+  for (int64_t i = 0; i < shards; ++i) gradients.push_back(received_.data() + i * slice_);
+  SumGradients(gradients, 0, slice_, own_.data());
+  ranks_->Gather(own_.data(), static_cast<size_t>(slice_) * sizeof(float), sum_.data());
+  return sum_.data();
+}
+
+void GradientExchange::ShareResults(int64_t shards, absl::Span<PassResult> results) {
+  const int64_t each = SharedOut(shards);
+  const size_t statistics = network_.shard(0).statistics().size() * sizeof(float);
+  const size_t record = sizeof(PassResult) + statistics;
+  const Share share = ShareOf(shards);
+  results_.resize(static_cast<size_t>(each) * record);
+  all_results_.resize(results_.size() * static_cast<size_t>(ranks_->size()));
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    char* const at = results_.data() + static_cast<size_t>(i - share.begin) * record;
+    std::memcpy(at, &results[static_cast<size_t>(i)], sizeof(PassResult));
+    std::memcpy(at + sizeof(PassResult), network_.shard(i).statistics().data(), statistics);
+  }
+  ranks_->Gather(results_.data(), results_.size(), all_results_.data());
+  for (int64_t i = 0; i < shards; ++i) {
+    const char* const at = all_results_.data() + static_cast<size_t>(i) * record;
+    std::memcpy(&results[static_cast<size_t>(i)], at, sizeof(PassResult));
+    std::memcpy(network_.shard(i).statistics().data(), at + sizeof(PassResult), statistics);
+  }
+}
+
+}  // namespace atelier::models

@@ -1,0 +1,28 @@
+// A process of an attempt beyond the first: trains with the others, and leaves everything else,
+// also to speak to the server of what happens, to the first.
+#ifndef ATELIER_SERVER_WORKER_FURTHER_RANK_H_
+#define ATELIER_SERVER_WORKER_FURTHER_RANK_H_
+
+#include "absl/status/status.h"
+#include "atelier/worker/v1/worker_service.pb.h"
+#include "models/base/stop_signal.h"
+#include "server/worker/ranks.h"
+#include "server/worker/workplace.h"
+
+namespace atelier::worker {
+
+struct FurtherRankOptions {
+  v1::Hello hello;
+  Workplace::Options workplace;
+  Meeting meeting;  // Without its time-out, which the assignment names.
+  // Asks all ranks to write a checkpoint and end.
+  const models::StopSignal* stop = nullptr;
+};
+
+// Trains to the end. FailureReason kRankLost if another rank was lost, and whatever else ends a
+// training; the first rank says it, too, unless this one alone met it.
+absl::Status RunFurtherRank(const FurtherRankOptions& options);
+
+}  // namespace atelier::worker
+
+#endif  // ATELIER_SERVER_WORKER_FURTHER_RANK_H_
