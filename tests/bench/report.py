@@ -17,4 +17,4 @@ class Report:
                               "promise": promise, "kept": kept}), flush=True)
         else:
             print(f"{name:40}{median:10.2f} ({min(values):.2f} to {max(values):.2f}) {unit:6}"
-                  f"{promise:16}{'kept' if kept else 'NOT KEPT'}", flush=True)
+                  f"{promise:16}{'' if not promise else 'kept' if kept else 'NOT KEPT'}".rstrip(), flush=True)
