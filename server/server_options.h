@@ -103,11 +103,11 @@ struct ServerOptions {
   std::string worker_cache_dir;
   std::int64_t worker_cache_bytes = 0;  // What data sets may take there.
   std::int64_t transfer_rate = 0;       // Bytes per second to and from workers; 0: no limit.
-  // In which nodes of one job reach each other, such as 10.0.0.0/8; empty: jobs of several nodes have
-  // them on this machine, or are refused where workers are elsewhere.
+  // In which nodes of one job reach each other, such as 10.0.0.0/8; empty: jobs of several nodes
+  // have them on this machine, or are refused where workers are elsewhere.
   std::string rank_network;
-  std::string notify_url;               // Told of every job's end; empty: none.
-  std::string notify_secret;            // Signs what is told; empty: nothing does.
+  std::string notify_url;     // Told of every job's end; empty: none.
+  std::string notify_secret;  // Signs what is told; empty: nothing does.
   bool notify_private_addresses = false;
   std::string executor;  // Its name; executors.h knows which there are.
   int max_jobs = 0;      // 0: the executor's default, or no limit of its own.

@@ -25,8 +25,7 @@ v1::TrainingSpec WithoutSeed(v1::TrainingSpec spec) {
 
 bool IsCompared(SpecField field) {
   return field->name() != "conv_depth" && field->name() != "model_name" &&
-         field->name() != "priority" && field->name() != "slurm_args" &&
-         field->name() != "nodes";
+         field->name() != "priority" && field->name() != "slurm_args" && field->name() != "nodes";
 }
 
 double ValidationAccuracy(const Configuration& configuration) {
