@@ -386,6 +386,9 @@ class JobController {
   // Stores the attempt whose process has been started.
   absl::Status Begin(LiveJob* live, const Launched& launched, int cores, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Shows why an attempt's engine does not run it; empty if it does.
+  void ShowWait(const LiveJob& live, const std::string& why, Effects* effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes over how an attempt's launch stands that has not ended.
   void Follow(LiveJob* live, const LaunchStatus& status, Effects* effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -254,7 +254,7 @@ void JobController::Follow(LiveJob* live, const LaunchStatus& status, Effects* e
   const std::string& id = live->record.id;
   std::string why;
   if (const auto* pending = std::get_if<LaunchPending>(&status)) {
-    watch_.Pend(id);
+    if (!watch_.Pend(id)) return;
     why = absl::StrCat("It waits: ", pending->why, ".");
   } else if (const auto* running = std::get_if<LaunchRunning>(&status)) {
     if (kick_ && watch_.pending(id)) effects->Add(kick_);
@@ -269,8 +269,12 @@ void JobController::Follow(LiveJob* live, const LaunchStatus& status, Effects* e
       }
     }
   }
-  queue_view_.SetPending(live->record, why);
-  effects->Add(with_.events->SetNote(id, why));
+  ShowWait(*live, why, effects);
+}
+
+void JobController::ShowWait(const LiveJob& live, const std::string& why, Effects* effects) {
+  queue_view_.SetPending(live.record, why);
+  effects->Add(with_.events->SetNote(live.record.id, why));
 }
 
 void JobController::OnLaunchStatus(const std::string& handle, const LaunchStatus& status) {

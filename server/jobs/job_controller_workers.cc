@@ -68,7 +68,7 @@ absl::StatusOr<Attachment> JobController::Attach(const worker::v1::Hello& hello,
   const absl::Duration now = with_.clock->Elapsed();
   (*live)->link = std::move(link);
   // Its engine may be slower to say so.
-  if (watch_.pending(hello.job())) Follow(*live, LaunchRunning(), &effects);
+  if (watch_.pending(hello.job())) ShowWait(**live, "", &effects);
   watch_.Hear(hello.job(), now);
   if (attachment.stop) watch_.TellToStop(hello.job(), now);
   if (kick_) effects.Add(kick_);

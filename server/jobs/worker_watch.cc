@@ -39,8 +39,11 @@ void WorkerWatch::Adopt(const std::string& job, const std::string& handle, bool 
   if (stopping) TellToStop(job, now);
 }
 
-void WorkerWatch::Pend(absl::string_view job) {
-  if (Attempt* attempt = Find(job)) attempt->pending = true;
+bool WorkerWatch::Pend(absl::string_view job) {
+  Attempt* attempt = Find(job);
+  if (attempt == nullptr || (attempt->heard && !attempt->ran)) return false;
+  attempt->pending = true;
+  return true;
 }
 
 bool WorkerWatch::pending(absl::string_view job) const {
@@ -55,13 +58,16 @@ std::size_t WorkerWatch::pending() const {
 
 void WorkerWatch::Run(absl::string_view job, absl::Duration now) {
   Attempt* attempt = Find(job);
-  if (attempt == nullptr || !std::exchange(attempt->pending, false)) return;
+  if (attempt == nullptr) return;
+  attempt->ran = true;
+  if (!std::exchange(attempt->pending, false)) return;
   attempt->lease_end = now + options_.attach_timeout;
   if (attempt->stop_deadline < absl::InfiniteDuration()) TellToStop(job, now);
 }
 
 void WorkerWatch::Hear(absl::string_view job, absl::Duration now) {
   if (Attempt* attempt = Find(job)) {
+    attempt->heard = true;
     attempt->pending = false;
     attempt->lease_end = now + options_.lease;
   }

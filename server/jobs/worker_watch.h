@@ -80,11 +80,13 @@ class WorkerWatch {
   void Begin(const std::string& job, const std::string& handle, absl::Duration now);
   // An earlier server began the attempt; `stopping` if its worker was told to stop.
   void Adopt(const std::string& job, const std::string& handle, bool stopping, absl::Duration now);
-  // The engine does not run the process, not yet or not now: its worker is not expected.
-  void Pend(absl::string_view job);
+  // The engine does not run the process, not yet or not now: its worker is not expected. False, and
+  // nothing changes, if that is old: the worker has spoken, and the engine is yet to say that it
+  // runs. What an engine says may be seconds older than its worker, which may be gone by then.
+  bool Pend(absl::string_view job);
   bool pending(absl::string_view job) const;
   std::size_t pending() const;  // Attempts whose process is not run.
-  // The process runs. If it was pending its worker must attach from now on.
+  // The engine says that the process runs. If it was pending its worker must attach from now on.
   void Run(absl::string_view job, absl::Duration now);
   // A sign of life.
   void Hear(absl::string_view job, absl::Duration now);
@@ -132,6 +134,8 @@ class WorkerWatch {
     absl::Duration lease_end = absl::InfiniteDuration();
     absl::Duration stop_deadline = absl::InfiniteDuration();
     bool pending = false;
+    bool heard = false;  // Its worker has spoken,
+    bool ran = false;    // and its engine said that it runs.
     bool storing = false;
     std::optional<ProcessEnd> exited = std::nullopt;
   };

@@ -79,9 +79,21 @@ TEST_F(ControllerEngineTest, WorkerThatAttachesRunsWhateverTheEngineSays) {
   EXPECT_EQ(State(id), "QUEUED") << "its lease has run";
 }
 
+// An engine that is asked once in a while says of a worker that it waits when it has come and gone.
+TEST_F(ControllerEngineTest, WhatAnEngineSaysOfBeforeItsWorkerAttachedHoldsNoLease) {
+  const std::string id = Submit();
+  Attach(id);
+  executor_.Tell("process-1", LaunchPending{"Kubernetes job 12 waits: ContainerCreating"});
+  EXPECT_EQ(Get(id).waiting_reason(), "");
+  Pass(options_.lease);
+  EXPECT_EQ(State(id), "QUEUED");
+  EXPECT_EQ(Reason(id), "WORKER_LOST");
+}
+
 TEST_F(ControllerEngineTest, LeaseRestsWhileTheEngineHoldsTheProcess) {
   const std::string id = Submit();
   Attach(id);
+  executor_.Tell("process-1", LaunchRunning{"node n1"});
   executor_.Tell("process-1", LaunchPending{"Slurm has suspended job 12"});
   Pass(absl::Hours(1));
   EXPECT_EQ(State(id), "STARTING");
