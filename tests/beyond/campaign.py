@@ -10,10 +10,12 @@ import recovery
 import slurm_cluster
 
 ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
+# Where engines run workers, automatic precision is float32, whatever is quicker here.
+FLOAT32 = harness.job_pb.PRECISION_FLOAT32
 # Most of a minute, so that there is time for every fault.
-SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600)
+SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600, precision=FLOAT32)
 # As many shards on one machine as on two nodes.
-NODES_SPEC = dict(recovery.LONG_SPEC, shards=2, precision=harness.job_pb.PRECISION_FLOAT32)
+NODES_SPEC = dict(recovery.LONG_SPEC, shards=2, precision=FLOAT32)
 
 
 def ended(server, name):
