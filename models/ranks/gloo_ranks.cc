@@ -19,7 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kPause(20);
+// Between two looks for a value, at first; it doubles up to the longest, since others ask, too.
+constexpr std::chrono::milliseconds kPause(10);
+constexpr std::chrono::milliseconds kLongestPause(500);
 // Of what has to be alike.
 constexpr size_t kWords = 256;
 
@@ -45,9 +47,11 @@ class Meeting final : public gloo::rendezvous::Store {
 
  private:
   std::string Await(const std::string& key) const {
+    auto pause = kPause;
     for (const auto end = Clock::now() + options_.patience; Clock::now() < end;) {
       if (auto value = options_.get(key)) return *std::move(value);
-      std::this_thread::sleep_for(kPause);
+      std::this_thread::sleep_for(pause);
+      pause = std::min(2 * pause, kLongestPause);
     }
     throw RankLost(
         absl::StrCat("not all came within ", options_.patience.count(), " ms: no ", key));
