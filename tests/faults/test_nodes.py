@@ -12,7 +12,7 @@ from recovery import calm_run, check_same, epochs_of, wait_epoch, weights_of
 
 job_pb = harness.job_pb
 
-SPEC = dict(preset="cnn-1", epochs=12, patience=12, seed=11, shards=4, cores=1)
+SPEC = dict(preset="cnn-1", epochs=24, patience=24, seed=11, shards=4, cores=1)
 
 
 @pytest.fixture
