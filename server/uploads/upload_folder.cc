@@ -234,41 +234,46 @@ absl::Status UploadFolder::Verify(const std::string& id, Entry* claimed, int des
 }
 
 absl::StatusOr<v1::Upload> UploadFolder::Complete(const std::string& id) {
-  {
-    MutexLock lock(&mutex_);
-    const auto found = entries_.find(id);
-    if (found == entries_.end()) return NotFound(id);
-    const v1::Upload& upload = found->second->upload;
-    if (found->second->verified) return upload;
-    if (!found->second->claimed && upload.received_bytes() < upload.size_bytes()) {
-      return jobs::Error(absl::StatusCode::kFailedPrecondition, "UPLOAD_INCOMPLETE",
-                         absl::StrCat("Of ", upload.name(), " ", upload.received_bytes(), " of ",
-                                      upload.size_bytes(), " bytes are there; send the rest."));
-    }
-  }
   auto entry = Claim(id);
   if (!entry.ok()) return entry.status();
-  const int descriptor = open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC);
-  (*entry)->digest = std::make_shared<Digest>();
-  absl::Status status =
-      descriptor < 0 ? FileError("opening", PathOf(id)) : Verify(id, entry->get(), descriptor);
-  if (descriptor >= 0) close(descriptor);
+  v1::Upload upload;
+  bool verified = false;
+  {
+    MutexLock lock(&mutex_);
+    upload = (*entry)->upload;
+    verified = (*entry)->verified;
+  }
+  absl::Status status;
+  if (upload.received_bytes() < upload.size_bytes()) {
+    status = jobs::Error(absl::StatusCode::kFailedPrecondition, "UPLOAD_INCOMPLETE",
+                         absl::StrCat("Of ", upload.name(), " ", upload.received_bytes(), " of ",
+                                      upload.size_bytes(), " bytes are there; send the rest."));
+  } else if (!verified) {
+    const int descriptor = open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC);
+    (*entry)->digest = std::make_shared<Digest>();
+    status =
+        descriptor < 0 ? FileError("opening", PathOf(id)) : Verify(id, entry->get(), descriptor);
+    if (descriptor >= 0) close(descriptor);
+  }
   Unclaim(entry->get());
   if (!status.ok()) return status;
-  MutexLock lock(&mutex_);
-  return (*entry)->upload;
+  return upload;
 }
 
 absl::StatusOr<v1::TrainingJob> UploadFolder::Import(const std::string& id, StartImport start) {
   std::shared_ptr<Entry> entry;
+  std::optional<v1::Upload> verified;
   {
     MutexLock lock(&mutex_);
     const auto found = entries_.find(id);
     if (found == entries_.end()) return NotFound(id);
     entry = found->second;
     ++entry->starting;
+    // Nothing is left to check, so that two may import it at the same time.
+    if (entry->verified) verified = entry->upload;
   }
-  const auto upload = Complete(id);
+  const absl::StatusOr<v1::Upload> upload =
+      verified.has_value() ? absl::StatusOr<v1::Upload>(*std::move(verified)) : Complete(id);
   auto job = upload.ok() ? start(*upload) : upload.status();
   MutexLock lock(&mutex_);
   --entry->starting;
