@@ -170,12 +170,13 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
 
 absl::Status Trainer::Impl::CheckSameStart() {
   if (ranks_ == nullptr) return absl::OkStatus();
-  std::string start = absl::StrCat(state_.fingerprint, state_.global_step);
+  Sha256 start;
+  const std::string what = absl::StrCat(state_.fingerprint, state_.global_step);
+  start.Update(what.data(), what.size());
   for (const NamedTensor& tensor : state_.weights) {
-    start.append(reinterpret_cast<const char*>(tensor.values.data()),
-                 tensor.values.size() * sizeof(float));
+    start.Update(tensor.values.data(), tensor.values.size() * sizeof(float));
   }
-  const std::string mine = Sha256Of(start);
+  const std::string mine = start.Finish();
   std::string all(mine.size() * static_cast<size_t>(ranks_->size()), '\0');
   ranks_->Gather(mine.data(), mine.size(), all.data());
   for (int rank = 0; rank < ranks_->size(); ++rank) {

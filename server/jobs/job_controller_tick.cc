@@ -132,7 +132,7 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
       return std::nullopt;
     }
     const int attempt = record.attempt() + 1;
-    const int nodes = NodesOf(record.job);
+    const int nodes = NodesOf(record.job.spec());
     return LaunchRequest{.job_id = record.id,
                          .attempt = attempt,
                          .token = record.token,

@@ -140,7 +140,7 @@ absl::StatusOr<worker::v1::Assignment> JobController::MakeTrainingAssignment(con
   worker::v1::Assignment assignment;
   *assignment.mutable_spec() = record.job.spec();
   // What it was given, which is less than it asked for on a server that has less.
-  const int cores = record.job.attempts(record.attempt() - 1).cores() / NodesOf(record.job);
+  const int cores = record.job.attempts(record.attempt() - 1).cores() / NodesOf(record.job.spec());
   assignment.mutable_spec()->set_cores(std::max(1, cores));
   if (!record.job.spec().continues().empty()) {
     assignment.set_continued_dir(with_.artifacts->AttemptDir(record.id, 0));

@@ -103,14 +103,14 @@ Scheduler::Resources NeedsOf(const v1::TrainingJob& job) {
       break;
   }
   // An accepted job of an earlier version has one node and does not say so.
-  const int nodes = NodesOf(job);
+  const int nodes = NodesOf(job.spec());
   const Scheduler::Resources each = ResourcesOf(job.spec());
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   return {.cores = nodes * each.cores,
           .memory_bytes = nodes * std::min(each.memory_bytes, kMost / nodes)};
 }
 
-int NodesOf(const v1::TrainingJob& job) { return std::max(1, job.spec().nodes()); }
+int NodesOf(const v1::TrainingSpec& spec) { return std::max(1, spec.nodes()); }
 
 std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec) {
   return absl::StrSplit(spec.slurm_args(), absl::ByAnyChar(" \t\n"), absl::SkipEmpty());

@@ -35,7 +35,7 @@ absl::string_view StateSentence(const v1::TrainingJob& job, v1::JobState state);
 Scheduler::Resources NeedsOf(const v1::TrainingJob& job);
 
 // How many processes an attempt at it has.
-int NodesOf(const v1::TrainingJob& job);
+int NodesOf(const v1::TrainingSpec& spec);
 
 // What a specification gives the engine that runs its worker.
 std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec);

@@ -1,10 +1,10 @@
 // WorkerService: the calls beside the sessions.
-#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/jobs/job_kind.h"
 #include "server/launch/worker_service.h"
 
 namespace atelier::launch {
@@ -53,7 +53,7 @@ grpc::ServerUnaryReactor* AnswerAssigned(
 }
 
 absl::Status CheckRank(const Assignment& assignment, const worker::v1::Hello& hello) {
-  const int size = std::max(1, assignment.spec().nodes());
+  const int size = jobs::NodesOf(assignment.spec());
   if (hello.world_size() == size && hello.rank() >= 0 && hello.rank() < size) {
     return absl::OkStatus();
   }

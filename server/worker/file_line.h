@@ -1,5 +1,6 @@
-// The calls by which a worker that does not see the server's data directory reads and writes files:
-// each is repeated until the server has answered it.
+// A worker's calls beside its session: a worker that does not see the server's data directory reads
+// and writes files by them, the processes of one attempt find each other. Each is repeated until
+// the server has answered it.
 #ifndef ATELIER_SERVER_WORKER_FILE_LINE_H_
 #define ATELIER_SERVER_WORKER_FILE_LINE_H_
 

@@ -4,7 +4,6 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/worker/file_line.h"
 #include "server/worker/job_run.h"
 #include "server/worker/memory_limit.h"
@@ -35,10 +34,7 @@ absl::Status RunFurtherRank(const FurtherRankOptions& options) {
     StayAway(options.meeting.place, ready, &line);
     return ready;
   }
-  Meeting meeting = options.meeting;
-  meeting.timeout = absl::Milliseconds(
-      google::protobuf::util::TimeUtil::DurationToMilliseconds(assignment->lease()));
-  const auto ranks = MeetRanks(meeting, &line);
+  const auto ranks = MeetRanks(options.meeting, *assignment, &line);
   if (!ranks.ok()) {
     StayAway(options.meeting.place, ranks.status(), &line);
     return ranks.status();

@@ -14,7 +14,7 @@ namespace atelier::worker {
 struct FurtherRankOptions {
   v1::Hello hello;
   Workplace::Options workplace;
-  Meeting meeting;  // Without its time-out, which the assignment names.
+  Meeting meeting;
   // Asks all ranks to write a checkpoint and end.
   const models::StopSignal* stop = nullptr;
 };

@@ -128,7 +128,7 @@ models::CheckpointOptions CheckpointsOf(const v1::Assignment& assignment, bool w
   return checkpoints;
 }
 
-// Data and options of a training; the rank's share of it where there are ranks.
+// Data and options of a training.
 struct Prepared {
   std::shared_ptr<const models::Dataset> dataset;
   models::TrainingOptions options;

@@ -27,7 +27,6 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "google/protobuf/util/time_util.h"
 #include "models/base/allocator.h"
 #include "models/base/failure.h"
 #include "models/base/stop_signal.h"
@@ -73,8 +72,6 @@ ABSL_FLAG(std::string, sandbox, "best_effort",
 
 namespace atelier::worker {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 constexpr char kTokenVariable[] = "ATELIER_WORKER_TOKEN";
 // The server's certificate itself, where there is no file.
@@ -208,9 +205,7 @@ class WorkerProgram {
   absl::Status Work(const v1::Assignment& assignment) {
     std::unique_ptr<models::RankGroup> ranks;
     if (settings_.meeting.place.size > 1) {
-      Meeting meeting = settings_.meeting;
-      meeting.timeout = absl::Milliseconds(TimeUtil::DurationToMilliseconds(assignment.lease()));
-      auto met = MeetRanks(meeting, line_.get());
+      auto met = MeetRanks(settings_.meeting, assignment, line_.get());
       if (!met.ok()) return EndMeeting(met.status());
       ranks = *std::move(met);
     }

@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/util/time_util.h"
 #include "models/base/failure.h"
 #include "models/ranks/gloo_ranks.h"
 #include "models/torch/libtorch_version.h"
@@ -106,12 +107,14 @@ void EndWithStarter() {
 }
 
 absl::StatusOr<std::unique_ptr<models::RankGroup>> MeetRanks(const Meeting& meeting,
+                                                             const v1::Assignment& assignment,
                                                              FileLine* line) {
   models::RankOptions options;
   options.rank = meeting.place.rank;
   options.size = meeting.place.size;
   options.address = kThisMachine;
-  options.timeout = absl::ToChronoMilliseconds(meeting.timeout);
+  options.timeout = std::chrono::milliseconds(
+      google::protobuf::util::TimeUtil::DurationToMilliseconds(assignment.lease()));
   options.patience = options.timeout;
   options.alike = Kind();
   if (!meeting.network.empty()) {

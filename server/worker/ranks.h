@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "atelier/worker/v1/worker_service.pb.h"
 #include "models/base/rank_group.h"
 #include "server/worker/file_line.h"
 
@@ -38,10 +38,12 @@ struct Meeting {
       {};  // Until one that is silent, or does not come on this machine, is lost.
 };
 
-// The other processes, once all have come. Their values travel by `line`, whose calls must end when
-// this process is to. FailureReason kRankLost if one does not come or says that it cannot;
+// The other processes, once all have come; who is silent for the assignment's lease, or does not
+// come for as long on this machine, is lost. Their values travel by `line`, whose calls must end
+// when this process is to. FailureReason kRankLost if one does not come or says that it cannot;
 // kInvalidSpec where their machines or versions differ.
 absl::StatusOr<std::unique_ptr<models::RankGroup>> MeetRanks(const Meeting& meeting,
+                                                             const v1::Assignment& assignment,
                                                              FileLine* line);
 
 // Tells the others, if they still wait, why this one does not come.

@@ -22,7 +22,7 @@ FIGURES = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss
            "epochs_trained", "training_seconds")
 
 # What only says where a model is kept, or follows from the preset, is not compared.
-_NOT_COMPARED = ("seed", "conv_depth", "model_name", "priority", "slurm_args")
+_NOT_COMPARED = ("seed", "conv_depth", "model_name", "priority", "slurm_args", "nodes")
 
 
 @dataclass(frozen=True)
