@@ -34,13 +34,17 @@ bool MeasurePairs() {
   const FloatBuffer weights(kWinogradPlaces * shape.inputs * shape.outputs);
   const FloatBuffer output(shape.height * shape.width * shape.outputs);
   const FloatBuffer scratch(WinogradScratch(shape));
-  const NumberBuffer<Bfloat16> rounded(input.size());
-  const NumberBuffer<Bfloat16> pairs(9 * shape.inputs * shape.outputs);
+  const NumberBuffer<Bfloat16> rounded(std::max(input.size(), scratch.size()));
+  const NumberBuffer<Bfloat16> pairs(weights.size());
   const double floats = Seconds([&] {
     WinogradConvolve(shape, input.data(), weights.data(), nullptr, Activation::kRelu,
                      scratch.data(), output.data());
   });
   const double halves = Seconds([&] {
+    if (PairsAreTransformed()) {
+      return PairWinogradConvolve(shape, input.data(), pairs.data(), nullptr, Activation::kRelu,
+                                  scratch.data(), rounded.data(), output.data());
+    }
     RoundNumbers(input.size(), input.data(), rounded.data());
     PairConvolve(shape, rounded.data(), pairs.data(), nullptr, Activation::kRelu, output.data());
   });

@@ -38,7 +38,7 @@ FloatBuffer CopyOf(const float* values, int64_t count) {
 NumberBuffer<Bfloat16> PairsOf(int64_t rows, int64_t columns, const float* panels) {
   NumberBuffer<Bfloat16> pairs(rows * columns);
   for (int64_t at = 0; at < rows * columns; at += rows * kPanel) {
-    PairRows(rows, panels + at, kPanel, pairs.data() + at);
+    PairRows(rows, panels + at, kPanel, PadToPairStep(rows), pairs.data() + at);
   }
   return pairs;
 }
@@ -93,7 +93,9 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
     most = std::max(most, layer.input_size());
   }
   const bool pairs = layout.precision() == Precision::kBfloat16;
-  scratch = FloatBuffer(pairs ? 0 : needed);
+  const bool transformed = !pairs || PairsAreTransformed();
+  scratch = FloatBuffer(transformed ? needed : 0);
+  if (transformed) most = std::max(most, needed);
   winners = FloatBuffer(largest);
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
     dense.emplace_back(kDenseBatch * layer.outputs);
@@ -125,12 +127,19 @@ InferenceProgram::PackedWeights InferenceProgram::PackConvolution(const PackedCo
   if (layer.transformed < 0) return FloatBuffer();
   const ConvolutionShape& shape = layer.shape;
   const float* const weights = packed + layer.weights;
-  if (rounds_products_) return PairsOf(9 * shape.inputs, shape.outputs, weights);
+  if (rounds_products_ && !PairsAreTransformed()) {
+    return PairsOf(9 * shape.inputs, shape.outputs, weights);
+  }
   FloatBuffer transformed(kWinogradPlaces * shape.inputs * shape.outputs);
   for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
     TransformWeights(shape.inputs, shape.outputs, panel, weights, transformed.data());
   }
-  return transformed;
+  if (!rounds_products_) return transformed;
+  NumberBuffer<Bfloat16> pairs(transformed.size());
+  for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
+    PairTransformedWeights(shape.inputs, shape.outputs, panel, transformed.data(), pairs.data());
+  }
+  return pairs;
 }
 
 InferenceProgram::PackedWeights InferenceProgram::PackDense(const PackedDenseLayer& layer,
@@ -207,10 +216,14 @@ void InferenceProgram::Convolve(Workspace& workspace, size_t i) const {
     models::Convolve(layer.shape, input, parameters_.data() + layer.weights, bias,
                      Activation::kRelu, output);
   } else if (rounds_products_) {
-    RoundNumbers(layer.input_size(), input, workspace.rounded.data());
-    PairConvolve(layer.shape, workspace.rounded.data(),
-                 std::get<NumberBuffer<Bfloat16>>(convolutions_[i]).data(), bias, Activation::kRelu,
-                 output);
+    const Bfloat16* const weights = std::get<NumberBuffer<Bfloat16>>(convolutions_[i]).data();
+    Bfloat16* const rounded = workspace.rounded.data();
+    if (PairsAreTransformed()) {
+      return PairWinogradConvolve(layer.shape, input, weights, bias, Activation::kRelu,
+                                  workspace.scratch.data(), rounded, output);
+    }
+    RoundNumbers(layer.input_size(), input, rounded);
+    PairConvolve(layer.shape, rounded, weights, bias, Activation::kRelu, output);
   } else {
     WinogradConvolve(layer.shape, input, std::get<FloatBuffer>(convolutions_[i]).data(), bias,
                      Activation::kRelu, workspace.scratch.data(), output);

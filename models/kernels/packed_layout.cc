@@ -1,9 +1,12 @@
 #include "models/kernels/packed_layout.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "models/kernels/coverage.h"
+#include "models/kernels/pair_convolution.h"
 #include "models/kernels/pair_layouts.h"
+#include "models/kernels/winograd.h"
 
 namespace atelier::models {
 namespace {
@@ -46,30 +49,23 @@ int64_t PackedLayout::Reserve(int64_t size) {
   return offset;
 }
 
-int64_t PackedLayout::Derived::size() const {
-  switch (form) {
-    case Form::kTransposed:
-      return taps * inner * columns;
-    case Form::kTransformed:
-    case Form::kTransposedAndTransformed:
-      return kWinogradPlaces * inner * columns;
-    case Form::kPairs:
-    case Form::kTransposedPairs:
-      // Two of bfloat16 take the room of a float.
-      return taps * inner * columns / 2;
-  }
-  return 0;
-}
-
 int64_t PackedLayout::ReserveDerived(Derived what) {
-  what.between = derived_;
-  if (what.form == Form::kTransposedAndTransformed) {
-    derived_ += what.taps * what.inner * what.columns;
-  }
-  what.result = derived_;
-  derived_ += what.size();
+  const auto reserve = [this](int64_t size) { return std::exchange(derived_, derived_ + size); };
+  const int64_t matrix = what.inner * what.columns;
+  const auto& form = what.form;
+  const bool last_transposes = !form.transformed;
+  if (form.transposed && !last_transposes) what.transposed = reserve(what.taps * matrix);
+  if (form.transformed && form.paired) what.transformed = reserve(kWinogradPlaces * matrix);
+  const int64_t numbers = (form.transformed ? kWinogradPlaces : what.taps) * matrix;
+  // Two of bfloat16 take the room of a float.
+  what.result = reserve(form.paired ? numbers / 2 : numbers);
   for (int64_t panel = 0; panel < what.panels(); ++panel) pieces_.push_back({what, panel});
   return what.result;
+}
+
+PackedLayout::Form PackedLayout::ConvolutionForm(bool transposed) const {
+  const bool pairs = precision_ == Precision::kBfloat16;
+  return {transposed, !pairs || PairsAreTransformed(), pairs};
 }
 
 ImageShape PackedLayout::AddConvLayers() {
@@ -87,14 +83,12 @@ ImageShape PackedLayout::AddConvLayers() {
     layer.shift = Reserve(outputs);
     layer.statistics = statistics_;
     statistics_ += 2 * block.filters;
-    const bool pairs = precision_ == Precision::kBfloat16;
     if (!conv_layers_.empty()) {
-      const Form form = pairs ? Form::kTransposedPairs : Form::kTransposedAndTransformed;
-      layer.transposed = ReserveDerived({form, 9, stored, outputs, layer.weights});
+      layer.transposed = ReserveDerived({ConvolutionForm(true), 9, stored, outputs, layer.weights});
     }
     if (stored % kPanel == 0) {
-      const Form form = pairs ? Form::kPairs : Form::kTransformed;
-      layer.transformed = ReserveDerived({form, 9, stored, outputs, layer.weights});
+      layer.transformed =
+          ReserveDerived({ConvolutionForm(false), 9, stored, outputs, layer.weights});
     }
     PlaceConvolution(layer, input.channels, &positions_);
     if (block.squeeze > 0) {
@@ -103,7 +97,11 @@ ImageShape PackedLayout::AddConvLayers() {
       layer.excite = AddDense(1, units, PadToPanel(units), block.filters);
       for (PackedDenseLayer* dense : {&layer.squeeze, &layer.excite}) {
         dense->transposed =
-            ReserveDerived({Form::kTransposed, 1, dense->inputs, dense->outputs, dense->weights});
+            ReserveDerived({{.transposed = true, .transformed = false, .paired = false},
+                            1,
+                            dense->inputs,
+                            dense->outputs,
+                            dense->weights});
       }
     }
     layer.skip = static_cast<size_t>(block.skip);
@@ -140,11 +138,12 @@ PackedDenseLayer PackedLayout::AddDense(int64_t plane, int64_t channels, int64_t
 
 void PackedLayout::DeriveDense(PackedDenseLayer& layer, bool transposed) {
   const bool pairs = precision_ == Precision::kBfloat16;
-  const auto derive = [&](Form form) {
+  const auto derive = [&](bool transpose) {
+    const Form form = {.transposed = transpose, .transformed = false, .paired = pairs};
     return ReserveDerived({form, 1, layer.inputs, layer.outputs, layer.weights});
   };
-  if (transposed) layer.transposed = derive(pairs ? Form::kTransposedPairs : Form::kTransposed);
-  if (pairs) layer.paired = derive(Form::kPairs);
+  if (transposed) layer.transposed = derive(true);
+  if (pairs) layer.paired = derive(false);
 }
 
 void PackedLayout::AddDenseLayers(const ImageShape& features) {
@@ -170,22 +169,30 @@ void PackedLayout::AddDenseLayers(const ImageShape& features) {
 
 void PackedLayout::Derive(int64_t piece, const float* parameters, float* derived) const {
   const auto& [what, panel] = pieces_[static_cast<size_t>(piece)];
-  const float* const weights = parameters + what.weights;
+  const float* weights = parameters + what.weights;
   float* const result = derived + what.result;
   auto* const pairs = reinterpret_cast<Bfloat16*>(result);
-  const int64_t rows = what.taps * what.inner;
-  switch (what.form) {
-    case Form::kTransposed:
-      return TransposePanels(what.taps, what.inner, what.columns, panel, weights, result);
-    case Form::kTransformed:
-      return TransformWeights(what.inner, what.columns, panel, weights, result);
-    case Form::kTransposedAndTransformed:
-      TransposePanels(what.taps, what.inner, what.columns, panel, weights, derived + what.between);
-      return TransformWeights(what.columns, what.inner, panel, derived + what.between, result);
-    case Form::kPairs:
-      return PairRows(rows, weights + panel * rows * kPanel, kPanel, pairs + panel * rows * kPanel);
-    case Form::kTransposedPairs:
+  const auto& form = what.form;
+  if (form.transposed && !form.transformed) {
+    if (form.paired) {
       return TransposeToPairs(what.taps, what.inner, what.columns, panel, weights, pairs);
+    }
+    return TransposePanels(what.taps, what.inner, what.columns, panel, weights, result);
+  }
+  if (!form.transformed) {
+    const int64_t rows = what.taps * what.rows();
+    const int64_t at = panel * rows * kPanel;
+    return PairRows(rows, weights + at, kPanel, rows, pairs + at);
+  }
+  if (form.transposed) {
+    float* const transposed = derived + what.transposed;
+    TransposePanels(what.taps, what.inner, what.columns, panel, weights, transposed);
+    weights = transposed;
+  }
+  float* const transformed = form.paired ? derived + what.transformed : result;
+  TransformWeights(what.rows(), what.panels() * kPanel, panel, weights, transformed);
+  if (form.paired) {
+    PairTransformedWeights(what.rows(), what.panels() * kPanel, panel, transformed, pairs);
   }
 }
 

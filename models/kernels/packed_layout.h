@@ -106,15 +106,11 @@ class PackedLayout {
   void Derive(int64_t piece, const float* parameters, float* derived) const;
 
  private:
-  // How derived weights lie, those of a convolution with nine taps.
-  enum class Form {
-    kTransposed,
-    // By winograd.h, and the same of the transposed ones.
-    kTransformed,
-    kTransposedAndTransformed,
-    // In bfloat16 (pair_products.h).
-    kPairs,
-    kTransposedPairs,
+  // What becomes of weights, in this order.
+  struct Form {
+    bool transposed;
+    bool transformed;  // By winograd.h, those of a convolution with nine taps.
+    bool paired;       // In bfloat16 (pair_products.h).
   };
 
   // A layer's weights, inner × columns for each tap, in another form; a piece is a panel of these.
@@ -124,14 +120,14 @@ class PackedLayout {
     int64_t inner;
     int64_t columns;
     int64_t weights;
-    // The transposed weights, where they lie between those and what is wanted.
-    int64_t between = 0;
+    // Transposed and transformed weights, where they lie between those and what is wanted.
+    int64_t transposed = 0;
+    int64_t transformed = 0;
     int64_t result = 0;
 
-    bool transposed() const { return form != Form::kTransformed && form != Form::kPairs; }
-    int64_t panels() const { return (transposed() ? inner : columns) / kPanel; }
-    // Of the result, in floats.
-    int64_t size() const;
+    // Rows and columns of what is wanted.
+    int64_t rows() const { return form.transposed ? columns : inner; }
+    int64_t panels() const { return (form.transposed ? inner : columns) / kPanel; }
   };
   struct DerivePiece {
     Derived what;
@@ -144,6 +140,9 @@ class PackedLayout {
   // A dense layer of `units`, which gets `plane` pixels of `channels` numbers each, stored as
   // `stored` side by side; in `positions_` channel by channel.
   PackedDenseLayer AddDense(int64_t plane, int64_t channels, int64_t stored, int64_t units);
+  // What becomes of a convolution's weights for its results, or transposed for its gradient by the
+  // input.
+  Form ConvolutionForm(bool transposed) const;
   // Of one of the layers that the loss is made of.
   void DeriveDense(PackedDenseLayer& layer, bool transposed);
   int64_t Reserve(int64_t size);

@@ -63,6 +63,14 @@ ATELIER_AVX512 inline __m256i Row(int64_t row, int64_t rows, int64_t stride, con
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row * stride));
 }
 
+// 16 numbers of a row, each beside that of the next row.
+ATELIER_AVX512 inline __m512i TwoRows(int64_t row, int64_t rows, int64_t stride,
+                                      const Bfloat16* from) {
+  const __m512i first = _mm512_cvtepu16_epi32(Row(row, rows, stride, from));
+  const __m512i second = _mm512_cvtepu16_epi32(Row(row + 1, rows, stride, from));
+  return _mm512_or_si512(first, _mm512_slli_epi32(second, 16));
+}
+
 }  // namespace
 
 ATELIER_AVX512 void RoundNumbers(int64_t count, const float* from, Bfloat16* to) {
@@ -72,14 +80,23 @@ ATELIER_AVX512 void RoundNumbers(int64_t count, const float* from, Bfloat16* to)
   }
 }
 
-ATELIER_AVX512 void PairRows(int64_t rows, const float* from, int64_t stride, Bfloat16* panel) {
-  const int64_t padded = PadToPairStep(rows);
-  for (int64_t row = 0; row < padded; row += 2, panel += 2 * kPanel) {
+ATELIER_AVX512 void PairRows(int64_t rows, const float* from, int64_t stride, int64_t padded_rows,
+                             Bfloat16* panel) {
+  for (int64_t row = 0; row < padded_rows; row += 2, panel += 2 * kPanel) {
     for (int64_t j = 0; j < kPanel; j += 16) {
       const float* at = from + row * stride + j;
       const __m512 first = row < rows ? _mm512_loadu_ps(at) : _mm512_setzero_ps();
       const __m512 second = row + 1 < rows ? _mm512_loadu_ps(at + stride) : _mm512_setzero_ps();
       _mm512_storeu_si512(panel + 2 * j, Interleave(RoundTwo(first, second)));
+    }
+  }
+}
+
+ATELIER_AVX512 void InterleaveRows(int64_t rows, int64_t columns, const Bfloat16* from,
+                                   Bfloat16* pairs) {
+  for (int64_t row = 0; row < rows; row += 2, pairs += 2 * columns) {
+    for (int64_t c = 0; c < columns; c += 16) {
+      _mm512_storeu_si512(pairs + 2 * c, TwoRows(row, rows, columns, from + c));
     }
   }
 }
@@ -90,10 +107,7 @@ ATELIER_AVX512 void TransposeRows(int64_t rows, int64_t columns, const Bfloat16*
     for (int64_t r = 0; r < padded_rows; r += 32) {
       __m512i pairs[16];
       for (int64_t i = 0; i < 16; ++i) {
-        const __m256i first = Row(r + 2 * i, rows, columns, from + c);
-        const __m256i second = Row(r + 2 * i + 1, rows, columns, from + c);
-        pairs[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(first),
-                                   _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+        pairs[i] = TwoRows(r + 2 * i, rows, columns, from + c);
       }
       Transpose16(pairs);
       for (int64_t i = 0; i < 16; ++i) {
@@ -151,7 +165,8 @@ namespace atelier::models {
 
 // Never called: there is no PairUnit.
 void RoundNumbers(int64_t, const float*, Bfloat16*) {}
-void PairRows(int64_t, const float*, int64_t, Bfloat16*) {}
+void PairRows(int64_t, const float*, int64_t, int64_t, Bfloat16*) {}
+void InterleaveRows(int64_t, int64_t, const Bfloat16*, Bfloat16*) {}
 void TransposeRows(int64_t, int64_t, const Bfloat16*, int64_t, Bfloat16*) {}
 void TransposeToPairs(int64_t, int64_t, int64_t, int64_t, const float*, Bfloat16*) {}
 void StorePixels(int64_t, int64_t, const float*, int64_t, int64_t, Activation, float*) {}

@@ -13,9 +13,14 @@ namespace atelier::models {
 // `count` numbers, a multiple of 32, in the same order.
 void RoundNumbers(int64_t count, const float* from, Bfloat16* to);
 
-// 32 columns of `rows` rows, so far from each other, as a panel of pairs of PadToPairStep(rows)
-// rows; those beyond are zero.
-void PairRows(int64_t rows, const float* from, int64_t stride, Bfloat16* panel);
+// 32 columns of `rows` rows, so far from each other, as a panel of pairs of `padded_rows` rows, an
+// even number; those beyond are zero.
+void PairRows(int64_t rows, const float* from, int64_t stride, int64_t padded_rows,
+              Bfloat16* panel);
+
+// A matrix of `rows` rows and `columns` columns, a multiple of 16, in pairs of rows: element (k, j)
+// at (k / 2 · columns + j) · 2 + k % 2; a row that lacks to the last pair is zero.
+void InterleaveRows(int64_t rows, int64_t columns, const Bfloat16* from, Bfloat16* pairs);
 
 // A matrix of `rows` rows and `columns` columns, a multiple of 16, with rows and columns exchanged:
 // `columns` rows of `padded_rows` numbers, a multiple of 32; those beyond `rows` are zero.

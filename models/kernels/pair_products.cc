@@ -171,13 +171,13 @@ ATELIER_AVX512 void VectorBlock(const PairTask& task, int64_t row) {
   for (int64_t segment = 0; segment < task.segments; ++segment) {
     const Bfloat16* a = task.a + row * task.a_stride + segment * task.a_segment_stride;
     const Bfloat16* b = task.b + segment * task.b_segment_stride;
-    for (int64_t k = 0; k < task.segment_size; k += 2, b += kPairRow) {
+    for (int64_t k = 0; k < task.segment_size; k += 2, a += task.a_step, b += kPairRow) {
       const auto b0 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b));
       const auto b1 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + 32));
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         int pair;
-        std::memcpy(&pair, a + r * task.a_stride + k, sizeof(pair));
+        std::memcpy(&pair, a + r * task.a_stride, sizeof(pair));
         const auto x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
         sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, b0);
         sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);

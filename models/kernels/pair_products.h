@@ -38,9 +38,11 @@ constexpr int64_t PadToPairStep(int64_t size) {
 
 // c = start + a · b for one panel of b. Strides count numbers.
 struct PairTask {
-  // Row r: `segments` runs of `segment_size` numbers, a multiple of kPairStep.
+  // Row r: `segments` runs of `segment_size` numbers, a multiple of kPairStep; for vectors of 2.
   const Bfloat16* a = nullptr;
   int64_t a_stride = 0;
+  // From a pair of numbers to the next one of its run; tiles read them side by side.
+  int64_t a_step = 2;
   int64_t segments = 1;
   int64_t a_segment_stride = 0;
   int64_t segment_size = 0;

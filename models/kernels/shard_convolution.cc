@@ -14,6 +14,11 @@ ConvolutionShape Back(const ConvolutionShape& shape) {
   return {shape.height, shape.width, shape.outputs, shape.inputs};
 }
 
+// Forward and back.
+int64_t WinogradScratchBothWays(const ConvolutionShape& shape) {
+  return std::max(WinogradScratch(shape), WinogradScratch(Back(shape)));
+}
+
 class WinogradShardConvolution : public ShardConvolution {
  public:
   WinogradShardConvolution(const PackedConvLayer& layer, const float* derived)
@@ -21,7 +26,7 @@ class WinogradShardConvolution : public ShardConvolution {
         weights_(derived + layer.transformed),
         transposed_(derived + layer.transposed),
         tiles_at_once_(TilesAtOnce(shape_)),
-        scratch_(std::max(WinogradScratch(shape_), WinogradScratch(Back(shape_)))),
+        scratch_(WinogradScratchBothWays(shape_)),
         input_(kWinogradPlaces * WinogradMatrix(tiles_at_once_, shape_.inputs)),
         output_gradient_(kWinogradPlaces * WinogradMatrix(tiles_at_once_, shape_.outputs)),
         gradient_(kWinogradPlaces * shape_.inputs * shape_.outputs) {}
@@ -77,15 +82,22 @@ class PairShardConvolution : public ShardConvolution {
         weights_(PairsIn(derived, layer.transformed)),
         transposed_(PairsIn(derived, layer.transposed)),
         images_at_once_(std::max<int64_t>(1, 192 / PairGradientSteps(shape_))),
+        transformed_(PairsAreTransformed()),
+        scratch_(transformed_ ? WinogradScratchBothWays(shape_) : 0),
+        rounded_(scratch_.size()),
         inputs_(max_images * shape_.padded_size(shape_.inputs)),
-        output_gradient_(shape_.padded_size(shape_.outputs)),
+        output_gradient_(transformed_ ? 0 : shape_.padded_size(shape_.outputs)),
         transposed_inputs_(images_at_once_ * TransposedInputSize(shape_)),
         paired_gradients_(images_at_once_ * PairedGradientSize(shape_)) {}
 
   void Forward(int64_t image, const float* padded_input, const float* bias,
                float* values) override {
     RoundNumbers(shape_.padded_size(shape_.inputs), padded_input, Input(image));
-    PairConvolve(shape_, Input(image), weights_, bias, Activation::kRelu, values);
+    if (!transformed_) {
+      return PairConvolve(shape_, Input(image), weights_, bias, Activation::kRelu, values);
+    }
+    PairWinogradConvolve(shape_, padded_input, weights_, bias, Activation::kRelu, scratch_.data(),
+                         rounded_.data(), values);
   }
 
   void AddToWeightGradient(int64_t image, int64_t last, const float* /*padded_input*/,
@@ -102,6 +114,11 @@ class PairShardConvolution : public ShardConvolution {
   }
 
   void BackToInput(const float* padded_gradient, float* input_gradient) override {
+    if (transformed_) {
+      return PairWinogradConvolve(Back(shape_), padded_gradient, transposed_, nullptr,
+                                  Activation::kNone, scratch_.data(), rounded_.data(),
+                                  input_gradient);
+    }
     RoundNumbers(output_gradient_.size(), padded_gradient, output_gradient_.data());
     PairConvolve(Back(shape_), output_gradient_.data(), transposed_, nullptr, Activation::kNone,
                  input_gradient);
@@ -116,6 +133,10 @@ class PairShardConvolution : public ShardConvolution {
   const Bfloat16* const weights_;
   const Bfloat16* const transposed_;
   const int64_t images_at_once_;
+  // By PairWinogradConvolve.
+  const bool transformed_;
+  const FloatBuffer scratch_;
+  const NumberBuffer<Bfloat16> rounded_;
   // All images' padded inputs, rounded, and one gradient by the output.
   const NumberBuffer<Bfloat16> inputs_;
   const NumberBuffer<Bfloat16> output_gradient_;

@@ -143,8 +143,8 @@ void TransformGradient(const ConvolutionShape& shape, const float* padded_gradie
 }
 
 // A panel's results from its 16 products of one row a tile.
-void StoreOutput(const ConvolutionShape& shape, const float* products, const float* bias,
-                 Activation activation, float* output) {
+void StoreWinogradOutput(const ConvolutionShape& shape, const float* products, const float* bias,
+                         Activation activation, float* output) {
   const FloatTag d;
   const auto height = static_cast<size_t>(shape.height);
   const auto width = static_cast<size_t>(shape.width);
@@ -198,8 +198,8 @@ void WinogradConvolve(const ConvolutionShape& shape, const float* padded_input,
       task.c_stride = kPanel;
       RunTiles(kDotTiles<float>, static_cast<size_t>(tiles), task.a_stride, task.c_stride, task);
     }
-    StoreOutput(shape, products, bias != nullptr ? bias + panel : nullptr, activation,
-                output + panel);
+    HWY_NAMESPACE::StoreWinogradOutput(shape, products, bias != nullptr ? bias + panel : nullptr,
+                                       activation, output + panel);
   }
 }
 
@@ -274,6 +274,7 @@ namespace atelier::models {
 
 HWY_EXPORT(TransformWeights);
 HWY_EXPORT(WinogradConvolve);
+HWY_EXPORT(StoreWinogradOutput);
 HWY_EXPORT(TransformInput);
 HWY_EXPORT(TransformGradient);
 HWY_EXPORT(AddTransformedGradient);
@@ -289,6 +290,11 @@ void WinogradConvolve(const ConvolutionShape& shape, const float* padded_input,
                       float* scratch, float* output) {
   HWY_DYNAMIC_DISPATCH(WinogradConvolve)
   (shape, padded_input, transformed, bias, activation, scratch, output);
+}
+
+void StoreWinogradOutput(const ConvolutionShape& shape, const float* products, const float* bias,
+                         Activation activation, float* output) {
+  HWY_DYNAMIC_DISPATCH(StoreWinogradOutput)(shape, products, bias, activation, output);
 }
 
 void TransformInput(const ConvolutionShape& shape, const float* padded_input, int64_t capacity,

@@ -44,6 +44,11 @@ void WinogradConvolve(const ConvolutionShape& shape, const float* padded_input,
                       const float* transformed, const float* bias, Activation activation,
                       float* scratch, float* output);
 
+// The results of one panel of output channels from its 16 products, matrices of one row a tile and
+// kPanel columns; `output` is that of the panel's first channel.
+void StoreWinogradOutput(const ConvolutionShape& shape, const float* products, const float* bias,
+                         Activation activation, float* output);
+
 // For the gradient by the weights: the padded input, and the padded gradient by the output, as it
 // is passed back to the products' results.
 void TransformInput(const ConvolutionShape& shape, const float* padded_input, int64_t capacity,

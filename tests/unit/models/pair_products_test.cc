@@ -16,6 +16,7 @@
 #include "models/base/random.h"
 #include "models/kernels/pair_convolution.h"
 #include "models/kernels/pair_layouts.h"
+#include "models/kernels/winograd.h"
 #include "tests/unit/models/zero_border.h"
 
 namespace atelier::models {
@@ -51,7 +52,7 @@ PairBuffer Paired(const ConvolutionShape& shape, const FloatBuffer& panels) {
   PairBuffer pairs(panels.size());
   const int64_t rows = 9 * shape.inputs;
   for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
-    PairRows(rows, panels.data() + panel * rows * kPanel, kPanel,
+    PairRows(rows, panels.data() + panel * rows * kPanel, kPanel, PadToPairStep(rows),
              pairs.data() + panel * rows * kPanel);
   }
   return pairs;
@@ -80,7 +81,7 @@ TEST_P(PairTest, MultipliesAnyNumberOfRows) {
   constexpr int64_t kSegments = 3;
   const FloatBuffer b = Noise(kSegments * kInner * kPanel, 2);
   PairBuffer pairs(b.size());
-  PairRows(kSegments * kInner, b.data(), kPanel, pairs.data());
+  PairRows(kSegments * kInner, b.data(), kPanel, kSegments * kInner, pairs.data());
   const FloatBuffer bias = Noise(kPanel, 3);
   for (const int64_t rows : {1, 2, 7, 15, 16, 17, 31, 32, 33, 61, 64, 70, 130}) {
     // Runs of one row lie apart, and rows further apart than they are long.
@@ -97,9 +98,9 @@ TEST_P(PairTest, MultipliesAnyNumberOfRows) {
       expected.data()[i] = static_cast<float>(sum);
     }
     FloatBuffer actual(rows * kPanel);
-    const PairTask task = {rounded.data(), kStride,         kSegments,   kInner + 32, kInner,
-                           pairs.data(),   kInner * kPanel, bias.data(), 0,           actual.data(),
-                           kPanel};
+    const PairTask task = {
+        rounded.data(), kStride,         2,           kSegments, kInner + 32,   kInner,
+        pairs.data(),   kInner * kPanel, bias.data(), 0,         actual.data(), kPanel};
     MultiplyPairs({&task, 1}, rows);
     SCOPED_TRACE(rows);
     ExpectNear(actual, expected, 1e-5);
@@ -121,7 +122,7 @@ TEST_P(PairTest, KeepsWhatIsNoNumberAndDropsDenormalNumbers) {
   FloatBuffer b(kPairStep * kPanel);
   std::fill_n(b.data(), kPanel, 2.0F);
   PairBuffer pairs(b.size());
-  PairRows(kPairStep, b.data(), kPanel, pairs.data());
+  PairRows(kPairStep, b.data(), kPanel, kPairStep, pairs.data());
   FloatBuffer c(3 * kPanel);
   PairTask task;
   task.a = rounded.data();
@@ -185,6 +186,66 @@ TEST_P(PairTest, ConvolvesLikeThePlainWay) {
                    actual.data());
       ExpectNear(actual, expected, 2e-5);
     }
+  }
+}
+
+// A buffer's numbers, rounded and widened again.
+FloatBuffer RoundedFloats(const FloatBuffer& values) {
+  FloatBuffer rounded(values.size());
+  std::transform(values.data(), values.data() + values.size(), rounded.data(),
+                 [](float value) { return Widened(RoundToBfloat16(value)); });
+  return rounded;
+}
+
+// Against plain products of the same rounded numbers, and not far from the plain convolution.
+TEST_P(PairTest, ConvolvesByTransformedPairs) {
+  for (const ConvolutionShape& shape : Shapes()) {
+    SCOPED_TRACE(NameOf(shape));
+    const FloatBuffer input = PaddedNoise(shape, shape.inputs, 1);
+    const FloatBuffer weights = Noise(9 * shape.inputs * shape.outputs, 2);
+    const FloatBuffer bias = Noise(shape.outputs, 3);
+    FloatBuffer transformed(kWinogradPlaces * shape.inputs * shape.outputs);
+    PairBuffer pairs(transformed.size());
+    for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
+      TransformWeights(shape.inputs, shape.outputs, panel, weights.data(), transformed.data());
+      PairTransformedWeights(shape.inputs, shape.outputs, panel, transformed.data(), pairs.data());
+    }
+    const int64_t size = shape.height * shape.width * shape.outputs;
+    FloatBuffer scratch(WinogradScratch(shape));
+    PairBuffer rounded(scratch.size());
+    FloatBuffer actual(size);
+    PairWinogradConvolve(shape, input.data(), pairs.data(), bias.data(), Activation::kRelu,
+                         scratch.data(), rounded.data(), actual.data());
+
+    const int64_t tiles = WinogradTiles(shape);
+    const int64_t matrix = WinogradMatrix(tiles, shape.inputs);
+    FloatBuffer image(kWinogradPlaces * matrix);
+    TransformInput(shape, input.data(), tiles, 0, image.data());
+    const FloatBuffer a = RoundedFloats(image);
+    const FloatBuffer b = RoundedFloats(transformed);
+    FloatBuffer expected(size);
+    for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
+      const int64_t product = WinogradMatrix(tiles, kPanel);
+      FloatBuffer products(kWinogradPlaces * product);
+      for (int64_t place = 0; place < kWinogradPlaces; ++place) {
+        const float* panel_b = b.data() + (place * shape.outputs + panel) * shape.inputs;
+        for (int64_t tile = 0; tile < tiles; ++tile) {
+          for (int64_t j = 0; j < kPanel; ++j) {
+            double sum = 0;
+            for (int64_t k = 0; k < shape.inputs; ++k) {
+              sum += static_cast<double>(a.data()[place * matrix + tile * shape.inputs + k]) *
+                     panel_b[k * kPanel + j];
+            }
+            products.data()[place * product + tile * kPanel + j] = static_cast<float>(sum);
+          }
+        }
+      }
+      StoreWinogradOutput(shape, products.data(), bias.data() + panel, Activation::kRelu,
+                          expected.data() + panel);
+    }
+    ExpectNear(actual, expected, 2e-5);
+    Convolve(shape, input.data(), weights.data(), bias.data(), Activation::kRelu, expected.data());
+    ExpectNear(actual, expected, 0.15);
   }
 }
 
