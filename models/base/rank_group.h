@@ -9,14 +9,15 @@
 
 namespace atelier::models {
 
-// A process of the group has ended or is silent: the others cannot go on without it.
+// A process of the group has ended or is silent: the others cannot go on without it. One that
+// takes long is not lost.
 class RankLost : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 // Every rank makes the same calls with the same sizes in the same order. All of them throw
-// RankLost, at the latest when the group's time-out is over, and from then on always.
+// RankLost, at the latest when one is silent for the group's time-out, and from then on always.
 class RankGroup {
  public:
   virtual ~RankGroup() = default;

@@ -21,19 +21,29 @@ GradientExchange::GradientExchange(RankGroup* ranks, const TrainingNetwork& netw
     : ranks_(ranks),
       network_(network),
       slice_(SliceOf(network.parameters().size(), ranks->size())),
-      sent_(SharedOut(shards) * ranks->size() * slice_),
-      received_(SharedOut(shards) * ranks->size() * slice_),
+      sent_(MostOf(shards) * ranks->size() * slice_),
+      received_(MostOf(shards) * ranks->size() * slice_),
       own_(slice_),
       sum_(ranks->size() * slice_) {}
 
-GradientExchange::Share GradientExchange::ShareOf(int64_t shards) const {
-  const int64_t each = SharedOut(shards);
-  return {std::min(shards, ranks_->rank() * each), std::min(shards, (ranks_->rank() + 1) * each)};
+GradientExchange::Share GradientExchange::ShareOf(int64_t rank, int64_t shards) const {
+  return {shards * rank / ranks_->size(), shards * (rank + 1) / ranks_->size()};
+}
+
+std::vector<int64_t> GradientExchange::PlacesOf(int64_t shards) const {
+  std::vector<int64_t> places;
+  for (int64_t rank = 0; rank < ranks_->size(); ++rank) {
+    const Share share = ShareOf(rank, shards);
+    for (int64_t i = share.begin; i < share.end; ++i) {
+      places.push_back(rank * MostOf(shards) + i - share.begin);
+    }
+  }
+  return places;
 }
 
 const float* GradientExchange::Run(int64_t shards, absl::Span<PassResult> results) {
   ShareResults(shards, results);
-  const int64_t each = SharedOut(shards);
+  const int64_t each = MostOf(shards);
   const int64_t size = network_.parameters().size();
   const Share share = ShareOf(shards);
   for (int64_t rank = 0; rank < ranks_->size(); ++rank) {
@@ -46,16 +56,17 @@ const float* GradientExchange::Run(int64_t shards, absl::Span<PassResult> result
   }
   ranks_->Exchange(sent_.data(), static_cast<size_t>(each * slice_) * sizeof(float),
                    received_.data());
-  // Shard i is the rank's that has it and stands where it is among that rank's: at i.
   std::vector<const float*> gradients;
-  for (int64_t i = 0; i < shards; ++i) gradients.push_back(received_.data() + i * slice_);
+  for (const int64_t place : PlacesOf(shards)) {
+    gradients.push_back(received_.data() + place * slice_);
+  }
   SumGradients(gradients, 0, slice_, own_.data());
   ranks_->Gather(own_.data(), static_cast<size_t>(slice_) * sizeof(float), sum_.data());
   return sum_.data();
 }
 
 void GradientExchange::ShareResults(int64_t shards, absl::Span<PassResult> results) {
-  const int64_t each = SharedOut(shards);
+  const int64_t each = MostOf(shards);
   const size_t statistics = network_.shard(0).statistics().size() * sizeof(float);
   const size_t record = sizeof(PassResult) + statistics;
   const Share share = ShareOf(shards);
@@ -67,8 +78,10 @@ void GradientExchange::ShareResults(int64_t shards, absl::Span<PassResult> resul
     std::memcpy(at + sizeof(PassResult), network_.shard(i).statistics().data(), statistics);
   }
   ranks_->Gather(results_.data(), results_.size(), all_results_.data());
+  const std::vector<int64_t> places = PlacesOf(shards);
   for (int64_t i = 0; i < shards; ++i) {
-    const char* const at = all_results_.data() + static_cast<size_t>(i) * record;
+    const char* const at =
+        all_results_.data() + static_cast<size_t>(places[static_cast<size_t>(i)]) * record;
     std::memcpy(&results[static_cast<size_t>(i)], at, sizeof(PassResult));
     std::memcpy(network_.shard(i).statistics().data(), at + sizeof(PassResult), statistics);
   }

@@ -27,15 +27,19 @@ class GradientExchange {
     int64_t begin;
     int64_t end;
   };
-  Share ShareOf(int64_t shards) const;
+  Share ShareOf(int64_t shards) const { return ShareOf(ranks_->rank(), shards); }
 
   // Fills in the results and the statistics of the shards that other ranks ran, and answers with
   // the sum of all gradients, which is valid until the next call. Throws RankLost.
   const float* Run(int64_t shards, absl::Span<PassResult> results);
 
  private:
-  // Shards of a rank, but for the last ones.
-  int64_t SharedOut(int64_t shards) const { return (shards + ranks_->size() - 1) / ranks_->size(); }
+  // Those of any rank: none has more than one shard more than another.
+  Share ShareOf(int64_t rank, int64_t shards) const;
+  // Most shards of a rank.
+  int64_t MostOf(int64_t shards) const { return (shards + ranks_->size() - 1) / ranks_->size(); }
+  // Where each shard stands among places for as many of every rank.
+  std::vector<int64_t> PlacesOf(int64_t shards) const;
   void ShareResults(int64_t shards, absl::Span<PassResult> results);
 
   RankGroup* const ranks_;

@@ -25,6 +25,8 @@ namespace atelier::models {
 namespace {
 
 constexpr int64_t kValidationBatch = 500;
+// What ranks validate before they ask each other whether to end.
+constexpr size_t kImagesBetweenAsking = 8 * kValidationBatch;
 
 // With the weights that balance the classes where they are asked for, see
 // TrainingOptions::balance_classes.
@@ -64,6 +66,8 @@ class Trainer::Impl {
 
   absl::Status Prepare(const TrainedModel* start);
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer, const StopSignal* stop);
+  // Waits for the checkpoint that is being written, and tells the observer of it.
+  absl::Status FinishCheckpoint();
   absl::StatusOr<TrainedModel> BestModel() const;
   absl::StatusOr<std::optional<Bfloat16Validation>> ValidateInBfloat16(
       const StopSignal* stop) const;
@@ -82,8 +86,11 @@ class Trainer::Impl {
   }
   absl::StatusOr<ValidationMetrics> Validate(const InferenceNetwork& network,
                                              const StopSignal* stop) const;
-  // RANK_LOST unless all ranks begin with the same.
-  absl::Status CheckSameStart();
+  // Validates what was trained by now. kCancelled, with asked_, if asked to end before that.
+  absl::StatusOr<ValidationMetrics> ValidateEpoch();
+  // `otherwise`, with what differs and `when`, unless all ranks have the same weights.
+  absl::Status CheckSame(const std::vector<NamedTensor>& weights, FailureReason otherwise,
+                         absl::string_view when) const;
   // What is asked of this process.
   StopRequest Requested() const { return stop_ == nullptr ? StopRequest::kNone : stop_->Get(); }
   // Takes up what is asked of any rank; all ranks have to be at the same step.
@@ -107,8 +114,6 @@ class Trainer::Impl {
   absl::Status BeginCheckpoint();
   // Tells the observer of the checkpoint that is being written, if it is done.
   absl::Status ReportCheckpoint();
-  // Waits for it first.
-  absl::Status FinishCheckpoint();
   absl::StatusOr<TrainingOutcome> EndWith(TrainingOutcome::End end);
   // A training that diverges after a finished epoch ends with what it had.
   absl::StatusOr<TrainingOutcome> EndByError(const absl::Status& error);
@@ -139,7 +144,11 @@ absl::Status Trainer::Impl::Prepare(const TrainedModel* start) {
   auto point = FindStartingPoint(options_, options_.Fingerprint(*dataset_), checkpoints_, start);
   if (!point.ok()) return point.status();
   state_ = std::move(point->state);
-  if (absl::Status status = CheckSameStart(); !status.ok()) return status;
+  // A file system may show one of them a checkpoint late: another attempt helps.
+  if (absl::Status status = CheckSame(state_.weights, FailureReason::kRankLost, "to begin with");
+      !status.ok()) {
+    return status;
+  }
   MakeEngine({options_.architecture, std::exchange(state_.weights, {})});
   if (!point->from_checkpoint) return absl::OkStatus();
   engine_->SetOptimizerState(std::exchange(state_.optimizer_state, {}));
@@ -168,22 +177,22 @@ absl::StatusOr<TrainingOutcome> Trainer::Impl::Run(TrainingObserver* observer,
   return EndWith(TrainingOutcome::End::kFinished);
 }
 
-absl::Status Trainer::Impl::CheckSameStart() {
+absl::Status Trainer::Impl::CheckSame(const std::vector<NamedTensor>& weights,
+                                      FailureReason otherwise, absl::string_view when) const {
   if (ranks_ == nullptr) return absl::OkStatus();
-  Sha256 start;
+  Sha256 sum;
   const std::string what = absl::StrCat(state_.fingerprint, state_.global_step);
-  start.Update(what.data(), what.size());
-  for (const NamedTensor& tensor : state_.weights) {
-    start.Update(tensor.values.data(), tensor.values.size() * sizeof(float));
+  sum.Update(what.data(), what.size());
+  for (const NamedTensor& tensor : weights) {
+    sum.Update(tensor.values.data(), tensor.values.size() * sizeof(float));
   }
-  const std::string mine = start.Finish();
+  const std::string mine = sum.Finish();
   std::string all(mine.size() * static_cast<size_t>(ranks_->size()), '\0');
   ranks_->Gather(mine.data(), mine.size(), all.data());
   for (int rank = 0; rank < ranks_->size(); ++rank) {
     if (all.compare(static_cast<size_t>(rank) * mine.size(), mine.size(), mine) == 0) continue;
-    return Failure(FailureReason::kRankLost,
-                   absl::StrCat("ranks ", ranks_->rank(), " and ", rank,
-                                " begin with different weights, data or options"));
+    return Failure(otherwise, absl::StrCat("ranks ", ranks_->rank(), " and ", rank,
+                                           " have different weights, data or options ", when));
   }
   return absl::OkStatus();
 }
@@ -204,6 +213,29 @@ absl::StatusOr<ValidationMetrics> Trainer::Impl::Validate(const InferenceNetwork
   return Validated(*scores, *dataset_, split_.validation);
 }
 
+absl::StatusOr<ValidationMetrics> Trainer::Impl::ValidateEpoch() {
+  const auto network =
+      Compile(CurrentModel(), {Precision::kFloat32, options_.device, options_.path_choice});
+  if (ranks_ == nullptr) {
+    auto validated = Validate(*network, stop_);
+    if (absl::IsCancelled(validated.status())) asked_ = Requested();
+    return validated;
+  }
+  // Ranks end together: after the same images.
+  std::vector<ImageScore> scores;
+  for (size_t done = 0; done < split_.validation.size(); done = scores.size()) {
+    Ask();
+    if (asked_ != StopRequest::kNone) return Failure(FailureReason::kCancelled, "asked to end");
+    const auto some =
+        ScoreImages(*network, dataset_->training(),
+                    absl::MakeConstSpan(split_.validation).subspan(done, kImagesBetweenAsking),
+                    kValidationBatch, engine_->team(), nullptr);
+    if (!some.ok()) return some.status();
+    scores.insert(scores.end(), some->begin(), some->end());
+  }
+  return Validated(scores, *dataset_, split_.validation);
+}
+
 absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
   std::vector<int32_t> order = split_.training;
   RandomStream random(options_.seed, RandomPurpose::kOrder,
@@ -216,14 +248,8 @@ absl::StatusOr<bool> Trainer::Impl::RunEpoch() {
     if (absl::Status status = TrainStep(order); !status.ok()) return status;
     if (absl::Status status = ReportCheckpoint(); !status.ok()) return status;
   }
-  const absl::StatusOr<ValidationMetrics> validated = Validate(
-      *Compile(CurrentModel(), {Precision::kFloat32, options_.device, options_.path_choice}),
-      // Ranks end together, between steps.
-      ranks_ == nullptr ? stop_ : nullptr);
-  if (!validated.ok() && absl::IsCancelled(validated.status())) {
-    asked_ = Requested();
-    return false;
-  }
+  const absl::StatusOr<ValidationMetrics> validated = ValidateEpoch();
+  if (absl::IsCancelled(validated.status())) return false;
   if (!validated.ok()) return validated.status();
   if (absl::Status status = FinishEpoch(*validated, watch_.Lap()); !status.ok()) return status;
   return true;
@@ -281,6 +307,13 @@ absl::Status Trainer::Impl::FinishEpoch(const ValidationMetrics& validated,
   if (!std::isfinite(metrics.validation_loss)) {
     return Diverged("validation", metrics.validation_loss, metrics.epoch, done.step,
                     metrics.learning_rate);
+  }
+  if (ranks_ != nullptr) {
+    // Before anything is told or kept of it.
+    absl::Status same = CheckSame(
+        engine_->Weights(), FailureReason::kInternal,
+        absl::StrCat("after epoch ", metrics.epoch, ": their processors compute differently"));
+    if (!same.ok()) return same;
   }
   metrics.best =
       state_.best_epoch == 0 || IsBetter(options_, metrics, state_.history[state_.best_epoch - 1]);
@@ -408,7 +441,11 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainingOptions& 
 const std::optional<ResumePoint>& Trainer::resumed() const { return impl_->resumed_; }
 
 absl::StatusOr<TrainingOutcome> Trainer::Run(TrainingObserver* observer, const StopSignal* stop) {
-  return GuardExceptions("training", [&] { return impl_->Run(observer, stop); });
+  auto outcome = GuardExceptions("training", [&] { return impl_->Run(observer, stop); });
+  if (outcome.ok()) return outcome;
+  // The next run can go on from it.
+  GuardExceptions("writing a checkpoint", [&] { return impl_->FinishCheckpoint(); }).IgnoreError();
+  return outcome;
 }
 
 absl::StatusOr<TrainedModel> Trainer::BestModel() const { return impl_->BestModel(); }

@@ -137,7 +137,8 @@ class Trainer {
   // With `ranks`, which must outlive the trainer, several processes train together: all with the
   // same options, data and checkpoints to continue from, which is checked, but only rank 0 with a
   // `dir`. A request to one of them to end ends all, after the same step. kRankLost, also of Run,
-  // if one of them is lost or begins elsewhere.
+  // if one of them is lost or begins elsewhere; kInternal if they have different weights after an
+  // epoch.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(const TrainingOptions& options,
                                                          std::shared_ptr<const Dataset> dataset,
                                                          const CheckpointOptions& checkpoints = {},
@@ -151,7 +152,8 @@ class Trainer {
   // Trains until done or told to end; `observer` and `stop` may be null. A stop request is honoured
   // before the next step. kDiverged, with epoch and step, if the loss is NaN or infinite before an
   // epoch is finished;
-  // kOutOfMemory; kInternal if a checkpoint cannot be written. Call once.
+  // kOutOfMemory; kInternal if a checkpoint cannot be written. A checkpoint that is being written
+  // is finished, and told, in any case. Call once.
   absl::StatusOr<TrainingOutcome> Run(TrainingObserver* observer = nullptr,
                                       const StopSignal* stop = nullptr);
 

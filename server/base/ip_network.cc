@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include <cstring>
@@ -56,7 +57,7 @@ absl::StatusOr<std::string> IpNetwork::OwnAddress() const {
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, &freeifaddrs);
   for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
     char text[INET6_ADDRSTRLEN];
-    if (one->ifa_addr != nullptr && Contains(*one->ifa_addr) &&
+    if (one->ifa_addr != nullptr && (one->ifa_flags & IFF_UP) != 0 && Contains(*one->ifa_addr) &&
         inet_ntop(family_, BytesIn(*one->ifa_addr), text, sizeof(text)) != nullptr) {
       return std::string(text);
     }

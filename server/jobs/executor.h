@@ -36,7 +36,7 @@ struct LaunchPending {
 // The process runs.
 struct LaunchRunning {
   std::string where = {};  // For people: "node n2, Slurm job 12". Empty: this machine.
-  std::string node = {};   // The same node alone; of several the list, as the engine writes it.
+  std::vector<std::string> nodes = {};  // The same nodes alone.
 };
 
 // How a worker process ended.

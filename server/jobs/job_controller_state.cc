@@ -162,7 +162,7 @@ absl::Status JobController::EndLost(const ProcessEnd& end, JobChange* change) {
   if (end.cause == ProcessEnd::Cause::kOutOfMemory) {
     return FailAttempt("OUT_OF_MEMORY",
                        absl::StrCat("The worker was ", end.how, "; the job may use ",
-                                    NeedsOf(record.job).memory_bytes >> 20, " MiB. Try ",
+                                    NeedsOfNode(record.job).memory_bytes >> 20, " MiB. Try ",
                                     TraitsOf(record.job).memory_advice,
                                     "a machine or container with more memory."),
                        change);

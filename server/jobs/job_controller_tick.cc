@@ -138,7 +138,7 @@ std::optional<LaunchRequest> JobController::PrepareLaunch(Effects* effects) {
                          .token = record.token,
                          .attempt_dir = with_.artifacts->AttemptDir(record.id, attempt),
                          .resources = {.cores = std::max(1, grant->resources.cores / nodes),
-                                       .memory_bytes = NeedsOf(record.job).memory_bytes / nodes,
+                                       .memory_bytes = NeedsOfNode(record.job).memory_bytes,
                                        .gpus = record.job.spec().device() == v1::DEVICE_CUDA,
                                        .nodes = nodes},
                          .arguments = EngineArguments(record.job.spec())};

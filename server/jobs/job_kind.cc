@@ -91,7 +91,7 @@ absl::string_view StateSentence(const v1::TrainingJob& job, v1::JobState state) 
   }
 }
 
-Scheduler::Resources NeedsOf(const v1::TrainingJob& job) {
+Scheduler::Resources NeedsOfNode(const v1::TrainingJob& job) {
   switch (KindOf(job)) {
     case JobKind::kImport:
       return ResourcesOf(job.import());
@@ -102,14 +102,18 @@ Scheduler::Resources NeedsOf(const v1::TrainingJob& job) {
     case JobKind::kTraining:
       break;
   }
-  // An accepted job of an earlier version has one node and does not say so.
+  return ResourcesOf(job.spec());
+}
+
+Scheduler::Resources NeedsOf(const v1::TrainingJob& job) {
+  const Scheduler::Resources each = NeedsOfNode(job);
   const int nodes = NodesOf(job.spec());
-  const Scheduler::Resources each = ResourcesOf(job.spec());
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   return {.cores = nodes * each.cores,
           .memory_bytes = nodes * std::min(each.memory_bytes, kMost / nodes)};
 }
 
+// An accepted job of an earlier version has one node and does not say so.
 int NodesOf(const v1::TrainingSpec& spec) { return std::max(1, spec.nodes()); }
 
 std::vector<std::string> EngineArguments(const v1::TrainingSpec& spec) {

@@ -31,7 +31,8 @@ const JobKindTraits& TraitsOf(const v1::TrainingJob& job);
 // What is done in a state, a sentence.
 absl::string_view StateSentence(const v1::TrainingJob& job, v1::JobState state);
 
-// What a job asks of the machine, all of its nodes together.
+// What a job asks of the machine: one of its nodes, and all of them together.
+Scheduler::Resources NeedsOfNode(const v1::TrainingJob& job);
 Scheduler::Resources NeedsOf(const v1::TrainingJob& job);
 
 // How many processes an attempt at it has.

@@ -315,9 +315,9 @@ void Resolution::CheckSeveralNodes() {
   } else if (nodes > spec().shards()) {
     Wrong("spec.nodes", absl::StrCat("The number of nodes is ", nodes, "; the batch has ",
                                      spec().shards(), " shards, and each node needs one."));
-  } else if (options_.nodes_are_here && spec().cores() > MostCores(options_) / nodes) {
+  } else if (options_.nodes_are_here && spec().cores() > options_.max_cores / nodes) {
     Wrong("spec.nodes",
-          absl::StrCat("Nodes are processes of this server, which has ", MostCores(options_),
+          absl::StrCat("Nodes are processes of this server, which has ", options_.max_cores,
                        " cores; ", nodes, " nodes of ", spec().cores(), " need more."));
   } else if (options_.nodes_are_here && spec().memory_bytes() > MostMemory(options_) / nodes) {
     Wrong("spec.nodes", absl::StrCat("Nodes are processes of this server, which has ",

@@ -161,26 +161,34 @@ bool HasEnded(const json& pod) {
   return phase == "Succeeded" || phase == "Failed";
 }
 
-// Processes that have done their share end before the first one, and so end nothing.
-bool HasFailed(const json& pod) {
-  return HasEnded(pod) && (TextOf(pod, "/status/phase") == "Failed" || !DisruptionOf(pod).empty());
+// Processes that have done their share end before the first one, and so end nothing, even if their
+// nodes are drained by then.
+bool HasFailed(const json& pod, bool first_runs) {
+  if (TextOf(pod, "/status/phase") == "Failed") return true;
+  return HasEnded(pod) && !first_runs && !DisruptionOf(pod).empty();
 }
 
 // Orders the ends of a Job's pods: the least is why all of them ended. A deletion may be for the
-// failure of another one, and so says as little as that a worker lost another one.
-std::tuple<int, std::string, bool> OrderOf(const json& pod) {
+// failure of another one, and so says as little as that a worker lost another one; of those that
+// did both and ended at the same second, the one that was not deleted ended first.
+std::tuple<int, std::string, bool, bool> OrderOf(const json& pod) {
   const json& ended = FieldOf(WorkerState(pod), "/terminated");
   int order = LostAnother(pod) || !DisruptionOf(pod).empty() ? 3 : 2;
   if (!GivenDisruption(pod).empty()) order = 1;
   if (TextOf(ended, "/reason") == "OOMKilled") order = 0;
-  return {order, TextOf(ended, "/finishedAt"), LostAnother(pod)};
+  const bool lost = LostAnother(pod);
+  const bool deleted = lost && !TextOf(pod, "/metadata/deletionTimestamp").empty();
+  return {order, TextOf(ended, "/finishedAt"), lost, deleted};
 }
 
 // The pod that says why a Job's pods end; null if none has failed.
 const json* FirstFailed(const Pods& pods) {
+  const auto& [lowest, its_pod] = *pods.begin();
+  const bool first_runs = lowest == "0" && !HasEnded(*its_pod);
   const json* first = nullptr;
   for (const auto& [index, pod] : pods) {
-    if (HasFailed(*pod) && (first == nullptr || OrderOf(*pod) < OrderOf(*first))) first = pod;
+    if (HasFailed(*pod, first_runs) && (first == nullptr || OrderOf(*pod) < OrderOf(*first)))
+      first = pod;
   }
   return first;
 }
@@ -191,9 +199,9 @@ jobs::LaunchRunning RunningOn(const std::string& title, const Pods& pods) {
     std::string node = Printable(TextOf(*pod, "/spec/nodeName"));
     if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
   }
-  return {
-      absl::StrCat(nodes.size() > 1 ? "nodes " : "node ", absl::StrJoin(nodes, ", "), ", ", title),
-      absl::StrJoin(nodes, ",")};
+  std::string where =
+      absl::StrCat(nodes.size() > 1 ? "nodes " : "node ", absl::StrJoin(nodes, ", "), ", ", title);
+  return {std::move(where), std::move(nodes)};
 }
 
 // Of a Job that has fewer pods than it is to have.

@@ -49,9 +49,9 @@ class WorkerService final : public worker::v1::WorkerService::CallbackService {
   grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context,
                                  const worker::v1::JoinRequest* request,
                                  worker::v1::Assignment* response) override;
-  grpc::ServerUnaryReactor* ShareValue(grpc::CallbackServerContext* context,
-                                       const worker::v1::ShareValueRequest* request,
-                                       worker::v1::ShareValueResponse* response) override;
+  grpc::ServerUnaryReactor* ShareValues(grpc::CallbackServerContext* context,
+                                        const worker::v1::ShareValuesRequest* request,
+                                        worker::v1::ShareValuesResponse* response) override;
 
  private:
   SessionHost* const host_;

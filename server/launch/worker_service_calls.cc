@@ -112,23 +112,26 @@ grpc::ServerUnaryReactor* WorkerService::Join(grpc::CallbackServerContext* conte
       });
 }
 
-grpc::ServerUnaryReactor* WorkerService::ShareValue(grpc::CallbackServerContext* context,
-                                                    const worker::v1::ShareValueRequest* request,
-                                                    worker::v1::ShareValueResponse* response) {
-  return AnswerAssigned<worker::v1::ShareValueRequest, worker::v1::ShareValueResponse>(
+grpc::ServerUnaryReactor* WorkerService::ShareValues(grpc::CallbackServerContext* context,
+                                                     const worker::v1::ShareValuesRequest* request,
+                                                     worker::v1::ShareValuesResponse* response) {
+  return AnswerAssigned<worker::v1::ShareValuesRequest, worker::v1::ShareValuesResponse>(
       context, host_, tasks_, request, response,
-      [this](const Assignment& assignment, const worker::v1::ShareValueRequest& asked)
-          -> absl::StatusOr<worker::v1::ShareValueResponse> {
+      [this](const Assignment& assignment, const worker::v1::ShareValuesRequest& asked)
+          -> absl::StatusOr<worker::v1::ShareValuesResponse> {
         const worker::v1::Hello& hello = asked.worker();
         absl::Status status = CheckRank(assignment, hello);
         const std::string attempt = absl::StrCat(hello.job(), "/", hello.attempt());
-        if (status.ok() && asked.has_value()) {
-          status = rank_values_.Set(attempt, asked.key(), asked.value());
+        for (const auto& [key, value] : asked.values()) {
+          if (status.ok()) status = rank_values_.Set(attempt, key, value);
         }
         if (!status.ok()) return status;
-        worker::v1::ShareValueResponse answer;
-        if (auto value = rank_values_.Get(attempt, asked.key()))
-          answer.set_value(*std::move(value));
+        worker::v1::ShareValuesResponse answer;
+        for (const std::string& key : asked.wanted()) {
+          if (auto value = rank_values_.Get(attempt, key)) {
+            (*answer.mutable_values())[key] = *std::move(value);
+          }
+        }
         return answer;
       });
 }

@@ -8,9 +8,10 @@ namespace atelier::metrics {
 
 void JobSeries::BeginAttempt(const jobs::JobRecord& record) {
   const v1::Attempt& attempt = record.job.attempts(record.attempt() - 1);
-  cores_ = attempt.cores();
+  // The process that reports is that of one node.
+  cores_ = attempt.cores() / jobs::NodesOf(record.job.spec());
   kind_ = KindOf(record.job);
-  memory_limit_bytes_ = static_cast<double>(jobs::NeedsOf(record.job).memory_bytes);
+  memory_limit_bytes_ = static_cast<double>(jobs::NeedsOfNode(record.job).memory_bytes);
   epochs_ = record.job.spec().epochs();
   last_checkpoint_ = jobs::UnixSeconds(attempt.start_time());
   progress_.reset();
@@ -115,12 +116,12 @@ void JobSeries::Collector::CollectResources() {
           OfResources(&ResourceSample::cpu_seconds));
   Collect(Samples::Gauge("atelier_job_cpu_utilization_cores", "Cores busy over the last second."),
           OfResources(&ResourceSample::cpu_utilization));
-  Collect(Samples::Gauge("atelier_job_cores", "Cores the job was given."),
+  Collect(Samples::Gauge("atelier_job_cores", "Cores the worker process was given."),
           [](const JobSeries& job) { return job.cores_; });
   Collect(
       Samples::Gauge("atelier_job_resident_memory_bytes", "Resident memory of the worker process."),
       OfResources(&ResourceSample::resident_bytes));
-  Collect(Samples::Gauge("atelier_job_memory_limit_bytes", "Memory the job may use."),
+  Collect(Samples::Gauge("atelier_job_memory_limit_bytes", "Memory the worker process may use."),
           [](const JobSeries& job) { return job.memory_limit_bytes_; });
   Collect(Samples::Counter("atelier_job_read_bytes_total", "Bytes read from storage."),
           OfResources(&ResourceSample::read_bytes));

@@ -155,7 +155,7 @@ EngineLoad LaunchLedger::Load() const {
   EngineLoad load;
   for (const auto& [handle, launch] : launches_) {
     if (const auto* const running = std::get_if<jobs::LaunchRunning>(&launch.status)) {
-      ++load.running[running->node];
+      for (const std::string& node : running->nodes) ++load.running[node];
     } else if (const auto* pending = std::get_if<jobs::LaunchPending>(&launch.status)) {
       ++load.pending[FirstWord(pending->reason)];
     }

@@ -75,7 +75,7 @@ std::optional<jobs::LaunchStatus> StatusOf(const ListedJob& listed) {
   if (*stage == Stage::kEnded) return ListedEnd(listed);
   if (*stage == Stage::kPending) return WaitOf(listed);
   return jobs::LaunchRunning{absl::StrCat(NodesText(listed.nodes), ", ", TitleOf(listed.id)),
-                             listed.nodes};
+                             NodesOf(listed.nodes)};
 }
 
 jobs::ProcessEnd EndOf(const std::string& id, const JobDetails& details) {

@@ -62,6 +62,9 @@ constexpr absl::string_view kRefusals[] = {
     "Invalid argument",
     "Invalid numeric value"};
 
+// Of a list of nodes.
+constexpr std::size_t kMostNodes = 64;
+
 // What the server gives itself, or what would make it another kind of job.
 constexpr absl::string_view kReserved[] = {"array",         "bb",           "bbf",
                                            "chdir",         "clusters",     "comment",
@@ -92,6 +95,22 @@ absl::Status Garbage(absl::string_view program, absl::string_view line) {
       absl::StrCat(program, " answered what cannot be read: '", Printable(line), "'"));
 }
 
+// `prefix` with each number of a range as Slurm writes it, such as 7 or 01-03.
+void AddRange(absl::string_view prefix, absl::string_view range, std::vector<std::string>* nodes) {
+  const std::pair<absl::string_view, absl::string_view> ends =
+      absl::StrSplit(range, absl::MaxSplits('-', 1));
+  std::uint32_t number = 0, last = 0;
+  if (!absl::SimpleAtoi(ends.first, &number) || !absl::SimpleAtoi(ends.second, &last)) {
+    nodes->push_back(absl::StrCat(prefix, range));
+    return;
+  }
+  for (; number <= last && nodes->size() < kMostNodes; ++number) {
+    const std::string digits = absl::StrCat(number);
+    const std::size_t zeros = ends.first.size() - std::min(ends.first.size(), digits.size());
+    nodes->push_back(absl::StrCat(prefix, std::string(zeros, '0'), digits));
+  }
+}
+
 // The value of `NAME=value` in words that spaces separate; nothing if there is none.
 std::optional<absl::string_view> FieldOf(absl::string_view text, absl::string_view name) {
   for (absl::string_view word : absl::StrSplit(text, absl::ByAnyChar(" \n"))) {
@@ -107,6 +126,31 @@ std::optional<Stage> StageOf(absl::string_view state) {
   if (IsOneOf(state, kRunning)) return Stage::kRunning;
   if (IsOneOf(state, kEnded)) return Stage::kEnded;
   return std::nullopt;
+}
+
+std::vector<std::string> NodesOf(absl::string_view list) {
+  std::vector<std::string> nodes;
+  while (!list.empty() && nodes.size() < kMostNodes) {
+    const std::size_t end = list.find_first_of("[,");
+    const std::size_t close = list.find(']');
+    std::size_t taken = end;
+    if (end == absl::string_view::npos || list[end] == ',') {
+      nodes.emplace_back(list.substr(0, end));
+    } else if (close != absl::string_view::npos && close > end &&
+               (close + 1 == list.size() || list[close + 1] == ',')) {
+      for (const absl::string_view range :
+           absl::StrSplit(list.substr(end + 1, close - end - 1), ',')) {
+        if (nodes.size() < kMostNodes) AddRange(list.substr(0, end), range, &nodes);
+      }
+      taken = close + 1;
+    } else {
+      nodes.emplace_back(list);
+      taken = list.size();
+    }
+    list.remove_prefix(std::min(list.size(), taken));
+    absl::ConsumePrefix(&list, ",");
+  }
+  return nodes;
 }
 
 bool NeverRuns(absl::string_view reason) { return IsOneOf(reason, kNeverRuns); }

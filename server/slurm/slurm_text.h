@@ -38,6 +38,10 @@ inline constexpr char kListFormat[] = "%i|%T|%r|%N|%k";
 // DATA_LOSS with the line if that is not what squeue prints, or is cut off.
 absl::StatusOr<std::vector<ListedJob>> ParseList(absl::string_view output);
 
+// The nodes of a list as Slurm writes it, such as n1,m[01-03,7]: those that it can be told of, at
+// most 64, in their order.
+std::vector<std::string> NodesOf(absl::string_view list);
+
 // What `scontrol show job --oneliner` says of one job.
 struct JobDetails {
   std::string state;

@@ -12,6 +12,7 @@
 #include "models/network/layer_plan.h"
 #include "models/network/presets.h"
 #include "models/network/training_options.h"
+#include "server/jobs/job_kind.h"
 
 namespace atelier::wiring {
 namespace {
@@ -161,10 +162,13 @@ int OptimizerNumbers(const v1::TrainingSpec& spec) {
   }
 }
 
-// Bytes that a training holds of its parameters at least: the weights, a gradient for each shard,
-// what the optimiser holds, and the best epoch's weights.
+// Bytes that a node of a training holds of its parameters at least: the weights, a gradient for
+// each shard, what the optimiser holds, and the best epoch's weights; of several nodes also what it
+// sends to the others and is sent (models/training/gradient_exchange.h).
 std::int64_t BytesOf(std::int64_t parameters, const v1::TrainingSpec& spec) {
-  return parameters * 4 * (2 + spec.shards() + OptimizerNumbers(spec));
+  const int nodes = jobs::NodesOf(spec);
+  const int exchanged = nodes > 1 ? 2 * ((spec.shards() + nodes - 1) / nodes) + 1 : 0;
+  return parameters * 4 * (2 + spec.shards() + OptimizerNumbers(spec) + exchanged);
 }
 
 models::Architecture ArchitectureOf(const v1::TrainingSpec& spec, const jobs::DatasetFacts& facts) {

@@ -143,10 +143,10 @@ absl::StatusOr<v1::Assignment> FileLine::Join() {
   return Repeat<v1::JoinRequest, v1::Assignment>(request, &v1::WorkerService::Stub::async::Join);
 }
 
-absl::StatusOr<v1::ShareValueResponse> FileLine::ShareValue(v1::ShareValueRequest request) {
+absl::StatusOr<v1::ShareValuesResponse> FileLine::ShareValues(v1::ShareValuesRequest request) {
   *request.mutable_worker() = options_.hello;
-  return Repeat<v1::ShareValueRequest, v1::ShareValueResponse>(
-      request, &v1::WorkerService::Stub::async::ShareValue);
+  return Repeat<v1::ShareValuesRequest, v1::ShareValuesResponse>(
+      request, &v1::WorkerService::Stub::async::ShareValues);
 }
 
 absl::StatusOr<v1::ReadFileResponse> FileLine::Read(v1::ReadFileRequest request) {

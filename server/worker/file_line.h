@@ -45,7 +45,7 @@ class FileLine {
   absl::StatusOr<v1::WriteFileResponse> Write(v1::WriteFileRequest request);
   // The same for what ranks ask, which is no file.
   absl::StatusOr<v1::Assignment> Join();
-  absl::StatusOr<v1::ShareValueResponse> ShareValue(v1::ShareValueRequest request);
+  absl::StatusOr<v1::ShareValuesResponse> ShareValues(v1::ShareValuesRequest request);
 
   // Fetches a file to `path`, from where what lies there ends, and checks its SHA-256.
   // FAILED_PRECONDITION if the server's file is another one by now, DATA_LOSS if what came is not

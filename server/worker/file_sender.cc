@@ -123,7 +123,10 @@ absl::Status FileSender::Deliver(const v1::WorkerEvent& last) {
   if (last.has_import_outcome()) {
     return SendOnly(v1::FILE_KIND_PACKED_DATASET, last.import_outcome().file().c_str());
   }
-  if (!last.has_suspended()) return absl::OkStatus();
+  return last.has_suspended() ? SendCheckpoints() : absl::OkStatus();
+}
+
+absl::Status FileSender::SendCheckpoints() {
   absl::Status status = SendCheckpoint();
   status.Update(SendFolds());
   return status;

@@ -50,6 +50,9 @@ class FileSender {
   // What is in the log by now. Waits for the server to take it.
   void SendLog() ABSL_LOCKS_EXCLUDED(sending_mutex_);
 
+  // What of checkpoints and folds is still to be sent. Waits for the server to take it.
+  absl::Status SendCheckpoints() ABSL_LOCKS_EXCLUDED(sending_mutex_);
+
   // Passes an event on. Waits where it is the attempt's last until the server has all that it has
   // to have before; if that cannot be, the attempt fails instead, or ends without its last event.
   void Report(v1::WorkerEvent event);

@@ -1,9 +1,12 @@
 #include "server/worker/further_rank.h"
 
+#include <cstdint>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "models/base/failure.h"
 #include "server/worker/file_line.h"
 #include "server/worker/job_run.h"
 #include "server/worker/memory_limit.h"
@@ -16,36 +19,56 @@ namespace {
 // How long the server may be away before the assignment, as for a session.
 constexpr absl::Duration kFirstContact = absl::Seconds(60);
 
+// Trains with the others, once all have come.
+absl::Status Work(const FurtherRankOptions& options, const v1::Assignment& assignment,
+                  Workplace* workplace, FileLine* line) {
+  const auto ranks = MeetRanks(options.meeting, assignment, line);
+  absl::Status status = ranks.status();
+  if (status.ok()) status = workplace->WallIn(assignment);
+  if (status.ok()) {
+    if (const std::int64_t limit = MemoryLimitOf(assignment); limit > 0) {
+      if (const absl::Status limited = LimitAllocations(limit); !limited.ok()) {
+        spdlog::warn("{}", std::string(limited.message()));
+      }
+    }
+    status = TrainAsFurtherRank(assignment, ranks->get(), options.stop);
+  }
+  // Before the others lose this one.
+  if (!status.ok()) SayAbsence(options.meeting.place, status, line);
+  return status;
+}
+
+ExitCode End(ExitCode code, const absl::Status& why) {
+  spdlog::error("ended: {}", std::string(why.message()));
+  return code;
+}
+
 }  // namespace
 
-absl::Status RunFurtherRank(const FurtherRankOptions& options) {
+ExitCode RunFurtherRank(const FurtherRankOptions& options) {
   const absl::Time begin = absl::Now();
+  const auto stopped = [&] { return options.stop->Get() != models::StopRequest::kNone; };
   bool assigned = false;
   FileLine line(
       {.channel = DialServer(options.workplace.server), .hello = options.hello, .given_up = [&] {
-         return options.stop->Get() != models::StopRequest::kNone ||
-                (!assigned && absl::Now() - begin > kFirstContact);
+         return stopped() || (!assigned && absl::Now() - begin > kFirstContact);
        }});
   auto assignment = line.Join();
-  if (!assignment.ok()) return assignment.status();
+  if (!assignment.ok()) {
+    if (absl::IsAborted(assignment.status())) return End(kNotWanted, assignment.status());
+    return End(stopped() ? kRankLost : kServerLost, assignment.status());
+  }
   assigned = true;
   Workplace workplace(options.workplace);
-  if (absl::Status ready = workplace.Prepare(&*assignment, &line); !ready.ok()) {
-    StayAway(options.meeting.place, ready, &line);
-    return ready;
+  const int ranks = options.meeting.place.size;
+  if (const absl::Status ready = workplace.Prepare(&*assignment, &line); !ready.ok()) {
+    SayAbsence(options.meeting.place, ready, &line);
+    return End(EndUnprepared(ready, ranks).value_or(kRankLost), ready);
   }
-  const auto ranks = MeetRanks(options.meeting, *assignment, &line);
-  if (!ranks.ok()) {
-    StayAway(options.meeting.place, ranks.status(), &line);
-    return ranks.status();
-  }
-  if (absl::Status walled = workplace.WallIn(*assignment); !walled.ok()) return walled;
-  if (const std::int64_t limit = MemoryLimitOf(*assignment); limit > 0) {
-    if (absl::Status limited = LimitAllocations(limit); !limited.ok()) {
-      spdlog::warn("{}", std::string(limited.message()));
-    }
-  }
-  return TrainAsFurtherRank(*assignment, ranks->get(), options.stop);
+  const absl::Status done = Work(options, *assignment, &workplace, &line);
+  if (done.ok()) return kDelivered;
+  const bool memory = models::ReasonOf(done) == models::FailureReason::kOutOfMemory;
+  return End(memory ? kOutOfMemory : kRankLost, done);
 }
 
 }  // namespace atelier::worker

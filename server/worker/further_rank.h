@@ -3,9 +3,9 @@
 #ifndef ATELIER_SERVER_WORKER_FURTHER_RANK_H_
 #define ATELIER_SERVER_WORKER_FURTHER_RANK_H_
 
-#include "absl/status/status.h"
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "models/base/stop_signal.h"
+#include "server/worker/exit_code.h"
 #include "server/worker/ranks.h"
 #include "server/worker/workplace.h"
 
@@ -19,9 +19,9 @@ struct FurtherRankOptions {
   const models::StopSignal* stop = nullptr;
 };
 
-// Trains to the end. FailureReason kRankLost if another rank was lost, and whatever else ends a
-// training; the first rank says it, too, unless this one alone met it.
-absl::Status RunFurtherRank(const FurtherRankOptions& options);
+// Trains to the end. What this rank alone meets is told to the others and by the exit code; what
+// all meet the first rank says.
+ExitCode RunFurtherRank(const FurtherRankOptions& options);
 
 }  // namespace atelier::worker
 

@@ -1,10 +1,5 @@
-// atelier-worker: one attempt at one job. Its server starts it, and it reports to nobody
-// else. Exit codes: 0 the attempt's last event is stored by the server (also of an attempt that
-// failed), 1 wrong flags or no libatelier_torch.so, 2 another process of the attempt was lost, so
-// that another attempt has to try, 3 the server does not want the attempt, 4 the server could not
-// be reached for the lease, 5 over its memory limit and unable to say so, 6 this machine's disk
-// failed, so that another one has to try, 7 the server could not give the job's files, so that
-// another attempt has to.
+// atelier-worker: one attempt at one job. Its server starts it, and it reports to nobody else. It
+// ends with an ExitCode.
 #include <signal.h>
 #include <unistd.h>
 
@@ -35,6 +30,7 @@
 #include "proto/lifecycle/lifecycle.h"
 #include "server/base/short_address.h"
 #include "server/sandbox/sandbox.h"
+#include "server/worker/exit_code.h"
 #include "server/worker/file_line.h"
 #include "server/worker/file_sender.h"
 #include "server/worker/further_rank.h"
@@ -80,17 +76,6 @@ constexpr std::int64_t kLogBytes = std::int64_t{16} << 20;
 constexpr absl::Duration kSampleInterval = absl::Seconds(1);
 // A worker beyond its memory limit has this long to say so, and one that gives up to send its log.
 constexpr absl::Duration kLastWords = absl::Seconds(5);
-
-enum ExitCode {
-  kDelivered = 0,
-  kUsage = 1,
-  kRankLost = 2,
-  kNotWanted = 3,
-  kServerLost = 4,
-  kOutOfMemory = 5,
-  kDiskFailed = 6,
-  kNotFetched = 7
-};
 
 // What the signal handler suspends: the run, or a rank beyond the first.
 std::atomic<JobRun*> running{nullptr};
@@ -177,18 +162,14 @@ class WorkerProgram {
                             return run_.suspended() || !session_->end().ok();
                           }});
     const absl::Status ready = workplace_.Prepare(&*assignment, line_.get());
-    if (absl::IsUnknown(ready)) return EndUnsaid(kDiskFailed, ready);
-    // Of several none says alone that it was suspended.
-    if (absl::IsCancelled(ready) && hello_.world_size() > 1) return EndUnsaid(kRankLost, ready);
-    // It has to begin with what earlier attempts left, or not at all.
-    if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) return EndUnsaid(kNotFetched, ready);
+    if (const auto code = EndUnprepared(ready, hello_.world_size())) return EndUnsaid(*code, ready);
     if (!workplace_.sees_data_directory() && ready.ok()) {
       sender_->SendFrom(assignment->attempt_dir());
     }
     if (!ready.ok()) {
       Report(NotFetchedEvent(ready));
     } else if (const absl::Status done = Work(*assignment); !done.ok()) {
-      return EndUnsaid(kRankLost, done);
+      return EndWithoutRank(done);
     }
     const bool delivered = session_->AwaitDelivered();
     over_ = true;
@@ -216,6 +197,17 @@ class WorkerProgram {
     GuardMemory(assignment);
     const Ticker ticker("resources", kSampleInterval, [this] { ReportResources(); });
     return run_.Run(assignment, ranks.get());
+  }
+
+  // The next attempt goes on from what this one has on its way.
+  ExitCode EndWithoutRank(const absl::Status& lost) {
+    if (const std::string why = SaidAbsence(line_.get()); !why.empty()) spdlog::error("{}", why);
+    if (sender_ != nullptr) {
+      if (const absl::Status sent = sender_->SendCheckpoints(); !sent.ok()) {
+        spdlog::warn("the last checkpoint was not sent: {}", std::string(sent.message()));
+      }
+    }
+    return EndUnsaid(kRankLost, lost);
   }
 
   absl::Status EndMeeting(const absl::Status& why) {
@@ -345,16 +337,10 @@ ExitCode RunAsFurtherRank(const v1::Hello& hello, const Settings& settings) {
   HandleSignals();
   Workplace::Options workplace = settings.workplace;
   workplace.stop = &rank_stop;
-  const absl::Status done = RunFurtherRank({.hello = hello,
-                                            .workplace = std::move(workplace),
-                                            .meeting = settings.meeting,
-                                            .stop = &rank_stop});
-  if (done.ok()) return kDelivered;
-  spdlog::error("ended: {}", std::string(done.message()));
-  const models::FailureReason reason = models::ReasonOf(done);
-  if (reason == models::FailureReason::kOutOfMemory) return kOutOfMemory;
-  const bool lost = reason == models::FailureReason::kRankLost || !absl::IsAborted(done);
-  return lost ? kRankLost : kNotWanted;
+  return RunFurtherRank({.hello = hello,
+                         .workplace = std::move(workplace),
+                         .meeting = settings.meeting,
+                         .stop = &rank_stop});
 }
 
 int Main(char** arguments) {

@@ -9,13 +9,18 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <initializer_list>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/util/time_util.h"
 #include "models/base/failure.h"
@@ -29,36 +34,71 @@ namespace {
 
 // What engines call a process's number: of a step of Slurm, of a pod of an Indexed Job.
 constexpr const char* kEngineVariables[] = {"SLURM_PROCID", "JOB_COMPLETION_INDEX"};
-// On other machines the data set may have to be fetched first.
-constexpr std::chrono::minutes kPatience(10);
 constexpr char kThisMachine[] = "127.0.0.1";
 // Where one that cannot come says why.
 constexpr char kAbsence[] = "absence";
 
-// The processor by the name that it gives itself.
-std::string ProcessorName() {
+// What one of the processors says of itself by a name in /proc/cpuinfo.
+std::string SaidOfProcessor(absl::string_view name) {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
     const absl::string_view text = line;
-    if (text.substr(0, 10) != "model name") continue;
-    return std::string(absl::StripAsciiWhitespace(text.substr(text.find(':') + 1)));
+    const auto colon = text.find(':');
+    if (colon == absl::string_view::npos) continue;
+    if (absl::StripTrailingAsciiWhitespace(text.substr(0, colon)) != name) continue;
+    return std::string(absl::StripAsciiWhitespace(text.substr(colon + 1)));
   }
-  return "a processor without a name";
+  return "";
+}
+
+// The instructions that a processor has for arithmetic: kernels and LibTorch choose by them. Others
+// come and go with Linux's versions.
+std::string ArithmeticOf(absl::string_view flags) {
+  std::vector<absl::string_view> arithmetic;
+  for (const absl::string_view flag : absl::StrSplit(flags, ' ')) {
+    for (const absl::string_view kind : {"avx", "amx", "fma", "sse", "asimd", "sve"}) {
+      if (absl::StartsWith(flag, kind)) arithmetic.push_back(flag);
+    }
+  }
+  return absl::StrJoin(arithmetic, " ");
 }
 
 // What decides the bits of a training besides what all are told.
 std::string Kind() {
+  std::string flags = SaidOfProcessor("flags");
+  if (flags.empty()) flags = SaidOfProcessor("Features");
   return absl::StrCat("Atelier ", ATELIER_VERSION, " with LibTorch ", models::LibTorchVersion(),
-                      " on ", ProcessorName());
+                      " on ", SaidOfProcessor("model name"), " with ", ArithmeticOf(flags));
 }
 
-std::optional<std::string> AskFor(const std::string& key, FileLine* line) {
-  v1::ShareValueRequest request;
-  request.set_key(key);
-  auto answer = line->ShareValue(std::move(request));
+// The values of those names that were left, when `mine` were left, too.
+absl::StatusOr<v1::ShareValuesResponse> Share(const std::map<std::string, std::string>& mine,
+                                              std::initializer_list<std::string> wanted,
+                                              FileLine* line) {
+  v1::ShareValuesRequest request;
+  request.mutable_values()->insert(mine.begin(), mine.end());
+  request.mutable_wanted()->Assign(wanted.begin(), wanted.end());
+  return line->ShareValues(std::move(request));
+}
+
+// Throws RankLost if the attempt is over, or one has said that it does not come.
+std::optional<std::string> ShareOrLose(const std::map<std::string, std::string>& mine,
+                                       const std::string& wanted, FileLine* line) {
+  const auto answer = Share(mine, {wanted, kAbsence}, line);
   if (!answer.ok()) throw models::RankLost(std::string(answer.status().message()));
-  if (!answer->has_value()) return std::nullopt;
-  return std::move(*answer->mutable_value());
+  const auto& values = answer->values();
+  if (const auto found = values.find(wanted); found != values.end()) return found->second;
+  if (const auto why = values.find(kAbsence); why != values.end()) {
+    throw models::RankLost(why->second);
+  }
+  return std::nullopt;
+}
+
+// Where this process listens for the others.
+absl::StatusOr<std::string> OwnAddress(const std::string& network) {
+  if (network.empty()) return kThisMachine;
+  const auto parsed = IpNetwork::Parse(network);
+  return parsed.ok() ? parsed->OwnAddress() : parsed.status();
 }
 
 }  // namespace
@@ -109,36 +149,23 @@ void EndWithStarter() {
 absl::StatusOr<std::unique_ptr<models::RankGroup>> MeetRanks(const Meeting& meeting,
                                                              const v1::Assignment& assignment,
                                                              FileLine* line) {
+  auto address = OwnAddress(meeting.network);
+  if (!address.ok()) {
+    // Another attempt may have another machine.
+    SayAbsence(meeting.place, address.status(), line);
+    return models::Failure(models::FailureReason::kRankLost, address.status().message());
+  }
   models::RankOptions options;
   options.rank = meeting.place.rank;
   options.size = meeting.place.size;
-  options.address = kThisMachine;
+  options.address = *std::move(address);
   options.timeout = std::chrono::milliseconds(
       google::protobuf::util::TimeUtil::DurationToMilliseconds(assignment.lease()));
-  options.patience = options.timeout;
+  // An engine ends all where one cannot come.
+  options.patience = meeting.network.empty() ? options.timeout : std::chrono::milliseconds(0);
   options.alike = Kind();
-  if (!meeting.network.empty()) {
-    options.patience = kPatience;
-    const auto network = IpNetwork::Parse(meeting.network);
-    auto address = network.ok() ? network->OwnAddress() : network.status();
-    if (!address.ok()) {
-      return models::Failure(models::FailureReason::kRankLost, address.status().message());
-    }
-    options.address = *std::move(address);
-  }
-  options.set = [line](const std::string& key, const std::string& value) {
-    v1::ShareValueRequest request;
-    request.set_key(key);
-    request.set_value(value);
-    const auto answer = line->ShareValue(std::move(request));
-    if (!answer.ok()) throw models::RankLost(std::string(answer.status().message()));
-  };
-  options.get = [line](const std::string& key) {
-    auto value = AskFor(key, line);
-    if (value.has_value()) return value;
-    if (const auto absence = AskFor(kAbsence, line)) throw models::RankLost(*absence);
-    return value;
-  };
+  options.share = [line](const std::map<std::string, std::string>& mine,
+                         const std::string& wanted) { return ShareOrLose(mine, wanted, line); };
   auto ranks = models::JoinRanks(options);
   if (ranks.ok()) {
     spdlog::info("rank {} of {}, at {}", options.rank, options.size, options.address);
@@ -146,11 +173,17 @@ absl::StatusOr<std::unique_ptr<models::RankGroup>> MeetRanks(const Meeting& meet
   return ranks;
 }
 
-void StayAway(const RankPlace& place, const absl::Status& why, FileLine* line) {
-  v1::ShareValueRequest request;
-  request.set_key(kAbsence);
-  request.set_value(absl::StrCat("rank ", place.rank, " does not come: ", why.message()));
-  line->ShareValue(std::move(request)).status().IgnoreError();
+void SayAbsence(const RankPlace& place, const absl::Status& why, FileLine* line) {
+  if (models::ReasonOf(why) == models::FailureReason::kRankLost) return;
+  const std::string text = absl::StrCat("rank ", place.rank, ": ", why.message());
+  Share({{kAbsence, text}}, {}, line).status().IgnoreError();
+}
+
+std::string SaidAbsence(FileLine* line) {
+  const auto answer = Share({}, {kAbsence}, line);
+  if (!answer.ok()) return "";
+  const auto why = answer->values().find(kAbsence);
+  return why == answer->values().end() ? "" : why->second;
 }
 
 }  // namespace atelier::worker

@@ -34,20 +34,21 @@ void EndWithStarter();
 struct Meeting {
   RankPlace place;
   std::string network = {};  // Where they reach each other, as IpNetwork; empty: on this machine.
-  absl::Duration timeout =
-      {};  // Until one that is silent, or does not come on this machine, is lost.
 };
 
 // The other processes, once all have come; who is silent for the assignment's lease, or does not
-// come for as long on this machine, is lost. Their values travel by `line`, whose calls must end
-// when this process is to. FailureReason kRankLost if one does not come or says that it cannot;
-// kInvalidSpec where their machines or versions differ.
+// come for as long on this machine, is lost. From other machines they come when these have room.
+// Their values travel by `line`, whose calls must end when this process is to. FailureReason
+// kRankLost if one does not come or says that it cannot; kInvalidSpec where their machines or
+// versions differ.
 absl::StatusOr<std::unique_ptr<models::RankGroup>> MeetRanks(const Meeting& meeting,
                                                              const v1::Assignment& assignment,
                                                              FileLine* line);
 
-// Tells the others, if they still wait, why this one does not come.
-void StayAway(const RankPlace& place, const absl::Status& why, FileLine* line);
+// Tells the others why this one does not come, or leaves, unless it is that another was lost.
+void SayAbsence(const RankPlace& place, const absl::Status& why, FileLine* line);
+// What one said that was lost; empty if it said nothing.
+std::string SaidAbsence(FileLine* line);
 
 }  // namespace atelier::worker
 

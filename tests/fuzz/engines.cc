@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text = atelier::fuzz::Text(data, size);
   (void)atelier::slurm::ParseList(text);
   (void)atelier::slurm::ParseDetails(text);
+  (void)atelier::slurm::NodesOf(text);
   (void)atelier::slurm::ParseSubmitted(text);
   (void)atelier::slurm::Complaint(text);
   (void)atelier::slurm::ArgumentProblem(text);

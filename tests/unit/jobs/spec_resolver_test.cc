@@ -458,6 +458,10 @@ TEST_F(SpecResolverTest, NodesHaveAShardEachAndTogetherWhatTheServerHas) {
   spec().set_shards(2);
   EXPECT_EQ(Wrong(), "spec.nodes") << "one of them would have nothing to do";
   spec().clear_shards();
+  options_.max_cores = 100;
+  spec().set_cores(32);
+  EXPECT_EQ(Wrong(), "") << "of a server with more cores than one process may have";
+  spec().set_cores(2);
   spec().set_memory_bytes(std::int64_t{6} << 30);
   EXPECT_EQ(Wrong(), "spec.nodes") << "three times 6 GiB, of 16";
   options_.nodes_are_here = false;

@@ -310,6 +310,13 @@ TEST_F(KubernetesEngineTest, ProcessThatHasDoneItsShareEndsNothing) {
   cluster_.SetRank(job, 1, EndedPod(0, "Completed"), "n1");
   Pass(absl::Seconds(1));
   EXPECT_EQ(Last(handle), "running node n1, Kubernetes job " + job);
+  json drained = EndedPod(0, "Completed");
+  drained["conditions"] = json::array(
+      {{{"type", "DisruptionTarget"}, {"status", "True"}, {"reason", "EvictionByEvictionAPI"}}});
+  cluster_.SetRank(job, 1, drained, "n1");
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(Last(handle), "running node n1, Kubernetes job " + job);
+  cluster_.SetRank(job, 1, EndedPod(0, "Completed"), "n1");
   cluster_.SetRank(job, 0, EndedPod(0, "Completed"), "n1");
   Pass(absl::Seconds(1));
   EXPECT_EQ(Last(handle),
@@ -337,6 +344,8 @@ TEST_F(KubernetesEngineTest, EndOfSeveralPodsIsTheOneThatSaysWhy) {
   EXPECT_EQ(end_of(EndedPod(lost), EndedPod(5), true).first, Cause::kOutOfMemory)
       << "also one whose end it has not seen yet";
   EXPECT_THAT(end_of(RunningPod(), EndedPod(9)).second, HasSubstr("on node n2"));
+  EXPECT_EQ(end_of(EndedPod(lost), EndedPod(lost), true).first, Cause::kUnknown)
+      << "two that lost each other, of which Kubernetes deletes one";
   json before = EndedPod(7);
   json after = EndedPod(9);
   before["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-01-01T00:00:01Z";

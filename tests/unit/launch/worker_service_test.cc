@@ -317,13 +317,15 @@ TEST_F(WorkerServiceTest, GivesFurtherRanksTheAssignmentAndCarriesTheirValues) {
   const auto share = [&](const worker::v1::Hello& who, std::optional<std::string> value,
                          std::string* found) {
     grpc::ClientContext context;
-    worker::v1::ShareValueRequest request;
-    worker::v1::ShareValueResponse response;
+    worker::v1::ShareValuesRequest request;
+    worker::v1::ShareValuesResponse response;
     *request.mutable_worker() = who;
-    request.set_key("address");
-    if (value.has_value()) request.set_value(*value);
-    const auto code = stub_->ShareValue(&context, request, &response).error_code();
-    *found = response.has_value() ? response.value() : "none";
+    request.add_wanted("address");
+    request.add_wanted("absence");
+    if (value.has_value()) (*request.mutable_values())["address"] = *value;
+    const auto code = stub_->ShareValues(&context, request, &response).error_code();
+    EXPECT_EQ(response.values().count("absence"), 0u);
+    *found = response.values().count("address") > 0 ? response.values().at("address") : "none";
     return code;
   };
   std::string found;

@@ -1,11 +1,13 @@
 // Trainings whose shards are shared by ranks, each a thread here, against one that runs all of
 // them.
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,16 +35,19 @@ class Board {
     options.size = size;
     options.address = "127.0.0.1";
     options.timeout = options.patience = milliseconds(20'000);
-    options.set = [this](const std::string& key, const std::string& value) {
+    options.share = [this](const std::map<std::string, std::string>& mine,
+                           const std::string& wanted) -> std::optional<std::string> {
       const std::scoped_lock lock(mutex_);
-      values_[key] = value;
-    };
-    options.get = [this](const std::string& key) -> std::optional<std::string> {
-      const std::scoped_lock lock(mutex_);
-      const auto found = values_.find(key);
+      for (const auto& [key, value] : mine) values_[key] = value;
+      const auto found = values_.find(wanted);
       return found == values_.end() ? std::nullopt : std::optional(found->second);
     };
     return options;
+  }
+
+  void Forget() {
+    const std::scoped_lock lock(mutex_);
+    values_.clear();
   }
 
  private:
@@ -185,7 +190,8 @@ TEST(RanksTest, AreRefusedWhenTheyBeginWithDifferentOptions) {
   });
   for (const absl::Status& status : statuses) {
     EXPECT_EQ(ReasonOf(status), FailureReason::kRankLost) << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("begin with different"));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("different weights, data or options to begin with"));
   }
 }
 
@@ -211,19 +217,125 @@ TEST(RanksTest, DoNotWaitForOneThatDoesNotCome) {
   EXPECT_EQ(ReasonOf(JoinRanks(options).status()), FailureReason::kRankLost);
 }
 
-TEST(RanksTest, DoNotWaitForOneThatIsSilent) {
+// However long that takes, and where they meet is forgotten meanwhile.
+TEST(RanksTest, WaitForOneThatComesLate) {
   Board board;
   const auto join = [&board](int rank) {
-    RankOptions options = board.OptionsOf(rank, 2);
-    options.timeout = milliseconds(500);
+    RankOptions options = board.OptionsOf(rank, 3);
+    options.timeout = milliseconds(100);
+    options.patience = milliseconds(0);
     return JoinRanks(options);
   };
-  auto silent = std::async(std::launch::async, [&] { return join(1); });
-  const auto ranks = join(0);
-  ASSERT_TRUE(ranks.ok()) << ranks.status();
-  const auto other = silent.get();
-  const auto status = Train(SmallOptions(), ranks->get()).status;
-  EXPECT_EQ(ReasonOf(status), FailureReason::kRankLost) << status;
+  std::vector<std::future<decltype(join(0))>> early;
+  for (const int rank : {0, 2}) {
+    early.push_back(std::async(std::launch::async, [&join, rank] { return join(rank); }));
+  }
+  std::this_thread::sleep_for(milliseconds(700));
+  board.Forget();
+  const auto late = join(1);
+  EXPECT_TRUE(late.ok()) << late.status();
+  for (auto& rank : early) {
+    const auto joined = rank.get();
+    EXPECT_TRUE(joined.ok()) << joined.status();
+  }
+}
+
+class Sleeper : public TrainingObserver {
+ public:
+  void OnStep(const StepProgress& progress) override {
+    if (progress.global_step == 3) std::this_thread::sleep_for(milliseconds(1500));
+  }
+};
+
+TEST(RanksTest, WaitForOneThatTakesLong) {
+  Board board;
+  const auto train = [&board](int rank) {
+    RankOptions join = board.OptionsOf(rank, 2);
+    join.timeout = milliseconds(400);
+    const auto ranks = JoinRanks(join);
+    EXPECT_TRUE(ranks.ok()) << ranks.status();
+    TrainingOptions options = SmallOptions();
+    options.shards = 2;
+    options.epochs = 1;
+    Sleeper sleeper;
+    return Train(options, ranks->get(), {}, nullptr, rank == 1 ? &sleeper : nullptr).status;
+  };
+  auto other = std::async(std::launch::async, [&] { return train(1); });
+  EXPECT_TRUE(train(0).ok());
+  EXPECT_TRUE(other.get().ok());
+}
+
+// Computes one sum otherwise than the others.
+class OddRanks : public RankGroup {
+ public:
+  explicit OddRanks(RankGroup* ranks) : ranks_(ranks) {}
+  int rank() const override { return ranks_->rank(); }
+  int size() const override { return ranks_->size(); }
+  void Gather(const void* mine, size_t bytes, void* all) override {
+    ranks_->Gather(mine, bytes, all);
+    if (std::exchange(sums_, false)) static_cast<float*>(all)[0] += 0.01F;
+  }
+  // What is gathered next is the sum of the gradients.
+  void Exchange(const void* pieces, size_t bytes, void* received) override {
+    ranks_->Exchange(pieces, bytes, received);
+    sums_ = ++exchanges_ == 5;
+  }
+
+ private:
+  RankGroup* const ranks_;
+  int exchanges_ = 0;
+  bool sums_ = false;
+};
+
+TEST(RanksTest, EndWhenTheyComputeDifferently) {
+  TrainingOptions options = SmallOptions();
+  options.shards = 2;
+  const TemporaryFolder folder;
+  const auto statuses = OnRanks(2, [&](RankGroup* ranks, int rank) {
+    OddRanks odd(ranks);
+    return Train(options, rank == 1 ? &odd : ranks, {rank == 0 ? folder.path() : "", {}}).status;
+  });
+  for (const absl::Status& status : statuses) {
+    EXPECT_EQ(ReasonOf(status), FailureReason::kInternal) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("after epoch 1"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+// Asks its rank to end before the first epoch is validated.
+class EpochEnder : public TrainingObserver {
+ public:
+  explicit EpochEnder(StopSignal* stop) : stop_(stop) {}
+  void OnStep(const StepProgress& progress) override {
+    if (progress.step == progress.steps_per_epoch) stop_->Suspend();
+  }
+
+ private:
+  StopSignal* const stop_;
+};
+
+TEST(RanksTest, EndTogetherBeforeAValidation) {
+  TrainingOptions options = SmallOptions();
+  options.shards = 4;
+  const Trained alone = Train(options, nullptr);
+  const TemporaryFolder folder;
+  const auto checkpoints = [&](int rank) {
+    return CheckpointOptions{rank == 0 ? folder.path() : "", {folder.path()}};
+  };
+  // Four shards of three ranks: none is idle.
+  const auto suspended = OnRanks(3, [&](RankGroup* ranks, int rank) {
+    StopSignal stop;
+    EpochEnder ender(&stop);
+    return Train(options, ranks, checkpoints(rank), &stop, rank == 1 ? &ender : nullptr);
+  });
+  for (const Trained& rank : suspended) {
+    ASSERT_TRUE(rank.status.ok()) << rank.status;
+    EXPECT_EQ(rank.outcome.end, TrainingOutcome::End::kSuspended);
+    EXPECT_TRUE(rank.outcome.history.empty());
+  }
+  const auto resumed = OnRanks(
+      3, [&](RankGroup* ranks, int rank) { return Train(options, ranks, checkpoints(rank)); });
+  for (const Trained& rank : resumed) ExpectSame(rank, alone);
 }
 
 }  // namespace

@@ -188,10 +188,10 @@ TEST_F(LaunchLedgerTest, CountsByNodeAndByTheFirstWordOfTheReason) {
   ledger_.Watch(second, jobs::LaunchPending{"submitted"}, now_);
   ledger_.Watch(third, jobs::LaunchPending{"submitted"}, now_);
   EXPECT_EQ(ledger_.Load(), (EngineLoad{.running = {}, .pending = {{"None", 3}}}));
-  Take({Listed(jobs::LaunchRunning{"node n1, Slurm job 12", "n1"}),
+  Take({Listed(jobs::LaunchRunning{"nodes n1, n2, Slurm job 12", {"n1", "n2"}}),
         Listed(jobs::LaunchPending{"waits: …", "ReqNodeNotAvail, UnavailableNodes:n2"}, second),
         Listed(jobs::LaunchPending{"waits: …", "Priority"}, third)});
-  const EngineLoad load = {.running = {{"n1", 1}},
+  const EngineLoad load = {.running = {{"n1", 1}, {"n2", 1}},
                            .pending = {{"Priority", 1}, {"ReqNodeNotAvail", 1}}};
   EXPECT_EQ(ledger_.Load(), load);
   ledger_.TakeSilence("it does not answer");

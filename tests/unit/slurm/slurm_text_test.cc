@@ -100,6 +100,17 @@ TEST(SlurmTextTest, QuotesAComplaintShortly) {
   EXPECT_LE(Complaint(std::string(10'000, 'x')).size(), 300u);
 }
 
+TEST(SlurmTextTest, ListsOfNodesAreReadAsSlurmWritesThem) {
+  EXPECT_THAT(NodesOf("n2"), ElementsAre("n2"));
+  EXPECT_THAT(NodesOf("n1,m[08-10,12],k"), ElementsAre("n1", "m08", "m09", "m10", "m12", "k"));
+  EXPECT_THAT(NodesOf(""), IsEmpty());
+  EXPECT_THAT(NodesOf("n[1-"), ElementsAre("n[1-"));
+  EXPECT_THAT(NodesOf("r[1-2]n[1-3],k"), ElementsAre("r[1-2]n[1-3],k"));
+  EXPECT_THAT(NodesOf("n[a-b]"), ElementsAre("na-b"));
+  EXPECT_EQ(NodesOf("n[0-4294967295]").size(), 64u);
+  EXPECT_EQ(NodesOf("n[1,2,3]," + std::string(200, ',')).size(), 64u);
+}
+
 TEST(SlurmTextTest, ScriptBecomesTheProgramWhateverItsArguments) {
   EXPECT_EQ(BatchScript({"/opt/a b/worker", "--x=it's", "$(rm)"}),
             "#!/bin/sh\nexec '/opt/a b/worker' '--x=it'\\''s' '$(rm)'\n");
