@@ -153,7 +153,9 @@ std::string MetadataJson(const ArchiveContents& contents) {
     metadata["validation_macro_f1"] = best.validation_macro_f1;
     if (outcome.bfloat16_validation.has_value()) {
       metadata["bfloat16_validation_accuracy"] = outcome.bfloat16_validation->accuracy;
-      metadata["bfloat16_products"] = outcome.bfloat16_validation->rounds_products;
+      const ProductRounding rounding = outcome.bfloat16_validation->product_rounding;
+      metadata["bfloat16_products"] = rounding != ProductRounding::kNone;
+      metadata["bfloat16_transformed"] = rounding == ProductRounding::kTransformed;
     }
   }
   AddOptionalMetrics(contents, &metadata);
@@ -232,7 +234,11 @@ absl::StatusOr<ModelArchive> Interpret(std::map<std::string, std::string> entrie
         ServingPrecision(metadata.at("validation_accuracy").get<double>(),
                          metadata.at("bfloat16_validation_accuracy").get<double>());
     // Archives before 0.2 know of weights alone.
-    archive.round_products = metadata.value("bfloat16_products", false);
+    if (metadata.value("bfloat16_products", false)) {
+      archive.product_rounding = metadata.value("bfloat16_transformed", false)
+                                     ? ProductRounding::kTransformed
+                                     : ProductRounding::kDirect;
+    }
   }
   if (metadata.contains("temperature")) {
     archive.temperature = metadata.at("temperature").get<double>();

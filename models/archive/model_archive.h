@@ -6,7 +6,8 @@
 //   class_names.json       ["T-shirt/top", …]
 //   metadata.json          hyperparameters, metrics, counts, checksum, version; with
 //                          bfloat16_validation_accuracy it may be served so (ServingPrecision),
-//                          where bfloat16_products is true with products rounded, too;
+//                          where bfloat16_products is true with products rounded, too, and where
+//                          bfloat16_transformed is with transformed ones (ProductRounding);
 //                          with temperature it may be asked for calibrated probabilities; with
 //                          start it did not begin with new random weights (TrainingStart)
 //   metrics.jsonl          one object an epoch, the words of EpochMetrics
@@ -67,8 +68,8 @@ struct ModelArchive {
   std::vector<std::string> class_names;
   // How it is to be served, by the accuracies in the metadata.
   Precision serving_precision = Precision::kFloat32;
-  // Whether that was measured with products rounded, too (CompileOptions::round_products).
-  bool round_products = false;
+  // How products were rounded where that was measured, too (CompileOptions::product_rounding).
+  ProductRounding product_rounding = ProductRounding::kNone;
   // That calibrates its probabilities; archives before 0.2 have none.
   std::optional<double> temperature;
   // The TorchScript file.

@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<const InferenceNetwork>> MakeReady(const ModelArc
     if (!alike.ok()) return alike;
   }
   auto network =
-      Compile(*model, {archive.serving_precision, device, path_choice, archive.round_products});
+      Compile(*model, {archive.serving_precision, device, path_choice, archive.product_rounding});
   Try(*network, trial);
   return network;
 }

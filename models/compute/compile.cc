@@ -11,7 +11,7 @@ std::unique_ptr<const InferenceNetwork> Compile(const TrainedModel& model,
   if (options.path_choice == PathChoice::kAutomatic &&
       KernelsCoverInference(model.architecture, options.device).ok()) {
     return std::make_unique<const InferenceProgram>(model, options.precision,
-                                                    options.round_products);
+                                                    options.product_rounding);
   }
   return TorchLibrary::Get().Compile(model, options.device);
 }

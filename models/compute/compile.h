@@ -19,9 +19,9 @@ struct CompileOptions {
   Precision precision = Precision::kFloat32;
   Device device = Device::kCpu;
   PathChoice path_choice = PathChoice::kAutomatic;
-  // With weights in bfloat16: whatever is multiplied may be rounded to it, where this machine then
-  // multiplies faster.
-  bool round_products = false;
+  // With weights in bfloat16: whatever is multiplied may be rounded to it in this way, which is
+  // done where this machine multiplies faster so (FastestProductRounding).
+  ProductRounding product_rounding = ProductRounding::kNone;
 };
 
 // Requires a valid model. Throws std::bad_alloc and what LibTorch throws, as where there is no such

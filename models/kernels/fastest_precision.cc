@@ -58,6 +58,11 @@ bool PairsAreFaster() {
   return faster;
 }
 
+ProductRounding FastestProductRounding() {
+  if (!PairsAreFaster()) return ProductRounding::kNone;
+  return PairsAreTransformed() ? ProductRounding::kTransformed : ProductRounding::kDirect;
+}
+
 Precision FastestPrecision(const Architecture& architecture, Device device, int64_t freeze) {
   const bool covered =
       KernelsCoverTraining(architecture, Precision::kBfloat16, device, freeze).ok();

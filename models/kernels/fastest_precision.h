@@ -16,6 +16,9 @@ namespace atelier::models {
 // Measured at the first call, which takes a few milliseconds.
 bool PairsAreFaster();
 
+// How this machine rounds what it multiplies where that is so; else kNone.
+ProductRounding FastestProductRounding();
+
 // bfloat16 where that is so and the kernels train such a network on such a device, with so many
 // layers frozen; else float32.
 Precision FastestPrecision(const Architecture& architecture, Device device, int64_t freeze = 0);

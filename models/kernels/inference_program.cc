@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/kernels/fastest_precision.h"
 #include "models/kernels/layer_kernels.h"
 #include "models/kernels/packed_image.h"
 #include "models/kernels/pair_convolution.h"
@@ -105,10 +104,12 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
 }
 
 InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precision,
-                                   bool round_products)
+                                   ProductRounding product_rounding)
     : InferenceNetwork(model.architecture),
       precision_(precision),
-      rounds_products_(precision == Precision::kBfloat16 && round_products && PairsAreFaster()),
+      rounds_products_(precision == Precision::kBfloat16 &&
+                       product_rounding != ProductRounding::kNone &&
+                       product_rounding == FastestProductRounding()),
       layout_(model.architecture, rounds_products_ ? Precision::kBfloat16 : Precision::kFloat32) {
   const FloatBuffer packed(layout_.parameters());
   Pack(model, layout_, packed.data());

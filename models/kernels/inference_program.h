@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "models/base/float_buffer.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/kernels/packed_layout.h"
 #include "models/kernels/squeeze_excitation.h"
 #include "models/network/inference_network.h"
@@ -29,18 +30,21 @@ class InferenceProgram : public InferenceNetwork {
   // In bfloat16 the dense layers' weights are kept so, which are most of them where the last
   // feature map is large: half as much has to be read for a request of one image. Convolutions'
   // weights, read for every image, and all sums are float32, so every processor can. With
-  // `round_products`, where the machine multiplies bfloat16 faster (PairsAreFaster), all weights
-  // but those of a plain first convolution are bfloat16, and so is what they are multiplied with;
-  // sums are float32. Requires a valid model. Throws std::bad_alloc, and std::logic_error if the
-  // kernels do not cover its architecture (KernelsCoverInference).
+  // `product_rounding`, where the machine multiplies bfloat16 faster in this way
+  // (FastestProductRounding), all weights but those of a plain first convolution are bfloat16, and
+  // so is what they are multiplied with; sums are float32. Requires a valid model. Throws
+  // std::bad_alloc, and std::logic_error if the kernels do not cover its architecture
+  // (KernelsCoverInference).
   explicit InferenceProgram(const TrainedModel& model, Precision precision = Precision::kFloat32,
-                            bool round_products = false);
+                            ProductRounding product_rounding = ProductRounding::kNone);
 
   // Throws std::bad_alloc.
   void Run(absl::Span<const PixelSpan> parts, float* probabilities) const override;
   int64_t memory_bytes() const override;
   Precision precision() const override { return precision_; }
-  bool rounds_products() const override { return rounds_products_; }
+  ProductRounding product_rounding() const override {
+    return rounds_products_ ? FastestProductRounding() : ProductRounding::kNone;
+  }
   ComputePath path() const override { return ComputePath::kKernels; }
 
  private:

@@ -25,8 +25,8 @@ class InferenceNetwork {
   virtual int64_t memory_bytes() const = 0;
   // Of the dense layers' weights.
   virtual Precision precision() const = 0;
-  // Whether what is multiplied is rounded to bfloat16, too.
-  virtual bool rounds_products() const { return false; }
+  // How what is multiplied is rounded to bfloat16, too.
+  virtual ProductRounding product_rounding() const { return ProductRounding::kNone; }
   virtual ComputePath path() const = 0;
 
   const ImageShape& input_shape() const { return input_shape_; }

@@ -13,6 +13,10 @@ namespace atelier::models {
 // always float32; in serving that of the dense layers' weights, where sums are always float32.
 enum class Precision { kFloat32, kBfloat16 };
 
+// How a network rounds to bfloat16 what it multiplies, if it does: pixels and weights as they are,
+// or transformed by Winograd's filtering, which loses other digits.
+enum class ProductRounding { kNone, kDirect, kTransformed };
+
 // `float32` or `bfloat16`.
 absl::string_view PrecisionName(Precision precision);
 absl::StatusOr<Precision> ParsePrecision(absl::string_view name);

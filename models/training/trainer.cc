@@ -13,6 +13,7 @@
 #include "models/compute/compile.h"
 #include "models/data/validation_split.h"
 #include "models/files/sha256.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/training/checkpoint.h"
 #include "models/training/scoring.h"
 #include "models/training/starting_point.h"
@@ -389,12 +390,12 @@ absl::StatusOr<std::optional<Bfloat16Validation>> Trainer::Impl::ValidateInBfloa
     const StopSignal* stop) const {
   const absl::StatusOr<TrainedModel> model = BestModel();
   if (!model.ok()) return model.status();
-  const auto network = Compile(*model, {Precision::kBfloat16, Device::kCpu, options_.path_choice,
-                                        /*round_products=*/true});
+  const auto network = Compile(
+      *model, {Precision::kBfloat16, Device::kCpu, options_.path_choice, FastestProductRounding()});
   if (network->precision() != Precision::kBfloat16) return std::nullopt;
   const absl::StatusOr<ValidationMetrics> validated = Validate(*network, stop);
   if (!validated.ok()) return validated.status();
-  return Bfloat16Validation{validated->accuracy, network->rounds_products()};
+  return Bfloat16Validation{validated->accuracy, network->product_rounding()};
 }
 
 absl::StatusOr<Calibration> Trainer::Impl::CalibrateBestModel(const StopSignal* stop) const {

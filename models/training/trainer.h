@@ -92,9 +92,9 @@ struct ResumePoint {
 struct Bfloat16Validation {
   // Fraction of the validation images that it classifies correctly.
   double accuracy = 0;
-  // Whether what is multiplied was rounded, too (InferenceNetwork::rounds_products); else only the
+  // How what is multiplied was rounded, too (InferenceNetwork::product_rounding), or only the
   // dense layers' weights.
-  bool rounds_products = false;
+  ProductRounding product_rounding = ProductRounding::kNone;
 };
 
 struct TrainingOutcome {

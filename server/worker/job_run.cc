@@ -375,8 +375,10 @@ absl::Status JobRun::MeasureBestModel(const atelier::v1::TrainingSpec& spec,
   if (!validation.ok()) return validation.status();
   outcome->bfloat16_validation = *validation;
   if (validation->has_value()) {
-    spdlog::info("validation accuracy with {} in bfloat16 {:.4f}",
-                 (*validation)->rounds_products ? "products" : "weights", (*validation)->accuracy);
+    spdlog::info(
+        "validation accuracy with {} in bfloat16 {:.4f}",
+        (*validation)->product_rounding != models::ProductRounding::kNone ? "products" : "weights",
+        (*validation)->accuracy);
   } else {
     spdlog::info(
         "served in float32: LibTorch, which computes this network, keeps no weights in bfloat16");

@@ -283,12 +283,17 @@ TEST(CompileTest, TellsThePrecisionThatItKeeps) {
   const TrainedModel model = TrainedModel::Initial(Preset("cnn-1"), 1);
   EXPECT_EQ(Compile(model, {Precision::kBfloat16})->precision(), Precision::kBfloat16);
   EXPECT_EQ(Compile(model, {Precision::kFloat32})->precision(), Precision::kFloat32);
-  EXPECT_FALSE(Compile(model, {Precision::kBfloat16})->rounds_products());
+  constexpr ProductRounding kNone = ProductRounding::kNone;
+  EXPECT_EQ(Compile(model, {Precision::kBfloat16})->product_rounding(), kNone);
   CompileOptions options = {Precision::kBfloat16};
-  options.round_products = true;
-  EXPECT_EQ(Compile(model, options)->rounds_products(), PairsAreFaster());
-  options.precision = Precision::kFloat32;
-  EXPECT_FALSE(Compile(model, options)->rounds_products());
+  for (const auto rounding : {ProductRounding::kDirect, ProductRounding::kTransformed}) {
+    options.product_rounding = rounding;
+    EXPECT_EQ(Compile(model, options)->product_rounding(),
+              rounding == FastestProductRounding() ? rounding : kNone);
+  }
+  options = {Precision::kFloat32};
+  options.product_rounding = FastestProductRounding();
+  EXPECT_EQ(Compile(model, options)->product_rounding(), kNone);
   const auto forced = Compile(model, {Precision::kBfloat16, Device::kCpu, PathChoice::kLibTorch});
   EXPECT_EQ(forced->precision(), Precision::kFloat32);
   EXPECT_EQ(forced->memory_bytes(), 4 * model.architecture.ParameterCount());

@@ -135,7 +135,7 @@ TEST(GeneralPathTest, IsServedInFloat32WhateverIsAskedFor) {
   const General& general = General::Get();
   EXPECT_FALSE(general.in_bfloat16.has_value());
   TrainingOutcome claimed = general.outcome;
-  claimed.bfloat16_validation = {1, true};
+  claimed.bfloat16_validation = {1, ProductRounding::kDirect};
   general.Store(claimed);
   const auto predictor = Predictor::Load(general.path);
   general.Store(general.outcome);

@@ -67,9 +67,9 @@ TEST_F(PredictorTest, KeepsWeightsInBfloat16IfThatCostsNextToNothing) {
   TrainingOutcome outcome = contents.outcome;
   const double accuracy =
       outcome.history[static_cast<size_t>(outcome.best_epoch - 1)].validation_accuracy;
-  bool rounds_products = false;
+  ProductRounding rounding = ProductRounding::kNone;
   const auto load_with = [&](double bfloat16_accuracy) {
-    outcome.bfloat16_validation = {bfloat16_accuracy, rounds_products};
+    outcome.bfloat16_validation = {bfloat16_accuracy, rounding};
     const Trained& t = Trained::Get();
     EXPECT_TRUE(WriteModelArchive(Path(), {t.model, contents.class_names, t.options, outcome,
                                            t.evaluation, "", "", "", ""})
@@ -83,11 +83,13 @@ TEST_F(PredictorTest, KeepsWeightsInBfloat16IfThatCostsNextToNothing) {
   const std::vector<float> answers = half->Classify(TestPixels(100)).value();
   EXPECT_NE(answers, expected);
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(answers[i], expected[i], 0.02);
-  // Products are rounded where that was measured and is faster here.
-  rounds_products = true;
-  const auto rounded = load_with(accuracy)->Classify(TestPixels(100)).value();
-  EXPECT_EQ(rounded != answers, PairsAreFaster());
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(rounded[i], expected[i], 0.04);
+  // Products are rounded where that was measured in the way that is faster here.
+  for (const ProductRounding measured : {ProductRounding::kDirect, ProductRounding::kTransformed}) {
+    rounding = measured;
+    const auto rounded = load_with(accuracy)->Classify(TestPixels(100)).value();
+    EXPECT_EQ(rounded != answers, measured == FastestProductRounding());
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(rounded[i], expected[i], 0.04);
+  }
   EXPECT_EQ(load_with(accuracy - 0.0011)->precision(), Precision::kFloat32);
 }
 
