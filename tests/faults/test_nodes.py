@@ -91,6 +91,37 @@ def test_a_silent_process_is_lost_within_the_lease(server, undisturbed):
     check_same(server, name, watcher.finish(), undisturbed)
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_death_before_they_train_costs_one_attempt(server, tmp_path, small_dataset, rank):
+    spec = dict(SPEC, epochs=2)
+    weights = calm_run(tmp_path / "one", small_dataset, dict(spec, nodes=1))[2]
+    for delay in (0, 0.1, 0.25):
+        name = server.start_job(model_name=f"early-{rank}", nodes=2, **spec)
+        pids = await_ranks(server, 2)
+        time.sleep(delay)
+        os.kill(pids[rank], signal.SIGKILL)
+        job = server.wait_job(name)
+        assert job.state == job_pb.JOB_STATE_COMPLETED, job.transitions
+        assert len(job.attempts) <= 2, job.attempts
+        assert weights_of(server, job) == weights, delay
+        harness.wait_for(lambda: not server.worker_pids(), what="every process to end")
+
+
+def test_they_meet_again_after_the_server_was_away(server, tmp_path, small_dataset):
+    spec = dict(SPEC, epochs=2)
+    weights = calm_run(tmp_path / "one", small_dataset, dict(spec, nodes=1))[2]
+    name = server.start_job(model_name="early-away", nodes=2, **spec)
+    os.kill(await_ranks(server, 2)[1], signal.SIGSTOP)
+    time.sleep(0.5)
+    server.kill()
+    server.start()
+    os.kill(ranks_of(server)[1], signal.SIGCONT)
+    job = server.wait_job(name)
+    assert job.state == job_pb.JOB_STATE_COMPLETED, job.transitions
+    assert len(job.attempts) == 1, job.attempts
+    assert weights_of(server, job) == weights
+
+
 def test_they_go_on_while_the_server_is_away(server, undisturbed):
     name = server.start_job(model_name="away", nodes=2, **SPEC)
     watcher = harness.Watcher(server, name)

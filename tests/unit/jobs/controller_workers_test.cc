@@ -78,6 +78,32 @@ TEST_F(ControllerWorkersTest, AssignmentSaysWhatToDo) {
   EXPECT_FALSE(attachment.suspend);
 }
 
+TEST_F(ControllerWorkersTest, FurtherProcessesAreToldWhatTheFirstIs) {
+  v1::StartTrainingRequest request = Request();
+  request.mutable_spec()->set_nodes(2);
+  request.mutable_spec()->set_cores(1);
+  request.mutable_spec()->set_memory_bytes(std::int64_t{1} << 30);
+  const std::string id = Start(request);
+  controller_->Tick();
+  const LaunchRequest launch = executor_.launches()[0];
+  EXPECT_EQ(launch.resources.nodes, 2);
+  EXPECT_EQ(launch.resources.cores, 1) << "of each";
+  EXPECT_EQ(launch.resources.memory_bytes, std::int64_t{1} << 30) << "of each";
+  EXPECT_EQ(controller_->Load().free_cores, 0) << "both of the server's two";
+
+  worker::v1::Hello hello = Hello(id);
+  hello.set_token("guess");
+  EXPECT_EQ(controller_->Join(hello).status().code(), absl::StatusCode::kUnauthenticated);
+  const auto joined = controller_->Join(Hello(id));
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  const Attachment attachment = Attach(id);
+  EXPECT_EQ(joined->spec().nodes(), 2);
+  EXPECT_EQ(joined->attempt_dir(), attachment.assignment.attempt_dir());
+  EXPECT_EQ(joined->dataset_dir(), attachment.assignment.dataset_dir());
+  ASSERT_TRUE(Report(id, {Failure("BAD_DATA", "No images.")}).ok());
+  EXPECT_EQ(controller_->Join(Hello(id)).status().code(), absl::StatusCode::kAborted);
+}
+
 TEST_F(ControllerWorkersTest, AttachNeedsTheTokenAndAWantedAttempt) {
   const std::string id = Start();
   controller_->Tick();

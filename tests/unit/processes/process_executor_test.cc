@@ -154,8 +154,9 @@ class ProcessExecutorTest : public ::testing::Test {
     return rest;
   }
 
-  absl::StatusOr<std::string> TryLaunch(int attempt = 1, int cores = 1) {
+  absl::StatusOr<std::string> TryLaunch(int attempt = 1, int cores = 1, int nodes = 1) {
     jobs::LaunchRequest request;
+    request.resources.nodes = nodes;
     request.job_id = "a-job";
     request.attempt = attempt;
     request.token = kToken;
@@ -391,6 +392,20 @@ TEST_F(ProcessExecutorTest, FindsWhatAnEarlierServerStartedByNameAndToken) {
   executor_->Kill(handle);
   exits_.Await(handle);
   EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 2, kToken).status()));
+}
+
+TEST_F(ProcessExecutorTest, TellsTheFirstProcessHowManyThereAreAndFindsNoneOfTheOthers) {
+  SetWorker(
+      "case \"$*\" in *--rank=*) echo \"rank $$\" ;; *) echo \"first $*\"; setsid \"$0\" \"$@\" "
+      "--rank=1 & ;; esac\nwhile :; do sleep 1000; done");
+  const std::string handle = *TryLaunch(2, 1, 3);
+  EXPECT_THAT(AwaitLine("first ", 2), HasSubstr("--ranks=3"));
+  const int rank = std::stoi(AwaitLine("rank ", 2));
+  executor_->Kill(handle);
+  exits_.Await(handle);
+  EXPECT_EQ(kill(rank, 0), 0) << "it is in a session of its own here";
+  EXPECT_TRUE(absl::IsNotFound(executor_->Find("a-job", 2, kToken).status()));
+  kill(-rank, SIGKILL);
 }
 
 TEST_F(ProcessExecutorTest, HandsOverOnlyWhatAWorkerNeedsOfTheEnvironment) {
