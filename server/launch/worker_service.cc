@@ -10,14 +10,15 @@
 #include "server/base/mutex.h"
 
 namespace atelier::launch {
-namespace {
-
-using worker::v1::AttachRequest;
-using worker::v1::AttachResponse;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
+
+namespace {
+
+using worker::v1::AttachRequest;
+using worker::v1::AttachResponse;
 
 // One connection of one worker. Owned by itself while the call lasts, and by the host as the link
 // to its worker.

@@ -23,6 +23,9 @@ inline constexpr int kMaxWorkerMessageBytes = 64 << 20;
 inline constexpr int kTransfers = 2;
 inline constexpr std::size_t kWaitingTransfers = 64;
 
+// How a call ends.
+grpc::Status ToGrpc(const absl::Status& status);
+
 // Thread-safe. What waits for the disk runs on `tasks`, one task at a time for each session: while
 // a report is being stored nothing more is read from that worker. If the queue is full the call
 // ends UNAVAILABLE, and the worker dials again.

@@ -12,10 +12,6 @@ namespace {
 
 using worker::v1::Assignment;
 
-grpc::Status EndOf(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
-
 // Answers a call with what `work` gives, on a thread of the queue.
 template <typename Response>
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, TaskQueue* queue,
@@ -28,7 +24,7 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, TaskQueue
   }
   const auto task = [=, work = std::move(work)] {
     auto answer = work();
-    if (!answer.ok()) return reactor->Finish(EndOf(answer.status()));
+    if (!answer.ok()) return reactor->Finish(ToGrpc(answer.status()));
     *response = *std::move(answer);
     reactor->Finish(grpc::Status::OK);
   };

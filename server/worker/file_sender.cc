@@ -16,6 +16,7 @@
 #include "models/base/failure.h"
 #include "models/files/folder_names.h"
 #include "proto/lifecycle/lifecycle.h"
+#include "server/worker/failure_event.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -29,12 +30,9 @@ v1::AttemptFile NameOf(v1::FileKind kind, std::int64_t number) {
 }
 
 v1::WorkerEvent UndeliveredEvent(const absl::Status& status) {
-  v1::WorkerEvent event;
-  event.mutable_failure()->set_reason(
-      std::string(models::FailureReasonName(models::FailureReason::kInternal)));
-  event.mutable_failure()->set_message(
+  return FailureEvent(
+      models::FailureReason::kInternal,
       absl::StrCat("What the attempt made could not be sent to the server: ", status.message()));
-  return event;
 }
 
 // UNKNOWN for a failure in writing to the attempt's folder that another machine need not have. Its

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "models/base/failure.h"
+#include "server/worker/failure_event.h"
 #include "server/worker/file_line.h"
 #include "server/worker/job_run.h"
 #include "server/worker/memory_limit.h"
@@ -26,11 +27,7 @@ absl::Status Work(const FurtherRankOptions& options, const v1::Assignment& assig
   absl::Status status = ranks.status();
   if (status.ok()) status = workplace->WallIn(assignment);
   if (status.ok()) {
-    if (const std::int64_t limit = MemoryLimitOf(assignment); limit > 0) {
-      if (const absl::Status limited = LimitAllocations(limit); !limited.ok()) {
-        spdlog::warn("{}", std::string(limited.message()));
-      }
-    }
+    if (const std::int64_t limit = MemoryLimitOf(assignment); limit > 0) LimitAllocations(limit);
     status = TrainAsFurtherRank(assignment, ranks->get(), options.stop);
   }
   // Before the others lose this one.

@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
@@ -22,6 +20,7 @@
 #include "models/training/trainer.h"
 #include "server/base/proc_file.h"
 #include "server/worker/assigned_dataset.h"
+#include "server/worker/failure_event.h"
 #include "server/worker/import_run.h"
 #include "server/worker/memory_limit.h"
 #include "server/worker/outcome_event.h"
@@ -38,37 +37,6 @@ constexpr char kArchive[] = "model.tar.gz";
 // Validation images that the stored files have to classify as the network does.
 constexpr std::int64_t kCheckedImages = 16;
 constexpr std::chrono::milliseconds kStepInterval(100);
-
-// A status' words as a sentence.
-std::string Sentence(absl::string_view message) {
-  std::string text(message);
-  if (text.empty()) text = "unknown error";
-  const std::string first_word = text.substr(0, text.find(' '));
-  // Names of fields and files stay as they are.
-  if (first_word.find_first_of("_/.") == std::string::npos) {
-    text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
-  }
-  if (!absl::EndsWith(text, ".")) text += '.';
-  return text;
-}
-
-v1::Failure FailureOf(const absl::Status& status) {
-  v1::Failure failure;
-  failure.set_reason(std::string(models::FailureReasonName(models::ReasonOf(status))));
-  failure.set_message(Sentence(status.message()));
-  return failure;
-}
-
-v1::WorkerEvent FailureEvent(const absl::Status& status, const v1::Assignment& assignment) {
-  if (models::ReasonOf(status) == models::FailureReason::kOutOfMemory) {
-    // What follows the semicolon is general advice; the event has better.
-    const absl::string_view what = status.message();
-    return OutOfMemoryEvent(assignment, std::string(what.substr(0, what.find(';'))));
-  }
-  v1::WorkerEvent event;
-  *event.mutable_failure() = FailureOf(status);
-  return event;
-}
 
 v1::WorkerEvent SuspendedEvent() {
   v1::WorkerEvent event;
@@ -405,25 +373,6 @@ absl::Status TrainAsFurtherRank(const v1::Assignment& assignment, models::RankGr
   const auto trainer = MakeTrainer(assignment, *prepared, ranks);
   if (!trainer.ok()) return trainer.status();
   return (*trainer)->Run(nullptr, stop).status();
-}
-
-std::int64_t MemoryLimitOf(const v1::Assignment& assignment) {
-  if (assignment.has_import()) return assignment.import().spec().memory_bytes();
-  if (assignment.has_evaluation()) return assignment.evaluation().spec().memory_bytes();
-  return assignment.has_check() ? assignment.check().memory_bytes()
-                                : assignment.spec().memory_bytes();
-}
-
-v1::WorkerEvent OutOfMemoryEvent(const v1::Assignment& assignment, const std::string& what) {
-  v1::WorkerEvent event;
-  event.mutable_failure()->set_reason(
-      std::string(models::FailureReasonName(models::FailureReason::kOutOfMemory)));
-  event.mutable_failure()->set_message(
-      absl::StrCat("The job's memory limit of ", FormatBytes(MemoryLimitOf(assignment)),
-                   " was reached: ", what, ". Try a ",
-                   assignment.has_spec() ? "larger --memory or a smaller --batch-size."
-                                         : "machine or container with more memory."));
-  return event;
 }
 
 }  // namespace atelier::worker

@@ -84,13 +84,6 @@ class JobRun {
 absl::Status TrainAsFurtherRank(const v1::Assignment& assignment, models::RankGroup* ranks,
                                 const models::StopSignal* stop);
 
-// What the attempt may use; 0 or less if there is no limit.
-std::int64_t MemoryLimitOf(const v1::Assignment& assignment);
-
-// The last event of an attempt that its memory limit ended; `what` is a sentence's end, such as
-// "needed 2.1 GiB".
-v1::WorkerEvent OutOfMemoryEvent(const v1::Assignment& assignment, const std::string& what);
-
 }  // namespace atelier::worker
 
 #endif  // ATELIER_SERVER_WORKER_JOB_RUN_H_

@@ -31,6 +31,7 @@
 #include "server/base/short_address.h"
 #include "server/sandbox/sandbox.h"
 #include "server/worker/exit_code.h"
+#include "server/worker/failure_event.h"
 #include "server/worker/file_line.h"
 #include "server/worker/file_sender.h"
 #include "server/worker/further_rank.h"
@@ -94,13 +95,6 @@ void HandleBusError(int number) {
       "truncated or cannot be read any more\n";
   [[maybe_unused]] const ssize_t written = write(STDOUT_FILENO, kWords.data(), kWords.size());
   signal(number, SIG_DFL);
-}
-
-v1::WorkerEvent FailureEvent(models::FailureReason reason, const std::string& sentence) {
-  v1::WorkerEvent event;
-  event.mutable_failure()->set_reason(std::string(models::FailureReasonName(reason)));
-  event.mutable_failure()->set_message(sentence);
-  return event;
 }
 
 v1::WorkerEvent IncompleteSandboxEvent(const absl::Status& missing) {
@@ -274,9 +268,7 @@ class WorkerProgram {
   void GuardMemory(const v1::Assignment& assignment) {
     const std::int64_t limit = MemoryLimitOf(assignment);
     if (limit <= 0) return;
-    if (const absl::Status status = LimitAllocations(limit); !status.ok()) {
-      spdlog::warn("{}", std::string(status.message()));
-    }
+    LimitAllocations(limit);
     memory_watch_ = std::make_unique<MemoryWatch>(limit, [this, assignment](std::int64_t used) {
       const v1::WorkerEvent event =
           OutOfMemoryEvent(assignment, absl::StrCat(FormatBytes(used), " were in use"));

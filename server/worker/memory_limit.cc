@@ -5,12 +5,14 @@
 
 #include <cerrno>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/base/proc_file.h"
+#include "spdlog/spdlog.h"
 
 namespace atelier::worker {
 namespace {
@@ -36,16 +38,17 @@ absl::StatusOr<std::int64_t> FromStatus(absl::string_view name) {
 
 absl::StatusOr<std::int64_t> UsedMemoryBytes() { return FromStatus("RssAnon"); }
 
-absl::Status LimitAllocations(std::int64_t bytes) {
+bool LimitAllocations(std::int64_t bytes) {
   const absl::StatusOr<std::int64_t> now = FromStatus("VmData");
-  if (!now.ok()) return now.status();
+  if (!now.ok()) {
+    spdlog::warn("cannot limit memory: {}", std::string(now.status().message()));
+    return false;
+  }
   const auto limit = static_cast<rlim_t>(*now + bytes + kReserveBytes);
   const rlimit value = {limit, limit};
-  if (setrlimit(RLIMIT_DATA, &value) != 0) {
-    return absl::InternalError(
-        absl::StrCat("cannot limit memory to ", limit, " bytes: ", strerror(errno)));
-  }
-  return absl::OkStatus();
+  if (setrlimit(RLIMIT_DATA, &value) == 0) return true;
+  spdlog::warn("cannot limit memory to {} bytes: {}", limit, strerror(errno));
+  return false;
 }
 
 std::string FormatBytes(std::int64_t bytes) {

@@ -19,8 +19,9 @@ namespace atelier::worker {
 absl::StatusOr<std::int64_t> UsedMemoryBytes();
 
 // From now on the process can allocate `bytes` more than it has, and some MiB for what is not the
-// job's (RLIMIT_DATA: private writable memory, touched or not). Cannot be raised again.
-absl::Status LimitAllocations(std::int64_t bytes);
+// job's (RLIMIT_DATA: private writable memory, touched or not). Cannot be raised again. False, with
+// a line in the log, if the system does not do it.
+bool LimitAllocations(std::int64_t bytes);
 
 // `2 GiB`, `1.5 GiB`, `300 MiB`: bytes for people.
 std::string FormatBytes(std::int64_t bytes);

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/archive/model_archive.h"
+#include "server/worker/failure_event.h"
 #include "tests/unit/worker/small_job.h"
 
 namespace atelier::worker {

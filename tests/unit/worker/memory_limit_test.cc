@@ -27,7 +27,7 @@ TEST(LimitAllocationsDeathTest, LetsLargerAllocationsFail) {
   EXPECT_EXIT(
       {
         if (!CanAllocate(2000 * kMebibyte)) exit(1);
-        if (!LimitAllocations(200 * kMebibyte).ok()) exit(2);
+        if (!LimitAllocations(200 * kMebibyte)) exit(2);
         if (!CanAllocate(200 * kMebibyte)) exit(3);
         if (CanAllocate(2000 * kMebibyte)) exit(4);
         exit(0);
