@@ -8,7 +8,7 @@
 #include "models/kernels/coverage.h"
 #include "models/kernels/pair_convolution.h"
 #include "models/kernels/pair_products.h"
-#include "models/kernels/winograd.h"
+#include "models/kernels/pair_winograd.h"
 
 namespace atelier::models {
 namespace {
@@ -34,7 +34,7 @@ bool MeasurePairs() {
   const FloatBuffer weights(kWinogradPlaces * shape.inputs * shape.outputs);
   const FloatBuffer output(shape.height * shape.width * shape.outputs);
   const FloatBuffer scratch(WinogradScratch(shape));
-  const NumberBuffer<Bfloat16> rounded(std::max(input.size(), scratch.size()));
+  const NumberBuffer<Bfloat16> image(std::max(input.size(), PairWinogradImage(shape)));
   const NumberBuffer<Bfloat16> pairs(weights.size());
   const double floats = Seconds([&] {
     WinogradConvolve(shape, input.data(), weights.data(), nullptr, Activation::kRelu,
@@ -43,10 +43,10 @@ bool MeasurePairs() {
   const double halves = Seconds([&] {
     if (PairsAreTransformed()) {
       return PairWinogradConvolve(shape, input.data(), pairs.data(), nullptr, Activation::kRelu,
-                                  scratch.data(), rounded.data(), output.data());
+                                  image.data(), scratch.data(), output.data());
     }
-    RoundNumbers(input.size(), input.data(), rounded.data());
-    PairConvolve(shape, rounded.data(), pairs.data(), nullptr, Activation::kRelu, output.data());
+    RoundNumbers(input.size(), input.data(), image.data());
+    PairConvolve(shape, image.data(), pairs.data(), nullptr, Activation::kRelu, output.data());
   });
   return halves < 0.8 * floats;
 }

@@ -9,6 +9,7 @@
 #include "models/kernels/layer_kernels.h"
 #include "models/kernels/packed_image.h"
 #include "models/kernels/pair_convolution.h"
+#include "models/kernels/pair_winograd.h"
 #include "models/kernels/panel_kernels.h"
 
 namespace atelier::models {
@@ -76,6 +77,8 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
     : last_output(layout.averages() ? layout.conv_layers().back().pool.pooled_size() : 0),
       average(layout.averages() ? layout.features() : 0),
       features(kDenseBatch * layout.features()) {
+  const bool pairs = layout.precision() == Precision::kBfloat16;
+  const bool transformed = pairs && PairsAreTransformed();
   int64_t largest = 0;
   int64_t needed = 0;
   int64_t most = 0;
@@ -88,13 +91,11 @@ InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
     }
     largest = std::max(largest, layer.pool.pooled_size());
     if (layer.transformed < 0) continue;
-    needed = std::max(needed, WinogradScratch(layer.shape));
-    most = std::max(most, layer.input_size());
+    if (!pairs) needed = std::max(needed, WinogradScratch(layer.shape));
+    if (transformed) needed = std::max(needed, PairWinogradProducts(layer.shape));
+    most = std::max(most, transformed ? PairWinogradImage(layer.shape) : layer.input_size());
   }
-  const bool pairs = layout.precision() == Precision::kBfloat16;
-  const bool transformed = !pairs || PairsAreTransformed();
-  scratch = FloatBuffer(transformed ? needed : 0);
-  if (transformed) most = std::max(most, needed);
+  scratch = FloatBuffer(needed);
   winners = FloatBuffer(largest);
   for (const PackedDenseLayer& layer : layout.dense_layers()) {
     dense.emplace_back(kDenseBatch * layer.outputs);
@@ -220,8 +221,8 @@ void InferenceProgram::Convolve(Workspace& workspace, size_t i) const {
     const Bfloat16* const weights = std::get<NumberBuffer<Bfloat16>>(convolutions_[i]).data();
     Bfloat16* const rounded = workspace.rounded.data();
     if (PairsAreTransformed()) {
-      return PairWinogradConvolve(layer.shape, input, weights, bias, Activation::kRelu,
-                                  workspace.scratch.data(), rounded, output);
+      return PairWinogradConvolve(layer.shape, input, weights, bias, Activation::kRelu, rounded,
+                                  workspace.scratch.data(), output);
     }
     RoundNumbers(layer.input_size(), input, rounded);
     PairConvolve(layer.shape, rounded, weights, bias, Activation::kRelu, output);

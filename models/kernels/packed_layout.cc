@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "models/kernels/coverage.h"
-#include "models/kernels/pair_convolution.h"
 #include "models/kernels/pair_layouts.h"
-#include "models/kernels/winograd.h"
+#include "models/kernels/pair_products.h"
+#include "models/kernels/pair_winograd.h"
 
 namespace atelier::models {
 namespace {

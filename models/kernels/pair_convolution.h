@@ -1,9 +1,9 @@
 // 3×3 convolutions with products of bfloat16, summed in float32 (pair_products.h): every pixel's
 // inputs under a row of the kernel lie side by side, so a convolution is three matrix products that
-// need no copy of the image. Tiles, which take many rows at a time, compute what lies between two
-// rows of pixels along, to be dropped; vectors compute pixels alone. Images, panels and threads as
-// in panel_kernels.h; input and output channels are multiples of kPanel, weights are in panels of
-// pairs of 9 · inputs rows. All sizes are those of this machine's PairUnit.
+// need no copy of the image. What lies between two rows of pixels is computed along and dropped.
+// Made for AMX, whose tiles take many rows at a time; see pair_winograd.h for AVX-512.
+// Images, panels and threads as in panel_kernels.h; input and output channels are multiples of
+// kPanel, weights are in panels of pairs of 9 · inputs rows.
 #ifndef ATELIER_MODELS_KERNELS_PAIR_CONVOLUTION_H_
 #define ATELIER_MODELS_KERNELS_PAIR_CONVOLUTION_H_
 
@@ -15,34 +15,30 @@
 
 namespace atelier::models {
 
-// Positions of an image as the gradient by the weights adds them up.
-int64_t PairGradientSteps(const ConvolutionShape& shape);
-// Numbers of what TransposeInput and PairGradient make.
-int64_t TransposedInputSize(const ConvolutionShape& shape);
-int64_t PairedGradientSize(const ConvolutionShape& shape);
-
-// Whether this machine computes by PairWinogradConvolve what it trains and serves: vectors gain by
-// fewer products, tiles lose more by the transformation.
-bool PairsAreTransformed();
-
-// One panel of transformed weights (TransformWeights), rounded, as a panel of pairs of `inner` rows
-// for each place.
-void PairTransformedWeights(int64_t inner, int64_t columns, int64_t panel, const float* transformed,
-                            Bfloat16* pairs);
-
-// As WinogradConvolve with the transformed image rounded and transformed weights as above.
-// `scratch` as there, `rounded` for kWinogradPlaces · WinogradMatrix(tiles,
-// inputs) numbers.
-void PairWinogradConvolve(const ConvolutionShape& shape, const float* padded_input,
-                          const Bfloat16* transformed, const float* bias, Activation activation,
-                          float* scratch, Bfloat16* rounded, float* output);
+// Positions of a padded image from its first pixel to its last, with the border between them.
+constexpr int64_t PairPositions(const ConvolutionShape& shape) {
+  return (shape.height - 1) * (shape.width + 2) + shape.width;
+}
+// These as the gradient by the weights adds them up.
+constexpr int64_t PairGradientSteps(const ConvolutionShape& shape) {
+  return PadToPairStep(PairPositions(shape));
+}
+// Numbers of a row of the transposed input: as far as the kernel reaches.
+constexpr int64_t TransposedInputRow(const ConvolutionShape& shape) {
+  return PadToPairStep(PairGradientSteps(shape) + 2 * (shape.width + 3));
+}
+constexpr int64_t TransposedInputSize(const ConvolutionShape& shape) {
+  return TransposedInputRow(shape) * shape.inputs;
+}
+constexpr int64_t PairedGradientSize(const ConvolutionShape& shape) {
+  return PairGradientSteps(shape) * shape.outputs;
+}
 
 // As Convolve.
 void PairConvolve(const ConvolutionShape& shape, const Bfloat16* padded_input,
                   const Bfloat16* weights, const float* bias, Activation activation, float* output);
 
-// An image's padded input, for tiles with a row a channel, for vectors in pairs of pixels of a row
-// that begin at each of a kernel's columns; and the padded gradient by the output in panels of
+// An image's padded input with a row a channel, and the padded gradient by the output in panels of
 // pairs with a row a position: what the gradient by the weights is made of.
 void TransposeInput(const ConvolutionShape& shape, const Bfloat16* padded_input,
                     Bfloat16* transposed);

@@ -63,12 +63,21 @@ ATELIER_AVX512 inline __m256i Row(int64_t row, int64_t rows, int64_t stride, con
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row * stride));
 }
 
-// 16 numbers of a row, each beside that of the next row.
-ATELIER_AVX512 inline __m512i TwoRows(int64_t row, int64_t rows, int64_t stride,
-                                      const Bfloat16* from) {
-  const __m512i first = _mm512_cvtepu16_epi32(Row(row, rows, stride, from));
-  const __m512i second = _mm512_cvtepu16_epi32(Row(row + 1, rows, stride, from));
-  return _mm512_or_si512(first, _mm512_slli_epi32(second, 16));
+// 16 numbers of a row, rounded, each beside that of the next row, `stride` further.
+ATELIER_AVX512 inline __m512i RoundTwoRows(int64_t row, int64_t rows, int64_t stride,
+                                           const float* from) {
+  const float* at = from + row * stride;
+  const __m512 first = row < rows ? _mm512_loadu_ps(at) : _mm512_setzero_ps();
+  const __m512 second = row + 1 < rows ? _mm512_loadu_ps(at + stride) : _mm512_setzero_ps();
+  return Interleave(RoundTwo(first, second));
+}
+
+// Winograd's InputTransform of one row or column of a tile.
+ATELIER_AVX512 inline void TransformFour(const __m512 (&d)[4], __m512 (&result)[4]) {
+  result[0] = _mm512_sub_ps(d[0], d[2]);
+  result[1] = _mm512_add_ps(d[1], d[2]);
+  result[2] = _mm512_sub_ps(d[2], d[1]);
+  result[3] = _mm512_sub_ps(d[1], d[3]);
 }
 
 }  // namespace
@@ -84,19 +93,56 @@ ATELIER_AVX512 void PairRows(int64_t rows, const float* from, int64_t stride, in
                              Bfloat16* panel) {
   for (int64_t row = 0; row < padded_rows; row += 2, panel += 2 * kPanel) {
     for (int64_t j = 0; j < kPanel; j += 16) {
-      const float* at = from + row * stride + j;
-      const __m512 first = row < rows ? _mm512_loadu_ps(at) : _mm512_setzero_ps();
-      const __m512 second = row + 1 < rows ? _mm512_loadu_ps(at + stride) : _mm512_setzero_ps();
-      _mm512_storeu_si512(panel + 2 * j, Interleave(RoundTwo(first, second)));
+      _mm512_storeu_si512(panel + 2 * j, RoundTwoRows(row, rows, stride, from + j));
     }
   }
 }
 
-ATELIER_AVX512 void InterleaveRows(int64_t rows, int64_t columns, const Bfloat16* from,
+ATELIER_AVX512 void InterleaveRows(int64_t rows, int64_t columns, const float* from,
                                    Bfloat16* pairs) {
   for (int64_t row = 0; row < rows; row += 2, pairs += 2 * columns) {
     for (int64_t c = 0; c < columns; c += 16) {
-      _mm512_storeu_si512(pairs + 2 * c, TwoRows(row, rows, columns, from + c));
+      _mm512_storeu_si512(pairs + 2 * c, RoundTwoRows(row, rows, columns, from + c));
+    }
+  }
+}
+
+ATELIER_AVX512 void TransformTiles(const ConvolutionShape& shape, const float* padded_input,
+                                   int64_t matrix, Bfloat16* transformed) {
+  const int64_t row_stride = shape.padded_row(shape.inputs);
+  for (int64_t y = 0; y < shape.height; y += 2) {
+    for (int64_t x = 0; x < shape.width; x += 2, transformed += shape.inputs) {
+      const float* const corner = padded_input + y * row_stride + x * shape.inputs;
+      // What lies past the border is zero.
+      const int64_t height = std::min<int64_t>(4, shape.height + 2 - y);
+      const int64_t width = std::min<int64_t>(4, shape.width + 2 - x);
+      for (int64_t c = 0; c < shape.inputs; c += 16) {
+        __m512 half[4][4];
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < 4; ++j) {
+          __m512 column[4];
+          __m512 made[4];
+#pragma GCC unroll 4
+          for (int64_t i = 0; i < 4; ++i) {
+            column[i] = i < height && j < width
+                            ? _mm512_loadu_ps(corner + i * row_stride + j * shape.inputs + c)
+                            : _mm512_setzero_ps();
+          }
+          TransformFour(column, made);
+#pragma GCC unroll 4
+          for (int64_t i = 0; i < 4; ++i) half[i][j] = made[i];
+        }
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < 4; ++i) {
+          __m512 made[4];
+          TransformFour(half[i], made);
+#pragma GCC unroll 4
+          for (int64_t j = 0; j < 4; ++j) {
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(transformed + (4 * i + j) * matrix + c),
+                                reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(made[j])));
+          }
+        }
+      }
     }
   }
 }
@@ -107,7 +153,10 @@ ATELIER_AVX512 void TransposeRows(int64_t rows, int64_t columns, const Bfloat16*
     for (int64_t r = 0; r < padded_rows; r += 32) {
       __m512i pairs[16];
       for (int64_t i = 0; i < 16; ++i) {
-        pairs[i] = TwoRows(r + 2 * i, rows, columns, from + c);
+        const __m256i first = Row(r + 2 * i, rows, columns, from + c);
+        const __m256i second = Row(r + 2 * i + 1, rows, columns, from + c);
+        pairs[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(first),
+                                   _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
       }
       Transpose16(pairs);
       for (int64_t i = 0; i < 16; ++i) {
@@ -166,7 +215,8 @@ namespace atelier::models {
 // Never called: there is no PairUnit.
 void RoundNumbers(int64_t, const float*, Bfloat16*) {}
 void PairRows(int64_t, const float*, int64_t, int64_t, Bfloat16*) {}
-void InterleaveRows(int64_t, int64_t, const Bfloat16*, Bfloat16*) {}
+void InterleaveRows(int64_t, int64_t, const float*, Bfloat16*) {}
+void TransformTiles(const ConvolutionShape&, const float*, int64_t, Bfloat16*) {}
 void TransposeRows(int64_t, int64_t, const Bfloat16*, int64_t, Bfloat16*) {}
 void TransposeToPairs(int64_t, int64_t, int64_t, int64_t, const float*, Bfloat16*) {}
 void StorePixels(int64_t, int64_t, const float*, int64_t, int64_t, Activation, float*) {}

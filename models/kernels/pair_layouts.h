@@ -20,7 +20,12 @@ void PairRows(int64_t rows, const float* from, int64_t stride, int64_t padded_ro
 
 // A matrix of `rows` rows and `columns` columns, a multiple of 16, in pairs of rows: element (k, j)
 // at (k / 2 · columns + j) · 2 + k % 2; a row that lacks to the last pair is zero.
-void InterleaveRows(int64_t rows, int64_t columns, const Bfloat16* from, Bfloat16* pairs);
+void InterleaveRows(int64_t rows, int64_t columns, const float* from, Bfloat16* pairs);
+
+// A padded image as TransformInput of winograd.h transforms it, rounded then: matrices of one row a
+// tile and one column a channel, `matrix` numbers from each other.
+void TransformTiles(const ConvolutionShape& shape, const float* padded_input, int64_t matrix,
+                    Bfloat16* transformed);
 
 // A matrix of `rows` rows and `columns` columns, a multiple of 16, with rows and columns exchanged:
 // `columns` rows of `padded_rows` numbers, a multiple of 32; those beyond `rows` are zero.

@@ -4,6 +4,7 @@
 
 #include "models/base/float_buffer.h"
 #include "models/kernels/pair_convolution.h"
+#include "models/kernels/pair_winograd.h"
 #include "models/kernels/winograd.h"
 
 namespace atelier::models {
@@ -14,11 +15,6 @@ ConvolutionShape Back(const ConvolutionShape& shape) {
   return {shape.height, shape.width, shape.outputs, shape.inputs};
 }
 
-// Forward and back.
-int64_t WinogradScratchBothWays(const ConvolutionShape& shape) {
-  return std::max(WinogradScratch(shape), WinogradScratch(Back(shape)));
-}
-
 class WinogradShardConvolution : public ShardConvolution {
  public:
   WinogradShardConvolution(const PackedConvLayer& layer, const float* derived)
@@ -26,7 +22,7 @@ class WinogradShardConvolution : public ShardConvolution {
         weights_(derived + layer.transformed),
         transposed_(derived + layer.transposed),
         tiles_at_once_(TilesAtOnce(shape_)),
-        scratch_(WinogradScratchBothWays(shape_)),
+        scratch_(std::max(WinogradScratch(shape_), WinogradScratch(Back(shape_)))),
         input_(kWinogradPlaces * WinogradMatrix(tiles_at_once_, shape_.inputs)),
         output_gradient_(kWinogradPlaces * WinogradMatrix(tiles_at_once_, shape_.outputs)),
         gradient_(kWinogradPlaces * shape_.inputs * shape_.outputs) {}
@@ -82,22 +78,15 @@ class PairShardConvolution : public ShardConvolution {
         weights_(PairsIn(derived, layer.transformed)),
         transposed_(PairsIn(derived, layer.transposed)),
         images_at_once_(std::max<int64_t>(1, 192 / PairGradientSteps(shape_))),
-        transformed_(PairsAreTransformed()),
-        scratch_(transformed_ ? WinogradScratchBothWays(shape_) : 0),
-        rounded_(scratch_.size()),
         inputs_(max_images * shape_.padded_size(shape_.inputs)),
-        output_gradient_(transformed_ ? 0 : shape_.padded_size(shape_.outputs)),
+        output_gradient_(shape_.padded_size(shape_.outputs)),
         transposed_inputs_(images_at_once_ * TransposedInputSize(shape_)),
         paired_gradients_(images_at_once_ * PairedGradientSize(shape_)) {}
 
   void Forward(int64_t image, const float* padded_input, const float* bias,
                float* values) override {
     RoundNumbers(shape_.padded_size(shape_.inputs), padded_input, Input(image));
-    if (!transformed_) {
-      return PairConvolve(shape_, Input(image), weights_, bias, Activation::kRelu, values);
-    }
-    PairWinogradConvolve(shape_, padded_input, weights_, bias, Activation::kRelu, scratch_.data(),
-                         rounded_.data(), values);
+    PairConvolve(shape_, Input(image), weights_, bias, Activation::kRelu, values);
   }
 
   void AddToWeightGradient(int64_t image, int64_t last, const float* /*padded_input*/,
@@ -114,11 +103,6 @@ class PairShardConvolution : public ShardConvolution {
   }
 
   void BackToInput(const float* padded_gradient, float* input_gradient) override {
-    if (transformed_) {
-      return PairWinogradConvolve(Back(shape_), padded_gradient, transposed_, nullptr,
-                                  Activation::kNone, scratch_.data(), rounded_.data(),
-                                  input_gradient);
-    }
     RoundNumbers(output_gradient_.size(), padded_gradient, output_gradient_.data());
     PairConvolve(Back(shape_), output_gradient_.data(), transposed_, nullptr, Activation::kNone,
                  input_gradient);
@@ -133,16 +117,58 @@ class PairShardConvolution : public ShardConvolution {
   const Bfloat16* const weights_;
   const Bfloat16* const transposed_;
   const int64_t images_at_once_;
-  // By PairWinogradConvolve.
-  const bool transformed_;
-  const FloatBuffer scratch_;
-  const NumberBuffer<Bfloat16> rounded_;
   // All images' padded inputs, rounded, and one gradient by the output.
   const NumberBuffer<Bfloat16> inputs_;
   const NumberBuffer<Bfloat16> output_gradient_;
   // Of a few images, until their share of the weights' gradient is added.
   const NumberBuffer<Bfloat16> transposed_inputs_;
   const NumberBuffer<Bfloat16> paired_gradients_;
+};
+
+// By pair_winograd.h.
+class PairWinogradShardConvolution : public ShardConvolution {
+ public:
+  PairWinogradShardConvolution(const PackedConvLayer& layer, const float* derived)
+      : shape_(layer.shape),
+        weights_(PairsIn(derived, layer.transformed)),
+        transposed_(PairsIn(derived, layer.transposed)),
+        images_at_once_(std::max<int64_t>(1, 192 / PixelPairSteps(shape_))),
+        image_(std::max(PairWinogradImage(shape_), PairWinogradImage(Back(shape_)))),
+        products_(PairWinogradProducts(shape_)),
+        inputs_(images_at_once_ * PixelPairsSize(shape_)),
+        gradients_(images_at_once_ * GradientPairsSize(shape_)) {}
+
+  void Forward(int64_t /*image*/, const float* padded_input, const float* bias,
+               float* values) override {
+    PairWinogradConvolve(shape_, padded_input, weights_, bias, Activation::kRelu, image_.data(),
+                         products_.data(), values);
+  }
+
+  void AddToWeightGradient(int64_t image, int64_t last, const float* padded_input,
+                           const float* padded_gradient, float* weight_gradient) override {
+    if (image == 0) std::fill_n(weight_gradient, 9 * shape_.inputs * shape_.outputs, 0.0F);
+    const int64_t at = image % images_at_once_;
+    PairPixels(shape_, padded_input, inputs_.data() + at * PixelPairsSize(shape_));
+    PairGradientPixels(shape_, padded_gradient, gradients_.data() + at * GradientPairsSize(shape_));
+    if (at + 1 < images_at_once_ && image < last) return;
+    AddPixelPairGradient(shape_, at + 1, inputs_.data(), gradients_.data(), weight_gradient);
+  }
+
+  void BackToInput(const float* padded_gradient, float* input_gradient) override {
+    PairWinogradConvolve(Back(shape_), padded_gradient, transposed_, nullptr, Activation::kNone,
+                         image_.data(), products_.data(), input_gradient);
+  }
+
+ private:
+  const ConvolutionShape shape_;
+  const Bfloat16* const weights_;
+  const Bfloat16* const transposed_;
+  const int64_t images_at_once_;
+  const NumberBuffer<Bfloat16> image_;
+  const FloatBuffer products_;
+  // Of a few images, until their share of the weights' gradient is added.
+  const NumberBuffer<Bfloat16> inputs_;
+  const NumberBuffer<Bfloat16> gradients_;
 };
 
 }  // namespace
@@ -154,6 +180,7 @@ std::unique_ptr<ShardConvolution> ShardConvolution::Create(const PackedConvLayer
   if (precision == Precision::kFloat32) {
     return std::make_unique<WinogradShardConvolution>(layer, derived);
   }
+  if (PairsAreTransformed()) return std::make_unique<PairWinogradShardConvolution>(layer, derived);
   return std::make_unique<PairShardConvolution>(layer, derived, max_images);
 }
 

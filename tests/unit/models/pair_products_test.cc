@@ -16,7 +16,7 @@
 #include "models/base/random.h"
 #include "models/kernels/pair_convolution.h"
 #include "models/kernels/pair_layouts.h"
-#include "models/kernels/winograd.h"
+#include "models/kernels/pair_winograd.h"
 #include "tests/unit/models/zero_border.h"
 
 namespace atelier::models {
@@ -211,11 +211,11 @@ TEST_P(PairTest, ConvolvesByTransformedPairs) {
       PairTransformedWeights(shape.inputs, shape.outputs, panel, transformed.data(), pairs.data());
     }
     const int64_t size = shape.height * shape.width * shape.outputs;
-    FloatBuffer scratch(WinogradScratch(shape));
-    PairBuffer rounded(scratch.size());
+    PairBuffer rounded(PairWinogradImage(shape));
+    FloatBuffer used(PairWinogradProducts(shape));
     FloatBuffer actual(size);
     PairWinogradConvolve(shape, input.data(), pairs.data(), bias.data(), Activation::kRelu,
-                         scratch.data(), rounded.data(), actual.data());
+                         rounded.data(), used.data(), actual.data());
 
     const int64_t tiles = WinogradTiles(shape);
     const int64_t matrix = WinogradMatrix(tiles, shape.inputs);
@@ -287,6 +287,28 @@ TEST_P(PairTest, SumsTheWeightsGradientOverImages) {
       AddWeightGradient(shape, input.data(), gradient.data(), expected.data());
     }
     AddPairWeightGradient(shape, kImages, inputs.data(), gradients.data(), actual.data());
+    ExpectNear(actual, expected, 2e-4);
+  }
+}
+
+TEST_P(PairTest, SumsTheWeightsGradientOverPairsOfPixels) {
+  constexpr int64_t kImages = 3;
+  for (const ConvolutionShape& shape : Shapes()) {
+    SCOPED_TRACE(NameOf(shape));
+    PairBuffer inputs(kImages * PixelPairsSize(shape));
+    PairBuffer gradients(kImages * GradientPairsSize(shape));
+    FloatBuffer expected = Noise(9 * shape.inputs * shape.outputs, 4);
+    FloatBuffer actual = Noise(expected.size(), 4);
+    for (int64_t i = 0; i < kImages; ++i) {
+      const FloatBuffer input = PaddedNoise(shape, shape.inputs, static_cast<uint64_t>(10 + i));
+      const FloatBuffer gradient = PaddedNoise(shape, shape.outputs, static_cast<uint64_t>(20 + i));
+      PairPixels(shape, input.data(), inputs.data() + i * PixelPairsSize(shape));
+      PairGradientPixels(shape, gradient.data(), gradients.data() + i * GradientPairsSize(shape));
+      AddWeightGradient(shape, input.data(), gradient.data(), expected.data());
+    }
+    // Only vectors take pairs that do not lie side by side.
+    if (FindPairUnit() != PairUnit::kAvx512) continue;
+    AddPixelPairGradient(shape, kImages, inputs.data(), gradients.data(), actual.data());
     ExpectNear(actual, expected, 2e-4);
   }
 }
