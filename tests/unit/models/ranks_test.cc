@@ -1,5 +1,7 @@
 // Trainings whose shards are shared by ranks, each a thread here, against one that runs all of
 // them.
+#include <signal.h>
+
 #include <chrono>
 #include <filesystem>
 #include <future>
@@ -170,6 +172,9 @@ TEST(RanksTest, EndTogetherWhicheverIsAskedAndGoOnFromTheCheckpoint) {
       4, [&](RankGroup* ranks, int rank) { return Train(options, ranks, checkpoints(rank)); });
   for (const Trained& rank : resumed) ExpectSame(rank, alone);
 }
+
+// Gloo writes to connections that the other side may have left.
+TEST(RanksTest, NeedAProcessThatIgnoresSigpipe) { EXPECT_EQ(signal(SIGPIPE, SIG_IGN), SIG_IGN); }
 
 TEST(RanksTest, EndWhenOneIsLost) {
   const auto statuses = OnRanks(3, [&](RankGroup* ranks, int rank) {
