@@ -35,7 +35,7 @@ struct LaunchPending {
 
 // The process runs.
 struct LaunchRunning {
-  std::string where = {};  // For people: "node n2, Slurm job 12". Empty: this machine.
+  std::string where = {};               // For people: "node n2, Slurm job 12". Empty: this machine.
   std::vector<std::string> nodes = {};  // The same nodes alone.
 };
 
