@@ -38,7 +38,7 @@ FloatBuffer CopyOf(const float* values, int64_t count) {
 NumberBuffer<Bfloat16> PairsOf(int64_t rows, int64_t columns, const float* panels) {
   NumberBuffer<Bfloat16> pairs(rows * columns);
   for (int64_t at = 0; at < rows * columns; at += rows * kPanel) {
-    PairRows(rows, panels + at, kPanel, PadToPairStep(rows), pairs.data() + at);
+    PairRows(rows, kPanel, panels + at, kPanel, PadToPairStep(rows), pairs.data() + at);
   }
   return pairs;
 }

@@ -53,8 +53,7 @@ int64_t PackedLayout::ReserveDerived(Derived what) {
   const auto reserve = [this](int64_t size) { return std::exchange(derived_, derived_ + size); };
   const int64_t matrix = what.inner * what.columns;
   const auto& form = what.form;
-  const bool last_transposes = !form.transformed;
-  if (form.transposed && !last_transposes) what.transposed = reserve(what.taps * matrix);
+  if (form.transposed && form.transformed) what.transposed = reserve(what.taps * matrix);
   if (form.transformed && form.paired) what.transformed = reserve(kWinogradPlaces * matrix);
   const int64_t numbers = (form.transformed ? kWinogradPlaces : what.taps) * matrix;
   // Two of bfloat16 take the room of a float.
@@ -182,7 +181,7 @@ void PackedLayout::Derive(int64_t piece, const float* parameters, float* derived
   if (!form.transformed) {
     const int64_t rows = what.taps * what.rows();
     const int64_t at = panel * rows * kPanel;
-    return PairRows(rows, weights + at, kPanel, rows, pairs + at);
+    return PairRows(rows, kPanel, weights + at, kPanel, rows, pairs + at);
   }
   if (form.transposed) {
     float* const transposed = derived + what.transposed;

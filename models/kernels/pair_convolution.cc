@@ -52,29 +52,28 @@ void TransposeInput(const ConvolutionShape& shape, const Bfloat16* padded_input,
 void PairGradient(const ConvolutionShape& shape, const float* padded_gradient, Bfloat16* pairs) {
   const float* first = padded_gradient + shape.padded_row(shape.outputs) + shape.outputs;
   for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
-    PairRows(PairPositions(shape), first + panel, shape.outputs, PairGradientSteps(shape),
+    PairRows(PairPositions(shape), kPanel, first + panel, shape.outputs, PairGradientSteps(shape),
              pairs + panel * PairGradientSteps(shape));
   }
 }
 
-void AddPairWeightGradient(const ConvolutionShape& shape, int64_t images,
-                           const Bfloat16* transposed_inputs, const Bfloat16* paired_gradients,
-                           float* weight_gradient) {
-  const int64_t row = TransposedInputRow(shape);
-  const int64_t steps = PairGradientSteps(shape);
+void AddTapGradients(const ConvolutionShape& shape, const PairedImages& images, int64_t steps,
+                     int64_t steps_at_once, const Bfloat16* gradients, float* weight_gradient) {
   for (int64_t panel = 0; panel < shape.outputs; panel += kPanel) {
     for (int64_t channel = 0; channel < shape.inputs; channel += kPanel) {
-      for (int64_t step = 0; step < steps; step += kGradientSteps) {
+      for (int64_t step = 0; step < steps; step += steps_at_once) {
         std::array<PairTask, 9> tasks;
         for (int64_t tap = 0; tap < 9; ++tap) {
           PairTask& task = tasks[static_cast<size_t>(tap)];
-          task.a = transposed_inputs + channel * row + tap / 3 * (shape.width + 2) + tap % 3 + step;
-          task.a_stride = row;
-          task.segments = images;
-          task.a_segment_stride = TransposedInputSize(shape);
-          task.segment_size = std::min(kGradientSteps, steps - step);
-          task.b = paired_gradients + panel * steps + step * kPanel;
-          task.b_segment_stride = PairedGradientSize(shape);
+          task.a = images.data + channel * images.channel + tap / 3 * images.row +
+                   tap % 3 * images.column + step * images.step;
+          task.a_stride = images.channel;
+          task.a_step = 2 * images.step;
+          task.segments = images.count;
+          task.a_segment_stride = images.size;
+          task.segment_size = std::min(steps_at_once, steps - step);
+          task.b = gradients + panel * steps + step * kPanel;
+          task.b_segment_stride = steps * shape.outputs;
           task.c = weight_gradient + (panel * 9 + tap * kPanel) * shape.inputs + channel * kPanel;
           task.c_stride = kPanel;
           task.start = task.c;
@@ -84,6 +83,20 @@ void AddPairWeightGradient(const ConvolutionShape& shape, int64_t images,
       }
     }
   }
+}
+
+void AddPairWeightGradient(const ConvolutionShape& shape, int64_t images,
+                           const Bfloat16* transposed_inputs, const Bfloat16* paired_gradients,
+                           float* weight_gradient) {
+  const PairedImages paired = {.data = transposed_inputs,
+                               .count = images,
+                               .size = TransposedInputSize(shape),
+                               .channel = TransposedInputRow(shape),
+                               .row = shape.width + 2,
+                               .column = 1,
+                               .step = 1};
+  AddTapGradients(shape, paired, PairGradientSteps(shape), kGradientSteps, paired_gradients,
+                  weight_gradient);
 }
 
 }  // namespace atelier::models

@@ -44,6 +44,25 @@ void TransposeInput(const ConvolutionShape& shape, const Bfloat16* padded_input,
                     Bfloat16* transposed);
 void PairGradient(const ConvolutionShape& shape, const float* padded_gradient, Bfloat16* pairs);
 
+// Images' padded inputs as MultiplyPairs reads them: `count` images, `size` numbers from each
+// other, and how many numbers it is from a channel, a row or column of the kernel, and a step of a
+// sum to the next one.
+struct PairedImages {
+  const Bfloat16* data;
+  int64_t count;
+  int64_t size;
+  int64_t channel;
+  int64_t row;
+  int64_t column;
+  int64_t step;
+};
+
+// Adds these images' share to the gradient by the weights, in float32 panels: for each tap a sum of
+// `steps` steps an image. It goes on to the next `steps_at_once` when it has added them for all
+// taps, so that they stay in the nearest cache. `gradients` are panels of pairs of `steps` rows.
+void AddTapGradients(const ConvolutionShape& shape, const PairedImages& images, int64_t steps,
+                     int64_t steps_at_once, const Bfloat16* gradients, float* weight_gradient);
+
 // Adds the share of so many images to the gradient by the weights, in float32 panels.
 void AddPairWeightGradient(const ConvolutionShape& shape, int64_t images,
                            const Bfloat16* transposed_inputs, const Bfloat16* paired_gradients,

@@ -63,15 +63,6 @@ ATELIER_AVX512 inline __m256i Row(int64_t row, int64_t rows, int64_t stride, con
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row * stride));
 }
 
-// 16 numbers of a row, rounded, each beside that of the next row, `stride` further.
-ATELIER_AVX512 inline __m512i RoundTwoRows(int64_t row, int64_t rows, int64_t stride,
-                                           const float* from) {
-  const float* at = from + row * stride;
-  const __m512 first = row < rows ? _mm512_loadu_ps(at) : _mm512_setzero_ps();
-  const __m512 second = row + 1 < rows ? _mm512_loadu_ps(at + stride) : _mm512_setzero_ps();
-  return Interleave(RoundTwo(first, second));
-}
-
 // Winograd's InputTransform of one row or column of a tile.
 ATELIER_AVX512 inline void TransformFour(const __m512 (&d)[4], __m512 (&result)[4]) {
   result[0] = _mm512_sub_ps(d[0], d[2]);
@@ -89,20 +80,14 @@ ATELIER_AVX512 void RoundNumbers(int64_t count, const float* from, Bfloat16* to)
   }
 }
 
-ATELIER_AVX512 void PairRows(int64_t rows, const float* from, int64_t stride, int64_t padded_rows,
-                             Bfloat16* panel) {
-  for (int64_t row = 0; row < padded_rows; row += 2, panel += 2 * kPanel) {
-    for (int64_t j = 0; j < kPanel; j += 16) {
-      _mm512_storeu_si512(panel + 2 * j, RoundTwoRows(row, rows, stride, from + j));
-    }
-  }
-}
-
-ATELIER_AVX512 void InterleaveRows(int64_t rows, int64_t columns, const float* from,
-                                   Bfloat16* pairs) {
-  for (int64_t row = 0; row < rows; row += 2, pairs += 2 * columns) {
-    for (int64_t c = 0; c < columns; c += 16) {
-      _mm512_storeu_si512(pairs + 2 * c, RoundTwoRows(row, rows, columns, from + c));
+ATELIER_AVX512 void PairRows(int64_t rows, int64_t columns, const float* from, int64_t stride,
+                             int64_t padded_rows, Bfloat16* pairs) {
+  for (int64_t row = 0; row < padded_rows; row += 2, pairs += 2 * columns) {
+    for (int64_t j = 0; j < columns; j += 16) {
+      const float* const at = from + row * stride + j;
+      const __m512 first = row < rows ? _mm512_loadu_ps(at) : _mm512_setzero_ps();
+      const __m512 second = row + 1 < rows ? _mm512_loadu_ps(at + stride) : _mm512_setzero_ps();
+      _mm512_storeu_si512(pairs + 2 * j, Interleave(RoundTwo(first, second)));
     }
   }
 }
@@ -214,8 +199,7 @@ namespace atelier::models {
 
 // Never called: there is no PairUnit.
 void RoundNumbers(int64_t, const float*, Bfloat16*) {}
-void PairRows(int64_t, const float*, int64_t, int64_t, Bfloat16*) {}
-void InterleaveRows(int64_t, int64_t, const float*, Bfloat16*) {}
+void PairRows(int64_t, int64_t, const float*, int64_t, int64_t, Bfloat16*) {}
 void TransformTiles(const ConvolutionShape&, const float*, int64_t, Bfloat16*) {}
 void TransposeRows(int64_t, int64_t, const Bfloat16*, int64_t, Bfloat16*) {}
 void TransposeToPairs(int64_t, int64_t, int64_t, int64_t, const float*, Bfloat16*) {}

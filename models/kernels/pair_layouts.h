@@ -13,14 +13,11 @@ namespace atelier::models {
 // `count` numbers, a multiple of 32, in the same order.
 void RoundNumbers(int64_t count, const float* from, Bfloat16* to);
 
-// 32 columns of `rows` rows, so far from each other, as a panel of pairs of `padded_rows` rows, an
-// even number; those beyond are zero.
-void PairRows(int64_t rows, const float* from, int64_t stride, int64_t padded_rows,
-              Bfloat16* panel);
-
-// A matrix of `rows` rows and `columns` columns, a multiple of 16, in pairs of rows: element (k, j)
-// at (k / 2 · columns + j) · 2 + k % 2; a row that lacks to the last pair is zero.
-void InterleaveRows(int64_t rows, int64_t columns, const float* from, Bfloat16* pairs);
+// `columns` columns, a multiple of 16, of `rows` rows, `stride` numbers from each other, in pairs
+// of `padded_rows` rows, an even number: element (k, j) at (k / 2 · columns + j) · 2 + k % 2; rows
+// beyond are zero. With kPanel columns that is a panel of pairs.
+void PairRows(int64_t rows, int64_t columns, const float* from, int64_t stride, int64_t padded_rows,
+              Bfloat16* pairs);
 
 // A padded image as TransformInput of winograd.h transforms it, rounded then: matrices of one row a
 // tile and one column a channel, `matrix` numbers from each other.

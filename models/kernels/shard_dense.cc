@@ -70,7 +70,7 @@ class PairShardDense : public ShardDense {
     const int64_t panels = layer_.outputs / kPanel;
     for (int64_t panel = 0; panel < panels; ++panel) {
       Bfloat16* const pairs = paired_gradient_.data() + panel * kPanel * padded;
-      PairRows(rows, gradient + panel * kPanel, layer_.outputs, padded, pairs);
+      PairRows(rows, kPanel, gradient + panel * kPanel, layer_.outputs, padded, pairs);
       PairTask& task = tasks_[static_cast<size_t>(panel)];
       task = {};
       task.a = transposed_input_.data();

@@ -52,7 +52,7 @@ PairBuffer Paired(const ConvolutionShape& shape, const FloatBuffer& panels) {
   PairBuffer pairs(panels.size());
   const int64_t rows = 9 * shape.inputs;
   for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
-    PairRows(rows, panels.data() + panel * rows * kPanel, kPanel, PadToPairStep(rows),
+    PairRows(rows, kPanel, panels.data() + panel * rows * kPanel, kPanel, PadToPairStep(rows),
              pairs.data() + panel * rows * kPanel);
   }
   return pairs;
@@ -81,7 +81,7 @@ TEST_P(PairTest, MultipliesAnyNumberOfRows) {
   constexpr int64_t kSegments = 3;
   const FloatBuffer b = Noise(kSegments * kInner * kPanel, 2);
   PairBuffer pairs(b.size());
-  PairRows(kSegments * kInner, b.data(), kPanel, kSegments * kInner, pairs.data());
+  PairRows(kSegments * kInner, kPanel, b.data(), kPanel, kSegments * kInner, pairs.data());
   const FloatBuffer bias = Noise(kPanel, 3);
   for (const int64_t rows : {1, 2, 7, 15, 16, 17, 31, 32, 33, 61, 64, 70, 130}) {
     // Runs of one row lie apart, and rows further apart than they are long.
@@ -122,7 +122,7 @@ TEST_P(PairTest, KeepsWhatIsNoNumberAndDropsDenormalNumbers) {
   FloatBuffer b(kPairStep * kPanel);
   std::fill_n(b.data(), kPanel, 2.0F);
   PairBuffer pairs(b.size());
-  PairRows(kPairStep, b.data(), kPanel, kPairStep, pairs.data());
+  PairRows(kPairStep, kPanel, b.data(), kPanel, kPairStep, pairs.data());
   FloatBuffer c(3 * kPanel);
   PairTask task;
   task.a = rounded.data();
