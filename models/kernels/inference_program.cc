@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/kernels/fastest_precision.h"
 #include "models/kernels/layer_kernels.h"
 #include "models/kernels/packed_image.h"
 #include "models/kernels/pair_convolution.h"
@@ -71,6 +72,14 @@ void Pack(const TrainedModel& model, const PackedLayout& layout, float* paramete
   }
 }
 
+// What was asked for where this machine multiplies faster so; it is not measured for nothing.
+ProductRounding RoundingHere(ProductRounding asked) {
+  if (asked == ProductRounding::kNone || asked != FastestProductRounding()) {
+    return ProductRounding::kNone;
+  }
+  return asked;
+}
+
 }  // namespace
 
 InferenceProgram::Workspace::Workspace(const PackedLayout& layout)
@@ -108,10 +117,9 @@ InferenceProgram::InferenceProgram(const TrainedModel& model, Precision precisio
                                    ProductRounding product_rounding)
     : InferenceNetwork(model.architecture),
       precision_(precision),
-      rounds_products_(precision == Precision::kBfloat16 &&
-                       product_rounding != ProductRounding::kNone &&
-                       product_rounding == FastestProductRounding()),
-      layout_(model.architecture, rounds_products_ ? Precision::kBfloat16 : Precision::kFloat32) {
+      product_rounding_(precision == Precision::kBfloat16 ? RoundingHere(product_rounding)
+                                                          : ProductRounding::kNone),
+      layout_(model.architecture, rounds_products() ? Precision::kBfloat16 : Precision::kFloat32) {
   const FloatBuffer packed(layout_.parameters());
   Pack(model, layout_, packed.data());
   parameters_ = CopyOf(packed.data(), layout_.dense_layers().front().weights);
@@ -129,14 +137,14 @@ InferenceProgram::PackedWeights InferenceProgram::PackConvolution(const PackedCo
   if (layer.transformed < 0) return FloatBuffer();
   const ConvolutionShape& shape = layer.shape;
   const float* const weights = packed + layer.weights;
-  if (rounds_products_ && !PairsAreTransformed()) {
+  if (product_rounding_ == ProductRounding::kDirect) {
     return PairsOf(9 * shape.inputs, shape.outputs, weights);
   }
   FloatBuffer transformed(kWinogradPlaces * shape.inputs * shape.outputs);
   for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
     TransformWeights(shape.inputs, shape.outputs, panel, weights, transformed.data());
   }
-  if (!rounds_products_) return transformed;
+  if (!rounds_products()) return transformed;
   NumberBuffer<Bfloat16> pairs(transformed.size());
   for (int64_t panel = 0; panel < shape.outputs / kPanel; ++panel) {
     PairTransformedWeights(shape.inputs, shape.outputs, panel, transformed.data(), pairs.data());
@@ -147,7 +155,7 @@ InferenceProgram::PackedWeights InferenceProgram::PackConvolution(const PackedCo
 InferenceProgram::PackedWeights InferenceProgram::PackDense(const PackedDenseLayer& layer,
                                                             const float* packed) const {
   const float* const weights = packed + layer.weights;
-  if (rounds_products_) return PairsOf(layer.inputs, layer.outputs, weights);
+  if (rounds_products()) return PairsOf(layer.inputs, layer.outputs, weights);
   const int64_t size = layer.inputs * layer.outputs;
   if (precision_ == Precision::kFloat32) return CopyOf(weights, size);
   NumberBuffer<Bfloat16> rounded(size);
@@ -217,10 +225,10 @@ void InferenceProgram::Convolve(Workspace& workspace, size_t i) const {
   if (layer.transformed < 0) {
     models::Convolve(layer.shape, input, parameters_.data() + layer.weights, bias,
                      Activation::kRelu, output);
-  } else if (rounds_products_) {
+  } else if (rounds_products()) {
     const Bfloat16* const weights = std::get<NumberBuffer<Bfloat16>>(convolutions_[i]).data();
     Bfloat16* const rounded = workspace.rounded.data();
-    if (PairsAreTransformed()) {
+    if (product_rounding_ == ProductRounding::kTransformed) {
       return PairWinogradConvolve(layer.shape, input, weights, bias, Activation::kRelu, rounded,
                                   workspace.scratch.data(), output);
     }
@@ -250,7 +258,7 @@ void InferenceProgram::Multiply(Workspace& workspace, size_t i, int64_t rows,
   float* const to = workspace.dense[i].data();
   const bool last = i + 1 == layout_.dense_layers().size();
   const Activation activation = last ? Activation::kNone : Activation::kRelu;
-  if (rounds_products_) {
+  if (rounds_products()) {
     RoundNumbers(rows * layer.inputs, from, workspace.rounded.data());
     return MultiplyByPairs(rows, layer.inputs, layer.outputs, workspace.rounded.data(),
                            std::get<NumberBuffer<Bfloat16>>(dense_[i].weights).data(), bias,

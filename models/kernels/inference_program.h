@@ -17,7 +17,6 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "models/base/float_buffer.h"
-#include "models/kernels/fastest_precision.h"
 #include "models/kernels/packed_layout.h"
 #include "models/kernels/squeeze_excitation.h"
 #include "models/network/inference_network.h"
@@ -42,12 +41,12 @@ class InferenceProgram : public InferenceNetwork {
   void Run(absl::Span<const PixelSpan> parts, float* probabilities) const override;
   int64_t memory_bytes() const override;
   Precision precision() const override { return precision_; }
-  ProductRounding product_rounding() const override {
-    return rounds_products_ ? FastestProductRounding() : ProductRounding::kNone;
-  }
+  ProductRounding product_rounding() const override { return product_rounding_; }
   ComputePath path() const override { return ComputePath::kKernels; }
 
  private:
+  bool rounds_products() const { return product_rounding_ != ProductRounding::kNone; }
+
   using PackedWeights = std::variant<FloatBuffer, NumberBuffer<Bfloat16>>;
   struct DenseLayer {
     PackedWeights weights;
@@ -98,7 +97,7 @@ class InferenceProgram : public InferenceNetwork {
 
   // Constant after construction.
   const Precision precision_;
-  const bool rounds_products_;
+  const ProductRounding product_rounding_;
   const PackedLayout layout_;
   // As the layout has them up to the dense layers; scale and shift are those of the folded batch
   // norms.

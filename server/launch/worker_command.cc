@@ -14,12 +14,6 @@
 namespace atelier::launch {
 namespace {
 
-// Exit codes of the worker program that say why it ended (see server/worker/main.cc).
-constexpr int kServerLostCode = 4;
-constexpr int kOutOfMemoryCode = 5;
-constexpr int kDiskFailedCode = 6;
-constexpr int kNotFetchedCode = 7;
-
 std::string BesideThisProgram(const std::string& name) {
   std::error_code ignored;
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / name;
@@ -91,18 +85,18 @@ std::string WorkerCommand::TokenVariable(const std::string& token) {
 
 jobs::ProcessEnd WorkerCommand::EndOf(std::string how, int exit_code) {
   using Cause = jobs::ProcessEnd::Cause;
-  if (exit_code == kServerLostCode) return {std::move(how), Cause::kServerUnreachable};
-  if (exit_code == kOutOfMemoryCode) {
+  if (exit_code == worker::kServerLost) return {std::move(how), Cause::kServerUnreachable};
+  if (exit_code == worker::kOutOfMemory) {
     return {absl::StrCat("over its memory limit (", how, ")"), Cause::kOutOfMemory};
   }
-  if (exit_code == kDiskFailedCode) {
+  if (exit_code == worker::kDiskFailed) {
     return {absl::StrCat("its node's disk failed, as its log says (", how, ")"), Cause::kUnknown};
   }
-  if (exit_code == kNotFetchedCode) {
+  if (exit_code == worker::kNotFetched) {
     return {absl::StrCat("it could not fetch its files, as its log says (", how, ")"),
             Cause::kUnknown};
   }
-  if (exit_code == WorkerCommand::kRankLostCode) {
+  if (exit_code == kRankLostCode) {
     return {absl::StrCat("another of its processes was lost, as its log says (", how, ")"),
             Cause::kUnknown};
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/base/worker_exit_code.h"
 #include "server/jobs/executor.h"
 
 namespace atelier::launch {
@@ -59,7 +60,7 @@ class WorkerCommand {
 
   // The exit code of a process of several whose attempt lost another one, whose end says more.
   // Lower than the codes that say why: Slurm tells the highest of all.
-  static constexpr int kRankLostCode = 2;
+  static constexpr int kRankLostCode = worker::kRankLost;
 
   // What the end of a worker means that exited with a code of its own; `how` is a sentence's end.
   static jobs::ProcessEnd EndOf(std::string how, int exit_code);

@@ -5,7 +5,7 @@
 
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "models/base/stop_signal.h"
-#include "server/worker/exit_code.h"
+#include "server/base/worker_exit_code.h"
 #include "server/worker/ranks.h"
 #include "server/worker/workplace.h"
 

@@ -14,12 +14,24 @@
 #include "absl/synchronization/mutex.h"
 #include "atelier/worker/v1/worker_service.pb.h"
 #include "models/base/stop_signal.h"
+#include "server/base/worker_exit_code.h"
 #include "server/worker/file_line.h"
 #include "server/worker/node_cache.h"
 #include "server/worker/node_work.h"
 #include "server/worker/server_channel.h"
 
 namespace atelier::worker {
+
+// How a process ends whose files could not be made ready, as Workplace::Prepare says it, and that
+// is one of `ranks`; nothing where the attempt's last event says why.
+inline std::optional<ExitCode> EndUnprepared(const absl::Status& ready, int ranks) {
+  if (absl::IsUnknown(ready)) return kDiskFailed;
+  // It has to begin with what earlier attempts left, or not at all.
+  if (absl::IsUnavailable(ready) || absl::IsInternal(ready)) return kNotFetched;
+  // Of several none says alone that it was suspended.
+  if (absl::IsCancelled(ready) && ranks > 1) return kRankLost;
+  return std::nullopt;
+}
 
 // How far a process walls itself in.
 inline constexpr char kSandboxAsThereIs[] = "best_effort";
