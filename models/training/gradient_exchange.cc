@@ -42,7 +42,8 @@ std::vector<int64_t> GradientExchange::PlacesOf(int64_t shards) const {
 }
 
 const float* GradientExchange::Run(int64_t shards, absl::Span<PassResult> results) {
-  ShareResults(shards, results);
+  const std::vector<int64_t> places = PlacesOf(shards);
+  ShareResults(places, results);
   const int64_t each = MostOf(shards);
   const int64_t size = network_.parameters().size();
   const Share share = ShareOf(shards);
@@ -57,7 +58,7 @@ const float* GradientExchange::Run(int64_t shards, absl::Span<PassResult> result
   ranks_->Exchange(sent_.data(), static_cast<size_t>(each * slice_) * sizeof(float),
                    received_.data());
   std::vector<const float*> gradients;
-  for (const int64_t place : PlacesOf(shards)) {
+  for (const int64_t place : places) {
     gradients.push_back(received_.data() + place * slice_);
   }
   SumGradients(gradients, 0, slice_, own_.data());
@@ -65,7 +66,9 @@ const float* GradientExchange::Run(int64_t shards, absl::Span<PassResult> result
   return sum_.data();
 }
 
-void GradientExchange::ShareResults(int64_t shards, absl::Span<PassResult> results) {
+void GradientExchange::ShareResults(absl::Span<const int64_t> places,
+                                    absl::Span<PassResult> results) {
+  const auto shards = static_cast<int64_t>(places.size());
   const int64_t each = MostOf(shards);
   const size_t statistics = network_.shard(0).statistics().size() * sizeof(float);
   const size_t record = sizeof(PassResult) + statistics;
@@ -78,7 +81,6 @@ void GradientExchange::ShareResults(int64_t shards, absl::Span<PassResult> resul
     std::memcpy(at + sizeof(PassResult), network_.shard(i).statistics().data(), statistics);
   }
   ranks_->Gather(results_.data(), results_.size(), all_results_.data());
-  const std::vector<int64_t> places = PlacesOf(shards);
   for (int64_t i = 0; i < shards; ++i) {
     const char* const at =
         all_results_.data() + static_cast<size_t>(places[static_cast<size_t>(i)]) * record;

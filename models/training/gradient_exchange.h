@@ -40,7 +40,7 @@ class GradientExchange {
   int64_t MostOf(int64_t shards) const { return (shards + ranks_->size() - 1) / ranks_->size(); }
   // Where each shard stands among places for as many of every rank.
   std::vector<int64_t> PlacesOf(int64_t shards) const;
-  void ShareResults(int64_t shards, absl::Span<PassResult> results);
+  void ShareResults(absl::Span<const int64_t> places, absl::Span<PassResult> results);
 
   RankGroup* const ranks_;
   const TrainingNetwork& network_;

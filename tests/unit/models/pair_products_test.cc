@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 #include <tuple>
@@ -271,45 +272,65 @@ TEST_P(PairTest, ConvolvesWithTransposedWeights) {
   }
 }
 
-TEST_P(PairTest, SumsTheWeightsGradientOverImages) {
+// How a gradient by the weights is made of images: what they take, and the three steps.
+struct GradientWay {
+  int64_t input_size;
+  int64_t gradient_size;
+  std::function<void(const FloatBuffer& input, Bfloat16* to)> pair_input;
+  std::function<void(const FloatBuffer& gradient, Bfloat16* to)> pair_gradient;
+  std::function<void(int64_t images, const Bfloat16* inputs, const Bfloat16* gradients, float* sum)>
+      add;
+};
+
+// That it adds what the plain way adds.
+void ExpectSumsOverImages(const ConvolutionShape& shape, const GradientWay& way) {
   constexpr int64_t kImages = 3;
+  SCOPED_TRACE(NameOf(shape));
+  PairBuffer inputs(kImages * way.input_size);
+  PairBuffer gradients(kImages * way.gradient_size);
+  FloatBuffer expected = Noise(9 * shape.inputs * shape.outputs, 4);
+  FloatBuffer actual = Noise(expected.size(), 4);
+  for (int64_t i = 0; i < kImages; ++i) {
+    const FloatBuffer input = PaddedNoise(shape, shape.inputs, static_cast<uint64_t>(10 + i));
+    const FloatBuffer gradient = PaddedNoise(shape, shape.outputs, static_cast<uint64_t>(20 + i));
+    way.pair_input(input, inputs.data() + i * way.input_size);
+    way.pair_gradient(gradient, gradients.data() + i * way.gradient_size);
+    AddWeightGradient(shape, input.data(), gradient.data(), expected.data());
+  }
+  way.add(kImages, inputs.data(), gradients.data(), actual.data());
+  ExpectNear(actual, expected, 2e-4);
+}
+
+TEST_P(PairTest, SumsTheWeightsGradientOverImages) {
   for (const ConvolutionShape& shape : Shapes()) {
-    SCOPED_TRACE(NameOf(shape));
-    PairBuffer inputs(kImages * TransposedInputSize(shape));
-    PairBuffer gradients(kImages * PairedGradientSize(shape));
-    FloatBuffer expected = Noise(9 * shape.inputs * shape.outputs, 4);
-    FloatBuffer actual = Noise(expected.size(), 4);
-    for (int64_t i = 0; i < kImages; ++i) {
-      const FloatBuffer input = PaddedNoise(shape, shape.inputs, static_cast<uint64_t>(10 + i));
-      const FloatBuffer gradient = PaddedNoise(shape, shape.outputs, static_cast<uint64_t>(20 + i));
-      TransposeInput(shape, Rounded(input).data(), inputs.data() + i * TransposedInputSize(shape));
-      PairGradient(shape, gradient.data(), gradients.data() + i * PairedGradientSize(shape));
-      AddWeightGradient(shape, input.data(), gradient.data(), expected.data());
-    }
-    AddPairWeightGradient(shape, kImages, inputs.data(), gradients.data(), actual.data());
-    ExpectNear(actual, expected, 2e-4);
+    ExpectSumsOverImages(
+        shape, {TransposedInputSize(shape), PairedGradientSize(shape),
+                [&](const FloatBuffer& input, Bfloat16* to) {
+                  TransposeInput(shape, Rounded(input).data(), to);
+                },
+                [&](const FloatBuffer& gradient, Bfloat16* to) {
+                  PairGradient(shape, gradient.data(), to);
+                },
+                [&](int64_t images, const Bfloat16* inputs, const Bfloat16* gradients, float* sum) {
+                  AddPairWeightGradient(shape, images, inputs, gradients, sum);
+                }});
   }
 }
 
+// Only vectors take pairs that do not lie side by side.
 TEST_P(PairTest, SumsTheWeightsGradientOverPairsOfPixels) {
-  constexpr int64_t kImages = 3;
+  if (FindPairUnit() != PairUnit::kAvx512) return;
   for (const ConvolutionShape& shape : Shapes()) {
-    SCOPED_TRACE(NameOf(shape));
-    PairBuffer inputs(kImages * PixelPairsSize(shape));
-    PairBuffer gradients(kImages * GradientPairsSize(shape));
-    FloatBuffer expected = Noise(9 * shape.inputs * shape.outputs, 4);
-    FloatBuffer actual = Noise(expected.size(), 4);
-    for (int64_t i = 0; i < kImages; ++i) {
-      const FloatBuffer input = PaddedNoise(shape, shape.inputs, static_cast<uint64_t>(10 + i));
-      const FloatBuffer gradient = PaddedNoise(shape, shape.outputs, static_cast<uint64_t>(20 + i));
-      PairPixels(shape, input.data(), inputs.data() + i * PixelPairsSize(shape));
-      PairGradientPixels(shape, gradient.data(), gradients.data() + i * GradientPairsSize(shape));
-      AddWeightGradient(shape, input.data(), gradient.data(), expected.data());
-    }
-    // Only vectors take pairs that do not lie side by side.
-    if (FindPairUnit() != PairUnit::kAvx512) continue;
-    AddPixelPairGradient(shape, kImages, inputs.data(), gradients.data(), actual.data());
-    ExpectNear(actual, expected, 2e-4);
+    ExpectSumsOverImages(
+        shape,
+        {PixelPairsSize(shape), GradientPairsSize(shape),
+         [&](const FloatBuffer& input, Bfloat16* to) { PairPixels(shape, input.data(), to); },
+         [&](const FloatBuffer& gradient, Bfloat16* to) {
+           PairGradientPixels(shape, gradient.data(), to);
+         },
+         [&](int64_t images, const Bfloat16* inputs, const Bfloat16* gradients, float* sum) {
+           AddPixelPairGradient(shape, images, inputs, gradients, sum);
+         }});
   }
 }
 

@@ -151,27 +151,36 @@ class Ender : public TrainingObserver {
   StopSignal* const stop_;
 };
 
-TEST(RanksTest, EndTogetherWhicheverIsAskedAndGoOnFromTheCheckpoint) {
+// Rank 1 of so many is asked to end by an Asker; all end, and so many others go on from there to
+// what one process makes. Answers with the outcomes of those that ended.
+template <typename Asker>
+std::vector<TrainingOutcome> EndAndGoOn(int ended, int going_on) {
   TrainingOptions options = SmallOptions();
   options.shards = 4;
-  const Trained alone = Train(options, nullptr);
   const TemporaryFolder folder;
   const auto checkpoints = [&](int rank) {
     return CheckpointOptions{rank == 0 ? folder.path() : "", {folder.path()}};
   };
-  const auto suspended = OnRanks(2, [&](RankGroup* ranks, int rank) {
+  std::vector<TrainingOutcome> outcomes;
+  const auto suspended = OnRanks(ended, [&](RankGroup* ranks, int rank) {
     StopSignal stop;
-    Ender ender(&stop);
-    return Train(options, ranks, checkpoints(rank), &stop, rank == 1 ? &ender : nullptr);
+    Asker asker(&stop);
+    return Train(options, ranks, checkpoints(rank), &stop, rank == 1 ? &asker : nullptr);
   });
   for (const Trained& rank : suspended) {
-    ASSERT_TRUE(rank.status.ok()) << rank.status;
+    EXPECT_TRUE(rank.status.ok()) << rank.status;
     EXPECT_EQ(rank.outcome.end, TrainingOutcome::End::kSuspended);
+    outcomes.push_back(rank.outcome);
   }
-  const auto resumed = OnRanks(
-      4, [&](RankGroup* ranks, int rank) { return Train(options, ranks, checkpoints(rank)); });
+  const Trained alone = Train(options, nullptr);
+  const auto resumed = OnRanks(going_on, [&](RankGroup* ranks, int rank) {
+    return Train(options, ranks, checkpoints(rank));
+  });
   for (const Trained& rank : resumed) ExpectSame(rank, alone);
+  return outcomes;
 }
+
+TEST(RanksTest, EndTogetherWhicheverIsAskedAndGoOnFromTheCheckpoint) { EndAndGoOn<Ender>(2, 4); }
 
 // Gloo writes to connections that the other side may have left.
 TEST(RanksTest, NeedAProcessThatIgnoresSigpipe) { EXPECT_EQ(signal(SIGPIPE, SIG_IGN), SIG_IGN); }
@@ -319,28 +328,11 @@ class EpochEnder : public TrainingObserver {
   StopSignal* const stop_;
 };
 
+// Four shards of three ranks: none is idle.
 TEST(RanksTest, EndTogetherBeforeAValidation) {
-  TrainingOptions options = SmallOptions();
-  options.shards = 4;
-  const Trained alone = Train(options, nullptr);
-  const TemporaryFolder folder;
-  const auto checkpoints = [&](int rank) {
-    return CheckpointOptions{rank == 0 ? folder.path() : "", {folder.path()}};
-  };
-  // Four shards of three ranks: none is idle.
-  const auto suspended = OnRanks(3, [&](RankGroup* ranks, int rank) {
-    StopSignal stop;
-    EpochEnder ender(&stop);
-    return Train(options, ranks, checkpoints(rank), &stop, rank == 1 ? &ender : nullptr);
-  });
-  for (const Trained& rank : suspended) {
-    ASSERT_TRUE(rank.status.ok()) << rank.status;
-    EXPECT_EQ(rank.outcome.end, TrainingOutcome::End::kSuspended);
-    EXPECT_TRUE(rank.outcome.history.empty());
+  for (const TrainingOutcome& outcome : EndAndGoOn<EpochEnder>(3, 3)) {
+    EXPECT_TRUE(outcome.history.empty());
   }
-  const auto resumed = OnRanks(
-      3, [&](RankGroup* ranks, int rank) { return Train(options, ranks, checkpoints(rank)); });
-  for (const Trained& rank : resumed) ExpectSame(rank, alone);
 }
 
 }  // namespace
