@@ -1,12 +1,14 @@
 // ServerParts: what clients call.
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/machine.h"
 #include "server/credentials.h"
+#include "server/logging.h"
 #include "server/rpc/status.h"
 #include "server/server_parts.h"
 #include "server/upkeep/backup.h"
@@ -26,6 +28,14 @@ absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
   return rpc::GrowingFile{std::move(file->path), file->bytes};
 }
 
+void TellOfBroken(const std::string& peer) {
+  LogEvent(
+      spdlog::level::warn,
+      "A connection was broken: its client withdraws calls faster than they end, and had twice as "
+      "many of them as may be open.",
+      {{"peer", peer}});
+}
+
 }  // namespace
 
 void ServerParts::StartClassifier(serving::VersionSource* source) {
@@ -33,7 +43,7 @@ void ServerParts::StartClassifier(serving::VersionSource* source) {
   classifying.batching.threads = options.serving_threads;
   classifying.batching.lingers = UsableCores() > 1;
   classifying.batching.queue.max_delay = options.batch_delay;
-  classifying.batching.answers = &connections;
+  classifying.batching.answers = &corked_connections;
   classifying.decoders = options.serving_threads;
   classifying.versions.max_loaded = static_cast<std::size_t>(options.serving_versions);
   classifying.versions.idle = options.serving_idle;
@@ -121,10 +131,11 @@ void ServerParts::MakeModelServices() {
 }
 
 void ServerParts::MakeInferenceServices() {
-  inference_service = std::make_unique<rpc::InferenceService>(classifier.get(), &connections);
+  inference_service =
+      std::make_unique<rpc::InferenceService>(classifier.get(), &corked_connections);
   open_inference_service = std::make_unique<rpc::OpenInferenceService>(
       classifier.get(), tasks.get(), loading_tasks.get(), ATELIER_VERSION, call_memory.get(),
-      &connections, [this] { return mirror == nullptr || mirror->ready(); });
+      &corked_connections, [this] { return mirror == nullptr || mirror->ready(); });
 }
 
 void ServerParts::MakeOperatorServices() {
@@ -158,7 +169,8 @@ absl::Status ServerParts::Listen(const std::vector<rpc::NamedService>& services)
                                         .audit = audit.get(),
                                         .serving = mirror == nullptr || mirror->ready(),
                                         .others = other_methods.get(),
-                                        .corked = &connections},
+                                        .connections = &connections,
+                                        .broken = TellOfBroken},
                                        services);
   if (!server.ok()) return server.status();
   public_server = *std::move(server);

@@ -39,6 +39,7 @@
 #include "server/rpc/monitoring_service.h"
 #include "server/rpc/open_inference_service.h"
 #include "server/rpc/other_methods.h"
+#include "server/rpc/peer_connections.h"
 #include "server/rpc/replica_model_service.h"
 #include "server/rpc/stream_set.h"
 #include "server/rpc/training_service.h"
@@ -104,7 +105,8 @@ struct ServerParts {
   std::unique_ptr<rpc::GrpcServer> worker_server;
 
   // Clients.
-  rpc::CorkedConnections connections;
+  rpc::PeerConnections connections;
+  rpc::CorkedConnections corked_connections{&connections};
   std::unique_ptr<serving::Classifier> classifier;
   std::unique_ptr<rpc::CallMemory> call_memory;
   std::unique_ptr<TaskQueue> tasks;

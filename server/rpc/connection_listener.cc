@@ -200,7 +200,7 @@ void ConnectionListener::Accept(int listening) {
     close(connection);
     return;
   }
-  if (corked_ != nullptr) corked_->Add(connection);
+  if (connections_ != nullptr) connections_->Add(connection);
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
   parameters.listener_fd = listening;
   parameters.fd = connection;

@@ -15,7 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "grpcpp/server_builder.h"
-#include "server/rpc/corked_connections.h"
+#include "server/rpc/peer_connections.h"
 
 namespace atelier::rpc {
 
@@ -31,7 +31,7 @@ class ConnectionListener {
     std::string address;  // `HOST:PORT`, where port 0 takes a free one, or `unix:PATH`.
     // A connection whose descriptor has a higher number is closed at once.
     int last_descriptor = INT_MAX;
-    CorkedConnections* corked = nullptr;  // Told of each connection; null for nobody.
+    PeerConnections* connections = nullptr;  // Told of each connection; null for nobody.
   };
 
   // UNAVAILABLE or INVALID_ARGUMENT, naming the address and the cause, if it cannot listen there. A
@@ -53,7 +53,7 @@ class ConnectionListener {
  private:
   ConnectionListener(const Options& options, int stopped)
       : last_descriptor_(options.last_descriptor),
-        corked_(options.corked),
+        connections_(options.connections),
         stopped_(stopped),
         address_(options.address) {}
 
@@ -68,7 +68,7 @@ class ConnectionListener {
 
   // Constant once it listens.
   const int last_descriptor_;
-  CorkedConnections* const corked_;
+  PeerConnections* const connections_;
   const int stopped_;  // An event: readable once it stops.
   std::string address_;
   std::string socket_path_;  // To be removed at the end.

@@ -1,16 +1,12 @@
 #include "server/rpc/corked_connections.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <optional>
-#include <utility>
 #include <vector>
-
-#include "absl/strings/str_cat.h"
 
 namespace atelier::rpc {
 namespace {
@@ -23,43 +19,7 @@ void SetCork(int connection, int value) {
   setsockopt(connection, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
 }
 
-// As gRPC calls the other side of a TCP connection; empty for other sockets.
-std::string PeerOf(int connection) {
-  sockaddr_in6 six = {};
-  socklen_t size = sizeof(six);
-  if (getpeername(connection, reinterpret_cast<sockaddr*>(&six), &size) != 0) return "";
-  char text[INET6_ADDRSTRLEN];
-  const int port = ntohs(six.sin6_port);  // At the same place in both families.
-  if (six.sin6_family == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&six)->sin_addr, text, sizeof(text));
-    return absl::StrCat("ipv4:", text, ":", port);
-  }
-  if (six.sin6_family != AF_INET6) return "";
-  if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
-    inet_ntop(AF_INET, six.sin6_addr.s6_addr + 12, text, sizeof(text));
-    return absl::StrCat("ipv4:", text, ":", port);
-  }
-  inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof(text));
-  return absl::StrCat("ipv6:%5B", text, "%5D:", port);
-}
-
 }  // namespace
-
-void CorkedConnections::Add(int connection) {
-  std::string peer = PeerOf(connection);
-  absl::MutexLock lock(&mutex_);
-  std::string& known = peers_[connection];
-  const auto before = connections_.find(known);
-  if (before != connections_.end() && before->second == connection) connections_.erase(before);
-  known = std::move(peer);
-  if (!known.empty()) connections_[known] = connection;
-}
-
-int CorkedConnections::Find(const std::string& peer) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = connections_.find(peer);
-  return found == connections_.end() ? -1 : found->second;
-}
 
 void CorkedConnections::Begin() { corked.emplace(); }
 
@@ -69,7 +29,7 @@ void CorkedConnections::Cork(const grpc::ServerContextBase& call) {
 
 void CorkedConnections::Cork(const std::string& peer) {
   if (!corked.has_value()) return;
-  const int connection = Find(peer);
+  const int connection = connections_->Find(peer);
   if (connection < 0 || std::find(corked->begin(), corked->end(), connection) != corked->end()) {
     return;
   }

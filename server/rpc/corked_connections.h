@@ -9,24 +9,19 @@
 
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "grpcpp/server_context.h"
+#include "server/rpc/peer_connections.h"
 #include "server/serving/answer_batches.h"
 
 namespace atelier::rpc {
 
-// Thread-safe. Its mutex is a leaf.
+// Thread-safe.
 class CorkedConnections final : public serving::AnswerBatches {
  public:
-  CorkedConnections() = default;
+  // `connections` must live as long.
+  explicit CorkedConnections(const PeerConnections* connections) : connections_(connections) {}
   CorkedConnections(const CorkedConnections&) = delete;
   CorkedConnections& operator=(const CorkedConnections&) = delete;
-
-  // A connection that was accepted. Closing one need not be told: its descriptor's next connection
-  // takes its place. Until then a stranger's socket may be corked in its stead, for a moment.
-  void Add(int connection);
 
   void Begin() override;
   void End() override;
@@ -36,12 +31,7 @@ class CorkedConnections final : public serving::AnswerBatches {
   void Cork(const std::string& peer);
 
  private:
-  // Nothing known of it is -1.
-  int Find(const std::string& peer) const;
-
-  mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, int> connections_ ABSL_GUARDED_BY(mutex_);  // By peer.
-  absl::flat_hash_map<int, std::string> peers_ ABSL_GUARDED_BY(mutex_);        // Of each of them.
+  const PeerConnections* const connections_;
 };
 
 }  // namespace atelier::rpc

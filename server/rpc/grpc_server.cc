@@ -74,7 +74,7 @@ std::vector<std::string> NamesOf(const GrpcServer::Options& options,
 }
 
 void AddInterceptors(const GrpcServer::Options& options, const std::vector<NamedService>& services,
-                     grpc::ServerBuilder* builder) {
+                     OpenCalls* open, grpc::ServerBuilder* builder) {
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   std::vector<std::string> ours;
   for (const NamedService& named : services) ours.push_back(named.name);
@@ -85,6 +85,7 @@ void AddInterceptors(const GrpcServer::Options& options, const std::vector<Named
   if (options.calls != nullptr) {
     interceptors.push_back(InterceptCalls(options.calls, NamesOf(options, services)));
   }
+  if (open != nullptr) interceptors.push_back(LimitCalls(open));
   builder->experimental().SetInterceptorCreators(std::move(interceptors));
 }
 
@@ -152,7 +153,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   auto listener = ConnectionListener::Listen(
       {.address = options.address,
        .last_descriptor = options.public_services ? LastDescriptorForClients() : INT_MAX,
-       .corked = options.corked});
+       .connections = options.connections});
   if (!listener.ok()) return listener.status();
   grpc::EnableDefaultHealthCheckService(options.public_services);
   grpc::ServerBuilder builder;
@@ -166,7 +167,12 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     builder.RegisterService(reflection.get());
   }
   if (options.others != nullptr) builder.RegisterCallbackGenericService(options.others);
-  AddInterceptors(options, services, &builder);
+  std::unique_ptr<OpenCalls> open;
+  if (options.connections != nullptr) {
+    open = std::make_unique<OpenCalls>(2 * kMaxCallsPerConnection, options.connections,
+                                       options.broken);
+  }
+  AddInterceptors(options, services, open.get(), &builder);
   std::unique_ptr<grpc::Server> server;
   GivingWay([&] {
     server = builder.BuildAndStart();
@@ -178,8 +184,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     return absl::UnavailableError(
         absl::StrCat("cannot serve on ", options.address, ": gRPC does not start"));
   }
-  return std::unique_ptr<GrpcServer>(
-      new GrpcServer(*std::move(listener), std::move(reflection), std::move(server)));
+  return std::unique_ptr<GrpcServer>(new GrpcServer(*std::move(listener), std::move(open),
+                                                    std::move(reflection), std::move(server)));
 }
 
 GrpcServer::~GrpcServer() { Shutdown(absl::ZeroDuration()); }

@@ -3,6 +3,7 @@
 #ifndef ATELIER_SERVER_RPC_GRPC_SERVER_H_
 #define ATELIER_SERVER_RPC_GRPC_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@
 #include "server/rpc/call_memory.h"
 #include "server/rpc/call_observer.h"
 #include "server/rpc/connection_listener.h"
-#include "server/rpc/corked_connections.h"
+#include "server/rpc/open_calls.h"
+#include "server/rpc/peer_connections.h"
 #include "server/rpc/reflection_service.h"
 
 namespace atelier::rpc {
@@ -73,8 +75,11 @@ class GrpcServer {
     // Answers calls of methods that no service has; null leaves that to gRPC. Must outlive the
     // server.
     grpc::CallbackGenericService* others = nullptr;
-    // Learns its connections; null for nobody. Must outlive the server.
-    CorkedConnections* corked = nullptr;
+    // Learns its connections; null for nobody, and then nothing bounds the calls that a client
+    // withdraws. Must outlive the server.
+    PeerConnections* connections = nullptr;
+    // Told of each connection that is broken for the calls that it withdraws; null for nobody.
+    std::function<void(const std::string& peer)> broken = nullptr;
   };
 
   // Listens and serves; `services` must outlive the server. UNAVAILABLE, naming the address and the
@@ -96,12 +101,14 @@ class GrpcServer {
   void Shutdown(absl::Duration patience);
 
  private:
-  GrpcServer(std::unique_ptr<ConnectionListener> listener,
+  GrpcServer(std::unique_ptr<ConnectionListener> listener, std::unique_ptr<OpenCalls> open_calls,
              std::unique_ptr<ReflectionService> reflection, std::unique_ptr<grpc::Server> server)
-      : reflection_(std::move(reflection)),
+      : open_calls_(std::move(open_calls)),
+        reflection_(std::move(reflection)),
         server_(std::move(server)),
         listener_(std::move(listener)) {}
 
+  const std::unique_ptr<OpenCalls> open_calls_;          // Null where they have no bound.
   const std::unique_ptr<ReflectionService> reflection_;  // Null where it is not offered.
   const std::unique_ptr<grpc::Server> server_;
   const std::unique_ptr<ConnectionListener> listener_;

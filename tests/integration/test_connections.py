@@ -4,12 +4,14 @@ import importlib
 import os
 import select
 import socket
+import threading
 
 import grpc
 import pytest
 
 import harness
 import http2
+from test_bounded_memory import memory
 
 dataset_pb = importlib.import_module("atelier.v1.dataset_service_pb2")
 
@@ -95,14 +97,27 @@ def test_headers_beyond_a_bound_are_refused_and_calls_after_them_are_not(shared_
     assert harness.wait_for(served, what="an answer")
 
 
-def test_calls_that_are_withdrawn_at_once_hold_up_nobody(server):
-    """Ten thousand calls of one connection, each reset as soon as it is sent: others are answered
-    meanwhile."""
+def test_calls_that_are_withdrawn_at_once_break_their_connection_and_hold_up_nobody(server):
+    """Four connections reset each call as soon as they have sent it (CVE-2023-44487): the server breaks
+    them, answers others meanwhile, and does not grow by what they sent."""
     list_datasets(server.dataset_service)
-    with http2.Connection(server.address) as connection:
-        for i in range(10_000):
-            connection.reset(connection.call("/atelier.v1.DatasetService/ListDatasets"))
-            if i % 1000 == 0:
-                connection.read(0)
-                list_datasets(server.dataset_service)
-    list_datasets(server.dataset_service)
+    before = memory(server)
+
+    broken = []
+
+    def flood():
+        with http2.Connection(server.address) as connection:
+            try:
+                for _ in range(100):
+                    connection.withdraw("/atelier.v1.DatasetService/ListDatasets", 10_000)
+                    connection.read(0)
+            except OSError as error:
+                broken.append(error)
+
+    floods = [threading.Thread(target=flood) for _ in range(4)]
+    for thread in floods:
+        thread.start()
+    while any(thread.is_alive() for thread in floods):
+        list_datasets(server.dataset_service)
+    assert len(broken) == 4 and "withdraws calls faster than they end" in server.log.read_text()
+    assert memory(server) - before < 256 << 20

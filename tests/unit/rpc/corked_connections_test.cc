@@ -23,73 +23,20 @@
 #include "server/rpc/inference_service.h"
 #include "server/rpc/open_inference_service.h"
 #include "tests/unit/models/temporary_folder.h"
+#include "tests/unit/rpc/tcp_connection.h"
 #include "tests/unit/serving/fakes.h"
 #include "tests/unit/wait.h"
 
 namespace atelier::rpc {
 namespace {
 
-// Both ends of a TCP connection within this machine.
-class Connection {
- public:
-  Connection() {
-    const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    socklen_t size = sizeof(address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(bind(listening, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listening, 1), 0);
-    EXPECT_EQ(getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(connect(client_, reinterpret_cast<const sockaddr*>(&address), size), 0);
-    server_ = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
-    EXPECT_EQ(getsockname(client_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    peer_ = absl::StrCat("ipv4:127.0.0.1:", ntohs(address.sin_port));
-    close(listening);
-  }
-  ~Connection() {
-    close(client_);
-    close(server_);
-  }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  int server() const { return server_; }
-  const std::string& peer() const { return peer_; }
-  void Answer(const std::string& bytes) const {
-    EXPECT_EQ(write(server_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  }
-  // What has come; waits for something.
-  std::string Read() const {
-    pollfd polled = {client_, POLLIN, 0};
-    EXPECT_EQ(poll(&polled, 1, -1), 1);
-    return ReadNow();
-  }
-  std::string ReadNow() const {
-    char bytes[100];
-    const ssize_t size = recv(client_, bytes, sizeof(bytes), MSG_DONTWAIT);
-    return std::string(bytes, size > 0 ? static_cast<std::size_t>(size) : 0);
-  }
-  bool IsCorked() const {
-    int value = 0;
-    socklen_t size = sizeof(value);
-    EXPECT_EQ(getsockopt(server_, IPPROTO_TCP, TCP_CORK, &value, &size), 0);
-    return value != 0;
-  }
-
- private:
-  int client_ = -1;
-  int server_ = -1;
-  std::string peer_;
-};
-
 TEST(CorkedConnectionsTest, WhatABatchAnswersLeavesAtItsEnd) {
-  Connection connection;
-  Connection other;
-  CorkedConnections connections;
-  connections.Add(connection.server());
-  connections.Add(other.server());
+  TcpConnection connection;
+  TcpConnection other;
+  PeerConnections open;
+  CorkedConnections connections(&open);
+  open.Add(connection.server());
+  open.Add(other.server());
   connections.Begin();
   for (const char* answer : {"one ", "two ", "three"}) {
     connections.Cork(connection.peer());
@@ -102,9 +49,10 @@ TEST(CorkedConnectionsTest, WhatABatchAnswersLeavesAtItsEnd) {
 }
 
 TEST(CorkedConnectionsTest, OutsideOfABatchNothingIsHeldUp) {
-  Connection connection;
-  CorkedConnections connections;
-  connections.Add(connection.server());
+  TcpConnection connection;
+  PeerConnections open;
+  CorkedConnections connections(&open);
+  open.Add(connection.server());
   connections.Cork(connection.peer());
   EXPECT_FALSE(connection.IsCorked());
   connections.Begin();
@@ -114,18 +62,19 @@ TEST(CorkedConnectionsTest, OutsideOfABatchNothingIsHeldUp) {
 }
 
 TEST(CorkedConnectionsTest, ADescriptorBelongsToItsNewestConnection) {
-  CorkedConnections connections;
+  PeerConnections open;
+  CorkedConnections connections(&open);
   int descriptor = -1;
   std::string gone;
   {
-    Connection first;
+    TcpConnection first;
     descriptor = first.server();
     gone = first.peer();
-    connections.Add(descriptor);
+    open.Add(descriptor);
   }
-  Connection second;
+  TcpConnection second;
   ASSERT_EQ(dup2(second.server(), descriptor), descriptor);
-  connections.Add(descriptor);
+  open.Add(descriptor);
   connections.Begin();
   connections.Cork(gone);
   EXPECT_FALSE(second.IsCorked());
@@ -138,8 +87,9 @@ TEST(CorkedConnectionsTest, ADescriptorBelongsToItsNewestConnection) {
 TEST(CorkedConnectionsTest, LeavesOtherSocketsAlone) {
   int pair[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-  CorkedConnections connections;
-  connections.Add(pair[0]);
+  PeerConnections open;
+  CorkedConnections connections(&open);
+  open.Add(pair[0]);
   connections.Begin();
   connections.Cork("unix:");
   EXPECT_EQ(write(pair[0], "x", 1), 1);
@@ -197,7 +147,7 @@ class AnswersTogetherTest : public testing::TestWithParam<const char*> {
     auto server = GrpcServer::Start({.address = GetParam(),
                                      .credentials = grpc::InsecureServerCredentials(),
                                      .public_services = true,
-                                     .corked = &connections_},
+                                     .connections = &open_},
                                     {{"classify", &service_}, {"infer", &open_service_}});
     if (!server.ok()) return;  // No IPv6 here.
     server_ = *std::move(server);
@@ -236,7 +186,8 @@ class AnswersTogetherTest : public testing::TestWithParam<const char*> {
   CountingObserver observer_;
   absl::Notification gate_;
   const std::shared_ptr<serving::FakeEngine> engine_ = std::make_shared<serving::FakeEngine>();
-  CorkedConnections connections_;
+  PeerConnections open_;
+  CorkedConnections connections_{&open_};
   serving::Classifier classifier_{
       Serving(), &versions_,
       [this](const serving::Version&) -> serving::EngineResult { return engine_; }};
