@@ -10,13 +10,17 @@ import importlib
 import io
 import json
 import pathlib
+import sqlite3
 import struct
 import sys
 import tarfile
+import tempfile
 import zipfile
 import zlib
 
+import grpc
 import numpy
+from google.protobuf import text_format
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
@@ -163,6 +167,78 @@ def requests():
     save("requests", "files", b"\1" + images.SerializeToString())
 
 
+# As in entries.h.
+NEXT, MORE = b"\n--next\n", b"\n--more\n"
+# Of the backup in the corpus.
+JOB = "jobs/tiny-20261130-071947"
+
+
+def methods():
+    """Every method's path and the class of its requests, by the last part of its service and its own name."""
+    # `grpc` is a package of its own, as `google` in harness.py.
+    grpc.__path__.append(str(pathlib.Path(harness.job_pb.__file__).parents[2] / "grpc"))
+    files = [harness.proto(f"{name}_service") for name in
+             ("training", "model", "dataset", "experiment", "inference", "monitoring", "admin")]
+    files += map(importlib.import_module, ("inference.grpc_service_pb2", "grpc.health.v1.health_pb2",
+                                           "grpc.reflection.v1alpha.reflection_pb2",
+                                           "atelier.worker.v1.worker_service_pb2"))
+    return {f"{service.name}/{method.name}": (f"{service.full_name}/{method.name}", method.input_type._concrete_class)
+            for file in files for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods}
+
+
+def read_calls():
+    """The inputs of calls.txt: lists of calls, each a list of the method and the texts of its messages."""
+    inputs = {}
+    for line in (TESTS / "fuzz" / "calls.txt").read_text().splitlines():
+        if line.startswith("["):
+            calls_of_one = inputs.setdefault(line[1:-1], [])
+        elif line.startswith("  "):
+            calls_of_one[-1][-1] += line[1:]
+        elif line.startswith("+ "):
+            calls_of_one[-1].append(line[2:])
+        elif line and not line.startswith("#"):
+            method, _, text = line.partition(" ")
+            calls_of_one.append([method, text])
+    return inputs
+
+
+def calls():
+    known, inputs = methods(), read_calls()
+    missing = set(known) - {call[0] for entries in inputs.values() for call in entries}
+    assert not missing, f"calls.txt has none of {missing}"
+    for name, entries in inputs.items():
+        save("rpcs", name, NEXT.join(
+            known[method][0].encode() + b"\n"
+            + MORE.join(text_format.Parse(text, known[method][1]()).SerializeToString() for text in texts)
+            for method, *texts in entries))
+
+
+def stored():
+    """Inputs for `events`: what the backup of the corpus holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(CORPUS / "backup" / "small") as archive:
+            archive.extract("atelier.db", folder)
+        database = sqlite3.connect(f"{folder}/atelier.db")
+        for place in ("events.event", "jobs.job", "jobs.request", "evaluations.confusion_matrix", "evaluations.predictions",
+                      "versions.data", "dataset_versions.data"):
+            table, column = place.split(".")
+            rows = database.execute(f"SELECT {column} FROM {table} ORDER BY 1").fetchall()
+            save("events", place, place.encode() + b"\n" + MORE.join(row for row, in rows))
+    experiment = harness.proto("experiment_service")
+    save("events", "experiments.experiment", b"experiments.experiment\n" + experiment.Experiment(
+        name="experiments/e", state=1, configurations=[{"preset": "cnn-1", "dataset": "tiny"}], seeds=[1, 2]).SerializeToString())
+    save("events", "experiments.request", b"experiments.request\n" + experiment.StartExperimentRequest(
+        base_name="e", seeds=[1]).SerializeToString())
+    save("events", "notices.data", b"notices.data\n" + harness.job_pb.TrainingJob(name=JOB, state=8).SerializeToString())
+    save("events", "upload.pb", b"upload.pb\n" + harness.dataset_pb.Upload(
+        name="uploads/" + "0" * 32, dataset="more", size_bytes=9, sha256="0" * 64, source_name="a.csv").SerializeToString())
+    registry = importlib.import_module("atelier.published.v1.registry_pb2").Registry()
+    registry.models.add(name="models/tiny", version_count=1).versions.add(
+        name="models/tiny/versions/1", version=1, sha256="0" * 64, size_bytes=4471, job=JOB)
+    save("events", "registry.pb", b"registry.pb\n" + registry.SerializeToString())
+    save("events", "serving.json", b'serving.json\n{"loaded": [{"model": "tiny", "reference": "latest"}], "unloaded": []}')
+
+
 def models(folder):
     for pattern, target in (("*.tar.gz", "model_archive"), ("*.ckpt", "checkpoint"), ("*.dataset", "dataset_file"),
                             ("*.tar", "backup")):
@@ -178,5 +254,7 @@ if __name__ == "__main__":
     arrays()
     texts()
     requests()
+    calls()
+    stored()
     if chosen.models:
         models(chosen.models)
