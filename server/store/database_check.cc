@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "atelier/v1/job.pb.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
 #include "server/store/migrations.h"
 #include "server/store/rows.h"
@@ -62,20 +63,19 @@ std::map<std::string, Part> SchemaAfter(int steps) {
   return SchemaOf(fresh);
 }
 
-template <typename Message>
-bool Reads(const SQLite::Column& column, Message* message) {
-  return message->ParseFromArray(column.getBlob(), column.getBytes());
-}
-
-// Calls `told` with name, version and message of each row of a query.
+// Calls `told` with name, version and message of each row of a query; `full_name` names its
+// message.
 template <typename Message, typename Row>
-absl::Status ForEach(Database& database, const char* query, const Row& told) {
+absl::Status ForEach(Database& database, const char* query,
+                     std::string (*full_name)(absl::string_view, std::int64_t), const Row& told) {
   Statement select(database, query);
   while (select.executeStep()) {
     Message message;
-    const bool readable = Reads(select.getColumn(2), &message);
-    told(select.getColumn(0).getString(), select.getColumn(1).getInt64(),
-         readable ? &message : nullptr);
+    const std::string name = select.getColumn(0).getString();
+    const std::int64_t version = select.getColumn(1).getInt64();
+    const bool readable =
+        ParseVersion(select.getColumn(2), full_name(name, version), version, &message);
+    told(name, version, readable ? &message : nullptr);
   }
   return absl::OkStatus();
 }
@@ -151,7 +151,8 @@ absl::Status DatabaseCheck::FindUnreadableJobs(
     Statement select(*database_, "SELECT id, job FROM jobs ORDER BY key");
     v1::TrainingJob job;
     while (select.executeStep()) {
-      if (!Reads(select.getColumn(1), &job)) told(select.getColumn(0).getString());
+      const std::string id = select.getColumn(0).getString();
+      if (!ParseNamed(select.getColumn(1), jobs::JobName(id), &job)) told(id);
     }
     return absl::OkStatus();
   });
@@ -160,7 +161,8 @@ absl::Status DatabaseCheck::FindUnreadableJobs(
 absl::Status DatabaseCheck::ForEachModelVersion(const ModelRow& told) {
   return Guarded([&] {
     return ForEach<v1::ModelVersion>(
-        *database_, "SELECT model, version, data FROM versions ORDER BY model, version", told);
+        *database_, "SELECT model, version, data FROM versions ORDER BY model, version",
+        &jobs::ModelVersionName, told);
   });
 }
 
@@ -170,7 +172,7 @@ absl::Status DatabaseCheck::ForEachDatasetVersion(const DatasetRow& told) {
     return ForEach<v1::Dataset>(*database_,
                                 "SELECT dataset, version, data FROM dataset_versions "
                                 "ORDER BY dataset, version",
-                                told);
+                                &jobs::DatasetVersionName, told);
   });
 }
 
@@ -211,7 +213,7 @@ absl::StatusOr<std::set<std::string>> DatabaseCheck::ReservedFolders() {
                      "WHERE files_freed = 0 AND reserved_version > 0");
     v1::TrainingJob job;
     while (select.executeStep()) {
-      if (!Reads(select.getColumn(0), &job)) continue;
+      if (!ParseMessage(select.getColumn(0), &job)) continue;
       const std::int64_t version = select.getColumn(1).getInt64();
       folders.insert(job.has_import()
                          ? absl::StrCat("datasets/", job.import().dataset(), "/", version)
@@ -234,7 +236,8 @@ absl::StatusOr<std::vector<DatabaseCheck::StuckNotice>> DatabaseCheck::StuckNoti
       const bool ended =
           !there || jobs::IsTerminal(static_cast<v1::JobState>(select.getColumn(4).getInt()));
       const bool waits = select.getColumn(2).isNull();
-      const bool readable = !select.getColumn(3).isNull() && Reads(select.getColumn(3), &job);
+      const bool readable =
+          !select.getColumn(3).isNull() && ParseMessage(select.getColumn(3), &job);
       if (waits ? !ended : readable) continue;
       stuck.push_back(
           {select.getColumn(0).getInt64(),

@@ -47,7 +47,8 @@ std::optional<v1::ModelVersion> FindVersion(Database& database, absl::string_vie
   select.bind(2, version);
   if (!select.executeStep()) return std::nullopt;
   v1::ModelVersion message;
-  ReadMessage(select.getColumn(0), &message);
+  Demand(
+      ParseVersion(select.getColumn(0), jobs::ModelVersionName(model, version), version, &message));
   return message;
 }
 

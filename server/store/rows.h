@@ -5,6 +5,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <google/protobuf/message_lite.h>
 
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -22,11 +23,31 @@ inline void BindMessage(SQLite::Statement* statement, int index,
   statement->bind(index, static_cast<const void*>(bytes.data()), static_cast<int>(bytes.size()));
 }
 
-// Throws if the column holds no such message: the database is damaged.
+inline bool ParseMessage(const SQLite::Column& column, google::protobuf::MessageLite* message) {
+  return message->ParseFromArray(column.getBlob(), column.getBytes());
+}
+
+// As ParseMessage, for a message that says its name, by which its readers know the row: false as
+// well if that is another one.
+template <typename Message>
+bool ParseNamed(const SQLite::Column& column, absl::string_view name, Message* message) {
+  return ParseMessage(column, message) && message->name() == name;
+}
+
+// As ParseNamed, for one that says its version, too.
+template <typename Message>
+bool ParseVersion(const SQLite::Column& column, absl::string_view name, std::int64_t version,
+                  Message* message) {
+  return ParseNamed(column, name, message) && message->version() == version;
+}
+
+// Throws if a message was not parsed: the database is damaged.
+inline void Demand(bool parsed) {
+  if (!parsed) throw SQLite::Exception("a stored message cannot be read", 11 /* SQLITE_CORRUPT */);
+}
+
 inline void ReadMessage(const SQLite::Column& column, google::protobuf::MessageLite* message) {
-  if (!message->ParseFromArray(column.getBlob(), column.getBytes())) {
-    throw SQLite::Exception("a stored message cannot be read", 11 /* SQLITE_CORRUPT */);
-  }
+  Demand(ParseMessage(column, message));
 }
 
 }  // namespace atelier::store

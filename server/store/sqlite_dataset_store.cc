@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/jobs/error.h"
 #include "server/jobs/page_token.h"
+#include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
 #include "server/store/dataset_rows.h"
 #include "server/store/needs.h"
@@ -29,13 +30,19 @@ std::vector<std::int64_t> VersionsOf(Database& database, absl::string_view datas
   return versions;
 }
 
+// A row's column `data`.
+v1::Dataset ReadData(const SQLite::Column& data, const DatasetReference& row) {
+  v1::Dataset version;
+  const std::string name = jobs::DatasetVersionName(row.dataset, row.version);
+  Demand(ParseVersion(data, name, row.version, &version));
+  return version;
+}
+
 v1::Dataset ReadVersion(Database& database, const DatasetReference& reference) {
   Statement select(database, "SELECT data FROM dataset_versions WHERE dataset = ? AND version = ?");
   BindText(&select, 1, reference.dataset);
   select.bind(2, reference.version);
-  v1::Dataset version;
-  if (select.executeStep()) ReadMessage(select.getColumn(0), &version);
-  return version;
+  return select.executeStep() ? ReadData(select.getColumn(0), reference) : v1::Dataset();
 }
 
 absl::Status NoDataset(absl::string_view dataset) {
@@ -122,12 +129,15 @@ absl::StatusOr<std::vector<v1::Dataset>> SqliteStore::FindImported(absl::string_
                                                                    absl::string_view sha256) {
   return connections_->Read([&](Database& database) -> absl::StatusOr<std::vector<v1::Dataset>> {
     Statement select(database,
-                     "SELECT data FROM dataset_versions WHERE dataset = ? AND source_sha256 = ? "
-                     "ORDER BY version DESC");
+                     "SELECT data, version FROM dataset_versions WHERE dataset = ? AND "
+                     "source_sha256 = ? ORDER BY version DESC");
     BindText(&select, 1, dataset);
     BindText(&select, 2, sha256);
     std::vector<v1::Dataset> found;
-    while (select.executeStep()) ReadMessage(select.getColumn(0), &found.emplace_back());
+    while (select.executeStep()) {
+      found.push_back(
+          ReadData(select.getColumn(0), {std::string(dataset), select.getColumn(1).getInt64()}));
+    }
     return found;
   });
 }

@@ -42,7 +42,7 @@ absl::StatusOr<std::int64_t> FindExperiment(Database& database, absl::string_vie
 ExperimentRecord ReadExperiment(Statement* row) {
   ExperimentRecord record;
   record.id = row->getColumn(0).getString();
-  ReadMessage(row->getColumn(1), &record.experiment);
+  Demand(ParseNamed(row->getColumn(1), jobs::ExperimentName(record.id), &record.experiment));
   record.request_id = GivenRequestId(row->getColumn(2).getString());
   record.request = row->getColumn(3).getString();
   return record;
@@ -91,7 +91,7 @@ RunRecord ReadRun(Database& database, Statement* row) {
   run->set_message(row->getColumn(6).getString());
   if (!row->getColumn(8).isNull()) {
     v1::TrainingJob job;
-    ReadMessage(row->getColumn(8), &job);
+    Demand(ParseNamed(row->getColumn(8), run->job(), &job));
     TakeJob(database, row->getColumn(9).getInt64(), job, run);
   }
   // A thousand of them go into one message; the job has the whole.
@@ -211,8 +211,8 @@ absl::StatusOr<jobs::ExperimentPage> SqliteStore::ListExperiments(int page_size,
   }
   return connections_->Read([&](Database& database) -> absl::StatusOr<jobs::ExperimentPage> {
     Statement select(database,
-                     "SELECT key, experiment FROM experiments WHERE key < ? ORDER BY key DESC "
-                     "LIMIT ?");
+                     "SELECT key, experiment, id FROM experiments WHERE key < ? ORDER BY key "
+                     "DESC LIMIT ?");
     select.bind(1, before);
     select.bind(2, page_size + 1);
     jobs::ExperimentPage page;
@@ -220,7 +220,8 @@ absl::StatusOr<jobs::ExperimentPage> SqliteStore::ListExperiments(int page_size,
     jobs::PageRoom room(page_size);
     while (select.executeStep()) {
       v1::Experiment experiment;
-      ReadMessage(select.getColumn(1), &experiment);
+      const std::string name = jobs::ExperimentName(select.getColumn(2).getString());
+      Demand(ParseNamed(select.getColumn(1), name, &experiment));
       if (!room.Take(experiment.ByteSizeLong())) {
         page.next_page_token = jobs::MakePageToken(kScope, absl::StrCat(last));
         break;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "server/jobs/error.h"
 #include "server/jobs/page_token.h"
+#include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
 #include "server/store/dataset_rows.h"
 #include "server/store/model_rows.h"
@@ -61,7 +62,7 @@ JobRecord ReadJob(Statement* row) {
   int i = 0;
   record.id = row->getColumn(i++).getString();
   ++i;  // The state is in the job, too.
-  ReadMessage(row->getColumn(i++), &record.job);
+  Demand(ParseNamed(row->getColumn(i++), jobs::JobName(record.id), &record.job));
   record.request_id = GivenRequestId(row->getColumn(i++).getString());
   record.request = row->getColumn(i++).getString();
   record.last_event = row->getColumn(i++).getInt64();

@@ -86,7 +86,7 @@ v1::Model ReadModel(Database& database, absl::string_view model, int page_size =
   v1::Model message;
   message.set_name(jobs::ModelName(model));
   Statement select(database,
-                   "SELECT data FROM versions WHERE model = ? AND version < ? "
+                   "SELECT data, version FROM versions WHERE model = ? AND version < ? "
                    "ORDER BY version DESC LIMIT ?");
   BindText(&select, 1, model);
   select.bind(2, before);
@@ -94,7 +94,9 @@ v1::Model ReadModel(Database& database, absl::string_view model, int page_size =
   jobs::PageRoom room(page_size);
   while (select.executeStep()) {
     v1::ModelVersion version;
-    ReadMessage(select.getColumn(0), &version);
+    const std::int64_t number = select.getColumn(1).getInt64();
+    Demand(
+        ParseVersion(select.getColumn(0), jobs::ModelVersionName(model, number), number, &version));
     if (!room.Take(version.ByteSizeLong())) {
       message.set_next_page_token(
           jobs::MakeVersionsToken(model, message.versions().rbegin()->version()));

@@ -62,7 +62,9 @@ TEST_F(DatabaseFileTest, WhatWasTheLatestInAnOlderDatabaseStaysIt) {
     old.exec(
         "INSERT INTO models VALUES ('a', 3);"
         "INSERT INTO versions (model, version, stopped_early, data) "
-        "VALUES ('a', 1, 0, x'1001'), ('a', 2, 0, x'1002'), ('a', 3, 1, x'1003')");
+        "VALUES ('a', 1, 0, CAST(x'0a13' || 'models/a/versions/1' || x'1001' AS BLOB)), "
+        "('a', 2, 0, CAST(x'0a13' || 'models/a/versions/2' || x'1002' AS BLOB)), "
+        "('a', 3, 1, CAST(x'0a13' || 'models/a/versions/3' || x'1003' AS BLOB))");
   }
   const auto store = SqliteStore::Open(path_);
   ASSERT_TRUE(store.ok()) << store.status();
@@ -131,6 +133,28 @@ TEST_F(DatabaseFileTest, DamagedPagesAreAnErrorNotACrash) {
   auto store = SqliteStore::Open(path_);
   const absl::Status status = store.ok() ? (*store)->LoadUnfinished().status() : store.status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+}
+
+TEST_F(DatabaseFileTest, MessageOfAnotherRowIsDamage) {
+  const auto store = *SqliteStore::Open(path_);
+  jobs::JobUpdate update;
+  update.record = MakeRecord("a");
+  update.record.sequence = *store->Insert(update.record, {});
+  update.model_version = MakeVersion("m", *store->ReserveVersion("m"));
+  update.dataset_version.emplace().set_name("datasets/d/versions/1");
+  update.dataset_version->set_version(*store->ReserveDatasetVersion("d"));
+  ASSERT_TRUE(store->Commit(update).ok());
+  ASSERT_TRUE(store->Load("a").ok() && store->ResolveVersion("m", "1").ok() &&
+              store->GetModel("m", 1, "").ok() && store->FindDataset({"d", 1}).ok());
+  SQLite::Database(path_, SQLite::OPEN_READWRITE)
+      .exec(
+          "UPDATE jobs SET job = CAST(x'0a06' || 'jobs/b' AS BLOB);"
+          "UPDATE versions SET data = CAST(x'0a13' || 'models/n/versions/1' || x'1001' AS BLOB);"
+          "UPDATE dataset_versions SET data = CAST(x'0a08' || 'models/m' AS BLOB)");
+  EXPECT_EQ(store->Load("a").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store->ResolveVersion("m", "1").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store->GetModel("m", 1, "").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store->FindDataset({"d", 1}).status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(DatabaseFileTest, FullDiskTakesTheWholeTransactionBack) {

@@ -113,6 +113,13 @@ TEST_F(CheckTest, ReferencesWithoutTheirRowsAreFound) {
   EXPECT_THAT(report, HasSubstr("a row of events belongs to none of jobs"));
 }
 
+TEST_F(CheckTest, AMessageOfAnotherRowIsFound) {
+  Execute("UPDATE versions SET data = CAST(x'0a13' || 'models/n/versions/1' || x'1001' AS BLOB)");
+  const auto [sound, report] = Check();
+  EXPECT_FALSE(sound);
+  EXPECT_THAT(report, HasSubstr("the row of model model@1 cannot be read"));
+}
+
 TEST_F(CheckTest, ADamagedDatabaseLeavesTheFilesAlone) {
   store_.reset();
   std::string bytes = Read("atelier.db");
