@@ -302,14 +302,20 @@ absl::StatusOr<std::vector<v1::JobEvent>> SqliteStore::ReadEvents(absl::string_v
     // the query word for word.
     Statement select(
         database,
-        absl::StrCat("SELECT event FROM events ", epochs_only ? "INDEXED BY lasting_events " : "",
+        absl::StrCat("SELECT event, number FROM events ",
+                     epochs_only ? "INDEXED BY lasting_events " : "",
                      "WHERE job = (SELECT key FROM jobs WHERE id = ?) AND number > ? AND "
                      "withdrawn = 0 ",
                      epochs_only ? "AND kind NOT IN (5, 7) " : "", "ORDER BY number LIMIT ?"));
     BindText(&select, 1, id);
     select.bind(2, after);
     select.bind(3, limit);
-    while (select.executeStep()) ReadMessage(select.getColumn(0), &events.emplace_back());
+    while (select.executeStep()) {
+      v1::JobEvent& event = events.emplace_back();
+      // Readers go on from the last event's number.
+      Demand(ParseMessage(select.getColumn(0), &event) &&
+             event.number() == select.getColumn(1).getInt64());
+    }
     return events;
   });
 }

@@ -199,7 +199,9 @@ absl::StatusOr<EventFile> EventFiles::Write(const jobs::JobRecord& record) {
     if (anew) written.file.path = (place.folder / "new").string();
     const auto ended = Append(record, &written);
     if (absl::IsAborted(ended.status())) {
+      const std::int64_t rewound = written.rewound;
       written = {};
+      written.rewound = rewound;
       continue;
     }
     if (!ended.ok()) return ended.status();
@@ -222,7 +224,10 @@ absl::StatusOr<bool> EventFiles::Append(const jobs::JobRecord& record, Written* 
     if (!page.ok()) return page.status();
     std::string bytes = written->file.bytes == 0 ? SerializeAll(Heading(record.job)) : "";
     for (const auto& event : page->events) {
-      if (event->has_rewound() && event->rewound().first_withdrawn() <= written->last_progress) {
+      // What an event withdraws is not read a second time, unless the database is damaged.
+      if (event->has_rewound() && event->number() > written->rewound &&
+          event->rewound().first_withdrawn() <= written->last_progress) {
+        written->rewound = event->number();
         return absl::AbortedError("What was written is withdrawn.");
       }
       if (jobs::IsWithdrawable(*event)) written->last_progress = event->number();

@@ -75,6 +75,7 @@ class EventFiles final : public jobs::JobObserver {
   struct Written {
     std::int64_t position = 0;       // Number of the last event that was looked at.
     std::int64_t last_progress = 0;  // Number of the last event in it that can be withdrawn.
+    std::int64_t rewound = 0;        // Number of the last event that withdrew something from it.
     EventFile file;
   };
 

@@ -19,7 +19,7 @@ using google::protobuf::MethodDescriptor;
 // An answer that takes longer will not come.
 constexpr auto kHang = std::chrono::milliseconds(40'000);
 // A stream that is silent for this long has nothing to say at present, or nothing more.
-constexpr auto kFirstSilence = std::chrono::milliseconds(200);
+constexpr auto kFirstSilence = std::chrono::milliseconds(50);
 constexpr auto kSilence = std::chrono::milliseconds(10);
 constexpr std::size_t kMaxAnswers = 50;
 constexpr std::size_t kKeptAnswers = 4;

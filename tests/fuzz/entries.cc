@@ -33,6 +33,8 @@ std::vector<Entry> ReadEntries(absl::string_view input) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(text, absl::MaxSplits('\n', 1));
     entries.push_back({FindPlace(parts.first), absl::StrSplit(parts.second, kMore)});
+    // Nothing at all is split into nothing.
+    if (entries.back().messages.empty()) entries.back().messages.emplace_back();
   }
   return entries;
 }

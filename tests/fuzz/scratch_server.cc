@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -34,6 +35,8 @@ void EndWorkers() {
   for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
     std::ifstream children(thread.path() / "children");
     for (pid_t child; children >> child;) {
+      // Workers lead groups of their own, which a sanitizer's symbolizer does not.
+      if (getpgid(child) != child) continue;
       kill(child, SIGKILL);
       waitpid(child, nullptr, 0);
     }

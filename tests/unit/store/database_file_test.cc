@@ -143,18 +143,22 @@ TEST_F(DatabaseFileTest, MessageOfAnotherRowIsDamage) {
   update.model_version = MakeVersion("m", *store->ReserveVersion("m"));
   update.dataset_version.emplace().set_name("datasets/d/versions/1");
   update.dataset_version->set_version(*store->ReserveDatasetVersion("d"));
+  update.events = {EpochEvent(1)};
   ASSERT_TRUE(store->Commit(update).ok());
   ASSERT_TRUE(store->Load("a").ok() && store->ResolveVersion("m", "1").ok() &&
-              store->GetModel("m", 1, "").ok() && store->FindDataset({"d", 1}).ok());
+              store->GetModel("m", 1, "").ok() && store->FindDataset({"d", 1}).ok() &&
+              store->ReadEvents("a", 0, 1, false).ok());
   SQLite::Database(path_, SQLite::OPEN_READWRITE)
       .exec(
           "UPDATE jobs SET job = CAST(x'0a06' || 'jobs/b' AS BLOB);"
           "UPDATE versions SET data = CAST(x'0a13' || 'models/n/versions/1' || x'1001' AS BLOB);"
-          "UPDATE dataset_versions SET data = CAST(x'0a08' || 'models/m' AS BLOB)");
+          "UPDATE dataset_versions SET data = CAST(x'0a08' || 'models/m' AS BLOB);"
+          "UPDATE events SET event = x'0802'");
   EXPECT_EQ(store->Load("a").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(store->ResolveVersion("m", "1").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(store->GetModel("m", 1, "").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(store->FindDataset({"d", 1}).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store->ReadEvents("a", 0, 1, false).status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(DatabaseFileTest, FullDiskTakesTheWholeTransactionBack) {

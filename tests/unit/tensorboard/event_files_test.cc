@@ -67,6 +67,7 @@ class EventFilesTest : public testing::Test {
   }
 
   void Insert() {
+    record_.job.set_name(jobs::JobName(record_.id));
     log_.Open(record_.id, 0);
     record_.sequence = *store_->Insert(record_, {});
   }
@@ -208,6 +209,15 @@ TEST_F(EventFilesTest, WhatWasWithdrawnIsGone) {
 
 // Whoever reads the old file, which is empty now, goes on with the one whose name comes next, and
 // drops what it had.
+TEST_F(EventFilesTest, WhatIsStillThereAfterItWasWithdrawnIsWrittenOnce) {
+  v1::JobEvent rewound;
+  rewound.mutable_rewound()->set_first_withdrawn(1);
+  Store({store::EpochEvent(1), rewound, store::EpochEvent(2)});
+  const auto file = files_->Update("job");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(StepsOf(ReadEvents(file->path), "epoch/validation_accuracy"), ElementsAre(1, 2));
+}
+
 TEST_F(EventFilesTest, WhatIsWrittenAnewIsAFurtherFileThatBeginsASession) {
   StoreEpoch(1);
   StoreEpoch(2);
