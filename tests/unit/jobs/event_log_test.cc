@@ -25,6 +25,7 @@ class EventLogTest : public testing::Test {
     log_ = std::make_unique<EventLog>(EventLog::Options{.tail_events = 4, .page_events = 3},
                                       store_.get());
     record_.id = "job";
+    record_.job.set_name("jobs/job");
     record_.job.set_state(v1::JOB_STATE_TRAINING);
     log_->Open("job", 0);
     record_.sequence = *store_->Insert(record_, {});
