@@ -109,20 +109,43 @@ const char* KeyOf(absl::string_view table) {
   return "key";
 }
 
-void ReplaceColumn(const std::string& data_dir, absl::string_view table, absl::string_view column,
-                   const std::vector<std::string>& messages) {
+// Gives a message that says nothing of what it is the name and numbers of the one in its place, by
+// which it is taken for that one.
+std::string Renamed(const Message* prototype, const std::string& bytes, const std::string& before) {
+  if (prototype == nullptr) return bytes;
+  const std::unique_ptr<Message> message(prototype->New()), row(prototype->New());
+  if (!message->ParseFromString(bytes) || !row->ParseFromString(before)) return bytes;
+  const auto* const reflection = message->GetReflection();
+  for (const char* const name : {"name", "version", "number"}) {
+    const auto* const field = prototype->GetDescriptor()->FindFieldByName(name);
+    if (field == nullptr || reflection->HasField(*message, field)) continue;
+    if (field->type() == google::protobuf::FieldDescriptor::TYPE_STRING) {
+      reflection->SetString(message.get(), field, reflection->GetString(*row, field));
+    } else {
+      reflection->SetInt64(message.get(), field, reflection->GetInt64(*row, field));
+    }
+  }
+  return message->SerializeAsString();
+}
+
+void ReplaceColumn(const std::string& data_dir, const Entry& entry) {
+  const std::vector<std::string> parts = absl::StrSplit(entry.place->name, '.');
+  const std::string table = parts[0], column = parts[1], key = KeyOf(table);
   SQLite::Database database(data_dir + "/atelier.db", SQLite::OPEN_READWRITE, 1000);
   database.exec("PRAGMA synchronous = OFF");
   SQLite::Transaction transaction(database);
-  const int rows = database.execAndGet(absl::StrCat("SELECT count(*) FROM ", table)).getInt();
+  std::vector<std::string> rows;
+  SQLite::Statement select(database,
+                           absl::StrCat("SELECT ", column, " FROM ", table, " ORDER BY ", key));
+  while (select.executeStep()) rows.push_back(select.getColumn(0).getString());
   SQLite::Statement update(
-      database, absl::StrCat("UPDATE ", table, " SET ", column, " = ? WHERE (", KeyOf(table),
-                             ") = (SELECT ", KeyOf(table), " FROM ", table, " ORDER BY ",
-                             KeyOf(table), " LIMIT 1 OFFSET ?)"));
-  for (int row = 0; row < rows; ++row) {
-    const std::string& bytes = messages[static_cast<std::size_t>(row) % messages.size()];
+      database, absl::StrCat("UPDATE ", table, " SET ", column, " = ? WHERE (", key, ") = (SELECT ",
+                             key, " FROM ", table, " ORDER BY ", key, " LIMIT 1 OFFSET ?)"));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::string bytes =
+        Renamed(entry.place->prototype, entry.messages[row % entry.messages.size()], rows[row]);
     update.bind(1, static_cast<const void*>(bytes.data()), static_cast<int>(bytes.size()));
-    update.bind(2, row);
+    update.bind(2, static_cast<int>(row));
     update.exec();
     update.reset();
   }
@@ -182,13 +205,12 @@ class Directory {
 
   void Replace(const Entry& entry) {
     const std::string& name = entry.place->name;
-    const std::vector<std::string> parts = absl::StrSplit(name, '.');
     if (name == "registry.pb") {
       ReadRegistry(entry.messages.front());
     } else if (name == "upload.pb" || name == "serving.json") {
       ReplaceFile(server_.data_dir(), name, entry.messages.front());
     } else {
-      ReplaceColumn(server_.data_dir(), parts[0], parts[1], entry.messages);
+      ReplaceColumn(server_.data_dir(), entry);
     }
   }
 
@@ -223,13 +245,13 @@ const std::vector<Place>& Places() {
   static const std::vector<Place> places = {
       {"events.event", &v1::JobEvent::default_instance()},
       {"jobs.job", &v1::TrainingJob::default_instance()},
-      {"jobs.request", &v1::StartTrainingRequest::default_instance()},
+      {"jobs.request", nullptr},
       {"evaluations.confusion_matrix", &v1::ConfusionMatrix::default_instance()},
       {"evaluations.predictions", &v1::GetPredictionsResponse::default_instance()},
       {"versions.data", &v1::ModelVersion::default_instance()},
       {"dataset_versions.data", &v1::Dataset::default_instance()},
       {"experiments.experiment", &v1::Experiment::default_instance()},
-      {"experiments.request", &v1::StartExperimentRequest::default_instance()},
+      {"experiments.request", nullptr},
       {"notices.data", &v1::TrainingJob::default_instance()},
       {"upload.pb", &v1::Upload::default_instance()},
       {"registry.pb", &published::v1::Registry::default_instance()},

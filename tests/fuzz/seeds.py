@@ -213,20 +213,36 @@ def calls():
             for method, *texts in entries))
 
 
+def nameless(message):
+    """As bytes, without what says which row it is of: events.cc fills that in."""
+    for field in {"name", "version", "number"} & set(message.DESCRIPTOR.fields_by_name):
+        message.ClearField(field)
+    return message.SerializeToString()
+
+
 def stored():
     """Inputs for `events`: what the backup of the corpus holds."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(CORPUS / "backup" / "small") as archive:
             archive.extract("atelier.db", folder)
         database = sqlite3.connect(f"{folder}/atelier.db")
-        for place in ("events.event", "jobs.job", "jobs.request", "evaluations.confusion_matrix", "evaluations.predictions",
-                      "versions.data", "dataset_versions.data"):
+        for place, message, key in (
+                ("events.event", harness.job_pb.JobEvent, "job, number"), ("jobs.job", harness.job_pb.TrainingJob, "key"),
+                ("jobs.request", None, "key"),
+                ("evaluations.confusion_matrix", harness.job_pb.ConfusionMatrix, "job"),
+                ("evaluations.predictions", harness.training_pb.GetPredictionsResponse, "job"),
+                ("versions.data", harness.model_pb.ModelVersion, "model, version"),
+                ("dataset_versions.data", harness.dataset_pb.Dataset, "dataset, version")):
             table, column = place.split(".")
-            rows = database.execute(f"SELECT {column} FROM {table} ORDER BY 1").fetchall()
-            save("events", place, place.encode() + b"\n" + MORE.join(row for row, in rows))
+            rows = database.execute(f"SELECT {column} FROM {table} ORDER BY {key}").fetchall()
+            save("events", place, place.encode() + b"\n" + MORE.join(
+                nameless(message.FromString(row)) if message else row for row, in rows))
+    running = harness.job_pb.TrainingJob(state=4, spec={"preset": "cnn-1", "dataset": "tiny@1", "cores": 1}, attempts=[
+        {"number": 1, "cores": 1}], transitions=[{"state": 1}, {"state": 2, "attempt": 1}], progress={"epoch": 1})
+    save("events", "running", b"jobs.job\n" + running.SerializeToString())
     experiment = harness.proto("experiment_service")
     save("events", "experiments.experiment", b"experiments.experiment\n" + experiment.Experiment(
-        name="experiments/e", state=1, configurations=[{"preset": "cnn-1", "dataset": "tiny"}], seeds=[1, 2]).SerializeToString())
+        state=1, configurations=[{"preset": "cnn-1", "dataset": "tiny"}], seeds=[1, 2]).SerializeToString())
     save("events", "experiments.request", b"experiments.request\n" + experiment.StartExperimentRequest(
         base_name="e", seeds=[1]).SerializeToString())
     save("events", "notices.data", b"notices.data\n" + harness.job_pb.TrainingJob(name=JOB, state=8).SerializeToString())
