@@ -27,6 +27,22 @@ std::string JobBaseName(const ExperimentRecord& record, const v1::TrainingSpec& 
   return IsSlug(longer, kMaxBaseName) ? longer : base;
 }
 
+// DATA_LOSS if the experiment lacks the run's configuration.
+absl::StatusOr<v1::StartTrainingRequest> RequestOf(const ExperimentRecord& record,
+                                                   const RunRecord& run) {
+  const int configuration = run.run.configuration();
+  if (configuration < 0 || configuration >= record.experiment.configurations_size()) {
+    return absl::DataLossError(absl::StrCat("The database is damaged: the experiment has no ",
+                                            "configuration ", configuration, "."));
+  }
+  v1::StartTrainingRequest request;
+  *request.mutable_spec() = record.experiment.configurations(configuration);
+  request.mutable_spec()->set_seed(run.run.seed());
+  request.set_base_name(JobBaseName(record, request.spec()));
+  request.set_request_id(run.request_id);
+  return request;
+}
+
 // What will be no other when it is tried again.
 bool IsFinal(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsAlreadyExists(status) ||
@@ -95,12 +111,9 @@ absl::Status ExperimentController::Feed(const ExperimentRecord& record,
 }
 
 absl::Status ExperimentController::FeedOne(const ExperimentRecord& record, RunRecord* run) {
-  v1::StartTrainingRequest request;
-  *request.mutable_spec() = record.experiment.configurations(run->run.configuration());
-  request.mutable_spec()->set_seed(run->run.seed());
-  request.set_base_name(JobBaseName(record, request.spec()));
-  request.set_request_id(run->request_id);
-  auto job = with_.jobs->Start(request, record.experiment.creator());
+  const auto request = RequestOf(record, *run);
+  auto job = request.ok() ? with_.jobs->Start(*request, record.experiment.creator())
+                          : absl::StatusOr<v1::TrainingJob>(request.status());
   if (job.ok()) {
     run->run.set_job(job->name());
     run->run.set_state(RunStateOf(job->state()));

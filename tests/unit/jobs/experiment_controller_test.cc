@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <set>
 
 #include "server/jobs/experiment_request.h"
@@ -118,6 +119,16 @@ TEST_F(ExperimentControllerTest, RunsAllConfigurationsWithEverySeedAndEnds) {
   EXPECT_THAT(trained, ElementsAre(std::pair("cnn-1", 1), std::pair("cnn-1", 2),
                                    std::pair("dense", 1), std::pair("dense", 2)));
   EXPECT_DOUBLE_EQ(ended.runs(3).result().test_accuracy(), 0.9);
+}
+
+TEST_F(ExperimentControllerTest, RunsWhoseConfigurationTheDatabaseLacksFail) {
+  const std::string id = StartExperiment();
+  auto record = *store_->LoadExperiment(id);
+  record.experiment.mutable_configurations()->RemoveLast();
+  ASSERT_TRUE(store_->CommitExperiment(record, std::nullopt).ok());
+  experiments_->Tick();
+  EXPECT_EQ(States(id), "QFQW");
+  EXPECT_THAT(Look(id).runs(1).message(), HasSubstr("no configuration 1"));
 }
 
 TEST_F(ExperimentControllerTest, RunsThatWaitAreNotInTheQueue) {
