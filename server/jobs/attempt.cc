@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/jobs/error.h"
 #include "server/jobs/job_kind.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/page_token.h"
@@ -76,6 +77,18 @@ v1::ModelVersion MakeVersion(const worker::v1::Outcome& outcome, const JobChange
 bool WaitsForCores(const JobRecord& record) {
   return !record.attempt_active() && (record.job.state() == v1::JOB_STATE_QUEUED ||
                                       record.job.state() == v1::JOB_STATE_STOPPING);
+}
+
+absl::Status CheckUnended(const JobRecord& record) {
+  const v1::JobState state = record.job.state();
+  const bool known = v1::JobState_IsValid(state) && state != v1::JOB_STATE_UNSPECIFIED;
+  const bool runs = record.attempt_active() && state != v1::JOB_STATE_QUEUED;
+  if (known && (runs || WaitsForCores(record)) && record.job.transitions_size() > 0) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kDataLoss, "DATABASE_DAMAGED",
+               absl::StrCat("The server's database is damaged: job ", record.id, " is ",
+                            StateWord(state), ", which its attempts and transitions contradict."));
 }
 
 absl::Status RequestStop(JobChange* change) {

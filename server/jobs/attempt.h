@@ -61,6 +61,10 @@ absl::Status FinishImport(const worker::v1::ImportOutcome& outcome, JobChange* c
 // True if the job waits for cores: queued, or stopping without an attempt.
 bool WaitsForCores(const JobRecord& record);
 
+// DATA_LOSS (DATABASE_DAMAGED) for a record of a job that has not ended and whose state, attempts
+// and transitions do not belong together: no change leaves such a one.
+absl::Status CheckUnended(const JobRecord& record);
+
 // The worker evaluated a model or checked a data set: what it found is kept with the job, which is
 // COMPLETED; STOPPED without it after a request to stop.
 absl::Status FinishScoring(const worker::v1::ScoringOutcome& outcome, JobChange* change);

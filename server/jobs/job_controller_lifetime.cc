@@ -47,6 +47,10 @@ JobController::~JobController() {
 absl::Status JobController::Recover() {
   auto records = with_.jobs->LoadUnfinished();
   if (!records.ok()) return records.status();
+  for (const JobRecord& record : *records) {
+    if (IsTerminal(record.job.state())) continue;
+    if (const absl::Status status = CheckUnended(record); !status.ok()) return status;
+  }
   auto counts = with_.jobs->CountJobs();
   if (!counts.ok()) return counts.status();
   std::vector<std::string> running;

@@ -1,4 +1,5 @@
 // Rewinding, restarts of the server, and graceful shutdown.
+#include "server/jobs/attempt.h"
 #include "tests/unit/jobs/controller_test_server.h"
 
 namespace atelier::jobs {
@@ -270,6 +271,26 @@ TEST_F(ControllerShutdownTest, WorkerThatAttachesDuringShutdownIsSuspended) {
   controller_->Tick();
   controller_->BeginShutdown();
   EXPECT_TRUE(Attach(id).suspend);
+}
+
+TEST_F(ControllerRestartTest, AJobThatContradictsItselfIsDamageAndNotRecovered) {
+  const std::string id = Train();
+  JobUpdate update;
+  update.record = *store_->Load(id);
+  EXPECT_TRUE(CheckUnended(update.record).ok());
+  update.record.job.clear_attempts();
+  ASSERT_TRUE(store_->Commit(update).ok());
+  const auto created = JobController::Create(options_, {.clock = &clock_,
+                                                        .jobs = disk_.get(),
+                                                        .models = store_.get(),
+                                                        .artifacts = &artifacts_,
+                                                        .datasets = &datasets_,
+                                                        .pushed_datasets = store_.get(),
+                                                        .executor = &executor_,
+                                                        .resolver = resolver_.get(),
+                                                        .events = events_.get(),
+                                                        .observers = observers_});
+  EXPECT_EQ(ReasonOf(created.status()), "DATABASE_DAMAGED");
 }
 
 TEST_F(ControllerShutdownTest, WhatDoesNotSuspendInTimeIsKilledAndNotCountedAsLost) {
