@@ -40,7 +40,7 @@ class EventSource final : public StreamSource<v1::JobEvent> {
   std::shared_ptr<v1::JobEvent> Waits(const std::string& reason) const;
 
   // Events of a page: what a reader that does not read keeps in memory.
-  static constexpr int kPage = 32;
+  static constexpr int kPage = 128;
 
   jobs::EventLog* const log_;
   const GetJob get_job_;
