@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/base/allocator.h"
 #include "server/base/machine.h"
 #include "server/credentials.h"
 #include "server/logging.h"
@@ -20,6 +21,9 @@ namespace {
 
 // Between two publications of the registry, however much changes.
 constexpr absl::Duration kPublishPause = absl::Milliseconds(500);
+// Freed memory that stays, and how often there may be more of it.
+constexpr std::int64_t kFreedBytes = 128 << 20;
+constexpr absl::Duration kFreedPause = absl::Seconds(1);
 
 absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
                                                  const std::string& job) {
@@ -174,6 +178,10 @@ absl::Status ServerParts::Listen(const std::vector<rpc::NamedService>& services)
                                        services);
   if (!server.ok()) return server.status();
   public_server = *std::move(server);
+  memory_driver = std::make_unique<TickThread>(TickThread::Options{.name = "memory"}, [] {
+    models::ReturnFreedMemory(kFreedBytes);
+    return kFreedPause;
+  });
   return absl::OkStatus();
 }
 

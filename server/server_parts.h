@@ -133,6 +133,7 @@ struct ServerParts {
   std::unique_ptr<TickThread> webhook_driver;
   std::unique_ptr<TickThread> access_driver;
   std::unique_ptr<TickThread> registry_driver;  // Publishes, or follows.
+  std::unique_ptr<TickThread> memory_driver;    // Returns what an overload leaves.
 
   ~ServerParts();
 

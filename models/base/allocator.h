@@ -13,6 +13,12 @@ namespace atelier::models {
 // once, early. Does nothing without glibc.
 void KeepFreedMemory(int64_t most_bytes);
 
+// Returns freed memory to the kernel if this process holds more than `most_bytes` of it. What was
+// freed below the last block in use of an arena is not returned otherwise: after many calls at once
+// it would stay for good. Threads that allocate meanwhile wait, some milliseconds. Does nothing
+// without glibc.
+void ReturnFreedMemory(int64_t most_bytes);
+
 }  // namespace atelier::models
 
 #endif  // ATELIER_MODELS_BASE_ALLOCATOR_H_

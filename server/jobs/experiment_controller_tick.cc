@@ -153,7 +153,9 @@ absl::Status ExperimentController::EndIfDone(const std::vector<RunRecord>& runs,
   ended.experiment.set_state(record->experiment.state() == v1::EXPERIMENT_STATE_STOPPING
                                  ? v1::EXPERIMENT_STATE_STOPPED
                                  : v1::EXPERIMENT_STATE_COMPLETED);
-  *ended.experiment.mutable_end_time() = ToTimestamp(with_.clock->Now());
+  // Never before it began, though the clock may have been set back.
+  *ended.experiment.mutable_end_time() =
+      ToTimestamp(std::max(with_.clock->Now(), FromTimestamp(record->experiment.create_time())));
   auto status = with_.experiments->CommitExperiment(ended, std::nullopt);
   if (status.ok()) *record = std::move(ended);
   return status;

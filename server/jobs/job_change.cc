@@ -10,7 +10,23 @@
 
 namespace atelier::jobs {
 
-JobChange::JobChange(JobRecord before, absl::Time now) : now_(now) {
+namespace {
+
+// Infinitely long ago for a record without any.
+absl::Time NewestTime(const v1::TrainingJob& job) {
+  absl::Time newest = absl::InfinitePast();
+  if (!job.transitions().empty()) newest = FromTimestamp(job.transitions().rbegin()->time());
+  if (!job.attempts().empty()) {
+    const v1::Attempt& last = *job.attempts().rbegin();
+    newest = std::max({newest, FromTimestamp(last.start_time()), FromTimestamp(last.end_time())});
+  }
+  return newest;
+}
+
+}  // namespace
+
+JobChange::JobChange(JobRecord before, absl::Time now)
+    : now_(std::max(now, NewestTime(before.job))) {
   update_.record = std::move(before);
 }
 

@@ -16,7 +16,9 @@ namespace atelier::jobs {
 // Not thread-safe.
 class JobChange {
  public:
-  // `now` is the time of everything in the change that has no time of its own.
+  // `now` is the time of everything in the change that has no time of its own; should the clock
+  // have been set back, it is the newest time in the record instead, so that nothing ends before it
+  // began.
   JobChange(JobRecord before, absl::Time now);
 
   JobRecord& record() { return update_.record; }

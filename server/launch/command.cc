@@ -18,7 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "server/base/system_clock.h"
 #include "server/launch/spawn.h"
 
 namespace atelier::launch {
@@ -102,12 +102,12 @@ class Running {
 
   // Reads until the program has ended, or its bounds are reached.
   absl::Status Await(Descriptor* output, Descriptor* errors) {
-    const absl::Time deadline = absl::Now() + command_.timeout;
+    const absl::Duration deadline = SystemClock().Elapsed() + command_.timeout;
     bool ended = false;
     while (!ended) {
       pollfd polled[] = {
           {process_.get(), POLLIN, 0}, {output->get(), POLLIN, 0}, {errors->get(), POLLIN, 0}};
-      const absl::Duration left = deadline - absl::Now();
+      const absl::Duration left = deadline - SystemClock().Elapsed();
       if (left <= absl::ZeroDuration()) {
         return absl::DeadlineExceededError(
             absl::StrCat(Name(), " took longer than ", absl::FormatDuration(command_.timeout)));
@@ -128,8 +128,8 @@ class Running {
   // Ends the program, if it has not, and what it started.
   absl::StatusOr<CommandResult> End(absl::Status how) {
     if (!collected_) kill(-pid_, SIGKILL);
-    const absl::Time deadline = absl::Now() + kKillPatience;
-    while (!Collected(WNOHANG) && absl::Now() < deadline) {
+    const absl::Duration deadline = SystemClock().Elapsed() + kKillPatience;
+    while (!Collected(WNOHANG) && SystemClock().Elapsed() < deadline) {
       pollfd polled = {process_.get(), POLLIN, 0};
       poll(&polled, 1, 10);
     }

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/base/system_clock.h"
 #include "server/rpc/access_interceptor.h"
 #include "server/rpc/memory_interceptor.h"
 #include "server/rpc/status.h"
@@ -114,7 +115,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
   StreamReactor(StreamSet* streams, const grpc::ServerContextBase* context)
       : streams_(streams),
         share_(streams->memory(), context),
-        speaks_at_(absl::Now() + streams->silence()) {}
+        speaks_at_(SystemClock().Elapsed() + streams->silence()) {}
 
   std::optional<absl::Status> Ending() {
     absl::MutexLock lock(&mutex_);
@@ -123,7 +124,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
 
   void Send() {
     if (const auto ending = Ending()) return this->Finish(ToGrpcStatus(*ending));
-    speaks_at_ = absl::Now() + streams_->silence();
+    speaks_at_ = SystemClock().Elapsed() + streams_->silence();
     this->StartWrite(batch_.messages[next_++].get());
   }
 
@@ -150,8 +151,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
   }
 
   void BreakSilence() {
-    if (absl::Now() < speaks_at_) return;
-    speaks_at_ = absl::Now() + streams_->silence();
+    if (SystemClock().Elapsed() < speaks_at_) return;
+    speaks_at_ = SystemClock().Elapsed() + streams_->silence();
     if (auto message = source_->StillThere()) batch_.messages.push_back(std::move(message));
   }
 
@@ -167,7 +168,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
   // One alarm is enough for many waits: if it comes too early the next wait sets another one.
   void SetAlarm() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     alarm_ = std::make_unique<grpc::Alarm>();
-    alarm_->Set(absl::ToChronoTime(speaks_at_), [weak = std::weak_ptr(self_)](bool) {
+    const absl::Duration silence = speaks_at_ - SystemClock().Elapsed();
+    alarm_->Set(absl::ToChronoTime(absl::Now() + silence), [weak = std::weak_ptr(self_)](bool) {
       if (const auto self = weak.lock()) self->OnAlarm();
     });
   }
@@ -198,7 +200,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message>, public Str
   Batch<Message> batch_;
   std::size_t next_ = 0;
   CallMemory::Share share_;
-  absl::Time speaks_at_;  // If there is nothing to send until then.
+  absl::Duration speaks_at_;  // By SystemClock, if there is nothing to send until then.
 
   absl::Mutex mutex_;
   std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "models/files/durable_file.h"
+#include "server/worker/steady_now.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -200,10 +201,10 @@ class Fetcher {
 bool SeesDataDirectory(const v1::Assignment& assignment, absl::Duration patience) {
   // Of a server that gives no probe all workers see the files.
   if (assignment.probe().empty()) return true;
-  for (const absl::Time end = absl::Now() + patience;; absl::SleepFor(kLookAgain)) {
+  for (const absl::Duration end = SteadyNow() + patience;; absl::SleepFor(kLookAgain)) {
     const auto probe = models::ReadWholeFile(assignment.attempt_dir() + "/probe", kMaxProbe);
     if (probe.ok() && *probe == assignment.probe()) return true;
-    if (absl::Now() >= end) return false;
+    if (SteadyNow() >= end) return false;
   }
 }
 

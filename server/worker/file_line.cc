@@ -19,6 +19,7 @@
 #include "models/files/file_digest.h"
 #include "models/files/file_io.h"
 #include "models/files/sha256.h"
+#include "server/worker/steady_now.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -98,12 +99,12 @@ template <typename Request, typename Response>
 absl::StatusOr<Response> FileLine::Repeat(const Request& request,
                                           Method<Request, Response> method) {
   int internal = 0;
-  absl::Time tell_next = absl::InfinitePast();
+  absl::Duration tell_next;  // By SteadyNow.
   for (int failures = 0; !options_.given_up(); ++failures) {
     auto response = Call(request, method);
     if (response.ok()) return response;
     if (options_.given_up()) break;
-    if (const absl::Time now = absl::Now(); now >= tell_next) {
+    if (const absl::Duration now = SteadyNow(); now >= tell_next) {
       spdlog::warn("a call to the server failed: {}", std::string(response.status().message()));
       tell_next = now + kTellInterval;
     }

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "models/base/failure.h"
 #include "server/worker/failure_event.h"
@@ -12,6 +11,7 @@
 #include "server/worker/job_run.h"
 #include "server/worker/memory_limit.h"
 #include "server/worker/server_channel.h"
+#include "server/worker/steady_now.h"
 #include "spdlog/spdlog.h"
 
 namespace atelier::worker {
@@ -43,12 +43,12 @@ ExitCode End(ExitCode code, const absl::Status& why) {
 }  // namespace
 
 ExitCode RunFurtherRank(const FurtherRankOptions& options) {
-  const absl::Time begin = absl::Now();
+  const absl::Duration begin = SteadyNow();
   const auto stopped = [&] { return options.stop->Get() != models::StopRequest::kNone; };
   bool assigned = false;
   FileLine line(
       {.channel = DialServer(options.workplace.server), .hello = options.hello, .given_up = [&] {
-         return stopped() || (!assigned && absl::Now() - begin > kFirstContact);
+         return stopped() || (!assigned && SteadyNow() - begin > kFirstContact);
        }});
   auto assignment = line.Join();
   if (!assignment.ok()) {

@@ -20,7 +20,6 @@
 #include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "models/base/allocator.h"
 #include "models/base/failure.h"
@@ -42,6 +41,7 @@
 #include "server/worker/ranks.h"
 #include "server/worker/resource_sampler.h"
 #include "server/worker/session.h"
+#include "server/worker/steady_now.h"
 #include "server/worker/ticker.h"
 #include "server/worker/workplace.h"
 #include "spdlog/spdlog.h"
@@ -221,10 +221,11 @@ class WorkerProgram {
   // Where output is kept by nobody, or files are.
   void StartSending() {
     if (settings_.log == nullptr) return;
-    sending_ = std::make_unique<FileLine>(FileLine::Options{
-        .channel = session_->channel(), .hello = hello_, .given_up = [this] {
-          return over_ || !session_->end().ok() || absl::Now() > absl::FromUnixNanos(log_until_);
-        }});
+    sending_ = std::make_unique<FileLine>(
+        FileLine::Options{.channel = session_->channel(), .hello = hello_, .given_up = [this] {
+                            return over_ || !session_->end().ok() ||
+                                   SteadyNow() > absl::Nanoseconds(log_until_.load());
+                          }});
     sender_ = std::make_unique<FileSender>(
         FileSender::Options{
             .report = [this](v1::WorkerEvent event) { session_->Send(std::move(event)); },
@@ -236,7 +237,7 @@ class WorkerProgram {
   ExitCode EndUnsaid(ExitCode code, const absl::Status& why) {
     spdlog::error("the attempt cannot be made here: {}", std::string(why.message()));
     if (sender_ != nullptr) {
-      log_until_ = absl::ToUnixNanos(absl::Now() + kLastWords);
+      log_until_ = absl::ToInt64Nanoseconds(SteadyNow() + kLastWords);
       sender_->SendLog();
     }
     over_ = true;

@@ -6,6 +6,10 @@
 #include <set>
 #include <string>
 
+#include "absl/time/time.h"
+#include "server/jobs/job_change.h"
+#include "server/jobs/timestamps.h"
+
 namespace atelier::jobs {
 namespace {
 
@@ -52,6 +56,21 @@ TEST(JobStateTest, UnknownNumbersLeadNowhere) {
   EXPECT_FALSE(CanTransition(static_cast<v1::JobState>(77), v1::JOB_STATE_QUEUED));
   EXPECT_FALSE(CanTransition(v1::JOB_STATE_QUEUED, static_cast<v1::JobState>(77)));
   EXPECT_EQ(StateWord(static_cast<v1::JobState>(77)), "UNSPECIFIED");
+}
+
+TEST(JobChangeTest, NothingEndsBeforeItBeganThoughTheClockIsSetBack) {
+  JobRecord record;
+  record.job.set_state(v1::JOB_STATE_QUEUED);
+  JobChange change(record, absl::FromUnixSeconds(1000));
+  ASSERT_TRUE(change.Enter(v1::JOB_STATE_STARTING, "SCHEDULED", "").ok());
+  EXPECT_EQ(JobChange(change.record(), absl::FromUnixSeconds(1001)).now(),
+            absl::FromUnixSeconds(1001));
+  EXPECT_EQ(JobChange(change.record(), absl::FromUnixSeconds(1)).now(),
+            absl::FromUnixSeconds(1000));
+  *change.record().job.add_attempts()->mutable_start_time() =
+      ToTimestamp(absl::FromUnixSeconds(2000));
+  EXPECT_EQ(JobChange(change.record(), absl::FromUnixSeconds(1)).now(),
+            absl::FromUnixSeconds(2000));
 }
 
 TEST(JobStateTest, WordsHaveNoPrefix) { EXPECT_EQ(StateWord(v1::JOB_STATE_STORING), "STORING"); }
