@@ -31,9 +31,15 @@ class Proxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()  # The server is away.
+                continue
+            for connection in (client, server):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open += [client, server]
             for source, sink, limit in ((client, server, None), (server, client, self.cut_after)):
@@ -50,7 +56,7 @@ class Proxy:
                     return
             sink.shutdown(socket.SHUT_WR)
         except OSError:
-            pass
+            self._end(sink)  # A reset of one side is the end of the other.
 
     def cut(self):
         """Resets every connection, as a broken network does: nobody says good-bye."""
@@ -60,8 +66,15 @@ class Proxy:
         for connection in cut:
             try:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                # Wakes the thread that reads from it, which a close alone would not.
-                connection.shutdown(socket.SHUT_RD)
             except OSError:
                 pass
+            # Wakes the thread that reads from it, which a close alone would not.
+            self._end(connection, socket.SHUT_RD)
             connection.close()
+
+    @staticmethod
+    def _end(connection, how=socket.SHUT_RDWR):
+        try:
+            connection.shutdown(how)
+        except OSError:
+            pass

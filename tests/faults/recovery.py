@@ -1,6 +1,7 @@
 """What the fault tests compare with: a training that nobody disturbed, and what came of one that was."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import tarfile
@@ -74,10 +75,34 @@ def end_reasons(job):
     return [attempt.end_reason for attempt in job.attempts]
 
 
+def check_times(job):
+    """Nothing of the job ended before it began, whatever clocks did."""
+    times = [job.create_time, *(t.time for t in job.transitions), job.end_time]
+    assert [t.ToNanoseconds() for t in times] == sorted(t.ToNanoseconds() for t in times), job.transitions
+    for attempt in job.attempts:
+        assert attempt.start_time.ToNanoseconds() <= attempt.end_time.ToNanoseconds(), attempt
+    assert job.result.training_seconds > 0, job.result
+
+
+def check_sound(server):
+    """A stopped server's data directory is sound, and no worker is left."""
+    assert not server.worker_pids()
+    checked = subprocess.run([harness.BIN / "atelierd", f"--data_dir={server.data_dir}", "--check"],
+                             capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+def stop_process(pid):
+    """SIGSTOP, until it stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    stat = pathlib.Path(f"/proc/{pid}/stat")
+    harness.wait_for(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", 30, f"{pid} to stop")
+
+
 def freeze(pids, duration):
     """Stops processes for a while. The pause is the fault itself, nothing is waited for."""
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
     time.sleep(duration)
     for pid in pids:
         os.kill(pid, signal.SIGCONT)

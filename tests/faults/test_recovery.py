@@ -2,7 +2,6 @@
 is the one that an undisturbed run has."""
 
 import os
-import random
 import signal
 
 import pytest
@@ -71,29 +70,6 @@ def test_server_and_worker_killed_together_lose_nothing_acknowledged(server, und
     assert end_reasons(job)[0] == "WORKER_LOST" and len(job.attempts) == 2
     assert job.attempts[1].resumed_epoch >= 1
     assert watcher.breaks >= 1
-
-
-@pytest.mark.parametrize("round_", range(3 * ROUNDS))
-def test_kills_at_random_moments(server, long_undisturbed, round_):
-    """Server and worker, three kills, at epochs and steps drawn from a seed."""
-    chance = random.Random(round_)
-    victims = ["server", "worker", chance.choice(["server", "worker"])]
-    chance.shuffle(victims)
-    name = server.start_job("random", **LONG_SPEC)
-    watcher = harness.Watcher(server, name)
-    for epoch, victim in zip(sorted(chance.sample(range(1, 45), 3)), victims):
-        wait_epoch(server, name, epoch, steps=chance.randrange(4))
-        workers = server.worker_pids()
-        assert len(workers) == 1, "the kill has somebody to hit"
-        if victim == "server":
-            server.kill()
-            server.start()
-        else:
-            os.kill(workers[0], signal.SIGKILL)
-            harness.wait_for(lambda: server.worker_pids() not in ([], workers), 60, "the next attempt")
-    job = check_same(server, name, watcher.finish(), long_undisturbed)
-    assert end_reasons(job)[:-1] == ["WORKER_LOST"] * victims.count("worker")
-    assert watcher.breaks >= victims.count("server")
 
 
 def test_a_worker_lost_four_times_fails_the_job(server):
