@@ -85,7 +85,10 @@ void AddInterceptors(const GrpcServer::Options& options, const std::vector<Named
   if (options.calls != nullptr) {
     interceptors.push_back(InterceptCalls(options.calls, NamesOf(options, services)));
   }
-  if (open != nullptr) interceptors.push_back(LimitCalls(open));
+  if (open != nullptr) {
+    CountComing(open, builder);
+    interceptors.push_back(LimitCalls(open));
+  }
   builder->experimental().SetInterceptorCreators(std::move(interceptors));
 }
 
@@ -169,8 +172,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   if (options.others != nullptr) builder.RegisterCallbackGenericService(options.others);
   std::unique_ptr<OpenCalls> open;
   if (options.connections != nullptr) {
-    open = std::make_unique<OpenCalls>(2 * kMaxCallsPerConnection, options.connections,
-                                       options.broken);
+    open = std::make_unique<OpenCalls>(
+        OpenCalls::Options{.most = 2 * kMaxCallsPerConnection, .broken = options.broken},
+        options.connections);
   }
   AddInterceptors(options, services, open.get(), &builder);
   std::unique_ptr<grpc::Server> server;

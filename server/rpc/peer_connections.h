@@ -2,7 +2,9 @@
 #ifndef ATELIER_SERVER_RPC_PEER_CONNECTIONS_H_
 #define ATELIER_SERVER_RPC_PEER_CONNECTIONS_H_
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -28,10 +30,21 @@ class PeerConnections {
   // descriptor, then sees it broken. False if it is not there any more.
   bool Break(const std::string& peer) const;
 
+  // Remembers how much each connection has received.
+  void Mark();
+  // Breaks those that have received most since then, at least a quarter of what one has, and
+  // answers with their names. Marks again.
+  std::vector<std::string> BreakBusiest();
+
  private:
+  struct Connection {
+    int descriptor = -1;
+    std::uint64_t marked_bytes = 0;
+  };
+
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, int> connections_ ABSL_GUARDED_BY(mutex_);  // By peer.
-  absl::flat_hash_map<int, std::string> peers_ ABSL_GUARDED_BY(mutex_);        // Of each of them.
+  absl::flat_hash_map<std::string, Connection> connections_ ABSL_GUARDED_BY(mutex_);  // By peer.
+  absl::flat_hash_map<int, std::string> peers_ ABSL_GUARDED_BY(mutex_);  // Of each of them.
 };
 
 }  // namespace atelier::rpc

