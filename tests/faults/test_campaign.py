@@ -206,11 +206,10 @@ def report(request):
     """How many faults of each kind hit, and jobs that survived, shown at the end."""
     counts, began = collections.Counter(), time.monotonic()
     yield counts
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-    terminal.write_line(f"\n{counts.pop('jobs', 0)} jobs, {counts.total()} faults that hit, "
-                        f"{time.monotonic() - began:.0f} s")
-    for kind, count in sorted(counts.items()):
-        terminal.write_line(f"{count:5} {kind}")
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\n{counts.pop('jobs', 0)} jobs, {counts.total()} faults, {time.monotonic() - began:.0f} s")
+        for kind, count in sorted(counts.items()):
+            print(f"{count:5} {kind}")
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
