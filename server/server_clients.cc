@@ -33,11 +33,9 @@ absl::StatusOr<rpc::GrowingFile> TensorboardFile(tensorboard::EventFiles* files,
 }
 
 void TellOfBroken(const std::string& peer) {
-  LogEvent(
-      spdlog::level::warn,
-      "A connection was broken: its client withdraws calls faster than they end, and had twice as "
-      "many of them as may be open.",
-      {{"peer", peer}});
+  LogEvent(spdlog::level::warn,
+           "A connection was broken: its client withdraws calls faster than they end.",
+           {{"peer", peer}});
 }
 
 }  // namespace

@@ -36,9 +36,11 @@ void ReturnFreedMemory([[maybe_unused]] int64_t most_bytes) {
 #if defined(__GLIBC__)
   // `fordblks` counts what was returned before as well, so what is held is seen by the kernel
   // alone.
+  const int64_t held = AnonymousBytes();
+  if (held <= most_bytes) return;  // mallinfo2 walks through what is free, under the arenas' locks.
   const struct mallinfo2 info = mallinfo2();
   const auto used = static_cast<int64_t>(info.uordblks + info.hblkhd);
-  if (AnonymousBytes() - used > most_bytes) malloc_trim(0);
+  if (held - used > most_bytes) malloc_trim(0);
 #endif
 }
 

@@ -16,6 +16,7 @@ import harness
 from harness import job_pb, model_pb
 from npz import npz
 from preloaded import ALLOCATIONS, KILL, SYNCS, WRITES, Fault
+from recovery import check_sound
 
 ROUNDS = int(os.environ.get("ATELIER_FAULT_ROUNDS", "1"))
 
@@ -109,9 +110,7 @@ def run_with_fault(folder, dataset, arrays, n, error, counted=WRITES):
     with server:
         client.check(error)
         assert server.stop() == 0
-    checked = subprocess.run([harness.BIN / "atelierd", f"--data_dir={server.data_dir}", "--check"],
-                             capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout
+    check_sound(server)
     print(n, "of", fault.calls, "status", status, fault.hit)
     return fault
 

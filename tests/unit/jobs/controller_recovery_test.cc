@@ -280,17 +280,7 @@ TEST_F(ControllerRestartTest, AJobThatContradictsItselfIsDamageAndNotRecovered) 
   EXPECT_TRUE(CheckUnended(update.record).ok());
   update.record.job.clear_attempts();
   ASSERT_TRUE(store_->Commit(update).ok());
-  const auto created = JobController::Create(options_, {.clock = &clock_,
-                                                        .jobs = disk_.get(),
-                                                        .models = store_.get(),
-                                                        .artifacts = &artifacts_,
-                                                        .datasets = &datasets_,
-                                                        .pushed_datasets = store_.get(),
-                                                        .executor = &executor_,
-                                                        .resolver = resolver_.get(),
-                                                        .events = events_.get(),
-                                                        .observers = observers_});
-  EXPECT_EQ(ReasonOf(created.status()), "DATABASE_DAMAGED");
+  EXPECT_EQ(ReasonOf(CreateController().status()), "DATABASE_DAMAGED");
 }
 
 TEST_F(ControllerShutdownTest, WhatDoesNotSuspendInTimeIsKilledAndNotCountedAsLost) {

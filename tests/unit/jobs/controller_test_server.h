@@ -65,18 +65,23 @@ class ControllerTest : public testing::Test {
             },
         .check_arguments = [](const std::vector<std::string>&) { return absl::OkStatus(); }};
     resolver_ = std::make_unique<SpecResolver>(resolver, &datasets_);
-    auto controller = JobController::Create(options_, {.clock = &clock_,
-                                                       .jobs = disk_.get(),
-                                                       .models = store_.get(),
-                                                       .artifacts = &artifacts_,
-                                                       .datasets = &datasets_,
-                                                       .pushed_datasets = store_.get(),
-                                                       .executor = &executor_,
-                                                       .resolver = resolver_.get(),
-                                                       .events = events_.get(),
-                                                       .observers = observers_});
+    auto controller = CreateController();
     ASSERT_TRUE(controller.ok()) << controller.status();
     controller_ = *std::move(controller);
+  }
+
+  // A controller over what there is, as a server makes one at its start.
+  absl::StatusOr<std::unique_ptr<JobController>> CreateController() {
+    return JobController::Create(options_, {.clock = &clock_,
+                                            .jobs = disk_.get(),
+                                            .models = store_.get(),
+                                            .artifacts = &artifacts_,
+                                            .datasets = &datasets_,
+                                            .pushed_datasets = store_.get(),
+                                            .executor = &executor_,
+                                            .resolver = resolver_.get(),
+                                            .events = events_.get(),
+                                            .observers = observers_});
   }
 
   static v1::StartTrainingRequest Request() {

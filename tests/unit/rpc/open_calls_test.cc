@@ -1,5 +1,6 @@
 #include "server/rpc/open_calls.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,70 +11,70 @@
 namespace atelier::rpc {
 namespace {
 
-TEST(OpenCallsTest, BreaksAConnectionWithTooMany) {
-  TcpConnection many;
-  TcpConnection few;
-  PeerConnections connections;
-  connections.Add(many.server());
-  connections.Add(few.server());
-  std::vector<std::string> broken;
-  OpenCalls calls({.most = 2, .broken = [&](const std::string& peer) { broken.push_back(peer); }},
-                  &connections);
-  for (int i = 0; i < 2; ++i) {
-    calls.Begin(many.peer());
-    calls.Begin(few.peer());
+// Two connections, and who was broken.
+class OpenCallsTest : public testing::Test {
+ protected:
+  OpenCallsTest() {
+    connections_.Add(many_.server());
+    connections_.Add(few_.server());
   }
-  EXPECT_TRUE(broken.empty());
-  calls.End(few.peer());
-  calls.Begin(few.peer());
-  EXPECT_TRUE(broken.empty()) << "what has ended does not count";
-  many.Ask("this is not read any more");
-  calls.Begin(many.peer());
-  calls.Begin(many.peer());
-  EXPECT_EQ(broken, std::vector<std::string>({many.peer()}));
-  EXPECT_TRUE(many.IsBroken());
-  EXPECT_FALSE(few.IsBroken());
+
+  TcpConnection many_;
+  TcpConnection few_;
+  PeerConnections connections_;
+  std::vector<std::string> broken_;
+  const std::function<void(const std::string&)> learn_ = [this](const std::string& peer) {
+    broken_.push_back(peer);
+  };
+};
+
+TEST_F(OpenCallsTest, BreaksAConnectionWithTooMany) {
+  OpenCalls calls({.most = 2, .broken = learn_}, &connections_);
+  for (int i = 0; i < 2; ++i) {
+    calls.Begin(many_.peer());
+    calls.Begin(few_.peer());
+  }
+  EXPECT_TRUE(broken_.empty());
+  calls.End(few_.peer());
+  calls.Begin(few_.peer());
+  EXPECT_TRUE(broken_.empty()) << "what has ended does not count";
+  many_.Ask("this is not read any more");
+  calls.Begin(many_.peer());
+  calls.Begin(many_.peer());
+  EXPECT_EQ(broken_, std::vector<std::string>({many_.peer()}));
+  EXPECT_TRUE(many_.IsBroken());
+  EXPECT_FALSE(few_.IsBroken());
 }
 
-TEST(OpenCallsTest, BreaksThoseThatSendMostWhereTooManyWait) {
-  TcpConnection busy;
-  TcpConnection calm;
-  PeerConnections connections;
-  connections.Add(busy.server());
-  connections.Add(calm.server());
-  std::vector<std::string> broken;
-  OpenCalls calls(
-      {.most_waiting = 4, .broken = [&](const std::string& peer) { broken.push_back(peer); }},
-      &connections);
-  calm.Ask(std::string(1000, 'x'));
-  EXPECT_TRUE(WaitFor([&] { return calm.Received() == 1000; }));
+TEST_F(OpenCallsTest, BreaksThoseThatSendMostWhereTooManyWait) {
+  OpenCalls calls({.most_waiting = 4, .broken = learn_}, &connections_);
+  few_.Ask(std::string(1000, 'x'));
+  EXPECT_TRUE(WaitFor([&] { return few_.Received() == 1000; }));
   for (int i = 0; i < 3; ++i) calls.Come();  // From here on.
-  busy.Ask(std::string(100, 'x'));
-  calm.Ask("x");
-  EXPECT_TRUE(WaitFor([&] { return busy.Received() == 100 && calm.Received() == 1001; }));
-  calls.Begin(busy.peer());
+  many_.Ask(std::string(100, 'x'));
+  few_.Ask("x");
+  EXPECT_TRUE(WaitFor([&] { return many_.Received() == 100 && few_.Received() == 1001; }));
+  calls.Begin(many_.peer());
   calls.Come();
-  EXPECT_TRUE(broken.empty());
+  EXPECT_TRUE(broken_.empty());
   calls.Come();
-  EXPECT_EQ(broken, std::vector<std::string>({busy.peer()}));
-  EXPECT_TRUE(busy.IsBroken());
-  EXPECT_FALSE(calm.IsBroken());
+  EXPECT_EQ(broken_, std::vector<std::string>({many_.peer()}));
+  EXPECT_TRUE(many_.IsBroken());
+  EXPECT_FALSE(few_.IsBroken());
 }
 
-TEST(OpenCallsTest, BreaksNobodyWhoIsUnknownOrGone) {
-  PeerConnections connections;
-  bool broken = false;
-  OpenCalls calls({.most = 0, .broken = [&](const std::string&) { broken = true; }}, &connections);
+TEST_F(OpenCallsTest, BreaksNobodyWhoIsUnknownOrGone) {
+  OpenCalls calls({.most = 0, .broken = learn_}, &connections_);
   calls.Begin("unix:");
-  EXPECT_FALSE(broken);
+  EXPECT_TRUE(broken_.empty());
   std::string gone;
   {
     TcpConnection connection;
-    connections.Add(connection.server());
+    connections_.Add(connection.server());
     gone = connection.peer();
   }
   calls.Begin(gone);
-  EXPECT_FALSE(broken);
+  EXPECT_TRUE(broken_.empty());
 }
 
 }  // namespace
