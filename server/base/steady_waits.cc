@@ -34,7 +34,9 @@ timespec ToMonotonic(const timespec& time) {
 
 }  // namespace
 
-extern "C" long syscall(long number, ...) noexcept {
+// Reads six arguments, as the C library does, however many were given: what is read besides is the
+// caller's stack, which the address sanitizer would refuse.
+extern "C" [[gnu::no_sanitize_address]] long syscall(long number, ...) noexcept {
   // Without a guard, which would call syscall.
   static std::atomic<void*> next{nullptr};
   if (next == nullptr) next = dlsym(RTLD_NEXT, "syscall");

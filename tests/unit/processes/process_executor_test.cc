@@ -29,6 +29,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/sanitizers.h"
 
 namespace atelier::processes {
 namespace {
@@ -473,11 +474,9 @@ class NoDescriptors {
 };
 
 TEST_F(ProcessExecutorTest, StartsAndEndsProcessesWhenThereAreNoDescriptorsLeft) {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-  GTEST_SKIP() << "the sanitizer's checks need descriptors of their own; other builds run this";
-#endif
-#endif
+  if (kAddressSanitizer) {
+    GTEST_SKIP() << "the sanitizer's checks need descriptors of their own; other builds run this";
+  }
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit few = {std::min<rlim_t>(200, before.rlim_cur), before.rlim_max};

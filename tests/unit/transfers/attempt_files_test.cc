@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "models/files/sha256.h"
 #include "server/base/system_clock.h"
+#include "tests/unit/sanitizers.h"
 #include "tests/unit/serving/tiny_dataset.h"
 
 namespace atelier::transfers {
@@ -215,11 +216,9 @@ class NoDescriptors {
 };
 
 TEST_F(AttemptFilesTest, WhatPassesIsNotTakenForALoss) {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-  GTEST_SKIP() << "the sanitizer's checks need descriptors of their own; other builds run this";
-#endif
-#endif
+  if (kAddressSanitizer) {
+    GTEST_SKIP() << "the sanitizer's checks need descriptors of their own; other builds run this";
+  }
   Put(root_ / "1/checkpoint-20.ckpt", "twenty");
   ReadFileRequest request;
   request.mutable_file()->set_kind(worker::v1::FILE_KIND_CHECKPOINT);
