@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "atelier/v1/job.pb.h"
+#include "server/jobs/attempt.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/resource_names.h"
 #include "server/store/connections.h"
@@ -145,14 +146,19 @@ absl::StatusOr<std::vector<DatabaseCheck::SchemaFault>> DatabaseCheck::SchemaFau
   });
 }
 
-absl::Status DatabaseCheck::FindUnreadableJobs(
-    const std::function<void(const std::string&)>& told) {
+absl::Status DatabaseCheck::FindDamagedJobs(
+    const std::function<void(const std::string&, const std::string&)>& told) {
   return Guarded([&] {
     Statement select(*database_, "SELECT id, job FROM jobs ORDER BY key");
-    v1::TrainingJob job;
     while (select.executeStep()) {
-      const std::string id = select.getColumn(0).getString();
-      if (!ParseNamed(select.getColumn(1), jobs::JobName(id), &job)) told(id);
+      jobs::JobRecord record;
+      record.id = select.getColumn(0).getString();
+      if (!ParseNamed(select.getColumn(1), jobs::JobName(record.id), &record.job)) {
+        told(record.id, "cannot be read");
+      } else if (!jobs::IsTerminal(record.job.state()) && !jobs::CheckUnended(record).ok()) {
+        told(record.id, absl::StrCat("says ", jobs::StateWord(record.job.state()),
+                                     ", which its attempts and transitions contradict"));
+      }
     }
     return absl::OkStatus();
   });

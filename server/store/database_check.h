@@ -49,8 +49,10 @@ class DatabaseCheck {
   absl::StatusOr<std::vector<SchemaFault>> SchemaFaults();
   absl::Status Execute(const std::string& sql);
 
-  // Each row of a job that cannot be read: `told` gets the job's id.
-  absl::Status FindUnreadableJobs(const std::function<void(const std::string&)>& told);
+  // Each row of a job that cannot be read, or with which no server would start: `told` gets the
+  // job's id and the fault, as the end of a sentence.
+  absl::Status FindDamagedJobs(
+      const std::function<void(const std::string& id, const std::string& fault)>& told);
 
   // Each version of a model, or of a data set. `data` is null for a row that cannot be read.
   using ModelRow = std::function<void(const std::string& model, std::int64_t version,

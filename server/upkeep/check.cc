@@ -89,9 +89,10 @@ class Check {
   }
 
   absl::Status CheckRows() {
-    auto status = database_->FindUnreadableJobs([this](const std::string& id) {
-      report_.Problem(absl::StrCat("the row of job ", id, " cannot be read"), "restore a backup");
-    });
+    auto status =
+        database_->FindDamagedJobs([this](const std::string& id, const std::string& fault) {
+          report_.Problem(absl::StrCat("the row of job ", id, " ", fault), "restore a backup");
+        });
     if (!status.ok()) return status;
     const auto stuck = database_->StuckNotices();
     if (!stuck.ok()) return stuck.status();

@@ -104,7 +104,8 @@ absl::Status UploadFolder::TakeOver() {
     auto entry = std::make_shared<Entry>();
     upload->set_received_bytes(std::min<std::int64_t>(content.st_size, upload->size_bytes()));
     entry->upload = *std::move(upload);
-    entry->used = absl::FromTimeT(content.st_mtime);
+    const absl::Duration unused = clock_->Now() - absl::FromTimeT(content.st_mtime);
+    entry->used = clock_->Elapsed() - std::max(absl::ZeroDuration(), unused);
     entries_[folder->path().filename()] = std::move(entry);
   }
   return absl::OkStatus();
@@ -138,7 +139,7 @@ absl::StatusOr<v1::Upload> UploadFolder::Create(v1::Upload wanted, std::int64_t 
   {
     MutexLock lock(&mutex_);
     if (const auto found = entries_.find(id); found != entries_.end()) {
-      found->second->used = clock_->Now();
+      found->second->used = clock_->Elapsed();
       found->second->imported = false;
       return found->second->upload;
     }
@@ -163,7 +164,7 @@ absl::StatusOr<v1::Upload> UploadFolder::Create(v1::Upload wanted, std::int64_t 
   }
   auto entry = std::make_shared<Entry>();
   entry->upload = wanted;
-  entry->used = clock_->Now();
+  entry->used = clock_->Elapsed();
   MutexLock lock(&mutex_);
   entries_[id] = std::move(entry);
   return wanted;
@@ -182,7 +183,7 @@ absl::StatusOr<v1::Upload> UploadFolder::Get(const std::string& id) {
   MutexLock lock(&mutex_);
   const auto found = entries_.find(id);
   if (found == entries_.end()) return NotFound(id);
-  found->second->used = clock_->Now();
+  found->second->used = clock_->Elapsed();
   return found->second->upload;
 }
 
@@ -202,7 +203,7 @@ absl::StatusOr<std::shared_ptr<UploadFolder::Entry>> UploadFolder::Claim(const s
 void UploadFolder::Unclaim(Entry* entry) {
   MutexLock lock(&mutex_);
   entry->claimed = false;
-  entry->used = clock_->Now();
+  entry->used = clock_->Elapsed();
 }
 
 // Reads what the digest lacks: all of it after a restart, nothing where one writer wrote all.
@@ -342,7 +343,7 @@ void UploadFolder::Stored(const jobs::JobRecord& record,
   const auto found = id.ok() ? entries_.find(*id) : entries_.end();
   if (found == entries_.end()) return;
   Entry& entry = *found->second;
-  entry.used = clock_->Now();
+  entry.used = clock_->Elapsed();
   if (!jobs::IsTerminal(record.job.state())) {
     entry.jobs.insert(record.id);
     return;
@@ -357,7 +358,7 @@ std::vector<std::string> UploadFolder::TakeOutdated() {
   MutexLock lock(&mutex_);
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const Entry& upload = *entry->second;
-    if (!upload.IsUsed() && (upload.imported || clock_->Now() - upload.used > options_.idle)) {
+    if (!upload.IsUsed() && (upload.imported || clock_->Elapsed() - upload.used > options_.idle)) {
       outdated.push_back(entry->first);
       entry = entries_.erase(entry);
     } else {

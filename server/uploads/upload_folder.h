@@ -89,8 +89,8 @@ class UploadFolder final : public jobs::JobObserver {
 
   struct Digest;
   struct Entry {
-    v1::Upload upload;  // received_bytes is what is durable.
-    absl::Time used;
+    v1::Upload upload;               // received_bytes is what is durable.
+    absl::Duration used;             // When, by the clock that is not set.
     bool claimed = false;            // By a writer or a check.
     bool verified = false;           // Complete, and its SHA-256 is as announced.
     bool imported = false;           // To be removed.

@@ -75,7 +75,7 @@ absl::Status UploadWriter::Sync() {
   durable_ = begun_ = position_;
   MutexLock lock(&folder_->mutex_);
   entry_->upload.set_received_bytes(durable_);
-  entry_->used = folder_->clock_->Now();
+  entry_->used = folder_->clock_->Elapsed();
   return absl::OkStatus();
 }
 

@@ -14,6 +14,8 @@ ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
 FLOAT32 = harness.job_pb.PRECISION_FLOAT32
 # Most of a minute, so that there is time for every fault.
 SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600, precision=FLOAT32)
+# For workers that do not see the server's files.
+COPIES_SPEC = dict(SPEC, epochs=24, patience=24)
 # As many shards on one machine as on two nodes.
 NODES_SPEC = dict(recovery.LONG_SPEC, shards=2, precision=FLOAT32)
 
@@ -60,6 +62,26 @@ def lose_second_process(server, undisturbed, variable):
     assert len(job.attempts) == 2
     assert job.attempts[1].resumed_epoch >= 3
     assert recovery.end_reasons(job)[-1] == "COMPLETED"
+
+
+def calm_copies(folder, dataset):
+    return recovery.calm_run(folder / "calm", dataset, COPIES_SPEC)
+
+
+def train_by_copies(server, undisturbed, lose_node_of):
+    """A job's node is lost, by a function that returns what brings it back: the next attempt goes on with what
+    the server was sent."""
+    name = server.start_job("copied", model_name="copied", **COPIES_SPEC)
+    seen = harness.Watcher(server, name)
+    recovery.wait_epoch(server, name, 3)
+    server.wait_event(name, "checkpoint")
+    bring_back = lose_node_of(name)
+    harness.wait_for(lambda: len(server.job(name).attempts) == 2, 120, "a second attempt")
+    bring_back()
+    job = recovery.check_same(server, name, seen.finish(), undisturbed)
+    assert len(job.attempts) == 2
+    log = (server.data_dir / name / "attempts" / "2" / "worker.log").read_text()
+    assert "files are fetched and sent" in log and "continues after epoch" in log
 
 
 def lose_server(server, _cluster, _name):

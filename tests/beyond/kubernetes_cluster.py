@@ -89,7 +89,8 @@ CONTROLLERS = ("job-controller,garbage-collector-controller,serviceaccount-contr
                "disruption-controller,resourcequota-controller")
 
 # The least that atelierd needs, as deploy/kubernetes/workers has it.
-ROLE = ROOT / "deploy" / "kubernetes" / "workers" / "role.yaml"
+DEPLOY = ROOT / "deploy" / "kubernetes"
+ROLE = DEPLOY / "workers" / "role.yaml"
 
 
 def why_not():
@@ -333,6 +334,9 @@ class Cluster:
             self.call("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/atelier/"
                       f"{'rolebindings' if 'kind: RoleBinding' in document else 'roles'}",
                       document, "application/yaml")
+        self.renew_token()
+
+    def renew_token(self):
         token = self.call("POST", "/api/v1/namespaces/atelier/serviceaccounts/atelier/token", {"spec": {}})
         self.token_file.write_text(token["status"]["token"])
 
@@ -363,17 +367,22 @@ class Cluster:
         listed = self.get(f"{group}/namespaces/atelier/{kind}") or {}
         return listed.get("items", [])
 
-    def template(self, folder, data_dir, **changes):
-        """A file with a Job in which the worker finds this machine's programs and libraries."""
-        paths = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", str(BIN),
-                 str(BIN.parent / "lib"), str(data_dir), *changes.pop("paths", [])]
-        worker = {"name": "worker", "image": "localhost/worker:1", "imagePullPolicy": "Never",
-                  "volumeMounts": [{"name": f"v{i}", "mountPath": path} for i, path in enumerate(paths)]}
-        worker.update(changes)
-        job = {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": {
-            "enableServiceLinks": False, "terminationGracePeriodSeconds": 10,
-            "containers": [worker],
-            "volumes": [{"name": f"v{i}", "hostPath": {"path": path}} for i, path in enumerate(paths)]}}}}
+    def wait_empty(self):
+        for kind in ("jobs", "pods", "secrets"):
+            wait_for(lambda kind=kind: not self.items(kind), 60, f"the end of all {kind}")
+
+    def template(self, folder, *paths, job=None, **changes):
+        """A file with a Job in which the worker finds this machine's programs and libraries, and these paths.
+        What else is in it is of `job`, and of the worker, `changes`."""
+        job = job or {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": {
+            "enableServiceLinks": False, "terminationGracePeriodSeconds": 10, "containers": [{"name": "worker"}]}}}}
+        spec = job["spec"]["template"]["spec"]
+        [worker] = spec["containers"]
+        worker.update({"image": "localhost/worker:1", "imagePullPolicy": "Never", **changes})
+        paths = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", BIN, BIN.parent / "lib", *paths]
+        for number, path in enumerate(map(str, paths)):
+            spec.setdefault("volumes", []).append({"name": f"v{number}", "hostPath": {"path": path}})
+            worker.setdefault("volumeMounts", []).append({"name": f"v{number}", "mountPath": path})
         path = pathlib.Path(folder) / "job.json"
         path.write_text(json.dumps(job))
         return path

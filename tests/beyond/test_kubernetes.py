@@ -32,13 +32,12 @@ def with_port(arguments, port):
 @pytest.fixture
 def server(kubernetes, data_dir, small_dataset, tmp_path):
     """A server that has the cluster run its workers, and leaves nothing there."""
-    template = kubernetes.template(tmp_path, data_dir, paths=[str(small_dataset)])
+    template = kubernetes.template(tmp_path, data_dir, small_dataset)
     [port] = harness.free_ports(1)
     with Server(data_dir, {"small": small_dataset},
                 with_port(flags(kubernetes, template), port)) as running:
         yield running
-        for kind in ("jobs", "pods", "secrets"):
-            wait_for(lambda kind=kind: not kubernetes.items(kind), 60, f"the end of all {kind}")
+        kubernetes.wait_empty()
 
 
 def running_pod(cluster, name):
@@ -132,6 +131,25 @@ def test_what_kubernetes_ends_for_its_memory_is_said_so(kubernetes, data_dir, sm
         assert "OOMKilled" in job.transitions[-1].message, job.transitions
 
 
+def test_pods_that_do_not_see_the_data_directory_copy(kubernetes, data_dir, small_dataset, tmp_path):
+    """By the template that is shipped for this. The second attempt begins with no more than what the server
+    was sent, since a pod takes its volumes along."""
+    job = json.loads((kubernetes_cluster.DEPLOY / "copies" / "job.json").read_text())
+    template = kubernetes.template(tmp_path, job=job)
+    [port] = harness.free_ports(1)
+
+    def lose_node_of(name):
+        running_pod(kubernetes, name)
+        kubernetes.kill_node()
+        return kubernetes.start_kubelet
+
+    undisturbed = campaign.calm_copies(tmp_path, small_dataset)
+    with Server(data_dir, {"small": small_dataset},
+                with_port(flags(kubernetes, template, "--worker_cache_dir=/var/cache/atelier"), port)) as server:
+        campaign.train_by_copies(server, undisturbed, lose_node_of)
+        kubernetes.wait_empty()
+
+
 def test_the_token_is_in_a_secret_alone(server, kubernetes):
     name = server.start_job("secret", **SPEC)
     running_pod(kubernetes, name)
@@ -188,6 +206,13 @@ def lose_api_server(_server, cluster, _name):
     cluster.start_api_server()
 
 
+def lose_token(_server, cluster, _name):
+    """As if the token of the service account had expired, and its successor came late."""
+    cluster.token_file.write_text("expired")
+    time.sleep(random.random() * 3)
+    cluster.renew_token()
+
+
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_random_faults(server, kubernetes, undisturbed, round_):
-    campaign.play(server, kubernetes, undisturbed, round_, [evict_worker, lose_node, lose_api_server])
+    campaign.play(server, kubernetes, undisturbed, round_, [evict_worker, lose_node, lose_api_server, lose_token])

@@ -87,27 +87,19 @@ def test_faults_preemption_a_lost_node_a_controller_and_server_restarted(server,
 def test_nodes_that_do_not_see_the_data_directory_copy(slurm, data_dir, small_dataset, tmp_path, monkeypatch):
     """The second attempt runs on the other node, with no more than what the server was sent."""
     monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
-    # Left to the server, it would be what is fastest on its machine or, of a cluster's nodes, unknown.
-    spec = dict(SPEC, epochs=24, patience=24, precision=harness.job_pb.PRECISION_FLOAT32)
-    undisturbed = recovery.calm_run(tmp_path / "calm", small_dataset, spec)
+    undisturbed = campaign.calm_copies(tmp_path, small_dataset)
     [port] = harness.free_ports(1)
     data_dir.mkdir(parents=True)
     worker, cache = tmp_path / "worker.sh", tmp_path / "cache"
     recovery.write_hiding_worker(worker, [data_dir, small_dataset])
     with Server(data_dir, {"small": small_dataset},
                 flags(port, f"--worker_binary={worker}", f"--worker_cache_dir={cache}")) as server:
-        name = server.start_job("copied", model_name="copied", **spec)
-        seen = Watcher(server, name)
-        recovery.wait_epoch(server, name, 3)
-        server.wait_event(name, "checkpoint")
-        node, _ = wait_running(slurm, name)
-        slurm.kill_node(node)
-        wait_for(lambda: len(server.job(name).attempts) == 2, 120, "a second attempt")
-        slurm.start_node(node)
-        job = recovery.check_same(server, name, seen.finish(), undisturbed)
-        assert len(job.attempts) == 2
-        log = (server.data_dir / name / "attempts" / "2" / "worker.log").read_text()
-        assert "files are fetched and sent" in log and "continues after epoch" in log
+        def lose_node_of(name):
+            node, _ = wait_running(slurm, name)
+            slurm.kill_node(node)
+            return lambda: slurm.start_node(node)
+
+        campaign.train_by_copies(server, undisturbed, lose_node_of)
         wait_for(lambda: not [row for row in slurm.listed() if row[4].startswith("atelier-")], 60,
                  "the end of the server's Slurm jobs")
 

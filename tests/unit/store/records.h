@@ -15,6 +15,7 @@ inline jobs::JobRecord MakeRecord(const std::string& id) {
   record.id = id;
   record.job.set_name(jobs::JobName(id));
   record.job.set_state(v1::JOB_STATE_QUEUED);
+  record.job.add_transitions()->set_state(v1::JOB_STATE_QUEUED);
   record.job.mutable_spec()->set_epochs(20);
   return record;
 }

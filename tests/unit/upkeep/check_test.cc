@@ -120,6 +120,15 @@ TEST_F(CheckTest, AMessageOfAnotherRowIsFound) {
   EXPECT_THAT(report, HasSubstr("the row of model model@1 cannot be read"));
 }
 
+TEST_F(CheckTest, AJobWithWhichNoServerWouldStartIsFound) {
+  jobs::JobRecord record = store::MakeRecord("torn");
+  record.job.set_state(v1::JOB_STATE_TRAINING);
+  ASSERT_TRUE(store_->Insert(record, {}).ok());
+  const auto [sound, report] = Check();
+  EXPECT_FALSE(sound);
+  EXPECT_THAT(report, HasSubstr("the row of job torn says TRAINING, which its attempts"));
+}
+
 TEST_F(CheckTest, ADamagedDatabaseLeavesTheFilesAlone) {
   store_.reset();
   std::string bytes = Read("atelier.db");
