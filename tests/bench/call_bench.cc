@@ -1,6 +1,8 @@
 // What a bare gRPC call costs on this machine: health checks of a running server, one after the
 // other or many at once. What Classify takes with one request in flight is compared with the one,
-// what it reaches with many, on as many connections, with the other.
+// what it reaches with many, on as many connections, with the other. With --bytes they ask for a
+// service of so long a name, which is refused: what a server pays for a request that it cannot
+// serve.
 #include <algorithm>
 #include <cstdio>
 #include <deque>
@@ -25,12 +27,24 @@ ABSL_FLAG(std::string, server, "127.0.0.1:50051", "Address of the server.");
 ABSL_FLAG(double, seconds, 2, "How long to call.");
 ABSL_FLAG(int, concurrency, 1, "Calls in flight.");
 ABSL_FLAG(int, connections, 1, "Connections on which the callers take turns.");
+ABSL_FLAG(int, bytes, 0, "Bytes that a request carries.");
+ABSL_FLAG(double, rate, 0, "Calls a second, one after the other; 0: as many as there can be.");
 ABSL_FLAG(bool, json, false, "Print one JSON object.");
 
 namespace atelier {
 namespace {
 
 using Health = grpc::health::v1::Health;
+
+grpc::health::v1::HealthCheckRequest Request() {
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(std::string(static_cast<std::size_t>(absl::GetFlag(FLAGS_bytes)), 'x'));
+  return request;
+}
+
+bool IsAnswer(const grpc::Status& status) {
+  return status.ok() || status.error_code() == grpc::StatusCode::NOT_FOUND;
+}
 
 // One of the callers that each wait for their answer and call again, until `end`.
 class Caller {
@@ -44,7 +58,7 @@ class Caller {
     stub_->async()->Check(&*context_, &request_, &response_, [this](grpc::Status status) {
       const absl::Time now = absl::Now();
       microseconds_.push_back(absl::ToDoubleMicroseconds(now - begin_));
-      if (!status.ok()) status_ = std::move(status);
+      if (!IsAnswer(status)) status_ = std::move(status);
       if (status_.ok() && now < end_) return Call();
       running_->DecrementCount();
     });
@@ -57,7 +71,7 @@ class Caller {
   const absl::Time end_;
   absl::BlockingCounter* const running_;
   std::optional<grpc::ClientContext> context_;
-  grpc::health::v1::HealthCheckRequest request_;
+  const grpc::health::v1::HealthCheckRequest request_ = Request();
   grpc::health::v1::HealthCheckResponse response_;
   absl::Time begin_;
   grpc::Status status_;
@@ -98,14 +112,19 @@ absl::StatusOr<std::vector<double>> CallAtOnce(const Stubs& stubs, int concurren
 }
 
 absl::StatusOr<std::vector<double>> CallInTurn(Health::Stub* stub, absl::Time end) {
+  const auto request = Request();
+  const double rate = absl::GetFlag(FLAGS_rate);
   std::vector<double> microseconds;
+  absl::Time begin = absl::Now();
   do {
     grpc::ClientContext context;
     grpc::health::v1::HealthCheckResponse response;
-    const absl::Time begin = absl::Now();
-    const grpc::Status status = stub->Check(&context, {}, &response);
-    if (!status.ok()) return absl::UnavailableError(status.error_message());
-    microseconds.push_back(absl::ToDoubleMicroseconds(absl::Now() - begin));
+    const grpc::Status status = stub->Check(&context, request, &response);
+    if (!IsAnswer(status)) return absl::UnavailableError(status.error_message());
+    const absl::Time now = absl::Now();
+    microseconds.push_back(absl::ToDoubleMicroseconds(now - begin));
+    begin = rate > 0 ? std::max(now, begin + absl::Seconds(1 / rate)) : now;
+    absl::SleepFor(begin - now);
   } while (absl::Now() < end);
   return microseconds;
 }
@@ -147,8 +166,11 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("measures bare calls of a running server: --server=HOST:PORT");
   absl::ParseCommandLine(argc, argv);
   if (absl::GetFlag(FLAGS_seconds) <= 0 || absl::GetFlag(FLAGS_concurrency) < 1 ||
-      absl::GetFlag(FLAGS_connections) < 1) {
-    std::fprintf(stderr, "call_bench: --seconds must be above 0, the other numbers at least 1\n");
+      absl::GetFlag(FLAGS_connections) < 1 || absl::GetFlag(FLAGS_bytes) < 0 ||
+      absl::GetFlag(FLAGS_rate) < 0) {
+    std::fprintf(stderr,
+                 "call_bench: --seconds must be above 0, --concurrency and --connections at least "
+                 "1, --bytes and --rate not negative\n");
     return 1;
   }
   return atelier::Main();

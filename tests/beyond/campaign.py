@@ -12,8 +12,8 @@ import slurm_cluster
 ROUNDS = int(os.environ.get("ATELIER_BEYOND_ROUNDS", "1"))
 # Where engines run workers, automatic precision is float32, whatever is quicker here.
 FLOAT32 = harness.job_pb.PRECISION_FLOAT32
-# Most of a minute, so that there is time for every fault.
-SPEC = dict(recovery.LONG_SPEC, epochs=600, patience=600, precision=FLOAT32)
+# Long enough that a quick machine is not done before the last fault, through which it may train for many epochs.
+SPEC = dict(recovery.LONG_SPEC, epochs=240, patience=240, precision=FLOAT32)
 # For workers that do not see the server's files.
 COPIES_SPEC = dict(SPEC, epochs=24, patience=24)
 # As many shards on one machine as on two nodes.
