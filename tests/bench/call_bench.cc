@@ -42,8 +42,10 @@ grpc::health::v1::HealthCheckRequest Request() {
   return request;
 }
 
+// Names beyond some length are refused as such.
 bool IsAnswer(const grpc::Status& status) {
-  return status.ok() || status.error_code() == grpc::StatusCode::NOT_FOUND;
+  return status.ok() || status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
+         status.error_code() == grpc::StatusCode::NOT_FOUND;
 }
 
 // One of the callers that each wait for their answer and call again, until `end`.
