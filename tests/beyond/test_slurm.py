@@ -118,6 +118,20 @@ def test_two_jobs_train_on_two_nodes_at_once(server, slurm):
         server.wait_job(name)
 
 
+def test_a_sweep_fills_the_cluster(server):
+    """Each trial takes most of a node's memory, so that two nodes are two trials at a time."""
+    ended = server.run("sweep", "--preset=dense", "--dataset=small", "--seeds=4", "--epochs=150", "--patience=150",
+                       "--cores=1", "--memory=9GiB", check=harness.DONE)
+    assert "completed: 4 of 4 runs completed" in ended.stdout
+    spans = {"node n1": [], "node n2": []}
+    for job in server.json("jobs"):
+        [attempt] = server.job(job["name"]).attempts
+        spans[attempt.place.split(",")[0]].append((attempt.start_time.ToNanoseconds(), attempt.end_time.ToNanoseconds()))
+    assert all(spans.values()), spans
+    assert any(begin < other_end and other_begin < end
+               for begin, end in spans["node n1"] for other_begin, other_end in spans["node n2"]), spans
+
+
 def test_two_nodes_come_to_the_bits_of_one_machine(server, undisturbed_pair):
     assert campaign.train_on_two_nodes(server, undisturbed_pair).startswith("nodes n[1-2], Slurm job ")
 
