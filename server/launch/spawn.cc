@@ -4,10 +4,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -55,6 +57,19 @@ void WriteFile(const char* path, const std::string& text) {
   close(fd);
 }
 
+// By the kernel's own call: glibc's sigaction takes a lock for SIGABRT from 2.41 on, which stays
+// taken in a child if another thread was forking, too. All zeros are the default action, whatever
+// the order of the kernel's fields.
+void ResetSignals() {
+  const std::array<unsigned long, 8> default_action = {};
+  for (int signal = 1; signal < NSIG; ++signal) {
+    syscall(SYS_rt_sigaction, signal, default_action.data(), nullptr, NSIG / 8);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 // What cannot be set is left as it is: a worker without it works, and the machine may lack it.
 [[noreturn]] void RunChild(const ChildPlan& plan) {
   setsid();
@@ -68,14 +83,7 @@ void WriteFile(const char* path, const std::string& text) {
   }
   CloseAllOnExec(plan.highest_fd);
 
-  struct sigaction default_action;
-  memset(&default_action, 0, sizeof(default_action));
-  default_action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &default_action, nullptr);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-
+  ResetSignals();
   execve(plan.arguments[0], plan.arguments.data(), plan.environment.data());
   const int error = errno;
   [[maybe_unused]] const ssize_t written = write(plan.error_fd, &error, sizeof(error));

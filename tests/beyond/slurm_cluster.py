@@ -97,6 +97,9 @@ class Cluster:
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(
             host=socket.gethostname().split(".")[0], folder=self.folder, ports=free_ports(3),
             user=pwd.getpwuid(os.geteuid()).pw_name))
+        # From 23.11 on nodes need control groups unless this says otherwise; earlier ones do not know the word.
+        if self.command("sinfo", "--version", check=True).stdout.split()[1] >= "23.11":
+            (self.folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
         munge = self.folder / "munge"
         try:
             self._daemon("munged", "--force", f"--key-file={key}", f"--socket={munge / 'socket'}",

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "gmock/gmock.h"
@@ -42,6 +43,22 @@ TEST(CommandTest, HandsOverTheInputHoweverLongItIs) {
   command = Shell("exit 0");
   command.input = std::string(1 << 20, 'x');
   EXPECT_EQ(RunCommand(command)->exit_code, 0) << "one that reads none of it";
+}
+
+TEST(CommandTest, SeveralThreadsStartProgramsAtOnce) {
+  Command command = Shell("");
+  command.arguments = {"/bin/true"};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 250; ++j) {
+        const auto result = RunCommand(command);
+        ASSERT_TRUE(result.ok()) << result.status();
+        EXPECT_EQ(result->exit_code, 0);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(CommandTest, EndsWhatTakesTooLongAndWhatThatStarted) {
