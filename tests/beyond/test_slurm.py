@@ -171,7 +171,7 @@ def test_what_slurm_will_not_run_fails_with_its_reason(server):
     name = server.start_job("huge", cores=64, shards=2)
     job = server.wait_job(name, "FAILED")
     assert job.transitions[-1].reason == "REFUSED"
-    assert re.search("PartitionConfig|not available", job.transitions[-1].message), job.transitions
+    assert re.search("PartitionConfig|not available|not be satisfied", job.transitions[-1].message), job.transitions
     shown = server.run("show", name.removeprefix("jobs/"), check=JOB_FAILED)
     assert "REFUSED" in shown.stdout or "Slurm" in shown.stdout
 
