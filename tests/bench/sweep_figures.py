@@ -5,12 +5,11 @@
 
 Starts a cluster of two nodes on this machine, which tests/beyond/slurm_cluster.py describes. Each trial asks for
 most of a node's memory and trains on one core, so that a node is a core here. In turn: with one node drained, and
-with both. The exit code is 1 below 1.8 times.
+with both.
 """
 import argparse
 import os
 import pathlib
-import statistics
 import sys
 import tempfile
 import time
@@ -21,8 +20,6 @@ sys.path[:0] = [str(TESTS), str(TESTS / "beyond")]
 import harness  # noqa: E402
 import slurm_cluster  # noqa: E402
 from report import Report  # noqa: E402
-
-PROMISE = 1.8
 
 
 def sweep(server, flags):
@@ -59,11 +56,9 @@ def main():
                     one.append(sweep(server, flags))
                     cluster.command("scontrol", "update", "NodeName=n2", "State=RESUME", check=True)
                     two.append(sweep(server, flags))
-    ratios = [before / after for before, after in zip(one, two)]
     report.add("a sweep on one node", one, "s")
     report.add("a sweep on two nodes", two, "s")
-    report.add("times as fast", ratios, "", f"at least {PROMISE}", statistics.median(ratios) >= PROMISE)
-    sys.exit(0 if report.kept else 1)
+    report.add("times as fast", [before / after for before, after in zip(one, two)], "")
 
 
 if __name__ == "__main__":
