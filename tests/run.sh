@@ -2,7 +2,7 @@
 # Runs Atelier's tests from a clean checkout: installs what is missing, builds, tests.
 #
 #   tests/run.sh          release build with every test, Clang's checked build with sanitizers, lint
-#   tests/run.sh --all    also the long campaigns: thread sanitizer, clang-tidy, repeated faults,
+#   tests/run.sh --all    also the long campaigns: leak and thread sanitizer, clang-tidy, repeated faults,
 #                         packages and container in plain Debian systems, the other Debian release
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -80,6 +80,10 @@ else
 fi
 
 if $all; then
+  step "Leak sanitizer, without what starts walled-in workers or leaves threads at work, and without trainings"
+  ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 \
+    ctest --test-dir build/asan --output-on-failure -j "$jobs" --timeout 600 \
+    -E '^(fuzz_rpcs|fuzz_events|models_training_test|worker_test)'
   step "Thread sanitizer on the code that links no gRPC"
   build tsan atelier_tsan_tests
   ctest --test-dir build/tsan --output-on-failure -j "$jobs" --timeout 600 -L tsan
