@@ -114,10 +114,10 @@ class Figures:
         return json.loads(done)["p99_us"] / 1000
 
     def figure_beside(self):
-        """Beside a training also a call that computes nothing waits for a core: the least that is possible is its
-        p99 there and what computing adds to a call without a training."""
+        """Beside a training also a call that computes nothing waits for a core: its p99 there and what computing
+        adds to a call without a training are an estimate of what is possible."""
         self.server.wait_job(self.start(1, model_name="figures"), timeout=600)
-        ratios, least, idle, busy, bare_idle, bare_busy = [], [], [], [], [], []
+        ratios, left, idle, busy, bare_idle, bare_busy = [], [], [], [], [], []
         for _ in range(self.flags.rounds):
             idle.append(self.p99())
             bare_idle.append(self.bare_p99())
@@ -127,12 +127,12 @@ class Figures:
             bare_busy.append(self.bare_p99())
             self.stop(job)
             ratios.append(busy[-1] / idle[-1])
-            least.append((bare_busy[-1] + idle[-1] - bare_idle[-1]) / idle[-1])
+            left.append((bare_busy[-1] + idle[-1] - bare_idle[-1]) / idle[-1])
         self.report.add("p99 of Classify, nothing else", idle, "ms")
         self.report.add("p99 of a bare call, nothing else", bare_idle, "ms")
         self.report.add("p99 of Classify beside a training", busy, "ms")
         self.report.add("p99 of a bare call beside a training", bare_busy, "ms")
-        self.report.add("the least ratio that bare calls leave", least, "")
+        self.report.add("the ratio that bare calls leave", left, "")
         self.report.add("ratio", ratios, "", "at most 3", statistics.median(ratios) <= 3)
 
 

@@ -64,10 +64,6 @@ def lose_second_process(server, undisturbed, variable):
     assert recovery.end_reasons(job)[-1] == "COMPLETED"
 
 
-def calm_copies(folder, dataset):
-    return recovery.calm_run(folder / "calm", dataset, COPIES_SPEC)
-
-
 def train_by_copies(server, undisturbed, lose_node_of):
     """A job's node is lost, by a function that returns what brings it back: the next attempt goes on with what
     the server was sent."""

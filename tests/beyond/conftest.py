@@ -29,6 +29,12 @@ def undisturbed_pair(tmp_path_factory, small_dataset):
     return recovery.calm_run(tmp_path_factory.mktemp("one"), small_dataset, campaign.NODES_SPEC)
 
 
+@pytest.fixture(scope="module")
+def undisturbed_copied(tmp_path_factory, small_dataset):
+    """What the job for workers that copy comes to."""
+    return recovery.calm_run(tmp_path_factory.mktemp("copied"), small_dataset, campaign.COPIES_SPEC)
+
+
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
     reason = slurm_cluster.why_not()

@@ -160,6 +160,10 @@ class Cluster:
     def jobs(self):
         return [row[0] for row in self.listed()]
 
+    def wait_empty(self):
+        wait_for(lambda: not [row for row in self.listed() if row[4].startswith("atelier-")], 60,
+                 "the end of the server's Slurm jobs")
+
     def submit(self, *arguments, script="sleep 1000"):
         return self.command("sbatch", "--parsable", "--output=/dev/null", *arguments, check=True,
                             input=f"#!/bin/sh\n{script}\n").stdout.strip()

@@ -131,7 +131,8 @@ def test_what_kubernetes_ends_for_its_memory_is_said_so(kubernetes, data_dir, sm
         assert "OOMKilled" in job.transitions[-1].message, job.transitions
 
 
-def test_pods_that_do_not_see_the_data_directory_copy(kubernetes, data_dir, small_dataset, tmp_path):
+def test_pods_that_do_not_see_the_data_directory_copy(kubernetes, data_dir, small_dataset, tmp_path,
+                                                      undisturbed_copied):
     """By the template that is shipped for this. The second attempt begins with no more than what the server
     was sent, since a pod takes its volumes along."""
     job = json.loads((kubernetes_cluster.DEPLOY / "copies" / "job.json").read_text())
@@ -143,10 +144,9 @@ def test_pods_that_do_not_see_the_data_directory_copy(kubernetes, data_dir, smal
         kubernetes.kill_node()
         return kubernetes.start_kubelet
 
-    undisturbed = campaign.calm_copies(tmp_path, small_dataset)
     with Server(data_dir, {"small": small_dataset},
                 with_port(flags(kubernetes, template, "--worker_cache_dir=/var/cache/atelier"), port)) as server:
-        campaign.train_by_copies(server, undisturbed, lose_node_of)
+        campaign.train_by_copies(server, undisturbed_copied, lose_node_of)
         kubernetes.wait_empty()
 
 

@@ -32,8 +32,7 @@ def server(slurm, data_dir, small_dataset, monkeypatch):
     with Server(data_dir, {"small": small_dataset}, flags(port)) as running:
         try:
             yield running
-            wait_for(lambda: not [row for row in slurm.listed() if row[4].startswith("atelier-")], 60,
-                     "the end of all of the server's Slurm jobs")
+            slurm.wait_empty()
         finally:
             # What a failed test left would keep the nodes busy for the next one.
             for job in slurm.jobs():
@@ -84,10 +83,10 @@ def test_faults_preemption_a_lost_node_a_controller_and_server_restarted(server,
 
 
 @pytest.mark.skipif(not recovery.can_hide(), reason="mount namespaces cannot be made here")
-def test_nodes_that_do_not_see_the_data_directory_copy(slurm, data_dir, small_dataset, tmp_path, monkeypatch):
+def test_nodes_that_do_not_see_the_data_directory_copy(slurm, data_dir, small_dataset, tmp_path, monkeypatch,
+                                                       undisturbed_copied):
     """The second attempt runs on the other node, with no more than what the server was sent."""
     monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
-    undisturbed = campaign.calm_copies(tmp_path, small_dataset)
     [port] = harness.free_ports(1)
     data_dir.mkdir(parents=True)
     worker, cache = tmp_path / "worker.sh", tmp_path / "cache"
@@ -99,9 +98,8 @@ def test_nodes_that_do_not_see_the_data_directory_copy(slurm, data_dir, small_da
             slurm.kill_node(node)
             return lambda: slurm.start_node(node)
 
-        campaign.train_by_copies(server, undisturbed, lose_node_of)
-        wait_for(lambda: not [row for row in slurm.listed() if row[4].startswith("atelier-")], 60,
-                 "the end of the server's Slurm jobs")
+        campaign.train_by_copies(server, undisturbed_copied, lose_node_of)
+        slurm.wait_empty()
 
 
 def test_two_jobs_train_on_two_nodes_at_once(server, slurm):
